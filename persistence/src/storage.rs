@@ -1,0 +1,100 @@
+//! The storage seam: everything that this crate asks of a disk, as one small trait.
+//!
+//! [`FileStorage`](crate::FileStorage) is the real disk. [`SimStorage`](crate::SimStorage) is a disk in memory that
+//! tears writes, loses syncs, flips bits and fills up, chosen by a seed. One suite of tests runs
+//! against both.
+
+use std::fmt;
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A folder in which files can be made, written, synced and mapped. All paths are relative to it.
+///
+/// Durability contract: bytes written with [`StorageFile::write_at`] survive a power loss only after
+/// [`StorageFile::sync`] returned `Ok`; a file's creation, rename or removal survives only after
+/// [`Storage::sync_dir`] of its folder returned `Ok`.
+pub trait Storage: fmt::Debug + Send + Sync + 'static {
+    /// Creates the folder `dir` and its missing parents. Succeeds if it exists already.
+    fn create_dir_all(&self, dir: &Path) -> io::Result<()>;
+    /// Names (not paths) of the entries of `dir`, in no particular order. A missing folder is an error.
+    fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
+    /// Creates the file `path` for writing; fails with `AlreadyExists` where there is one.
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn StorageFile>>;
+    /// Opens the existing file `path` for reading and writing.
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn StorageFile>>;
+    /// Opens the existing file `path` for reading; what writes to it may fail.
+    fn open_read(&self, path: &Path) -> io::Result<Arc<dyn StorageFile>>;
+    /// Moves `from` over `to`, atomically, replacing what is there.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Removes a file. Maps of it stay readable until they are dropped.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+    /// Makes creations, renames and removals in `dir` durable.
+    fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+    /// Takes the exclusive lock on the file `path`, creating it; held until the guard is dropped.
+    /// Fails with `WouldBlock` while another holder, of this process or another, has it.
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn LockGuard>>;
+    /// Where `path` lies, for messages.
+    fn display(&self, path: &Path) -> PathBuf;
+}
+
+/// Keeps a folder locked; dropping it lets go.
+pub trait LockGuard: fmt::Debug + Send + Sync {}
+
+/// One open file. Shared between a writer and any number of readers.
+pub trait StorageFile: fmt::Debug + Send + Sync {
+    /// The file's length in bytes.
+    fn len(&self) -> io::Result<u64>;
+    /// Writes all of `bytes` at `offset`, growing the file where needed. One system call when it can.
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
+    /// Makes all bytes written so far durable (fdatasync). After an error the file's unsynced bytes
+    /// are in an unknown state and must never be synced again: rewrite them elsewhere.
+    fn sync(&self) -> io::Result<()>;
+    /// A read-only view of `range`, which must lie within the file and must not be written to while
+    /// the view lives (the log hands out only what is below its durable position; runs are never
+    /// written again).
+    fn map(&self, range: Range<u64>) -> io::Result<Mapped>;
+}
+
+/// Bytes of a file, read in place. Cheap to clone; keeps what it needs alive.
+#[derive(Clone)]
+pub struct Mapped {
+    owner: Arc<dyn AsRef<[u8]> + Send + Sync>,
+    range: Range<usize>,
+}
+
+impl Mapped {
+    /// A view of `range` of what `owner` holds.
+    ///
+    /// # Panics
+    /// When `range` does not lie within `owner`.
+    pub fn new(owner: Arc<dyn AsRef<[u8]> + Send + Sync>, range: Range<usize>) -> Self {
+        assert!(range.start <= range.end && range.end <= (*owner).as_ref().len());
+        Self { owner, range }
+    }
+
+    /// A part of this view, sharing its owner.
+    ///
+    /// # Panics
+    /// When `range` does not lie within this view.
+    pub fn slice(&self, range: Range<usize>) -> Self {
+        assert!(range.start <= range.end && range.end <= self.range.len());
+        let start = self.range.start;
+        Self { owner: Arc::clone(&self.owner), range: start + range.start..start + range.end }
+    }
+}
+
+impl std::ops::Deref for Mapped {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &(*self.owner).as_ref()[self.range.clone()]
+    }
+}
+
+impl fmt::Debug for Mapped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Mapped({} bytes)", self.range.len())
+    }
+}
