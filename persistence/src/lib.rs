@@ -1,1 +1,29 @@
-//! Under construction.
+//! Bytes that survive: the storage seam, the partition log, immutable runs and the manifest.
+//!
+//! This crate knows nothing of depots' contents, topologies or views: it keeps bytes, proves that
+//! they are the bytes that were written, and says exactly what is wrong when they are not.
+//!
+//! - [`Storage`] is what the crate asks of a disk: [`FileStorage`] is the real one, [`SimStorage`] a
+//!   disk in memory that loses power, fills up and flips bits from a seed.
+//! - [`log`] is the partition log: one `pwrite` a batch, read in place, never a position twice.
+//! - [`manifest`] writes small files that are complete or absent.
+//!
+//! The files are described byte by byte in `FORMAT.md` beside this crate's `Cargo.toml`.
+
+#[cfg(not(unix))]
+compile_error!(
+    "Gridmill does not support Windows: its files need positioned writes, advisory locks and \
+     folder syncs as unix has them. Linux is tested, macOS is written for but untested."
+);
+
+mod bytes;
+mod file_storage;
+mod mapped;
+mod position;
+mod sim;
+mod storage;
+
+pub use file_storage::FileStorage;
+pub use position::Position;
+pub use sim::{Faults, SimStorage};
+pub use storage::{LockGuard, Mapped, Storage, StorageFile};

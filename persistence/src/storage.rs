@@ -1,7 +1,7 @@
 //! The storage seam: everything that this crate asks of a disk, as one small trait.
 //!
-//! [`FileStorage`](crate::FileStorage) is the real disk. [`SimStorage`](crate::SimStorage) is a disk in memory that
-//! tears writes, loses syncs, flips bits and fills up, chosen by a seed. One suite of tests runs
+//! [`FileStorage`](crate::FileStorage) is the real disk. [`SimStorage`](crate::SimStorage) is a disk
+//! in memory that tears writes, loses syncs, flips bits and fills up, chosen by a seed. One suite of tests runs
 //! against both.
 
 use std::fmt;
@@ -17,6 +17,7 @@ use std::sync::Arc;
 /// [`Storage::sync_dir`] of its folder returned `Ok`.
 pub trait Storage: fmt::Debug + Send + Sync + 'static {
     /// Creates the folder `dir` and its missing parents. Succeeds if it exists already.
+    /// New folders are durable when this returns.
     fn create_dir_all(&self, dir: &Path) -> io::Result<()>;
     /// Names (not paths) of the entries of `dir`, in no particular order. A missing folder is an error.
     fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
@@ -37,6 +38,11 @@ pub trait Storage: fmt::Debug + Send + Sync + 'static {
     fn lock(&self, path: &Path) -> io::Result<Box<dyn LockGuard>>;
     /// Where `path` lies, for messages.
     fn display(&self, path: &Path) -> PathBuf;
+    /// Whether work must stay on the calling thread, so that a seed decides the order of
+    /// operations. Only the simulated disk says yes.
+    fn deterministic(&self) -> bool {
+        false
+    }
 }
 
 /// Keeps a folder locked; dropping it lets go.
