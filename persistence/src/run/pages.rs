@@ -1,0 +1,116 @@
+//! Checksums on first touch: which pages of a run were verified, and the verifying.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::error::RunError;
+use super::layout::{CRCS_PER_CHUNK, PAGE};
+use super::meta::{Meta, table_len};
+
+/// A bit per page of the file and per page of its checksum table.
+///
+/// The bits only ever go from "not yet" to "good", and the bytes never change, so that relaxed
+/// ordering is enough: a thread that misses another's bit verifies once more.
+#[derive(Debug)]
+pub(super) struct Pages {
+    file: Arc<Path>,
+    table_at: u64,
+    table_end: u64,
+    table_crcs: Vec<u32>,
+    good: Bits,
+    good_chunks: Bits,
+}
+
+impl Pages {
+    pub(super) fn new(file: Arc<Path>, meta: &Meta) -> Self {
+        Self {
+            file,
+            table_at: meta.table_at,
+            table_end: meta.table_at + table_len(meta.pages()),
+            table_crcs: meta.table_crcs.clone(),
+            good: Bits::new(meta.pages()),
+            good_chunks: Bits::new(meta.table_crcs.len() as u64),
+        }
+    }
+
+    /// Makes sure that the pages which hold `from..to` are as they were written.
+    #[inline]
+    pub(super) fn touch(&self, bytes: &[u8], from: u64, to: u64) -> Result<(), RunError> {
+        let (first, last) = (from / PAGE, to.saturating_sub(1).max(from) / PAGE);
+        if first == last && self.good.has(first) {
+            return Ok(());
+        }
+        self.touch_all(bytes, first, last)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn touch_all(&self, bytes: &[u8], first: u64, last: u64) -> Result<(), RunError> {
+        for page in first..=last {
+            if !self.good.has(page) {
+                self.verify_page(bytes, page)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Verifies a page, whether or not that was done before.
+    pub(super) fn verify_page(&self, bytes: &[u8], page: u64) -> Result<(), RunError> {
+        let chunk = page / CRCS_PER_CHUNK;
+        if !self.good_chunks.has(chunk) {
+            self.verify_chunk(bytes, chunk)?;
+        }
+        let at = self.table_at + 4 * page;
+        let stored =
+            part(bytes, at, at + 4).first_chunk().map_or(0, |crc| u32::from_le_bytes(*crc));
+        self.compare(bytes, page * PAGE, ((page + 1) * PAGE).min(self.table_at), stored)?;
+        self.good.set(page);
+        Ok(())
+    }
+
+    /// Verifies a page of the checksum table itself.
+    pub(super) fn verify_chunk(&self, bytes: &[u8], chunk: u64) -> Result<(), RunError> {
+        let from = self.table_at + chunk * PAGE;
+        let stored = self.table_crcs.get(chunk as usize).copied().unwrap_or(0);
+        self.compare(bytes, from, (from + PAGE).min(self.table_end), stored)?;
+        self.good_chunks.set(chunk);
+        Ok(())
+    }
+
+    fn compare(&self, bytes: &[u8], from: u64, to: u64, expected: u32) -> Result<(), RunError> {
+        let got = crc32c::crc32c(part(bytes, from, to));
+        if got == expected {
+            return Ok(());
+        }
+        Err(RunError::Damaged { file: Arc::clone(&self.file), offset: from, expected, got })
+    }
+}
+
+/// `from..to` of the file, or nothing where that lies outside.
+#[inline]
+pub(super) fn part(bytes: &[u8], from: u64, to: u64) -> &[u8] {
+    bytes.get(from as usize..to as usize).unwrap_or(&[])
+}
+
+/// A set of small numbers that many threads add to.
+#[derive(Debug)]
+struct Bits(Box<[AtomicU64]>);
+
+impl Bits {
+    fn new(count: u64) -> Self {
+        Self((0..count.div_ceil(64)).map(|_| AtomicU64::new(0)).collect())
+    }
+
+    #[inline]
+    fn has(&self, bit: u64) -> bool {
+        let word = self.0.get((bit / 64) as usize);
+        word.is_some_and(|word| word.load(Ordering::Relaxed) & (1 << (bit % 64)) != 0)
+    }
+
+    fn set(&self, bit: u64) {
+        if let Some(word) = self.0.get((bit / 64) as usize) {
+            word.fetch_or(1 << (bit % 64), Ordering::Relaxed);
+        }
+    }
+}
