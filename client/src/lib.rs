@@ -1,1 +1,45 @@
-//! Under construction.
+//! The handle that an application holds on a Gridmill grid.
+//!
+//! A [`Client`] appends events to depots and reads PStates with typed paths. It routes by hash, so
+//! that a call goes straight to the partition that owns the key; encodes events on the caller's
+//! side, so that what is too large is refused before anything is queued; and waits, in the order of
+//! arrival, where a partition has more to do than it can take in.
+//!
+//! | call | what it does |
+//! |---|---|
+//! | [`append`](Client::append), [`append_with`](Client::append_with) | one event, answered at the [`Ack`] level that is asked for |
+//! | [`append_many`](Client::append_many) | a batch, one message a partition |
+//! | [`try_append`](Client::try_append) | one event, or [`Overloaded`](AppendErrorKind::Overloaded) at once |
+//! | [`select`](Client::select), [`select_one`](Client::select_one) | values at a path, from the partition of its first key |
+//! | [`select_in`](Client::select_in), [`select_on`](Client::select_on), [`select_all`](Client::select_all) | the same, from another partition, or from all |
+//! | [`depot_info`](Client::depot_info), [`depot_read`](Client::depot_read) | records as they were logged |
+//! | [`append_json`](Client::append_json), [`select_json`](Client::select_json) | the same by name, for code without the types |
+//!
+//! A read never waits for a writer: it walks the partition's published view on the caller's thread.
+//! What an [`Ack::Processed`] append did is in the view before the append is answered.
+//!
+//! This crate is not an engine. It talks to one through the [`Engine`](engine::Engine) trait, which
+//! the `gridmill` crate implements for a grid in the same process; whole programs are shown there.
+
+mod append;
+mod append_many;
+mod client;
+mod depot;
+pub mod engine;
+mod error;
+mod gate;
+mod handles;
+mod json;
+mod prepare;
+mod receipt;
+mod select;
+
+pub use append::Pending;
+pub use client::{Client, SELECT_LIMIT};
+pub use depot::{DepotInfo, Recorded};
+pub use engine::{Ack, DepotRange};
+pub use error::{
+    AppendError, AppendErrorKind, AppendManyError, DepotError, ReadError, Rejection,
+};
+pub use gate::{Admission, Gate, Refused};
+pub use receipt::{BatchReceipt, ManyReceipt, PartReceipt, Receipt, Reply};

@@ -1,0 +1,216 @@
+//! Appends of one event.
+
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use gridmill_model::{Depot, Event};
+use tokio::sync::oneshot::{self, Receiver};
+
+use crate::client::Client;
+use crate::engine::{Ack, DepotEntry, EncodedEvents, GiveBack, Submission};
+use crate::error::{AppendError, AppendErrorKind};
+use crate::gate::{Admission, Refused};
+use crate::prepare;
+use crate::receipt::{BatchReceipt, Receipt};
+
+impl Client {
+    /// Appends `event` to `depot` and waits until it is processed: durable, finished by every
+    /// stream topology of the depot's module, and visible to any reader.
+    ///
+    /// Events that one caller appends one after the other to one partition are logged in that
+    /// order. Of appends that run at the same time, those that are polled first go first while the
+    /// mailbox has room; where order matters under overload, await one before the next, or use
+    /// [`append_many`](Self::append_many).
+    ///
+    /// # Errors
+    /// [`AppendError`] with the event where it was certainly not logged. A handler's refusal is
+    /// [`Rejected`](AppendErrorKind::Rejected): the event is in the depot, what the handler wrote
+    /// for it is undone.
+    ///
+    /// # Cancellation
+    /// Nothing happens before the future is polled. Dropped while it waits for room in the
+    /// mailbox, the event is gone. Dropped after it was queued, the event still counts: it is
+    /// logged and processed, and only the answer is lost.
+    pub async fn append<E: Event>(
+        &self,
+        depot: Depot<E>,
+        event: E,
+    ) -> Result<Receipt, AppendError<E>> {
+        self.append_with(depot, event, Ack::Processed).await
+    }
+
+    /// Like [`append`](Self::append), answered as soon as `ack` asks for.
+    ///
+    /// With [`Ack::None`] the receipt names the partition alone, and an event that the partition
+    /// could not log is lost without a word.
+    ///
+    /// # Errors
+    /// Those of [`append`](Self::append); a rejection comes with [`Ack::Processed`] only.
+    ///
+    /// # Cancellation
+    /// As with [`append`](Self::append).
+    pub async fn append_with<E: Event>(
+        &self,
+        depot: Depot<E>,
+        event: E,
+        ack: Ack,
+    ) -> Result<Receipt, AppendError<E>> {
+        let ready = self.prepare(depot, event)?;
+        match ready.admit().await {
+            Ok(admission) => self.submit(ready, ack, admission).await,
+            Err(_) => Err(ready.refused(Refused::Closed)),
+        }
+    }
+
+    /// Appends `event` if its partition's mailbox has room for it now.
+    ///
+    /// Where this returns `Ok`, the event is queued and counts, whether the [`Pending`] answer is
+    /// awaited or not; it comes when the event is processed, as with [`append`](Self::append).
+    ///
+    /// # Errors
+    /// [`Overloaded`](AppendErrorKind::Overloaded) where the mailbox is full or others wait for
+    /// room already, and the errors of [`append`](Self::append) that need no answer. All of them
+    /// give the event back.
+    pub fn try_append<E: Event>(
+        &self,
+        depot: Depot<E>,
+        event: E,
+    ) -> Result<Pending<E>, AppendError<E>> {
+        let ready = self.prepare(depot, event)?;
+        match ready.gate_try_enter() {
+            Ok(admission) => Ok(self.submit(ready, Ack::Processed, admission)),
+            Err(refused) => Err(ready.refused(refused)),
+        }
+    }
+
+    fn prepare<E: Event>(&self, depot: Depot<E>, event: E) -> Result<Ready<E>, AppendError<E>> {
+        match self.address(depot, &event) {
+            Ok((entry, partition, encoded)) => Ok(Ready { entry, partition, event, encoded }),
+            Err(kind) => Err(AppendError { kind, events: Some(event) }),
+        }
+    }
+
+    fn address<E: Event>(
+        &self,
+        depot: Depot<E>,
+        event: &E,
+    ) -> Result<(Arc<DepotEntry>, u32, EncodedEvents), AppendErrorKind> {
+        let entry = self.handles.depot(&*self.engine, &depot)?;
+        let partition = prepare::partition(&depot, &entry, event)?;
+        let mut encoded = EncodedEvents::default();
+        prepare::encode(&entry, partition, 0, event, &mut encoded)?;
+        Ok((entry, partition, encoded))
+    }
+
+    fn submit<E: Event>(&self, ready: Ready<E>, ack: Ack, admission: Admission) -> Pending<E> {
+        let events = Box::new(vec![Some(ready.event)]);
+        let returned = GiveBack::default();
+        let (done, answer) = answer_for(ack);
+        self.engine.submit(Submission {
+            depot: ready.entry.id,
+            partition: ready.partition,
+            events,
+            encoded: ready.encoded,
+            ack,
+            admission,
+            done,
+            returned: returned.clone(),
+        });
+        Pending { partition: ready.partition, answer, returned, event: PhantomData }
+    }
+}
+
+/// Where a submission's answer is sent and received; nowhere if none is wanted.
+pub(crate) type Done = oneshot::Sender<Result<BatchReceipt, AppendErrorKind>>;
+pub(crate) type Answer = Receiver<Result<BatchReceipt, AppendErrorKind>>;
+
+pub(crate) fn answer_for(ack: Ack) -> (Option<Done>, Option<Answer>) {
+    if ack == Ack::None {
+        return (None, None);
+    }
+    let (done, answer) = oneshot::channel();
+    (Some(done), Some(answer))
+}
+
+/// What is known of a submission whose engine went away without an answer.
+pub(crate) fn unanswered() -> AppendErrorKind {
+    AppendErrorKind::Unknown { reason: "its partition stopped before it answered".into() }
+}
+
+/// An event that waits for room in its partition's mailbox.
+struct Ready<E> {
+    entry: Arc<DepotEntry>,
+    partition: u32,
+    event: E,
+    encoded: EncodedEvents,
+}
+
+impl<E> Ready<E> {
+    async fn admit(&self) -> Result<Admission, Refused> {
+        self.entry.gate(self.partition)?.enter(self.encoded.bytes.len()).await
+    }
+
+    fn gate_try_enter(&self) -> Result<Admission, Refused> {
+        self.entry.gate(self.partition)?.try_enter(self.encoded.bytes.len())
+    }
+
+    fn refused(self, refused: Refused) -> AppendError<E> {
+        let kind = match refused {
+            Refused::Closed => AppendErrorKind::ShuttingDown,
+            Refused::Full => AppendErrorKind::Overloaded {
+                depot: self.entry.name.clone(),
+                partition: self.partition,
+            },
+        };
+        AppendError { kind, events: Some(self.event) }
+    }
+}
+
+/// The answer to an event that is queued.
+///
+/// Dropping it changes nothing but that nobody learns of the answer. Its result is that of
+/// [`Client::append`].
+#[derive(Debug)]
+#[must_use = "the event counts either way, but only awaiting this tells what became of it"]
+pub struct Pending<E> {
+    partition: u32,
+    answer: Option<Answer>,
+    returned: GiveBack,
+    event: PhantomData<fn() -> E>,
+}
+
+impl<E: Event> Future for Pending<E> {
+    type Output = Result<Receipt, AppendError<E>>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(answer) = &mut self.answer else {
+            return Poll::Ready(Ok(Receipt::unasked(self.partition)));
+        };
+        let answered = ready!(Pin::new(answer).poll(context));
+        let result = answered.unwrap_or_else(|_| Err(unanswered())).and_then(single);
+        Poll::Ready(result.map_err(|kind| AppendError { events: self.take_back(&kind), kind }))
+    }
+}
+
+impl<E: Event> Pending<E> {
+    fn take_back(&self, kind: &AppendErrorKind) -> Option<E> {
+        let events = if kind.is_not_logged() { self.returned.take::<E>() } else { None };
+        events?.pop().flatten()
+    }
+}
+
+/// The receipt of the one event of a submission.
+pub(crate) fn single(batch: BatchReceipt) -> Result<Receipt, AppendErrorKind> {
+    if let Some((_, rejection)) = batch.rejections.into_iter().next() {
+        return Err(AppendErrorKind::Rejected(rejection));
+    }
+    Ok(Receipt {
+        partition: batch.partition,
+        offset: batch.first_offset,
+        position: batch.first_position,
+        replies: batch.replies.into_iter().map(|(_, reply)| reply).collect(),
+    })
+}

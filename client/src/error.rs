@@ -1,0 +1,374 @@
+//! What can go wrong for a client, and what is guaranteed after it.
+
+use std::fmt;
+
+use gridmill_model::{Damaged, JsonError, PathError};
+
+use crate::receipt::ManyReceipt;
+
+/// Why a handler refused an event: it returned `Err`, or the event was set aside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// The topology whose handler refused.
+    pub topology: String,
+    /// The handler's error as text.
+    pub message: String,
+    /// The handler's error as bytes, for [`Rejection::decode`]; empty for a quarantined event.
+    pub error: Vec<u8>,
+    /// Whether the event panicked again and again and was put in quarantine.
+    pub quarantined: bool,
+}
+
+impl Rejection {
+    /// The handler's error as the value that it returned, where `T` is its type.
+    pub fn decode<T: serde::de::DeserializeOwned>(&self) -> Option<T> {
+        postcard::from_bytes(&self.error).ok()
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verb = if self.quarantined { "quarantined" } else { "rejected" };
+        write!(f, "{verb} by topology `{}`: {}", self.topology, self.message)
+    }
+}
+
+/// What went wrong with an append.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AppendErrorKind {
+    /// No module of this grid declares the depot.
+    #[error("no depot is called `{name}`; this grid has {known:?}. Declare it with `module.depot(..)`")]
+    UnknownDepot {
+        /// The name that was asked for.
+        name: String,
+        /// The names that exist.
+        known: Vec<String>,
+    },
+    /// The depot holds events of another type.
+    #[error("depot `{depot}` holds `{expected}`, not `{got}`; use the constant that declares it")]
+    WrongEvent {
+        /// The depot.
+        depot: String,
+        /// Its event type.
+        expected: String,
+        /// The type of the handle.
+        got: String,
+    },
+    /// The depot takes no events from clients.
+    #[error("depot `{depot}` takes no events from clients: it is declared with `Depot::disallow`")]
+    Disallowed {
+        /// The depot.
+        depot: String,
+    },
+    /// The encoded event is larger than the limit.
+    #[error("event {index} for depot `{depot}` has {got} bytes, at most {expected} are allowed; split it, or raise `event_bytes_max`")]
+    TooLarge {
+        /// The depot.
+        depot: String,
+        /// Which event of the call, from 0.
+        index: usize,
+        /// The limit in bytes.
+        expected: usize,
+        /// The event's size in bytes.
+        got: usize,
+    },
+    /// The events of one call for one partition are more than one message holds.
+    #[error("one call has {got} bytes for partition {partition} of depot `{depot}`, at most {expected} are allowed; split the call")]
+    BatchTooLarge {
+        /// The depot.
+        depot: String,
+        /// The partition.
+        partition: u32,
+        /// The limit in bytes.
+        expected: usize,
+        /// The bytes up to the event that does not fit.
+        got: usize,
+    },
+    /// The event cannot be encoded.
+    #[error("event {index} for depot `{depot}` cannot be encoded: {message}")]
+    Encode {
+        /// The depot.
+        depot: String,
+        /// Which event of the call, from 0.
+        index: usize,
+        /// What the encoder said.
+        message: String,
+    },
+    /// The depot's partitioner named a partition that does not exist.
+    #[error("depot `{depot}` has {expected} partitions, its partitioner returned {got}; return less than the count that it is given")]
+    BadPartition {
+        /// The depot.
+        depot: String,
+        /// How many partitions there are.
+        expected: u32,
+        /// What the partitioner returned.
+        got: u32,
+    },
+    /// The mailbox is full (`try_append` only).
+    #[error("partition {partition} of depot `{depot}` is overloaded: its mailbox is full; wait, or use `append`")]
+    Overloaded {
+        /// The depot.
+        depot: String,
+        /// The partition.
+        partition: u32,
+    },
+    /// The event is not a valid event of the depot (JSON only).
+    #[error("depot `{depot}`: {source}")]
+    Json {
+        /// The depot.
+        depot: String,
+        /// What does not fit.
+        source: JsonError,
+    },
+    /// The disk has no room. Nothing was logged; appends work again once there is room.
+    #[error("partition {partition} cannot write its log: {message}; nothing was logged, free some room and try again")]
+    StorageFull {
+        /// The partition.
+        partition: u32,
+        /// What the disk said.
+        message: String,
+    },
+    /// The partition stopped before the event was logged. It is safe to append it again.
+    #[error("the event was not logged: {reason}; it is safe to append it again")]
+    NotLogged {
+        /// Why.
+        reason: String,
+    },
+    /// The partition stopped after the event was handed over: it may or may not be in the log.
+    #[error("it is not known whether the event was logged: {reason}; look before appending it again")]
+    Unknown {
+        /// Why.
+        reason: String,
+    },
+    /// A handler refused the event. The event stays in the depot; the handler's writes are undone.
+    #[error("{0}")]
+    Rejected(Rejection),
+    /// The grid is shutting down, or gone. Nothing was logged.
+    #[error("the grid is shutting down; nothing was logged")]
+    ShuttingDown,
+}
+
+impl AppendErrorKind {
+    /// Whether this error says that nothing reached the log, so that appending again cannot double
+    /// anything.
+    ///
+    /// False for [`Rejected`](Self::Rejected) (the event is in the depot) and
+    /// [`Unknown`](Self::Unknown).
+    pub fn is_not_logged(&self) -> bool {
+        !matches!(self, Self::Rejected(_) | Self::Unknown { .. })
+    }
+}
+
+/// A failed append, with the event where it was not logged.
+///
+/// Where `events` is `Some`, nothing of it reached the log and appending it again cannot double
+/// anything. Where it is `None`, `kind` says what is known.
+#[derive(Debug)]
+pub struct AppendError<T> {
+    /// What went wrong.
+    pub kind: AppendErrorKind,
+    /// What was given, where it is certain that none of it was logged.
+    pub events: Option<T>,
+}
+
+impl<T> fmt::Display for AppendError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.kind.fmt(f)
+    }
+}
+
+impl<T: fmt::Debug> std::error::Error for AppendError<T> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        std::error::Error::source(&self.kind)
+    }
+}
+
+/// A failed [`append_many`](crate::Client::append_many): what became of every event.
+///
+/// Every event of the call is in exactly one of `not_logged`, `unknown` and the parts of `logged`.
+/// Events are named by their index in the call, from 0.
+#[derive(Debug)]
+pub struct AppendManyError<E> {
+    /// What went wrong first, in the order of partitions.
+    pub kind: AppendErrorKind,
+    /// Events that are certainly not in the log, in the order of the call. Appending them again
+    /// cannot double anything.
+    pub not_logged: Vec<(usize, E)>,
+    /// Events that may or may not be in the log. Look before appending them again.
+    pub unknown: Vec<usize>,
+    /// What was logged and answered as it was asked for.
+    pub logged: ManyReceipt,
+}
+
+impl<E> fmt::Display for AppendManyError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} ({} events logged, {} not logged, {} unknown)",
+            self.kind,
+            self.logged.count,
+            self.not_logged.len(),
+            self.unknown.len()
+        )
+    }
+}
+
+impl<E: fmt::Debug> std::error::Error for AppendManyError<E> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        std::error::Error::source(&self.kind)
+    }
+}
+
+/// What went wrong with a read of a PState. Reads change nothing.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// No module of this grid declares the PState.
+    #[error("no PState is called `{name}`; this grid has {known:?}")]
+    UnknownPState {
+        /// The name that was asked for.
+        name: String,
+        /// The names that exist.
+        known: Vec<String>,
+    },
+    /// The PState has another shape than the handle.
+    #[error("PState `{pstate}` has the shape `{expected}`, the handle says `{got}`; use the constant that declares it")]
+    WrongRoot {
+        /// The PState.
+        pstate: String,
+        /// Its shape.
+        expected: String,
+        /// The shape of the handle.
+        got: String,
+    },
+    /// The PState is private to its module.
+    #[error("PState `{pstate}` is private: only topologies of its module read it")]
+    Private {
+        /// The PState.
+        pstate: String,
+    },
+    /// It is not clear which partition to read.
+    #[error("the path `{path}` does not start with a key and PState `{pstate}` has {partitions} partitions; start it with `key`, or use `select_in` or `select_all`")]
+    NoPartition {
+        /// The PState.
+        pstate: String,
+        /// The path.
+        path: String,
+        /// How many partitions there are.
+        partitions: u32,
+    },
+    /// A partition that does not exist.
+    #[error("`{name}` has {expected} partitions (0 to {expected} - 1), partition {got} was asked for")]
+    BadPartition {
+        /// The PState or depot.
+        name: String,
+        /// How many partitions there are.
+        expected: u32,
+        /// What was asked for.
+        got: u32,
+    },
+    /// The path does not fit the data or the shape.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// `select_one` found more than one value.
+    #[error("`select_one` on `{path}` found {got} values, expected at most one; use `select`")]
+    NotOne {
+        /// The path.
+        path: String,
+        /// How many were found.
+        got: usize,
+    },
+    /// The PState's topology is still reading its depot's past.
+    #[error("PState `{pstate}` is catching up: {done} of {total} records; wait, or allow partial answers with `client.partial()`")]
+    CatchingUp {
+        /// The PState.
+        pstate: String,
+        /// Records read so far.
+        done: u64,
+        /// Records to read.
+        total: u64,
+    },
+    /// A file holds bytes that were not written there.
+    #[error(transparent)]
+    Damaged(#[from] Damaged),
+    /// The partition has no view to read.
+    #[error("partition {partition} is not running: {reason}")]
+    Stopped {
+        /// The partition.
+        partition: u32,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What went wrong with a direct read of a depot. Reads change nothing.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DepotError {
+    /// No module of this grid declares the depot.
+    #[error("no depot is called `{name}`; this grid has {known:?}")]
+    UnknownDepot {
+        /// The name that was asked for.
+        name: String,
+        /// The names that exist.
+        known: Vec<String>,
+    },
+    /// The depot holds events of another type.
+    #[error("depot `{depot}` holds `{expected}`, not `{got}`")]
+    WrongEvent {
+        /// The depot.
+        depot: String,
+        /// Its event type.
+        expected: String,
+        /// The type of the handle.
+        got: String,
+    },
+    /// A partition that does not exist.
+    #[error("depot `{depot}` has {expected} partitions (0 to {expected} - 1), partition {got} was asked for")]
+    BadPartition {
+        /// The depot.
+        depot: String,
+        /// How many partitions there are.
+        expected: u32,
+        /// What was asked for.
+        got: u32,
+    },
+    /// The range is not within what the depot holds.
+    #[error("partition {partition} of depot `{depot}` holds the offsets {start}..{end}, {from}..{to} was asked for; ask `depot_info` first")]
+    OutOfRange {
+        /// The depot.
+        depot: String,
+        /// The partition.
+        partition: u32,
+        /// First offset that exists.
+        start: u64,
+        /// Next offset to be written.
+        end: u64,
+        /// Start of the range that was asked for.
+        from: u64,
+        /// End of the range that was asked for.
+        to: u64,
+    },
+    /// A stored event cannot be decoded with today's type.
+    #[error("record {offset} of depot `{depot}` cannot be decoded: {message}")]
+    Decode {
+        /// The depot.
+        depot: String,
+        /// The record's offset.
+        offset: u64,
+        /// What the decoder said.
+        message: String,
+    },
+    /// A file holds bytes that were not written there.
+    #[error(transparent)]
+    Damaged(#[from] Damaged),
+    /// The partition does not run, or its disk fails.
+    #[error("partition {partition} cannot be read: {reason}")]
+    Unreadable {
+        /// The partition.
+        partition: u32,
+        /// Why.
+        reason: String,
+    },
+}

@@ -1,0 +1,75 @@
+//! The JSON edge: the same calls by name, for code that does not have the types.
+
+use crate::append::{answer_for, single, unanswered};
+use crate::client::Client;
+use crate::engine::{Ack, DepotEntry, GiveBack, JsonEvent, Submission};
+use crate::error::{AppendErrorKind, ReadError};
+use crate::receipt::Receipt;
+
+impl Client {
+    /// Appends an event given as JSON to the depot called `depot`, and waits until it is
+    /// processed, as [`append`](Self::append) does.
+    ///
+    /// An enum's event is written `{"Variant": {"field": ..}}`. Fields that the type does not have
+    /// are refused; fields of an `Option` may be left out.
+    ///
+    /// # Errors
+    /// [`Json`](AppendErrorKind::Json) names the place that does not fit; nothing was logged then.
+    /// Otherwise as with [`append`](Self::append).
+    ///
+    /// # Cancellation
+    /// As with [`append`](Self::append).
+    pub async fn append_json(&self, depot: &str, json: &str) -> Result<Receipt, AppendErrorKind> {
+        let Some(entry) = self.engine.depot(depot) else {
+            let (name, known) = (depot.into(), self.engine.depot_names());
+            return Err(AppendErrorKind::UnknownDepot { name, known });
+        };
+        let event = self.engine.decode_json(entry.id, json)?;
+        self.submit_json(&entry, event).await
+    }
+
+    async fn submit_json(
+        &self,
+        entry: &DepotEntry,
+        event: JsonEvent,
+    ) -> Result<Receipt, AppendErrorKind> {
+        let JsonEvent { partition, events, encoded } = event;
+        let gate = entry.gate(partition).map_err(|_| AppendErrorKind::ShuttingDown)?;
+        let admission = gate.enter(encoded.bytes.len()).await;
+        let admission = admission.map_err(|_| AppendErrorKind::ShuttingDown)?;
+        let ack = Ack::Processed;
+        let (done, answer) = answer_for(ack);
+        let (depot, returned) = (entry.id, GiveBack::default());
+        self.engine.submit(Submission {
+            depot,
+            partition,
+            events,
+            encoded,
+            ack,
+            admission,
+            done,
+            returned,
+        });
+        match answer {
+            Some(answer) => single(answer.await.unwrap_or_else(|_| Err(unanswered()))?),
+            None => Ok(Receipt::unasked(partition)),
+        }
+    }
+
+    /// Selects from the PState called `pstate` with a path given as JSON, such as
+    /// `[{"key": "alice"}, "all", {"field": "text"}]`, and returns the values as a JSON array.
+    ///
+    /// # Errors
+    /// [`ReadError`]; a path that does not fit the PState's shape is
+    /// [`Path`](ReadError::Path) and names the step.
+    pub async fn select_json(&self, pstate: &str, path: &str) -> Result<String, ReadError> {
+        let Some(entry) = self.engine.pstate(pstate) else {
+            let (name, known) = (pstate.into(), self.engine.pstate_names());
+            return Err(ReadError::UnknownPState { name, known });
+        };
+        if entry.private {
+            return Err(ReadError::Private { pstate: pstate.into() });
+        }
+        self.engine.select_json(entry.id, path)
+    }
+}
