@@ -1,0 +1,288 @@
+//! Paths and results at the JSON edge.
+//!
+//! A path is an array of steps. A step without argument is its name, one with an argument an
+//! object of name and argument:
+//!
+//! ```json
+//! [{"key": "alice"}, {"nth": 0}, {"field": "text"}]
+//! [{"key": "alice"}, "all", {"field": "completed_at"}, "some", {"filter_ge": 1700000000}]
+//! [{"key_range": {"ge": "a", "lt": "m", "first": 10}}]
+//! ["map_vals", {"filter_selected": ["len", {"filter_gt": 3}]}, "first"]
+//! ```
+//!
+//! The steps are those of the builder that a select can use: `key`, `must`, `nth`, `index`,
+//! `first`, `last`, `all`, `map_vals`, `map_keys`, `field`, `some`, `elem`, `or`, `len`,
+//! `key_range`, `filter_eq`, `filter_ne`, `filter_gt`, `filter_ge`, `filter_lt`, `filter_le`,
+//! `filter_selected`. The argument of `key_range` names its bounds `gt` or `ge` and `lt` or `le`
+//! and its limit `first` or `last`, each of them optional.
+
+use serde_json::Value;
+
+use super::error::{Misfit, PathError, PathErrorKind};
+use super::kind::Kind;
+use super::select::too_deep;
+use super::step::{Compare, Edge, Filter, KeyRange, MAX_NESTING, MAX_STEPS, Step, Steps};
+use super::trail::Trail;
+use super::visit::{LeafValue, Limits, Sink, Visit};
+use crate::engine::ReadStore;
+use crate::{Key, Root, RouteKey};
+
+/// A path from JSON, checked against its PState.
+#[derive(Clone, Debug)]
+pub struct JsonPath {
+    /// The steps.
+    pub steps: Steps,
+    /// Where the path lives: the key of a first `key` or `must` on a keyed PState.
+    pub route: Option<RouteKey>,
+}
+
+/// Reads a path from JSON; the form is described at the top of the module's source and in the
+/// README of the HTTP interface.
+///
+/// # Errors
+///
+/// [`PathErrorKind::Path`], naming the step that does not fit: an unknown step or field, a
+/// missing or superfluous argument, a key or value of another type.
+pub fn parse_json_path<R: Root>(pstate: &str, json: &Value) -> Result<JsonPath, PathError> {
+    let mut parser = Parser { pstate, steps: Steps::new() };
+    parser.path(Kind::of::<R>(), json, 0)?;
+    let steps = parser.steps;
+    let route = match steps.first() {
+        Some(Step::Key(key) | Step::Must(key)) if R::KEYED => {
+            R::Key::decode_key(key).ok().map(|key| key.route())
+        }
+        _ => None,
+    };
+    Ok(JsonPath { steps, route })
+}
+
+/// Selects in a published view and returns the results as JSON.
+///
+/// # Errors
+///
+/// As [`Path::select_view`](super::Path::select_view); [`PathErrorKind::Json`] if a result has no
+/// JSON form.
+pub fn select_json<R: Root>(
+    pstate: &str,
+    store: &dyn ReadStore<R::Value>,
+    steps: &[Step],
+    limits: Limits,
+) -> Result<Vec<Value>, PathError> {
+    let mut found = JsonValues(Vec::new());
+    R::walk_view(store, steps, &mut Visit::new(pstate, steps, &mut found, limits)?)?;
+    Ok(found.0)
+}
+
+struct JsonValues(Vec<Value>);
+
+impl Sink for JsonValues {
+    fn borrowed(&mut self, value: &dyn LeafValue, trail: Trail<'_>) -> Result<(), PathError> {
+        let json = value.to_json().map_err(|error| {
+            let help = "select what is inside, for example with `map_vals`";
+            let misfit = Misfit::new("a value with a JSON form", error.to_string(), help);
+            PathError::new(PathErrorKind::Json, trail.pstate(), 0, String::new(), misfit)
+        })?;
+        self.0.push(json);
+        Ok(())
+    }
+}
+
+struct Parser<'p> {
+    pstate: &'p str,
+    steps: Steps,
+}
+
+impl Parser<'_> {
+    /// Parses the steps of a path or condition that starts at values of `kind`.
+    fn path(&mut self, mut kind: Kind, json: &Value, nesting: usize) -> Result<(), PathError> {
+        let Value::Array(steps) = json else {
+            let help = "write for example [{\"key\": \"alice\"}, \"first\"]";
+            return Err(self.fail("", Misfit::new("an array of steps", shown(json), help)));
+        };
+        for json in steps {
+            if self.steps.len() == MAX_STEPS {
+                let expected = format!("at most {MAX_STEPS} steps");
+                return Err(self.fail("", Misfit::new(expected, "more", "shorten the path")));
+            }
+            kind = self.step(kind, json, nesting)?;
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, kind: Kind, json: &Value, nesting: usize) -> Result<Kind, PathError> {
+        let (name, argument) = split(json).map_err(|e| self.fail(&shown(json), e))?;
+        if let ("filter_selected", Some(condition)) = (name, argument) {
+            return self.condition(kind, json, condition, nesting);
+        }
+        let step = parse(kind, name, argument).map_err(|e| self.fail(&shown(json), e))?;
+        let next = (kind.next)(&step).map_err(|e| self.fail(&shown(json), e))?;
+        self.steps.push(step);
+        Ok(next)
+    }
+
+    fn condition(
+        &mut self,
+        kind: Kind,
+        json: &Value,
+        condition: &Value,
+        nesting: usize,
+    ) -> Result<Kind, PathError> {
+        if nesting == MAX_NESTING {
+            return Err(self.fail(&shown(json), too_deep()));
+        }
+        let at = self.steps.len();
+        self.steps.push(Step::FilterSelected(0));
+        self.path(kind, condition, nesting + 1)?;
+        // At most MAX_STEPS, so that the count always fits.
+        let count = u16::try_from(self.steps.len() - at - 1).unwrap_or(u16::MAX);
+        self.steps[at] = Step::FilterSelected(count);
+        Ok(kind)
+    }
+
+    fn fail(&self, step: &str, misfit: Misfit) -> PathError {
+        let number = if step.is_empty() { 0 } else { self.steps.len() + 1 };
+        PathError::new(PathErrorKind::Path, self.pstate, number, step.to_owned(), misfit)
+    }
+}
+
+/// The name of a step and its argument.
+fn split(json: &Value) -> Result<(&str, Option<&Value>), Misfit> {
+    if let Value::String(name) = json {
+        return Ok((name, None));
+    }
+    let single = json.as_object().filter(|object| object.len() == 1);
+    match single.and_then(|object| object.iter().next()) {
+        Some((name, argument)) => Ok((name, Some(argument))),
+        None => {
+            let expected = "a step: its name, or an object of its name and argument";
+            Err(Misfit::new(expected, shown(json), "write for example {\"key\": \"alice\"}"))
+        }
+    }
+}
+
+/// Parses one step other than `filter_selected`.
+fn parse(kind: Kind, name: &str, argument: Option<&Value>) -> Result<Step, Misfit> {
+    if let Some(step) = plain(name) {
+        return match argument {
+            None | Some(Value::Null) => Ok(step),
+            Some(json) => {
+                let help = format!("write just \"{name}\"");
+                Err(Misfit::new("no argument", shown(json), help))
+            }
+        };
+    }
+    if !WITH_ARGUMENT.contains(&name) {
+        let expected = format!("one of {}, {}", PLAIN.join(", "), WITH_ARGUMENT.join(", "));
+        return Err(Misfit::new(expected, format!("\"{name}\""), "correct the step's name"));
+    }
+    let Some(json) = argument else {
+        let help = format!("write {{\"{name}\": ..}}");
+        return Err(Misfit::new("an argument", "none", help));
+    };
+    with_argument(kind, name, json)
+}
+
+const PLAIN: [&str; 7] = ["first", "last", "all", "map_vals", "map_keys", "some", "len"];
+
+fn plain(name: &str) -> Option<Step> {
+    Some(match name {
+        "first" => Step::First,
+        "last" => Step::Last,
+        "all" => Step::All,
+        "map_vals" => Step::MapVals,
+        "map_keys" => Step::MapKeys,
+        "some" => Step::Some,
+        "len" => Step::Len,
+        _ => return None,
+    })
+}
+
+const WITH_ARGUMENT: [&str; 14] = [
+    "key",
+    "must",
+    "nth",
+    "index",
+    "field",
+    "elem",
+    "or",
+    "key_range",
+    "filter_eq",
+    "filter_ne",
+    "filter_gt",
+    "filter_ge",
+    "filter_lt",
+    "filter_le",
+];
+
+fn with_argument(kind: Kind, name: &str, json: &Value) -> Result<Step, Misfit> {
+    let compare = match name {
+        "key" => return (kind.key_from_json)(json).map(Step::Key),
+        "must" => return (kind.key_from_json)(json).map(Step::Must),
+        "elem" => return (kind.key_from_json)(json).map(Step::Elem),
+        "nth" => return number(json).map(Step::Nth),
+        "index" => return number(json).map(Step::Index),
+        "field" => return (kind.field_index)(&text(json)?).map(Step::Field),
+        "or" => return (kind.value_from_json)(json).map(Step::Or),
+        "key_range" => return range(kind, json).map(|range| Step::KeyRange(Box::new(range))),
+        "filter_ne" => Compare::Ne,
+        "filter_gt" => Compare::Gt,
+        "filter_ge" => Compare::Ge,
+        "filter_lt" => Compare::Lt,
+        "filter_le" => Compare::Le,
+        _ => Compare::Eq,
+    };
+    let value = (kind.value_from_json)(json)?;
+    Ok(Step::Filter(Box::new(Filter { compare, value })))
+}
+
+fn range(kind: Kind, json: &Value) -> Result<KeyRange, Misfit> {
+    let help = "write for example {\"ge\": \"a\", \"lt\": \"m\", \"first\": 10}";
+    let expected = "an object of gt or ge, lt or le, first or last, each at most once";
+    let Value::Object(parts) = json else {
+        return Err(Misfit::new(expected, shown(json), help));
+    };
+    let mut range = KeyRange { from: Edge::Open, to: Edge::Open, limit: None, keep_last: false };
+    for (name, value) in parts {
+        let twice = match name.as_str() {
+            "gt" | "ge" => range.from != Edge::Open,
+            "lt" | "le" => range.to != Edge::Open,
+            "first" | "last" => range.limit.is_some(),
+            _ => true,
+        };
+        if twice {
+            return Err(Misfit::new(expected, shown(json), help));
+        }
+        match name.as_str() {
+            "gt" => range.from = Edge::Excluding((kind.key_from_json)(value)?),
+            "ge" => range.from = Edge::Including((kind.key_from_json)(value)?),
+            "lt" => range.to = Edge::Excluding((kind.key_from_json)(value)?),
+            "le" => range.to = Edge::Including((kind.key_from_json)(value)?),
+            limit => {
+                range.limit = Some(number(value)?);
+                range.keep_last = limit == "last";
+            }
+        }
+    }
+    Ok(range)
+}
+
+fn number(json: &Value) -> Result<u64, Misfit> {
+    let help = "write a number, counted from 0";
+    json.as_u64().ok_or_else(|| Misfit::new("a whole number", shown(json), help))
+}
+
+fn text(json: &Value) -> Result<String, Misfit> {
+    let text = json.as_str().map(str::to_owned);
+    text.ok_or_else(|| Misfit::new("the name of a field", shown(json), "write it as a string"))
+}
+
+/// JSON in a message, cut where it is long.
+pub(super) fn shown(json: &Value) -> String {
+    const SHOWN: usize = 80;
+    let mut text = json.to_string();
+    if let Some((end, _)) = text.char_indices().nth(SHOWN) {
+        text.truncate(end);
+        text.push_str("...");
+    }
+    text
+}

@@ -1,0 +1,172 @@
+//! Which steps the builder offers at which types.
+
+use super::walk::Walk;
+use super::walk_list::Position;
+use crate::{Bytes, Key, List, Map, Set, State, Str, Uuid};
+
+/// A map: `key`, `must`, `map_vals`, `map_keys`.
+pub trait Keyed: Walk {
+    /// The type of the keys.
+    type Key: Key;
+    /// The type of the values.
+    type Value: State;
+}
+
+impl<K: Key, V: State> Keyed for Map<K, V> {
+    type Key = K;
+    type Value = V;
+}
+
+/// A list: `nth`, `index`, `after_elem`, `before_elem`.
+pub trait Listed: Walk {
+    /// The type of the elements.
+    type Elem: State;
+}
+
+impl<T: State> Listed for List<T> {
+    type Elem = T;
+}
+
+impl<T: State> Listed for Vec<T> {
+    type Elem = T;
+}
+
+/// A set: `elem`, `add_elem`.
+pub trait SetOf: Walk {
+    /// The type of the elements.
+    type Elem: Key;
+}
+
+impl<T: Key> SetOf for Set<T> {
+    type Elem = T;
+}
+
+/// Something with elements: `all`. The elements of a map are its entries, as pairs.
+pub trait Elements: Walk {
+    /// The type of the elements.
+    type Elem: Walk;
+}
+
+impl<T: State> Elements for List<T> {
+    type Elem = T;
+}
+
+impl<T: State> Elements for Vec<T> {
+    type Elem = T;
+}
+
+impl<T: Key> Elements for Set<T> {
+    type Elem = T;
+}
+
+impl<K: Key, V: State> Elements for Map<K, V> {
+    type Elem = (K, V);
+}
+
+/// Something with two ends: `first`, `last`. The ends of a pair are its two parts.
+pub trait Ends: Walk {
+    /// The type of the first element.
+    type First: Walk;
+    /// The type of the last element.
+    type Last: Walk;
+}
+
+impl<T: State> Ends for List<T> {
+    type First = T;
+    type Last = T;
+}
+
+impl<T: State> Ends for Vec<T> {
+    type First = T;
+    type Last = T;
+}
+
+impl<A: State, B: State> Ends for (A, B) {
+    type First = A;
+    type Last = B;
+}
+
+/// A collection in the order of its keys: the `key_range` family.
+pub trait Sorted: Walk {
+    /// The type that it is sorted by.
+    type Key: Key;
+}
+
+impl<K: Key, V: State> Sorted for Map<K, V> {
+    type Key = K;
+}
+
+impl<T: Key> Sorted for Set<T> {
+    type Key = T;
+}
+
+/// A collection that knows its length: `len`.
+pub trait Measured: Walk {}
+
+impl<T: State> Measured for List<T> {}
+impl<T: State> Measured for Vec<T> {}
+impl<T: Key> Measured for Set<T> {}
+impl<K: Key, V: State> Measured for Map<K, V> {}
+
+/// An `Option`: `some`.
+pub trait Optional: Walk {
+    /// The type of the value inside.
+    type Value: State;
+}
+
+impl<T: State> Optional for Option<T> {
+    type Value = T;
+}
+
+/// A type with an order: `filter_gt`, `filter_ge`, `filter_lt`, `filter_le`.
+///
+/// `None` and `NaN` are neither less nor greater than anything: such a filter does not pass.
+#[diagnostic::on_unimplemented(
+    message = "values of type `{Self}` have no order that a filter can use",
+    note = "numbers, strings, `char`, `bool`, `Bytes`, `Uuid`, tuples and `Option` of these have"
+)]
+pub trait Ordered: Walk {}
+
+impl<T: State + Ordered> Ordered for Option<T> {}
+
+macro_rules! ordered {
+    ($($type:ty),* $(,)?) => { $(impl Ordered for $type {})* };
+}
+
+ordered! {
+    bool, char, u8, u16, u32, u64, u128, i8, i16, i32, i64, i128, f32, f64,
+    Str, String, Bytes, Uuid, Position,
+}
+
+macro_rules! ordered_tuples {
+    ($(($($part:ident),+);)*) => {
+        $(impl<$($part: State + Ordered),+> Ordered for ($($part,)+) {})*
+    };
+}
+
+ordered_tuples! {
+    (A);
+    (A, B);
+    (A, B, C);
+    (A, B, C, D);
+    (A, B, C, D, E);
+    (A, B, C, D, E, F);
+}
+
+/// A number that may be a position in a list; a negative one is past any end.
+pub trait ToIndex {
+    /// The position.
+    fn to_index(self) -> u64;
+}
+
+macro_rules! to_index {
+    ($($type:ty),*) => {
+        $(impl ToIndex for $type {
+            fn to_index(self) -> u64 {
+                u64::try_from(self).unwrap_or(u64::MAX)
+            }
+        })*
+    };
+}
+
+to_index!(u8, u16, u32, u64, usize, i32, i64);

@@ -1,0 +1,150 @@
+//! Walking the fields of records; `#[record]` implements [`Record`].
+
+use super::change::{Change, Outcome};
+use super::common;
+use super::error::{Misfit, PathError};
+use super::kind::Kind;
+use super::step::Step;
+use super::visit::Visit;
+use super::walk::Walk;
+use crate::State;
+
+/// A type made by `#[record]`: it is walked field by field.
+///
+/// An index beyond [`Record::FIELDS`] is never passed in. An enum keeps all the defaults.
+pub trait Record: State {
+    /// The names of the fields, in the order of declaration.
+    const FIELDS: &'static [&'static str] = &[];
+
+    /// Walks on in a field: `Walk::walk(&self.field, steps, visit)`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Walk::walk`].
+    fn walk_field(
+        &self,
+        _index: u16,
+        _steps: &[Step],
+        _visit: &mut Visit<'_>,
+    ) -> Result<(), PathError> {
+        Ok(())
+    }
+
+    /// Walks on in a field of a record that is missing: `<Type as Walk>::walk_absent(..)`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Walk::walk_absent`].
+    fn walk_field_absent(
+        _index: u16,
+        _steps: &[Step],
+        _visit: &mut Visit<'_>,
+    ) -> Result<(), PathError> {
+        Ok(())
+    }
+
+    /// Changes a field: `path::field_mut(&mut self.field, steps, change)`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Walk::walk_mut`].
+    fn walk_field_mut(
+        &mut self,
+        _index: u16,
+        _steps: &[Step],
+        _change: &mut Change<'_>,
+    ) -> Result<Outcome, PathError> {
+        Ok(Outcome::Kept)
+    }
+
+    /// The kind of a field: `Some(Kind::of::<Type>())`.
+    fn field_kind(_index: u16) -> Option<Kind> {
+        None
+    }
+}
+
+/// Changes a field; a removed `Option` becomes `None`, another type cannot be removed.
+///
+/// # Errors
+///
+/// As [`Walk::walk_mut`].
+pub fn field_mut<T: Walk>(
+    field: &mut T,
+    steps: &[Step],
+    change: &mut Change<'_>,
+) -> Result<Outcome, PathError> {
+    match field.walk_mut(steps, change)? {
+        Outcome::Removed => Ok(T::vacant().map_or(Outcome::Removed, |vacant| {
+            *field = vacant;
+            Outcome::Changed
+        })),
+        outcome => Ok(outcome),
+    }
+}
+
+/// A part that has to stay: the misfit of removing it.
+pub(super) fn fixed_part<T: Walk>() -> Misfit {
+    let help = "set it to another value, or remove the record as a whole";
+    Misfit::new("a part that may be missing", format!("a part of {}", T::shape()), help)
+}
+
+fn check<T: Record>(index: u16, step: &Step) -> Result<Kind, Misfit> {
+    T::field_kind(index).ok_or_else(|| common::unfit::<T>(step))
+}
+
+impl<T: Record> Walk for T {
+    fn shape() -> String {
+        T::schema().to_string()
+    }
+
+    fn walk(&self, steps: &[Step], visit: &mut Visit<'_>) -> Result<(), PathError> {
+        match steps.split_first() {
+            None => visit.leaf(self),
+            Some((step @ Step::Field(index), rest)) => {
+                check::<T>(*index, step).map_err(|e| visit.trail.misfit(step, rest, e))?;
+                self.walk_field(*index, rest, visit)
+            }
+            Some((step, rest)) => common::walk(self, step, rest, visit),
+        }
+    }
+
+    fn walk_absent(steps: &[Step], visit: &mut Visit<'_>) -> Result<(), PathError> {
+        match steps.split_first() {
+            None => Ok(()),
+            Some((step @ Step::Field(index), rest)) => {
+                check::<T>(*index, step).map_err(|e| visit.trail.misfit(step, rest, e))?;
+                T::walk_field_absent(*index, rest, visit)
+            }
+            Some((step, rest)) => common::walk_absent::<Self>(step, rest, visit),
+        }
+    }
+
+    fn walk_mut(&mut self, steps: &[Step], change: &mut Change<'_>) -> Result<Outcome, PathError> {
+        match steps.split_first() {
+            None => change.end(self),
+            Some((step @ Step::Field(index), rest)) => {
+                check::<T>(*index, step).map_err(|e| change.trail.misfit(step, rest, e))?;
+                match self.walk_field_mut(*index, rest, change)? {
+                    Outcome::Removed => change.refuse(step, rest, fixed_part::<T>()),
+                    outcome => Ok(outcome),
+                }
+            }
+            Some((step, rest)) => common::walk_mut(self, step, rest, change),
+        }
+    }
+
+    fn next(step: &Step) -> Result<Kind, Misfit> {
+        match step {
+            Step::Field(index) => check::<T>(*index, step),
+            step => common::next::<Self>(step),
+        }
+    }
+
+    fn field_index(name: &str) -> Result<u16, Misfit> {
+        let found = T::FIELDS.iter().position(|field| *field == name);
+        found.and_then(|index| u16::try_from(index).ok()).ok_or_else(|| {
+            let expected = format!("one of the fields {}", T::FIELDS.join(", "));
+            Misfit::new(expected, format!("{name:?}"), "correct the field's name")
+        })
+    }
+}

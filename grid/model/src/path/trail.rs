@@ -1,0 +1,64 @@
+//! Where in a path a walk is, for the messages.
+
+use super::error::{Misfit, PathError, PathErrorKind};
+use super::step::{MAX_STEPS, Step};
+
+/// Knows the whole path while its parts are walked: a walk sees only the steps that remain.
+#[derive(Clone, Copy, Debug)]
+pub struct Trail<'p> {
+    pstate: &'p str,
+    total: usize,
+    /// Steps behind the slice that is being walked: those after a condition.
+    tail: usize,
+}
+
+impl<'p> Trail<'p> {
+    /// The start of a path of that many steps on that PState.
+    pub fn new(pstate: &'p str, total: usize) -> Self {
+        Self { pstate, total, tail: 0 }
+    }
+
+    /// The trail within a condition that is followed by `after` steps.
+    pub(super) fn before(self, after: usize) -> Self {
+        Self { tail: self.tail + after, ..self }
+    }
+
+    pub(super) fn pstate(&self) -> &'p str {
+        self.pstate
+    }
+
+    /// Refuses a path that is too long before anything is walked.
+    pub(super) fn check_length(&self) -> Result<(), PathError> {
+        if self.total <= MAX_STEPS {
+            return Ok(());
+        }
+        let misfit = Misfit::new(
+            format!("at most {MAX_STEPS} steps"),
+            format!("{} steps", self.total),
+            "shorten the path, or select twice",
+        );
+        Err(self.whole(misfit))
+    }
+
+    /// An error about the path as a whole.
+    pub(super) fn whole(&self, misfit: Misfit) -> PathError {
+        PathError::new(PathErrorKind::Path, self.pstate, 0, String::new(), misfit)
+    }
+
+    /// An error about `step`, which `rest` follows.
+    pub(super) fn at(
+        &self,
+        kind: PathErrorKind,
+        step: &Step,
+        rest: &[Step],
+        misfit: Misfit,
+    ) -> PathError {
+        let number = self.total.saturating_sub(self.tail + rest.len());
+        PathError::new(kind, self.pstate, number, step.to_string(), misfit)
+    }
+
+    /// `step` does not fit the value that it stands at.
+    pub(super) fn misfit(&self, step: &Step, rest: &[Step], misfit: Misfit) -> PathError {
+        self.at(PathErrorKind::Path, step, rest, misfit)
+    }
+}

@@ -1,0 +1,243 @@
+//! Maps: changes, entry by entry, so that a stored map writes only what changed.
+
+use super::change::{Change, Outcome};
+use super::common;
+use super::error::PathError;
+use super::step::{KeyRange, Step};
+use super::visit::{AnyValue, Limits, Visit};
+use super::walk::Walk;
+use super::walk_entries::decode_key;
+use super::walk_map::part;
+use crate::engine::RootStore;
+use crate::key::bytes_of;
+use crate::{Damaged, Key, Map, State};
+
+/// Changes what one step reaches.
+pub(super) fn walk_mut<K: Key, V: State>(
+    map: &mut Map<K, V>,
+    step: &Step,
+    rest: &[Step],
+    change: &mut Change<'_>,
+) -> Result<Outcome, PathError> {
+    match step {
+        Step::Key(key) | Step::Must(key) => {
+            let create = matches!(step, Step::Key(_));
+            if let Some(store) = map.root_mut() {
+                return stored_mut(store, key, create, rest, change);
+            }
+            let key = decode_key(key).map_err(|e| change.trail.misfit(step, rest, e))?;
+            plain_mut(map, key, create, rest, change)
+        }
+        Step::MapVals => vals_mut(map, rest, change),
+        Step::MapKeys => keys_mut(map, rest, change),
+        Step::All => pairs_mut(map, rest, change),
+        Step::KeyRange(range) => range_mut(map, range, step, rest, change),
+        Step::Len => common::computed(map.len() as u64, step, rest, change),
+        step => common::walk_mut(map, step, rest, change),
+    }
+}
+
+fn damaged(change: &Change<'_>) -> impl Fn(Damaged) -> PathError {
+    let pstate = change.trail.pstate().to_owned();
+    move |damaged| PathError::damaged(&pstate, damaged)
+}
+
+/// Changes an entry of a partition's store; a missing one is not touched unless it is made.
+fn stored_mut<V: State>(
+    store: &mut dyn RootStore<V>,
+    key: &[u8],
+    create: bool,
+    rest: &[Step],
+    change: &mut Change<'_>,
+) -> Result<Outcome, PathError> {
+    let fail = |change: &Change<'_>, e| PathError::damaged(change.trail.pstate(), e);
+    let outcome = match store.get_mut(key).map_err(|e| fail(change, e))? {
+        Some(value) => value.walk_mut(rest, change)?,
+        None if create => {
+            let Some(value) = V::create(rest, change)? else { return Ok(Outcome::Kept) };
+            *store.slot_mut(key).map_err(|e| fail(change, e))? = Some(value);
+            return Ok(Outcome::Changed);
+        }
+        None => return Ok(Outcome::Kept),
+    };
+    if outcome != Outcome::Removed {
+        return Ok(outcome);
+    }
+    *store.slot_mut(key).map_err(|e| fail(change, e))? = None;
+    Ok(Outcome::Changed)
+}
+
+/// Changes an entry of a map in memory.
+fn plain_mut<K: Key, V: State>(
+    map: &mut Map<K, V>,
+    key: K,
+    create: bool,
+    rest: &[Step],
+    change: &mut Change<'_>,
+) -> Result<Outcome, PathError> {
+    let outcome = match map.get_mut(&key) {
+        Some(value) => value.walk_mut(rest, change)?,
+        None if create => {
+            let Some(value) = V::create(rest, change)? else { return Ok(Outcome::Kept) };
+            map.insert(key, value);
+            return Ok(Outcome::Changed);
+        }
+        None => return Ok(Outcome::Kept),
+    };
+    if outcome != Outcome::Removed {
+        return Ok(outcome);
+    }
+    map.remove(&key);
+    Ok(Outcome::Changed)
+}
+
+/// The keys as they are before the change.
+fn keys<K: Key, V: State>(map: &Map<K, V>, change: &Change<'_>) -> Result<Vec<K>, PathError> {
+    let mut keys = Vec::with_capacity(map.len());
+    let mut entries = map.iter();
+    while let Some(entry) = entries.try_next() {
+        keys.push(entry.map_err(damaged(change))?.0);
+    }
+    Ok(keys)
+}
+
+/// A copy of the value under a key.
+fn value<K: Key, V: State>(
+    map: &Map<K, V>,
+    key: &K,
+    change: &Change<'_>,
+) -> Result<Option<V>, PathError> {
+    let found = map.try_get(key).map_err(damaged(change))?;
+    Ok(found.map(crate::Ref::into_owned))
+}
+
+fn changed_if(changed: bool) -> Outcome {
+    if changed { Outcome::Changed } else { Outcome::Kept }
+}
+
+/// Changes every value. Where filters may spare entries, these are only looked at.
+fn vals_mut<K: Key, V: State>(
+    map: &mut Map<K, V>,
+    rest: &[Step],
+    change: &mut Change<'_>,
+) -> Result<Outcome, PathError> {
+    let probe = common::worth_probing(rest);
+    let mut changed = false;
+    for key in keys(map, change)? {
+        if probe && !reaches(map, &key, rest, change)? {
+            continue;
+        }
+        let outcome = match map.root_mut() {
+            Some(store) => stored_mut(store, &bytes_of(&key), false, rest, change)?,
+            None => plain_mut(map, key, false, rest, change)?,
+        };
+        changed |= outcome == Outcome::Changed;
+    }
+    Ok(changed_if(changed))
+}
+
+fn reaches<K: Key, V: State>(
+    map: &Map<K, V>,
+    key: &K,
+    rest: &[Step],
+    change: &Change<'_>,
+) -> Result<bool, PathError> {
+    let Some(value) = map.try_get(key).map_err(damaged(change))? else { return Ok(false) };
+    common::reaches(&*value, rest, change.trail)
+}
+
+/// Entries that leave their key, with what comes instead.
+type Moves<K, V> = Vec<(K, Option<(K, V)>)>;
+
+/// Renames entries.
+fn keys_mut<K: Key, V: State>(
+    map: &mut Map<K, V>,
+    rest: &[Step],
+    change: &mut Change<'_>,
+) -> Result<Outcome, PathError> {
+    let mut moves: Moves<K, V> = Vec::new();
+    for old in keys(map, change)? {
+        let mut new = old.clone();
+        match new.walk_mut(rest, change)? {
+            Outcome::Kept => {}
+            Outcome::Removed => moves.push((old, None)),
+            Outcome::Changed => {
+                let value = value(map, &old, change)?;
+                moves.push((old, value.map(|value| (new, value))));
+            }
+        }
+    }
+    Ok(apply_moves(map, moves))
+}
+
+/// Changes entries as pairs.
+fn pairs_mut<K: Key, V: State>(
+    map: &mut Map<K, V>,
+    rest: &[Step],
+    change: &mut Change<'_>,
+) -> Result<Outcome, PathError> {
+    let mut moves: Moves<K, V> = Vec::new();
+    for old in keys(map, change)? {
+        let Some(value) = value(map, &old, change)? else { continue };
+        let mut pair = (old.clone(), value);
+        match pair.walk_mut(rest, change)? {
+            Outcome::Kept => {}
+            Outcome::Removed => moves.push((old, None)),
+            Outcome::Changed => moves.push((old, Some(pair))),
+        }
+    }
+    Ok(apply_moves(map, moves))
+}
+
+/// Carries moves out. Of two entries that end under one key, the later in the old order stays.
+fn apply_moves<K: Key, V: State>(map: &mut Map<K, V>, moves: Moves<K, V>) -> Outcome {
+    let outcome = changed_if(!moves.is_empty());
+    for (old, new) in &moves {
+        if new.as_ref().is_none_or(|(new, _)| new != old) {
+            map.remove(old);
+        }
+    }
+    let mut settled: Vec<K> = Vec::new();
+    for (old, new) in moves {
+        let Some((new, value)) = new else { continue };
+        let stays = new > old && map.contains_key(&new) && settled.binary_search(&new).is_err();
+        if stays {
+            continue;
+        }
+        if let Err(at) = settled.binary_search(&new) {
+            settled.insert(at, new.clone());
+        }
+        map.insert(new, value);
+    }
+    outcome
+}
+
+/// Changes a part as a map of its own, then writes back what differs.
+fn range_mut<K: Key, V: State>(
+    map: &mut Map<K, V>,
+    range: &KeyRange,
+    step: &Step,
+    rest: &[Step],
+    change: &mut Change<'_>,
+) -> Result<Outcome, PathError> {
+    let mut nobody = AnyValue(false);
+    let mut visit = Visit::along(change.trail, &mut nobody, Limits::NONE);
+    let old: Map<K, V> = part(map, range, step, rest, &mut visit)?;
+    let mut new = old.clone();
+    match new.walk_mut(rest, change)? {
+        Outcome::Kept => return Ok(Outcome::Kept),
+        Outcome::Removed => new = Map::new(),
+        Outcome::Changed => {}
+    }
+    for (key, _) in &old {
+        if !new.contains_key(&key) {
+            map.remove(&key);
+        }
+    }
+    for (key, value) in new {
+        if old.get(&key).is_none_or(|old| *old != value) {
+            map.insert(key, value);
+        }
+    }
+    Ok(Outcome::Changed)
+}

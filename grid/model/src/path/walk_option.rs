@@ -1,0 +1,91 @@
+//! `Option`: the value inside, if there is one.
+
+use std::cmp::Ordering;
+
+use super::change::{Change, Outcome};
+use super::common;
+use super::error::{Misfit, PathError};
+use super::kind::Kind;
+use super::step::Step;
+use super::visit::Visit;
+use super::walk::Walk;
+use crate::State;
+
+impl<T: State> Walk for Option<T> {
+    const ORDERED: bool = T::ORDERED;
+
+    fn shape() -> String {
+        Self::schema().to_string()
+    }
+
+    fn walk(&self, steps: &[Step], visit: &mut Visit<'_>) -> Result<(), PathError> {
+        match (steps.split_first(), self) {
+            (None, _) => visit.leaf(self),
+            (Some((Step::Some, rest)), Some(value)) => value.walk(rest, visit),
+            (Some((Step::Some, rest)), None) => T::walk_absent(rest, visit),
+            (Some((step, rest)), _) => common::walk(self, step, rest, visit),
+        }
+    }
+
+    fn walk_absent(steps: &[Step], visit: &mut Visit<'_>) -> Result<(), PathError> {
+        match steps.split_first() {
+            None => Ok(()),
+            Some((Step::Some, rest)) => T::walk_absent(rest, visit),
+            Some((step, rest)) => common::walk_absent::<Self>(step, rest, visit),
+        }
+    }
+
+    fn walk_mut(&mut self, steps: &[Step], change: &mut Change<'_>) -> Result<Outcome, PathError> {
+        match steps.split_first() {
+            None => change.end(self),
+            Some((Step::Some, rest)) => some_mut(self, rest, change),
+            Some((step, rest)) => common::walk_mut(self, step, rest, change),
+        }
+    }
+
+    fn create(steps: &[Step], change: &mut Change<'_>) -> Result<Option<Self>, PathError> {
+        match steps.split_first() {
+            None => change.make(),
+            Some((Step::Some, rest)) => Ok(T::create(rest, change)?.map(Some)),
+            Some((step, rest)) => common::create(step, rest, change),
+        }
+    }
+
+    fn vacant() -> Option<Self> {
+        Some(None)
+    }
+
+    /// `None` has no place in the order: a comparison with it does not pass.
+    fn order(&self, other: &Self) -> Option<Ordering> {
+        match (self, other) {
+            (Some(value), Some(other)) => value.order(other),
+            _ => None,
+        }
+    }
+
+    fn next(step: &Step) -> Result<Kind, Misfit> {
+        match step {
+            Step::Some => Ok(Kind::of::<T>()),
+            step => common::next::<Self>(step),
+        }
+    }
+}
+
+/// Changes, makes or removes the value inside.
+pub(super) fn some_mut<T: Walk>(
+    slot: &mut Option<T>,
+    steps: &[Step],
+    change: &mut Change<'_>,
+) -> Result<Outcome, PathError> {
+    let Some(value) = slot else {
+        *slot = T::create(steps, change)?;
+        return Ok(if slot.is_some() { Outcome::Changed } else { Outcome::Kept });
+    };
+    match value.walk_mut(steps, change)? {
+        Outcome::Removed => {
+            *slot = None;
+            Ok(Outcome::Changed)
+        }
+        outcome => Ok(outcome),
+    }
+}

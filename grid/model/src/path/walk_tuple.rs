@@ -1,0 +1,99 @@
+//! Tuples: parts by number, and the first and last of a pair.
+
+use std::cmp::Ordering;
+
+use super::change::{Change, Outcome};
+use super::common;
+use super::error::{Misfit, PathError};
+use super::kind::Kind;
+use super::record::{field_mut, fixed_part};
+use super::step::Step;
+use super::visit::Visit;
+use super::walk::Walk;
+use crate::State;
+
+/// The place of a part that a step names, in a tuple of that many.
+fn part(step: &Step, parts: usize) -> Option<usize> {
+    match step {
+        Step::Field(index) => Some(usize::from(*index)),
+        Step::First => Some(0),
+        Step::Last => Some(parts - 1),
+        _ => None,
+    }
+    .filter(|index| *index < parts)
+}
+
+macro_rules! tuples {
+    ($($count:literal: $($type:ident $index:tt),+;)*) => {
+        $(impl<$($type: State),+> Walk for ($($type,)+) {
+            const ORDERED: bool = true $(&& $type::ORDERED)+;
+
+            fn shape() -> String {
+                Self::schema().to_string()
+            }
+
+            fn walk(&self, steps: &[Step], visit: &mut Visit<'_>) -> Result<(), PathError> {
+                let Some((step, rest)) = steps.split_first() else { return visit.leaf(self) };
+                match part(step, $count) {
+                    $(Some($index) => self.$index.walk(rest, visit),)+
+                    _ => common::walk(self, step, rest, visit),
+                }
+            }
+
+            fn walk_absent(steps: &[Step], visit: &mut Visit<'_>) -> Result<(), PathError> {
+                let Some((step, rest)) = steps.split_first() else { return Ok(()) };
+                match part(step, $count) {
+                    $(Some($index) => $type::walk_absent(rest, visit),)+
+                    _ => common::walk_absent::<Self>(step, rest, visit),
+                }
+            }
+
+            fn walk_mut(
+                &mut self,
+                steps: &[Step],
+                change: &mut Change<'_>,
+            ) -> Result<Outcome, PathError> {
+                let Some((step, rest)) = steps.split_first() else { return change.end(self) };
+                let outcome = match part(step, $count) {
+                    $(Some($index) => field_mut(&mut self.$index, rest, change)?,)+
+                    _ => return common::walk_mut(self, step, rest, change),
+                };
+                match outcome {
+                    Outcome::Removed => change.refuse(step, rest, fixed_part::<Self>()),
+                    outcome => Ok(outcome),
+                }
+            }
+
+            fn order(&self, other: &Self) -> Option<Ordering> {
+                $(match self.$index.order(&other.$index) {
+                    Some(Ordering::Equal) => {}
+                    decided => return decided,
+                })+
+                Some(Ordering::Equal)
+            }
+
+            fn next(step: &Step) -> Result<Kind, Misfit> {
+                match part(step, $count) {
+                    $(Some($index) => Ok(Kind::of::<$type>()),)+
+                    _ => common::next::<Self>(step),
+                }
+            }
+
+            fn field_index(name: &str) -> Result<u16, Misfit> {
+                name.parse().ok().filter(|index| *index < $count).ok_or_else(|| {
+                    let expected = concat!("the number of a part, below ", $count);
+                    Misfit::new(expected, format!("{name:?}"), "name the part by its number")
+                })
+            }
+        })*
+    };
+}
+
+tuples! {
+    1: A 0;
+    2: A 0, B 1;
+    3: A 0, B 1, C 2;
+    4: A 0, B 1, C 2, D 3;
+    5: A 0, B 1, C 2, D 3, E 4;
+    6: A 0, B 1, C 2, D 3, E 4, F 5;
+}
