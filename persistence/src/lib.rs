@@ -18,13 +18,17 @@ compile_error!(
 );
 
 mod bytes;
+mod error;
 mod file_storage;
+pub mod log;
+pub mod manifest;
 mod mapped;
 mod position;
 pub mod run;
 mod sim;
 mod storage;
 
+pub use error::LogError;
 pub use file_storage::FileStorage;
 pub use position::Position;
 pub use sim::{Faults, SimStorage};

@@ -126,7 +126,9 @@ impl Disk {
     pub(super) fn close(&mut self, id: u64) {
         if let Some(content) = self.files.get_mut(&id) {
             content.handles -= 1;
-            self.forget_unreachable();
+            if content.handles == 0 && !self.names.holds(id) {
+                self.files.remove(&id);
+            }
         }
     }
 

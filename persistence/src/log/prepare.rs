@@ -1,0 +1,72 @@
+//! Making the next segment's file ahead of need, so that no write waits for zeros.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use super::segment::create_file;
+use crate::{Storage, StorageFile};
+
+/// A zero-filled file that no segment has begun in.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) number: u64,
+    pub(crate) path: PathBuf,
+    pub(crate) file: Arc<dyn StorageFile>,
+    pub(crate) capacity: u64,
+}
+
+/// At most one file in the making.
+#[derive(Debug, Default)]
+pub(crate) struct Preparation {
+    job: Option<Job>,
+}
+
+#[derive(Debug)]
+enum Job {
+    Running(JoinHandle<io::Result<Prepared>>),
+    Done(io::Result<Prepared>),
+}
+
+impl Preparation {
+    pub(crate) fn is_idle(&self) -> bool {
+        self.job.is_none()
+    }
+
+    /// Starts to make a file: on a thread of its own, or, where a seed decides the order of things,
+    /// at once.
+    pub(crate) fn start(storage: Arc<dyn Storage>, number: u64, path: PathBuf, size: u64) -> Self {
+        let inline = storage.deterministic();
+        let make = move || {
+            let file = create_file(&*storage, &path, size, None)?;
+            Ok(Prepared { number, path, file, capacity: size })
+        };
+        if inline {
+            return Self { job: Some(Job::Done(make())) };
+        }
+        let job = match std::thread::Builder::new().name("gridmill-prepare".into()).spawn(make) {
+            Ok(thread) => Job::Running(thread),
+            Err(error) => Job::Done(Err(error)),
+        };
+        Self { job: Some(job) }
+    }
+
+    /// The file, waiting for it if need be. A failure is not worth reporting: the writer tries for
+    /// itself and reports what it finds.
+    pub(crate) fn take(&mut self) -> Option<Prepared> {
+        match self.job.take()? {
+            Job::Running(thread) => thread.join().ok()?.ok(),
+            Job::Done(made) => made.ok(),
+        }
+    }
+}
+
+impl Drop for Preparation {
+    /// A thread left behind could make a file in a folder that somebody else has opened since.
+    fn drop(&mut self) {
+        if let Some(Job::Running(thread)) = self.job.take() {
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,350 @@
+//! What a folder of segments says: how the log was stopped, where it ends, whether it is damaged.
+//! Reads only; what follows from it is the business of [`open`](super::open).
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::clean;
+use super::format::{
+    DATA_START, Fault, SegmentHeader, VERSION, decode_footer, segment_name, segment_number,
+};
+use super::index::SegmentIndex;
+use super::segment::{DAMAGE_HINT, Segment};
+use super::walk::{Beyond, Step, Walk, look_beyond};
+use crate::{LogError, Position, Storage, StorageFile};
+
+/// How the log had been stopped when it was opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HowStopped {
+    /// There was no log.
+    New,
+    /// By [`Log::close_clean`](super::Log::close_clean).
+    Clean,
+    /// By a kill or a crash, but no byte of a record was lost.
+    Unclean,
+    /// In the middle of a write that was never acknowledged as durable: it was cut away.
+    TornTail {
+        /// The segment that was cut.
+        file: PathBuf,
+        /// Where it was cut, in bytes.
+        offset: u64,
+        /// How many bytes lay behind the cut.
+        bytes_lost: u64,
+    },
+}
+
+/// The segments of a log, oldest first, and what recovery found out about them.
+#[derive(Debug)]
+pub(crate) struct Analysis {
+    pub(crate) segments: Vec<Arc<Segment>>,
+    pub(crate) how: HowStopped,
+    /// The position after the last record.
+    pub(crate) next: Position,
+    /// Segments from this one on were read and may not be on the disk yet.
+    pub(crate) unproven: usize,
+    /// Files that are no part of the log: prepared ahead, or cut away.
+    pub(crate) garbage: Vec<PathBuf>,
+    pub(crate) highest_number: u64,
+}
+
+impl Analysis {
+    /// Where each source goes on.
+    pub(crate) fn next_offsets(&self) -> Result<BTreeMap<u16, u64>, LogError> {
+        let mut offsets = BTreeMap::new();
+        for segment in self.segments.iter().rev() {
+            let spans: Vec<_> = segment.index(|index| index.spans().collect())?;
+            for span in &spans {
+                offsets.entry(span.source).or_insert(span.next);
+            }
+            // A footer knows all sources of the segments before it; a rebuilt index does not.
+            if segment.index(|index| index.cumulative)? {
+                break;
+            }
+        }
+        Ok(offsets)
+    }
+
+    /// The time of the last record, or 0.
+    pub(crate) fn last_time(&self) -> Result<i64, LogError> {
+        for segment in self.segments.iter().rev() {
+            let (records, time) = segment.index(|index| (index.records, index.last_time))?;
+            if records > 0 || time != 0 {
+                return Ok(time);
+            }
+        }
+        Ok(0)
+    }
+}
+
+/// Opens one file of the log: for writing or, by a tool that must not change anything, for reading.
+pub(crate) type Opener = fn(&dyn Storage, &Path) -> io::Result<Arc<dyn StorageFile>>;
+
+struct Candidate {
+    number: u64,
+    path: PathBuf,
+    file: Arc<dyn StorageFile>,
+    len: u64,
+    header: Result<SegmentHeader, Fault>,
+}
+
+pub(crate) fn analyse(
+    storage: &dyn Storage,
+    dir: &Path,
+    open: Opener,
+) -> Result<Analysis, LogError> {
+    let candidates = candidates(storage, dir, open)?;
+    let highest_number = candidates.last().map_or(0, |last| last.number);
+    let mut garbage: Vec<_> = candidates.iter().map(|found| found.path.clone()).collect();
+    let segments = chain(storage, candidates)?;
+    garbage.retain(|path| segments.iter().all(|segment| segment.path != *path));
+    let unproven = segments.len();
+    let (how, next) = (HowStopped::New, Position::START);
+    let mut analysis = Analysis { segments, how, next, unproven, garbage, highest_number };
+    if analysis.segments.is_empty() {
+        return Ok(analysis);
+    }
+    match clean::read(storage, dir)? {
+        Some(stop) => stop.apply(storage, dir, &mut analysis)?,
+        None => find_end(&mut analysis)?,
+    }
+    Ok(analysis)
+}
+
+fn candidates(storage: &dyn Storage, dir: &Path, open: Opener) -> Result<Vec<Candidate>, LogError> {
+    let names = match storage.list(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        listed => listed.map_err(|error| LogError::io("list", storage.display(dir), error))?,
+    };
+    let mut numbers: Vec<_> = names.iter().filter_map(|name| segment_number(name)).collect();
+    numbers.sort_unstable();
+    let read = |number| {
+        let path = dir.join(segment_name(number));
+        candidate(storage, open, number, &path)
+            .map_err(|source| LogError::io("read", storage.display(&path), source))
+    };
+    numbers.into_iter().map(read).collect()
+}
+
+fn candidate(
+    storage: &dyn Storage,
+    open: Opener,
+    number: u64,
+    path: &Path,
+) -> io::Result<Candidate> {
+    let file = open(storage, path)?;
+    let len = file.len()?;
+    let page = file.map(0..len.min(DATA_START))?;
+    let header = SegmentHeader::decode(&page);
+    Ok(Candidate { number, path: path.to_path_buf(), file, len, header })
+}
+
+/// The segments that make up the log: from the newest with a header back along the numbers that
+/// each header names.
+fn chain(storage: &dyn Storage, candidates: Vec<Candidate>) -> Result<Vec<Arc<Segment>>, LogError> {
+    let mut by_number: BTreeMap<_, _> =
+        candidates.into_iter().map(|found| (found.number, found)).collect();
+    let mut segments: Vec<Segment> = Vec::new();
+    while let Some(found) = match segments.last() {
+        None => newest(storage, &mut by_number)?,
+        Some(after) if after.header.previous == 0 => None,
+        Some(after) => Some(previous(storage, &mut by_number, after)?),
+    } {
+        let header = found.header.map_err(|fault| header_error(storage, &found.path, fault))?;
+        check_number(storage, &found.path, found.number, &header)?;
+        let end = segments.last().map_or(DATA_START, |after| after.header.previous_end);
+        let segment =
+            Segment::new(header, found.path, storage, Arc::clone(&found.file), found.len, end);
+        check_link(&segment, segments.last(), found.len)?;
+        if !segments.is_empty() {
+            segment.close(end);
+        }
+        segments.push(segment);
+    }
+    segments.reverse();
+    let mut bytes_before = 0;
+    for segment in &mut segments {
+        segment.bytes_before = bytes_before;
+        bytes_before += segment.visible_end() - DATA_START;
+    }
+    Ok(segments.into_iter().map(Arc::new).collect())
+}
+
+/// The newest segment that was ever begun. Blank ones behind it were only prepared.
+fn newest(
+    storage: &dyn Storage,
+    by_number: &mut BTreeMap<u64, Candidate>,
+) -> Result<Option<Candidate>, LogError> {
+    while let Some((_, found)) = by_number.pop_last() {
+        match found.header {
+            Ok(_) => return Ok(Some(found)),
+            Err(Fault::Blank) => {}
+            Err(fault) => return Err(header_error(storage, &found.path, fault)),
+        }
+    }
+    Ok(None)
+}
+
+fn previous(
+    storage: &dyn Storage,
+    by_number: &mut BTreeMap<u64, Candidate>,
+    after: &Segment,
+) -> Result<Candidate, LogError> {
+    by_number.remove(&after.header.previous).ok_or_else(|| {
+        let dir = after.path.parent().unwrap_or(Path::new(""));
+        LogError::Damaged {
+            file: storage.display(&dir.join(segment_name(after.header.previous))),
+            offset: 0,
+            expected: format!("the segment before {}", segment_name(after.number())),
+            got: "no such file".into(),
+            hint: DAMAGE_HINT,
+        }
+    })
+}
+
+fn header_error(storage: &dyn Storage, path: &Path, fault: Fault) -> LogError {
+    let file = storage.display(path);
+    match fault {
+        Fault::Version(got) => LogError::UnknownVersion { file, expected: VERSION, got },
+        Fault::Blank => header_damage(file, "a segment header".into(), "zeros".into()),
+        Fault::Bad { expected, got } => header_damage(file, expected, got),
+    }
+}
+
+fn header_damage(file: PathBuf, expected: String, got: String) -> LogError {
+    LogError::Damaged { file, offset: 0, expected, got, hint: DAMAGE_HINT }
+}
+
+fn check_number(
+    storage: &dyn Storage,
+    path: &Path,
+    number: u64,
+    header: &SegmentHeader,
+) -> Result<(), LogError> {
+    if header.number == number {
+        return Ok(());
+    }
+    let (expected, got) = (format!("segment {number}"), format!("segment {}", header.number));
+    Err(header_damage(storage.display(path), expected, got))
+}
+
+/// A segment must be long enough for what the next one says of it, and of the same partition.
+fn check_link(segment: &Segment, after: Option<&Segment>, len: u64) -> Result<(), LogError> {
+    let Some(after) = after else { return Ok(()) };
+    let end = after.header.previous_end;
+    if end > len || end < DATA_START {
+        let expected = format!("batches up to byte {end}");
+        return Err(segment.damaged(len, expected, format!("a file of {len} bytes")));
+    }
+    let (expected, got) = (after.header.partition, segment.header.partition);
+    if expected != got {
+        return Err(LogError::WrongPartition { file: segment.shown.clone(), expected, got });
+    }
+    Ok(())
+}
+
+/// Where a walk over the tail came to its end, and why.
+struct Stop {
+    at: usize,
+    offset: u64,
+    next: Position,
+    expected: String,
+    got: String,
+}
+
+/// Walks from the last segment that is not proven durable by a later header to the end.
+fn find_end(analysis: &mut Analysis) -> Result<(), LogError> {
+    let segments = &analysis.segments;
+    let proven = segments.iter().map(|segment| segment.header.durable_to).max();
+    let proven = proven.unwrap_or_default();
+    let first = segments.iter().rposition(|segment| segment.header.first <= proven).unwrap_or(0);
+    let stop = walk_tail(segments, first)?;
+    let (lost, beyond) = judge(segments, &stop, proven)?;
+    if let Some(witness) = beyond {
+        return Err(witness);
+    }
+    analysis.unproven = first;
+    cut(analysis, &stop, lost);
+    Ok(())
+}
+
+fn walk_tail(segments: &[Arc<Segment>], first: usize) -> Result<Stop, LogError> {
+    let mut at = first;
+    loop {
+        let segment = &segments[at];
+        let len = segment.closed_at().unwrap_or(segment.capacity);
+        let stop = walk_segment(segments, at, len)?;
+        let complete = segment.closed_at() == Some(stop.offset);
+        let Some(after) = segments.get(at + 1).filter(|_| complete) else { return Ok(stop) };
+        if after.header.previous_next != stop.next {
+            let (expected, got) = (after.header.previous_next.to_string(), stop.next.to_string());
+            return Err(segment.damaged(stop.offset, format!("an end at {expected}"), got));
+        }
+        at += 1;
+    }
+}
+
+fn walk_segment(segments: &[Arc<Segment>], at: usize, len: u64) -> Result<Stop, LogError> {
+    let segment = &segments[at];
+    let bytes = segment.map(0, len)?;
+    let mut walk = Walk::new(&bytes, DATA_START, segment.header.first, segment.salt);
+    let before = at.checked_sub(1).map(|before| segments[before].index(SegmentIndex::successor));
+    let mut index = before.transpose()?.unwrap_or_else(SegmentIndex::first);
+    let (expected, got) = loop {
+        match walk.step() {
+            Step::Batch(summary) => index.add(&summary),
+            Step::End => break ("a batch".into(), "zeros".into()),
+            Step::Bad { expected, got, .. } => break (expected, got),
+        }
+    };
+    segment.set_index(index);
+    Ok(Stop { at, offset: walk.offset as u64, next: walk.next, expected, got })
+}
+
+/// How many bytes lie behind the stop, and the error if any of them proves that what should stand
+/// at the stop had been durable.
+fn judge(
+    segments: &[Arc<Segment>],
+    stop: &Stop,
+    proven: Position,
+) -> Result<(u64, Option<LogError>), LogError> {
+    let segment = &segments[stop.at];
+    let bytes = segment.map(0, segment.capacity)?;
+    let footer = decode_footer(&bytes[stop.offset as usize..], segment.salt).is_some();
+    let beyond = look_beyond(&bytes, stop.offset, segment.salt);
+    let mut lost = if footer { 0 } else { beyond.written_to - stop.offset };
+    let mut durable_to = proven.max(beyond.durable_to);
+    for later in &segments[stop.at + 1..] {
+        let beyond: Beyond = look_beyond(&later.map(0, later.capacity)?, DATA_START, later.salt);
+        durable_to = durable_to.max(beyond.durable_to);
+        lost += beyond.written_to - DATA_START;
+    }
+    if durable_to <= stop.next {
+        return Ok((lost, None));
+    }
+    let expected = format!("{} (record {}; durable up to {durable_to})", stop.expected, stop.next);
+    Ok((lost, Some(segment.damaged(stop.offset, expected, stop.got.clone()))))
+}
+
+fn cut(analysis: &mut Analysis, stop: &Stop, lost: u64) {
+    let dropped = analysis.segments.split_off(stop.at + 1);
+    analysis.garbage.extend(dropped.iter().map(|segment| segment.path.clone()));
+    let segment = &analysis.segments[stop.at];
+    end_at(segment, stop.offset);
+    analysis.next = stop.next;
+    analysis.how = match lost {
+        0 => HowStopped::Unclean,
+        bytes_lost => {
+            HowStopped::TornTail { file: segment.shown.clone(), offset: stop.offset, bytes_lost }
+        }
+    };
+}
+
+/// Lets the last segment's batches end at `offset`, where no walk had set it yet.
+pub(crate) fn end_at(segment: &Segment, offset: u64) {
+    use std::sync::atomic::Ordering::Release;
+    segment.written.store(offset, Release);
+    segment.durable.store(offset, Release);
+    segment.visible.store(offset, Release);
+}

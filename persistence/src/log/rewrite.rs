@@ -1,0 +1,119 @@
+//! After a failed sync: the operating system may take lost bytes for written, so the segment is
+//! given up and everything that was not durable is written anew elsewhere.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::Log;
+use super::format::{DATA_START, SegmentHeader, seal_batch};
+use super::index::{BatchSummary, SegmentIndex};
+use super::recover::end_at;
+use super::segment::{Segment, create_file};
+use super::shared::State;
+use crate::LogError;
+
+impl Log {
+    /// Writes all that was not durable into a new segment, at the same positions, and syncs it, so
+    /// that it is durable when this returns. Does nothing when no sync has failed.
+    ///
+    /// # Errors
+    /// [`LogError::StorageFull`] and [`LogError::Io`]: nothing has changed, call it again.
+    /// [`LogError::NotRetained`]: what was written is not in memory any more.
+    pub fn recover_from_failed_sync(&mut self) -> Result<(), LogError> {
+        let shared = Arc::clone(&self.shared);
+        let _turn = shared.syncing.lock();
+        let mut state = shared.state.lock();
+        if state.check_usable().is_ok() {
+            return Ok(());
+        }
+        self.check_retained(&state)?;
+        let (keep, kept) = self.last_durable_segment()?;
+        let rewritten = self.rewrite(&mut state, &kept)?;
+        let end = kept.durable.load(Ordering::Acquire);
+        end_at(&kept, end);
+        shared.replace_tail(&mut state, keep, &rewritten);
+        kept.close(end);
+        self.offset = rewritten.visible_end();
+        self.segment = rewritten;
+        self.broken = false;
+        Ok(())
+    }
+
+    fn check_retained(&self, state: &State) -> Result<(), LogError> {
+        let from = self.shared.durable();
+        let retained = match state.pending.front() {
+            Some(first) => first.summary.base == from,
+            None => state.written == from,
+        };
+        if retained && state.pending.iter().all(|batch| batch.bytes.is_some()) {
+            return Ok(());
+        }
+        Err(LogError::NotRetained { from })
+    }
+
+    /// The last segment with anything durable in it, and how many segments to keep.
+    fn last_durable_segment(&self) -> Result<(usize, Arc<Segment>), LogError> {
+        let segments = self.shared.segments.read();
+        let durable = |segment: &Arc<Segment>| segment.durable.load(Ordering::Acquire) > 0;
+        let last = segments.iter().rposition(durable);
+        let kept = last.map(|at| (at + 1, Arc::clone(&segments[at])));
+        kept.ok_or(LogError::NotRetained { from: self.shared.durable() })
+    }
+
+    fn rewrite(&mut self, state: &mut State, kept: &Segment) -> Result<Arc<Segment>, LogError> {
+        let end = kept.durable.load(Ordering::Acquire);
+        let (number, path) = self.next_file();
+        let durable = self.shared.durable();
+        let header = SegmentHeader {
+            partition: kept.header.partition,
+            number,
+            first: durable,
+            previous: kept.number(),
+            previous_end: end,
+            previous_next: durable,
+            durable_to: durable,
+        };
+        let len: u64 = state.pending.iter().map(|batch| batch.summary.len).sum();
+        let capacity = self.next_capacity().max(DATA_START + len);
+        let storage = &*self.shared.storage;
+        let file = create_file(storage, &path, capacity, Some(&header))
+            .map_err(|source| LogError::io("create", storage.display(&path), source))?;
+        let index = durable_index(kept, end)?;
+        let mut segment = Segment::new(header, path, storage, file, capacity, DATA_START)
+            .with_index(Some(index.successor()));
+        segment.bytes_before = kept.bytes_before + (end - DATA_START);
+        fill(&segment, state).map_err(|source| {
+            let _ = storage.remove(&segment.path);
+            segment.io("rewrite into", source)
+        })?;
+        kept.set_index(index);
+        Ok(Arc::new(segment))
+    }
+}
+
+/// The index of what is durable in a segment whose index may know more.
+fn durable_index(kept: &Segment, end: u64) -> Result<SegmentIndex, LogError> {
+    if kept.visible_end() <= end {
+        return kept.index(SegmentIndex::clone);
+    }
+    let visible = kept.visible.swap(end, Ordering::AcqRel);
+    let rebuilt = kept.rebuild_index();
+    kept.visible.store(visible, Ordering::Release);
+    rebuilt
+}
+
+fn fill(segment: &Segment, state: &mut State) -> std::io::Result<()> {
+    let mut offset = DATA_START;
+    for batch in &mut state.pending {
+        let Some(bytes) = &mut batch.bytes else { continue };
+        let summary = BatchSummary { offset, ..batch.summary.clone() };
+        let durable_to = segment.header.durable_to;
+        seal_batch(bytes, summary.count, summary.base, durable_to, segment.salt);
+        segment.file.write_at(offset, bytes)?;
+        segment.update_index(|index| index.add(&summary));
+        offset += summary.len;
+    }
+    segment.file.sync()?;
+    end_at(segment, offset);
+    Ok(())
+}

@@ -1,0 +1,291 @@
+//! What writer, syncer and readers of one log share, and how batches become durable and visible.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::{Mutex, RwLock};
+
+use super::index::BatchSummary;
+use super::segment::Segment;
+use crate::{LogError, Position, Storage};
+
+/// A written batch that is not durable yet.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    pub(crate) summary: BatchSummary,
+    pub(crate) segment: Arc<Segment>,
+    /// The batch itself, to write it anew after a failed sync.
+    pub(crate) bytes: Option<Vec<u8>>,
+}
+
+/// The first failure of a sync, for all who ask later.
+#[derive(Debug, Clone)]
+pub(crate) struct FailedSync {
+    file: PathBuf,
+    reason: String,
+}
+
+#[derive(Debug)]
+pub(crate) struct State {
+    /// The position after the last written record.
+    pub(crate) written: Position,
+    pub(crate) pending: VecDeque<Pending>,
+    /// How many of the pending ones readers see already.
+    pub(crate) exposed: usize,
+    /// Segments with bytes that no sync has covered, oldest first; the active one is the last.
+    pub(crate) unsynced: Vec<Arc<Segment>>,
+    pub(crate) failed: Option<FailedSync>,
+    /// The segment whose index took the last batch in.
+    pub(crate) indexed: Option<Arc<Segment>>,
+    /// Buffers of batches that are durable, for the next ones.
+    pub(crate) spare_buffers: Vec<Vec<u8>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) storage: Arc<dyn Storage>,
+    pub(crate) dir: PathBuf,
+    pub(crate) segments: RwLock<Vec<Arc<Segment>>>,
+    pub(crate) state: Mutex<State>,
+    /// One sync at a time; who waits here finds its work done by the one before.
+    pub(crate) syncing: Mutex<()>,
+    durable: AtomicU64,
+    visible: AtomicU64,
+}
+
+const SPARE_BUFFERS: usize = 4;
+const SPARE_BUFFER_BYTES: usize = 4 << 20;
+
+impl Shared {
+    pub(crate) fn new(
+        storage: Arc<dyn Storage>,
+        dir: PathBuf,
+        segments: Vec<Arc<Segment>>,
+        next: Position,
+    ) -> Self {
+        let last = segments.last().cloned();
+        let state = State {
+            written: next,
+            pending: VecDeque::new(),
+            exposed: 0,
+            unsynced: last.iter().cloned().collect(),
+            failed: None,
+            indexed: last,
+            spare_buffers: Vec::new(),
+        };
+        Self {
+            storage,
+            dir,
+            segments: RwLock::new(segments),
+            state: Mutex::new(state),
+            syncing: Mutex::new(()),
+            durable: AtomicU64::new(next.to_bits()),
+            visible: AtomicU64::new(next.to_bits()),
+        }
+    }
+
+    pub(crate) fn durable(&self) -> Position {
+        Position::from_bits(self.durable.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn visible(&self) -> Position {
+        Position::from_bits(self.visible.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn check_usable(&self) -> Result<(), LogError> {
+        self.state.lock().check_usable()
+    }
+
+    /// Notes a batch whose bytes are in the file.
+    pub(crate) fn note_written(&self, batch: Pending) {
+        let mut state = self.state.lock();
+        let end = batch.summary.offset + batch.summary.len;
+        batch.segment.written.store(end, Ordering::Release);
+        state.written = batch.summary.end();
+        state.pending.push_back(batch);
+    }
+
+    /// Makes all that was written before the call durable and visible.
+    pub(crate) fn sync(&self) -> Result<Position, LogError> {
+        let wanted = self.state.lock().written;
+        let _turn = self.syncing.lock();
+        let (target, dirty) = {
+            let state = self.state.lock();
+            state.check_usable()?;
+            if self.durable() >= wanted {
+                return Ok(self.durable());
+            }
+            let end = |segment: &Arc<Segment>| segment.written.load(Ordering::Acquire);
+            let dirty: Vec<_> =
+                state.unsynced.iter().map(|segment| (Arc::clone(segment), end(segment))).collect();
+            (state.written, dirty)
+        };
+        for (segment, _) in &dirty {
+            segment.file.sync().map_err(|error| self.fail(segment, &error))?;
+        }
+        self.note_durable(target, &dirty);
+        Ok(target)
+    }
+
+    fn fail(&self, segment: &Segment, error: &std::io::Error) -> LogError {
+        let failed = FailedSync { file: segment.shown.clone(), reason: error.to_string() };
+        self.state.lock().failed = Some(failed.clone());
+        failed.into()
+    }
+
+    fn note_durable(&self, target: Position, synced: &[(Arc<Segment>, u64)]) {
+        let mut state = self.state.lock();
+        for (segment, end) in synced {
+            segment.durable.store(*end, Ordering::Release);
+        }
+        if let Some((newest, _)) = synced.last() {
+            state.unsynced.retain(|segment| segment.number() >= newest.number());
+        }
+        self.durable.store(target.to_bits(), Ordering::Release);
+        let finished = self.show(&mut state, target);
+        state.forget_durable(target);
+        drop(state);
+        finished.iter().for_each(|segment| segment.write_footer());
+    }
+
+    /// Lets readers see all that was written, durable or not.
+    pub(crate) fn expose(&self) -> Position {
+        let mut state = self.state.lock();
+        let target = state.written;
+        let finished = self.show(&mut state, target);
+        state.forget_unretained();
+        drop(state);
+        finished.iter().for_each(|segment| segment.write_footer());
+        target
+    }
+
+    /// Takes pending batches up to `target` into the indexes and moves the visible end behind them.
+    /// Returns the segments to which nothing more will be added.
+    fn show(&self, state: &mut State, target: Position) -> Vec<Arc<Segment>> {
+        let mut finished = Vec::new();
+        while let Some(batch) = state.pending.get(state.exposed) {
+            if batch.summary.end() > target {
+                break;
+            }
+            let (segment, end) =
+                (Arc::clone(&batch.segment), batch.summary.offset + batch.summary.len);
+            if let Some(before) = state.indexed.take_if(|before| !Arc::ptr_eq(before, &segment)) {
+                start_index(&segment, &before);
+                finished.push(before);
+            }
+            segment.update_index(|index| index.add(&batch.summary));
+            segment.visible.store(end, Ordering::Release);
+            state.indexed = Some(segment);
+            state.exposed += 1;
+        }
+        if target > self.visible() {
+            self.visible.store(target.to_bits(), Ordering::Release);
+        }
+        finished
+    }
+
+    /// Makes a segment the one that is written to, after `before` was closed at `end`.
+    pub(crate) fn append_segment(&self, segment: &Arc<Segment>, before: &Segment, end: u64) {
+        self.segments.write().push(Arc::clone(segment));
+        self.state.lock().unsynced.push(Arc::clone(segment));
+        // Only now: who sees the end goes on to look for the next segment.
+        before.close(end);
+    }
+
+    /// Puts `rewritten` in the place of everything behind `kept`, all of it durable in there.
+    pub(crate) fn replace_tail(&self, state: &mut State, keep: usize, rewritten: &Arc<Segment>) {
+        let dropped = {
+            let mut segments = self.segments.write();
+            let dropped = segments.split_off(keep);
+            segments.push(Arc::clone(rewritten));
+            dropped
+        };
+        dropped.iter().for_each(|segment| segment.close(0));
+        state.unsynced = vec![Arc::clone(rewritten)];
+        state.failed = None;
+        state.indexed = Some(Arc::clone(rewritten));
+        let pending = state.pending.drain(..).filter_map(|batch| batch.bytes);
+        state.spare_buffers.extend(pending.take(SPARE_BUFFERS));
+        state.exposed = 0;
+        self.durable.store(state.written.to_bits(), Ordering::Release);
+        self.visible.store(state.written.to_bits(), Ordering::Release);
+        for segment in dropped {
+            // It is no part of the log any more: the next start removes what stays.
+            let _ = self.storage.remove(&segment.path);
+        }
+    }
+}
+
+/// Lets an index begin where that of the segment before it ends.
+fn start_index(segment: &Segment, before: &Segment) {
+    if let Ok(index) = before.index(super::index::SegmentIndex::successor) {
+        segment.set_index(index);
+    }
+}
+
+impl State {
+    pub(crate) fn check_usable(&self) -> Result<(), LogError> {
+        self.failed.clone().map_or(Ok(()), |failed| Err(failed.into()))
+    }
+
+    fn forget_durable(&mut self, durable: Position) {
+        while self.pending.front().is_some_and(|batch| batch.summary.end() <= durable) {
+            let buffer = self.pending.pop_front().and_then(|batch| batch.bytes);
+            self.exposed = self.exposed.saturating_sub(1);
+            if let Some(buffer) = buffer {
+                self.keep_buffer(buffer);
+            }
+        }
+    }
+
+    fn forget_unretained(&mut self) {
+        while self.exposed > 0 && self.pending.front().is_some_and(|batch| batch.bytes.is_none()) {
+            self.pending.pop_front();
+            self.exposed -= 1;
+        }
+    }
+
+    pub(crate) fn keep_buffer(&mut self, buffer: Vec<u8>) {
+        if self.spare_buffers.len() < SPARE_BUFFERS && buffer.capacity() <= SPARE_BUFFER_BYTES {
+            self.spare_buffers.push(buffer);
+        }
+    }
+}
+
+impl From<FailedSync> for LogError {
+    fn from(failed: FailedSync) -> Self {
+        Self::SyncFailed { file: failed.file, reason: failed.reason }
+    }
+}
+
+/// Makes written batches durable, from any thread. Cheap to clone; it does not keep the log from
+/// being closed.
+#[derive(Debug, Clone)]
+pub struct LogSyncer {
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl LogSyncer {
+    /// Makes durable, and visible to readers, all that was written before the call, and returns the
+    /// position after it. Calls that come while a sync runs wait and share the next one.
+    ///
+    /// # Errors
+    /// [`LogError::SyncFailed`], also on all later calls, until
+    /// [`Log::recover_from_failed_sync`](super::Log::recover_from_failed_sync) has succeeded.
+    pub fn sync(&self) -> Result<Position, LogError> {
+        self.shared.sync()
+    }
+
+    /// Lets readers see all that was written without making it durable (durability by interval, or
+    /// left to the operating system), and returns the position after it.
+    pub fn expose(&self) -> Position {
+        self.shared.expose()
+    }
+
+    /// The first position that a power loss may take. All before it is safe.
+    pub fn durable(&self) -> Position {
+        self.shared.durable()
+    }
+}

@@ -1,0 +1,267 @@
+//! The writing half of a log: push, write, move on to the next segment, stop.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::clean::{self, CleanStop};
+use super::format::{
+    BATCH_HEADER, DATA_START, RecordMeta, SegmentHeader, seal_batch, segment_name,
+};
+use super::index::{BatchSummary, SegmentIndex};
+use super::prepare::{Preparation, Prepared};
+use super::reader::LogReader;
+use super::segment::{Segment, create_file};
+use super::shared::{LogSyncer, Pending};
+use super::{Log, SegmentInfo, Written};
+use crate::{LogError, Position};
+
+impl Log {
+    /// Adds a record to the batch that the next [`write`](Self::write) writes, and returns the
+    /// position that it will have. No I/O; no allocation once the batch's buffer has grown.
+    ///
+    /// # Errors
+    /// [`LogError::RecordTooLarge`], [`LogError::BatchFull`]; the batch is as it was before.
+    #[inline]
+    pub fn push(&mut self, meta: &RecordMeta, payload: &[u8]) -> Result<Position, LogError> {
+        if payload.len() > self.options.record_bytes_max as usize {
+            let max = self.options.record_bytes_max;
+            return Err(LogError::RecordTooLarge { got: payload.len(), max });
+        }
+        let bytes = self.batch.len() + meta.bytes_with(payload.len());
+        if bytes > self.options.batch_bytes_max as usize && self.summary.count > 0 {
+            return Err(LogError::BatchFull { max: self.options.batch_bytes_max });
+        }
+        let position = self.next_position();
+        meta.encode(payload, &mut self.batch);
+        self.summary.add(meta.source, meta.depot_offset, meta.time);
+        Ok(position)
+    }
+
+    /// Forgets the records that were pushed and not written. Their positions are given again.
+    pub fn discard(&mut self) {
+        self.batch.truncate(BATCH_HEADER);
+        self.summary = BatchSummary::default();
+    }
+
+    /// Writes all pushed records as one batch, which recovery keeps or loses as a whole. They are
+    /// neither durable nor visible yet: that is for the [`syncer`](Self::syncer).
+    ///
+    /// # Errors
+    /// [`LogError::StorageFull`] and [`LogError::Io`]: the batch is dropped, nothing of it is in the
+    /// log, and later writes work when the disk does. [`LogError::SyncFailed`] until
+    /// [`recover_from_failed_sync`](Self::recover_from_failed_sync) has succeeded.
+    pub fn write(&mut self) -> Result<Written, LogError> {
+        if self.summary.count == 0 {
+            let (first, last) = (self.next, self.next);
+            return Ok(Written { first, last, records: 0, bytes: 0 });
+        }
+        let written = self.write_batch();
+        if written.is_err() {
+            self.discard();
+        }
+        written
+    }
+
+    fn write_batch(&mut self) -> Result<Written, LogError> {
+        self.shared.check_usable()?;
+        self.remove_clean_marker()?;
+        let len = self.batch.len() as u64;
+        if self.broken || self.offset + len > self.segment.capacity {
+            self.move_on(len)?;
+        }
+        let (count, salt) = (self.summary.count, self.segment.salt);
+        seal_batch(&mut self.batch, count, self.next, self.shared.durable(), salt);
+        if let Err(source) = self.segment.file.write_at(self.offset, &self.batch) {
+            self.broken = true;
+            return Err(self.segment.io("write", source));
+        }
+        let (first, end) = (self.next, self.next.forward(u64::from(count)));
+        self.note_written(len);
+        self.next = end;
+        self.prepare_ahead();
+        let last = first.forward(u64::from(count) - 1);
+        Ok(Written { first, last, records: count, bytes: len })
+    }
+
+    fn note_written(&mut self, len: u64) {
+        let mut summary = std::mem::take(&mut self.summary);
+        (summary.base, summary.offset, summary.len) = (self.next, self.offset, len);
+        let bytes = self.options.retain_unsynced.then(|| {
+            let empty = self.shared.state.lock().spare_buffers.pop().unwrap_or_default();
+            std::mem::replace(&mut self.batch, empty)
+        });
+        self.batch.clear();
+        self.batch.resize(BATCH_HEADER, 0);
+        self.shared.note_written(Pending { summary, segment: Arc::clone(&self.segment), bytes });
+        self.offset += len;
+    }
+
+    /// The marker of a clean stop says that nothing follows it: it goes before anything does.
+    fn remove_clean_marker(&mut self) -> Result<(), LogError> {
+        if !self.clean_marker {
+            return Ok(());
+        }
+        let (storage, dir) = (&self.shared.storage, &self.shared.dir);
+        let path = dir.join(clean::NAME);
+        let removed = match storage.remove(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ => storage.sync_dir(dir),
+        };
+        removed.map_err(|source| LogError::io("remove", storage.display(&path), source))?;
+        self.clean_marker = false;
+        Ok(())
+    }
+
+    /// Goes on in a new segment with room for `len` bytes.
+    fn move_on(&mut self, len: u64) -> Result<(), LogError> {
+        let need = DATA_START + len;
+        let prepared = self.preparation.take();
+        let (number, path, file, capacity) = match prepared {
+            Some(Prepared { number, path, file, capacity }) if capacity >= need => {
+                (number, path, Some(file), capacity)
+            }
+            too_small => {
+                let unused = too_small.map(|prepared| prepared.path);
+                unused.iter().for_each(|path| drop(self.shared.storage.remove(path)));
+                let (number, path) = self.next_file();
+                (number, path, None, self.next_capacity().max(need))
+            }
+        };
+        let header = self.next_header(number);
+        let (file, capacity) = match file {
+            Some(file) => (file, capacity),
+            None => self.make_file(&path, capacity, need)?,
+        };
+        file.write_at(0, &header.encode())
+            .map_err(|source| LogError::io("write", self.shared.storage.display(&path), source))?;
+        self.enter(header, path, file, capacity);
+        Ok(())
+    }
+
+    /// Makes the file now, smaller if the disk has no room for its proper size.
+    fn make_file(
+        &self,
+        path: &Path,
+        capacity: u64,
+        need: u64,
+    ) -> Result<(Arc<dyn crate::StorageFile>, u64), LogError> {
+        let storage = &*self.shared.storage;
+        let smallest = self.options.segment_bytes_min.max(need);
+        let mut made = create_file(storage, path, capacity, None).map(|file| (file, capacity));
+        let full = |error: &std::io::Error| error.kind() == std::io::ErrorKind::StorageFull;
+        if made.as_ref().is_err_and(full) && smallest < capacity {
+            made = create_file(storage, path, smallest, None).map(|file| (file, smallest));
+        }
+        made.map_err(|source| LogError::io("create", storage.display(path), source))
+    }
+
+    fn enter(
+        &mut self,
+        header: SegmentHeader,
+        path: PathBuf,
+        file: Arc<dyn crate::StorageFile>,
+        capacity: u64,
+    ) {
+        let storage = &*self.shared.storage;
+        let mut segment = Segment::new(header, path, storage, file, capacity, DATA_START)
+            .with_index(Some(SegmentIndex::default()));
+        segment.durable = 0.into();
+        segment.bytes_before = self.segment.bytes_before + (self.offset - DATA_START);
+        let segment = Arc::new(segment);
+        self.shared.append_segment(&segment, &self.segment, self.offset);
+        self.segment = segment;
+        self.offset = DATA_START;
+        self.broken = false;
+    }
+
+    fn next_header(&self, number: u64) -> SegmentHeader {
+        SegmentHeader {
+            partition: self.segment.header.partition,
+            number,
+            first: self.next,
+            previous: self.segment.number(),
+            previous_end: self.offset,
+            previous_next: self.next,
+            durable_to: self.shared.durable(),
+        }
+    }
+
+    pub(super) fn next_file(&mut self) -> (u64, PathBuf) {
+        self.last_number += 1;
+        (self.last_number, self.shared.dir.join(segment_name(self.last_number)))
+    }
+
+    pub(super) fn next_capacity(&self) -> u64 {
+        let (least, most) = (self.options.segment_bytes_min, self.options.segment_bytes_max);
+        (self.segment.capacity * 2).min(most).max(least).max(2 * DATA_START)
+    }
+
+    /// Has the next segment made when this one is half full.
+    fn prepare_ahead(&mut self) {
+        if self.preparation.is_idle() && self.offset > self.segment.capacity / 2 {
+            let (number, path) = self.next_file();
+            let storage = Arc::clone(&self.shared.storage);
+            self.preparation = Preparation::start(storage, number, path, self.next_capacity());
+        }
+    }
+
+    /// The position that the next pushed record gets.
+    pub fn next_position(&self) -> Position {
+        self.next.forward(u64::from(self.summary.count))
+    }
+
+    /// The first position that a power loss may take. All before it is safe.
+    pub fn durable(&self) -> Position {
+        self.shared.durable()
+    }
+
+    /// What makes written batches durable, for any thread.
+    pub fn syncer(&self) -> LogSyncer {
+        LogSyncer { shared: Arc::clone(&self.shared) }
+    }
+
+    /// What reads the log, for any thread.
+    pub fn reader(&self) -> LogReader {
+        LogReader { shared: Arc::clone(&self.shared) }
+    }
+
+    /// About how many bytes of batches follow the batch that holds `position`; never too few.
+    pub fn bytes_after(&self, position: Position) -> u64 {
+        let total = self.segment.bytes_before + (self.offset - DATA_START);
+        let reader = self.reader();
+        let Some(segment) = reader.segment_of(position) else { return total };
+        let number = position.number();
+        let point = segment.known_index(|index| index.offset_of_number(number)).flatten();
+        let offset = point.map_or(DATA_START, |(offset, _)| offset);
+        total.saturating_sub(segment.bytes_before + (offset - DATA_START))
+    }
+
+    /// The segments of the log, oldest first.
+    pub fn segments(&self) -> Vec<SegmentInfo> {
+        self.reader().segments()
+    }
+
+    /// Makes everything durable and leaves the marker of a clean stop, so that the next start reads
+    /// no records. Records that were pushed and not written are forgotten.
+    ///
+    /// # Errors
+    /// [`LogError::SyncFailed`], [`LogError::StorageFull`], [`LogError::Io`]: the next start then
+    /// takes the log for stopped uncleanly, which loses nothing that was durable.
+    pub fn close_clean(mut self) -> Result<(), LogError> {
+        self.discard();
+        if let Some(unused) = self.preparation.take() {
+            // It was only prepared: the next start removes what stays.
+            let _ = self.shared.storage.remove(&unused.path);
+        }
+        self.shared.sync()?;
+        if self.clean_marker {
+            return Ok(());
+        }
+        let (number, offset) =
+            (self.segment.number(), self.segment.written.load(Ordering::Acquire));
+        let index = self.segment.index(SegmentIndex::clone)?;
+        let stop = CleanStop { number, offset, next: self.next, index };
+        clean::write(&*self.shared.storage, &self.shared.dir, &stop)
+    }
+}

@@ -1,0 +1,120 @@
+//! Small files that are complete or absent: written aside, synced, renamed over.
+//!
+//! What is in them is the caller's. A checksum covers all of it.
+
+use std::io;
+use std::path::Path;
+
+use crate::bytes::{array_at, put, u32_at, u64_at};
+use crate::{LogError, Storage};
+
+const MAGIC: [u8; 8] = *b"GRIDMANI";
+const VERSION: u32 = 1;
+const HEADER: usize = 24;
+const HINT: &str = "restore the file from a backup; nothing was changed";
+
+/// Puts `payload` into the file `name` of `dir`, in place of what it held. When this returns, the
+/// new content is durable; when it fails, the old content stands, or after a power loss either.
+///
+/// # Errors
+/// [`LogError::StorageFull`] and [`LogError::Io`].
+///
+/// ```
+/// use std::path::Path;
+/// use gridmill_persistence::{SimStorage, manifest};
+///
+/// # fn main() -> Result<(), gridmill_persistence::LogError> {
+/// let storage = SimStorage::new();
+/// manifest::write_atomic(&storage, Path::new(""), "manifest", b"runs: 1, 2")?;
+/// let read = manifest::read_checked(&storage, Path::new(""), "manifest")?;
+/// assert_eq!(read.as_deref(), Some(&b"runs: 1, 2"[..]));
+/// # Ok(())
+/// # }
+/// ```
+pub fn write_atomic(
+    storage: &dyn Storage,
+    dir: &Path,
+    name: &str,
+    payload: &[u8],
+) -> Result<(), LogError> {
+    let (aside, path) = (dir.join(format!("{name}.tmp")), dir.join(name));
+    let write = || -> io::Result<()> {
+        match storage.remove(&aside) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let file = storage.create(&aside)?;
+        file.write_at(0, &encode(payload))?;
+        file.sync()?;
+        storage.rename(&aside, &path)?;
+        storage.sync_dir(dir)
+    };
+    write().map_err(|source| LogError::io("write", storage.display(&path), source))
+}
+
+/// What the file `name` of `dir` holds; `None` where there is no such file.
+///
+/// # Errors
+/// [`LogError::Damaged`] when the file is not whole, [`LogError::UnknownVersion`], [`LogError::Io`].
+pub fn read_checked(
+    storage: &dyn Storage,
+    dir: &Path,
+    name: &str,
+) -> Result<Option<Vec<u8>>, LogError> {
+    let path = dir.join(name);
+    let file = match storage.open_read(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened,
+    };
+    let bytes = file.and_then(|file| file.map(0..file.len()?));
+    let bytes = bytes.map_err(|source| LogError::io("read", storage.display(&path), source))?;
+    decode(&bytes).map(|payload| Some(payload.to_vec())).map_err(|fault| match fault {
+        Fault::Version(got) => {
+            LogError::UnknownVersion { file: storage.display(&path), expected: VERSION, got }
+        }
+        Fault::Damaged { offset, expected, got } => {
+            LogError::Damaged { file: storage.display(&path), offset, expected, got, hint: HINT }
+        }
+    })
+}
+
+enum Fault {
+    Version(u32),
+    Damaged { offset: u64, expected: String, got: String },
+}
+
+fn encode(payload: &[u8]) -> Vec<u8> {
+    let mut file = vec![0; HEADER];
+    put(&mut file, 0, &MAGIC);
+    put(&mut file, 8, &VERSION.to_le_bytes());
+    put(&mut file, 16, &(payload.len() as u64).to_le_bytes());
+    file.extend_from_slice(payload);
+    let crc = checksum(&file);
+    put(&mut file, 12, &crc.to_le_bytes());
+    file
+}
+
+fn decode(file: &[u8]) -> Result<&[u8], Fault> {
+    let damaged = |offset, expected, got| Err(Fault::Damaged { offset, expected, got });
+    let magic = array_at::<8>(file, 0);
+    if file.len() < HEADER || magic != MAGIC {
+        return damaged(0, format!("magic {MAGIC:02x?}"), format!("{magic:02x?}"));
+    }
+    let (held, crc) = (u32_at(file, 12), checksum(file));
+    if held != crc {
+        return damaged(12, format!("checksum {crc:#010x}"), format!("{held:#010x}"));
+    }
+    if u32_at(file, 8) != VERSION {
+        return Err(Fault::Version(u32_at(file, 8)));
+    }
+    let (len, payload) = (u64_at(file, 16), &file[HEADER..]);
+    if len != payload.len() as u64 {
+        return damaged(16, format!("{len} bytes"), format!("{} bytes", payload.len()));
+    }
+    Ok(payload)
+}
+
+/// Over all but the field that holds it.
+fn checksum(file: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(&file[..12]), &file[16..])
+}
