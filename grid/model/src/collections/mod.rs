@@ -1,0 +1,13 @@
+//! The collections of a PState: persistent, so that a clone takes constant time.
+
+mod codec;
+mod list;
+pub mod map;
+mod reference;
+mod set;
+
+pub use crate::engine::Damaged;
+pub use list::{List, ListIter, ListIterMut};
+pub use map::{Entry, Iter, Keys, Map, Range, Values};
+pub use reference::Ref;
+pub use set::{Set, SetIter};

@@ -1,0 +1,75 @@
+//! What a PState may hold.
+
+mod option;
+mod root;
+mod scalars;
+mod tuples;
+mod vec;
+
+use std::fmt::Debug;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::Schema;
+use crate::archive::{ArchiveBuf, ArchiveError, Archiver, Checker, Unarchiver};
+use crate::path::Walk;
+
+pub use root::Root;
+
+/// A value that a PState may hold, at its root or inside.
+///
+/// Numbers (but not `usize` and `isize`), `bool`, `char`, [`Str`](crate::Str), `String`,
+/// [`Bytes`](crate::Bytes), [`Uuid`](crate::Uuid), `Option`, tuples up to six, [`List`](crate::List),
+/// [`Set`](crate::Set), [`Map`](crate::Map), `Vec` (copied whole with each change) and every
+/// `#[record]` are such values. Do not implement it by hand: write `#[record]`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be held by a PState",
+    label = "not a `State`",
+    note = "put `#[record]` on your own types; collections are `Map`, `List` and `Set`",
+    note = "`usize` and `isize` are refused because their width is not portable: use u64 or u32"
+)]
+pub trait State:
+    Clone
+    + PartialEq
+    + Debug
+    + Send
+    + Sync
+    + 'static
+    + Serialize
+    + DeserializeOwned
+    + Walk
+    + rkyv::Archive<
+        Archived: for<'a> rkyv::bytecheck::CheckBytes<Checker<'a>>
+                      + rkyv::Deserialize<Self, Unarchiver>,
+    > + for<'a> rkyv::Serialize<Archiver<'a>>
+{
+    /// The shape of the type, as data.
+    fn schema() -> Schema;
+
+    /// The approximate heap bytes of this value, beyond its own size.
+    ///
+    /// It takes constant time: a collection counts its elements, not what these hold elsewhere.
+    fn weight(&self) -> usize;
+
+    /// Replaces the content of `out` by the archive of this value.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Refused`] when the value is larger than an archive can be (2 GiB).
+    fn archive(&self, out: &mut ArchiveBuf) -> Result<(), ArchiveError> {
+        crate::archive::write(self, out)
+    }
+
+    /// Decodes the bytes that [`archive`](Self::archive) wrote.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Invalid`] when they are not safe to read as this type.
+    fn unarchive(bytes: &[u8]) -> Result<Self, ArchiveError> {
+        crate::archive::read(bytes)
+    }
+
+    /// The exact number of bytes of the compact (postcard) form. It looks at the whole value.
+    fn encoded_len(&self) -> usize {
+        crate::event::encoded_len(self)
+    }
+}
