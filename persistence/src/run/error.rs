@@ -38,7 +38,8 @@ pub enum RunError {
     },
     /// The run was written by a version of the format that this build does not read.
     #[error(
-        "{} has run format {got}, this build reads {expected}; open it with the release that wrote it",
+        "{} has run format {got}, this build reads {expected}; \
+         open it with the release that wrote it",
         file.display()
     )]
     Version {
@@ -81,8 +82,8 @@ pub enum RunError {
     },
     /// Keys must be added in strictly ascending order. Nothing was added; the writer goes on.
     #[error(
-        "key {key:02x?} must come after {previous:02x?} in the run {}; add keys in ascending order, \
-         each once",
+        "key {key:02x?} must come after {previous:02x?} in the run {}; \
+         add keys in ascending order, each once",
         file.display()
     )]
     KeyOrder {
@@ -133,7 +134,10 @@ pub enum RunError {
         got: u64,
     },
     /// An earlier write of this writer failed, so its file can no longer be completed.
-    #[error("the run {} failed to be written earlier; write it again from the start", file.display())]
+    #[error(
+        "the run {} failed to be written earlier; write it again from the start",
+        file.display()
+    )]
     Unusable {
         /// Which run was being written.
         file: Arc<Path>,

@@ -12,9 +12,9 @@
 pub struct RunOptions {
     /// Fingerprint of the type of the values; stored, never interpreted. Default 0.
     pub schema: u64,
-    /// Every value begins at a multiple of this many bytes: 1, 2, 4, 8 or 16. Default 16, which suits
-    /// every archive; values made of 8-byte numbers need 8 and save 4 bytes an entry on average,
-    /// plain bytes need 1.
+    /// Every value begins at a multiple of this many bytes: 1, 2, 4, 8 or 16. Default 16, which
+    /// suits every archive; values made of 8-byte numbers need 8 and save 4 bytes an entry on
+    /// average, plain bytes need 1.
     pub value_align: usize,
     /// About how many entries will come, to reserve 8 bytes of memory each. Default 0: grows as
     /// needed.

@@ -38,7 +38,7 @@ pub(super) const BUCKET: u64 = 64;
 pub(super) const TEMP_SUFFIX: &str = ".tmp";
 
 const _: () = assert!(PAGE.is_multiple_of(BUCKET) && BUCKET.is_multiple_of(16));
-const _: () = assert!(FRAME as u64 % 16 == 0, "entries begin aligned for any value");
+const _: () = assert!((FRAME as u64).is_multiple_of(16), "entries begin aligned for any value");
 const _: () = assert!((super::VALUE_BYTES_MAX + super::KEY_BYTES_MAX + 64) < (UNIT as usize) << 24);
 
 /// The name under which the run `path` is written until it is complete.

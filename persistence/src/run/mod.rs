@@ -33,8 +33,8 @@ pub use writer::RunWriter;
 /// The longest key that a run stores, in bytes: its length is written as a `u16`.
 pub const KEY_BYTES_MAX: usize = u16::MAX as usize;
 
-/// The largest value that a run stores, in bytes. The layers above refuse values earlier; this bound
-/// keeps an entry below the 64 MiB that the writer's packed index word can express.
+/// The largest value that a run stores, in bytes. The layers above refuse values earlier; this
+/// bound keeps an entry below the 64 MiB that the writer's packed index word can express.
 pub const VALUE_BYTES_MAX: usize = 32 << 20;
 
 /// The largest opaque note ([`RunOptions::user`]) that a run stores, in bytes: it is read at open.

@@ -1,7 +1,7 @@
 //! Finding a key's place in the order: fences, then marks, then a short scan.
 //!
-//! Fences are copies of keys, 16 KiB of entries apart and packed together, so that a cold seek reads
-//! few pages; the marks between two fences lead into those 16 KiB.
+//! Fences are copies of keys, 16 KiB of entries apart and packed together, so that a cold seek
+//! reads few pages; the marks between two fences lead into those 16 KiB.
 
 use super::error::RunError;
 use super::layout::GROUP;

@@ -8,7 +8,7 @@ use crate::StorageFile;
 
 /// Bytes per write: large enough that system calls do not count, small enough to stay in cache.
 const CHUNK: usize = 512 << 10;
-const _: () = assert!(CHUNK as u64 % PAGE == 0, "a page never straddles two writes");
+const _: () = assert!((CHUNK as u64).is_multiple_of(PAGE), "a page never straddles two writes");
 
 /// A file that is written front to back.
 pub(super) struct Sink {

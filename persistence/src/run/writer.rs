@@ -26,8 +26,8 @@ const LENGTH_BITS: u32 = 24;
 /// A run being written. It appears under its name when [`RunWriter::finish`] succeeds and not
 /// before; dropping the writer removes what it wrote.
 ///
-/// Memory: 512 KiB of buffer, 8.5 bytes an entry while entries are added, and the index (7.5 bytes an
-/// entry) while finishing. See [`Run`](super::Run) for an example.
+/// Memory: 512 KiB of buffer, 8.5 bytes an entry while entries are added, and 8 more for the
+/// index while finishing. See [`Run`](super::Run) for an example.
 #[must_use = "a run exists only after `finish`"]
 pub struct RunWriter {
     storage: Arc<dyn Storage>,
@@ -70,8 +70,8 @@ impl RunWriter {
     /// Starts the run that will be called `path`, replacing a leftover of an earlier attempt.
     ///
     /// # Errors
-    /// `Align` and `TooLarge` for options that a run cannot keep, `Io` where the file cannot be made.
-    /// Nothing is left behind.
+    /// `Align` and `TooLarge` for options that a run cannot keep, `Io` where the file cannot be
+    /// made. Nothing is left behind.
     pub fn create(
         storage: Arc<dyn Storage>,
         path: &Path,
@@ -297,7 +297,8 @@ impl RunWriter {
 impl Drop for RunWriter {
     fn drop(&mut self) {
         if self.state != State::Renamed {
-            // Best effort: what stays is a name that `is_unfinished`, and the next attempt replaces it.
+            // Best effort: what stays is a name that `is_unfinished`, and the next attempt replaces
+            // it.
             let _ = self.storage.remove(&self.temp);
         }
     }

@@ -1,4 +1,5 @@
 //! Runs: against a model, against damage, against crashes, and against their own past.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 mod crash;
 mod damage;

@@ -24,8 +24,8 @@ fn golden_options() -> RunOptions {
     RunOptions { schema, value_align: 8, covers: 42, user: b"note".to_vec(), ..Default::default() }
 }
 
-/// If this fails, the format has changed: raise its version, keep reading the old one, and only then
-/// write a new golden file (`GRIDMILL_BLESS=1`).
+/// If this fails, the format has changed: raise its version, keep reading the old one, and only
+/// then write a new golden file (`GRIDMILL_BLESS=1`).
 #[test]
 fn a_run_is_written_byte_for_byte_as_ever() {
     let storage = disk();

@@ -103,6 +103,8 @@ proptest! {
             prop_assert_eq!(found, model.get(key).map(slot));
             prop_assert_eq!(run.get_hashed(key, hash_key(key)).unwrap(), found);
         }
+        let hashes: Vec<u64> = model.keys().chain(&probes).map(|key| hash_key(key)).collect();
+        run.warm(&hashes);
         for (from, to) in &ranges {
             check_range(&run, &model, from, to, &ends);
         }
