@@ -272,11 +272,11 @@ pub enum ReadError {
     #[error(transparent)]
     Path(#[from] PathError),
     /// `select_one` found more than one value.
-    #[error("`select_one` on `{path}` found {got} values, expected at most one; use `select`")]
+    #[error("`select_one` on `{path}` found {got} values or more, expected at most one; use `select`")]
     NotOne {
         /// The path.
         path: String,
-        /// How many were found.
+        /// How many were found when the walk was stopped: two.
         got: usize,
     },
     /// The PState's topology is still reading its depot's past.

@@ -4,7 +4,8 @@
 use std::cell::Cell;
 use std::hash::{BuildHasher, RandomState};
 
-use gridmill_model::{Depot, Event, Partitioning};
+use gridmill_model::handle::Partitioning;
+use gridmill_model::{Depot, Event};
 
 use crate::engine::{DepotEntry, EncodedEvents};
 use crate::error::AppendErrorKind;
@@ -20,14 +21,15 @@ pub(crate) fn partition<E: Event>(
     event: &E,
 ) -> Result<u32, AppendErrorKind> {
     let count = entry.partitions;
+    let disallowed = || AppendErrorKind::Disallowed { depot: entry.name.clone() };
     let chosen = match depot.partitioning() {
-        Partitioning::Disallow => {
-            return Err(AppendErrorKind::Disallowed { depot: entry.name.clone() });
-        }
+        Partitioning::Disallow => return Err(disallowed()),
         _ if depot.is_global() => 0,
         Partitioning::HashBy(key) => key(event).partition(count),
         Partitioning::Random => random_below(count),
         Partitioning::Custom(choose) => choose(event, count),
+        // A way that this client does not know is not for it to choose by.
+        _ => return Err(disallowed()),
     };
     if chosen < count {
         return Ok(chosen);

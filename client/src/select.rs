@@ -1,0 +1,186 @@
+//! Reads of PStates: a path is walked on a published view, on the caller's thread.
+
+use std::any::Any;
+
+use gridmill_model::engine::ReadStore;
+use gridmill_model::path::{Limits, Navigate, Path, PathError, PathErrorKind, Step, Walk};
+use gridmill_model::{Key, Root, RouteKey};
+
+use crate::client::Client;
+use crate::engine::ViewRoot;
+use crate::error::ReadError;
+use crate::handles::PStateRef;
+
+impl Client {
+    /// The values that `path` reaches, in order, on the partition that owns its first key.
+    ///
+    /// All values are of one moment: a partition's views change together, never in between. A path
+    /// that does not start with a key needs a PState of one partition (a global one); otherwise
+    /// name the partition with [`select_in`](Self::select_in) or [`select_on`](Self::select_on),
+    /// or ask all of them with [`select_all`](Self::select_all).
+    ///
+    /// # Errors
+    /// [`ReadError`]; more values than the client's [limit](Self::with_limit) are a
+    /// [`Path`](ReadError::Path) error.
+    pub async fn select<N: Navigate>(&self, path: N) -> Result<Vec<N::Leaf>, ReadError> {
+        let path = path.into_path();
+        let pstate = self.pstate(&path)?;
+        let partition = own_partition(pstate, &path)?;
+        self.many(pstate, partition..=partition, &path)
+    }
+
+    /// The one value that `path` reaches, or `None` where there is nothing.
+    ///
+    /// # Errors
+    /// [`NotOne`](ReadError::NotOne) where there is more than one value, and otherwise as with
+    /// [`select`](Self::select).
+    pub async fn select_one<N: Navigate>(&self, path: N) -> Result<Option<N::Leaf>, ReadError> {
+        let path = path.into_path();
+        let pstate = self.pstate(&path)?;
+        let partition = own_partition(pstate, &path)?;
+        self.look(pstate, partition, &path, |store| path.select_one_view(store, Limits::DEFAULT))
+    }
+
+    /// The values that `path` reaches on the partition that `partition_key` belongs to, for
+    /// PStates that are partitioned by something else than their key.
+    ///
+    /// # Errors
+    /// As with [`select`](Self::select).
+    pub async fn select_in<N: Navigate>(
+        &self,
+        partition_key: impl Into<RouteKey>,
+        path: N,
+    ) -> Result<Vec<N::Leaf>, ReadError> {
+        let path = path.into_path();
+        let pstate = self.pstate(&path)?;
+        let partition = partition_key.into().partition(pstate.partitions);
+        self.many(pstate, partition..=partition, &path)
+    }
+
+    /// The values that `path` reaches on the partition of that number.
+    ///
+    /// # Errors
+    /// [`BadPartition`](ReadError::BadPartition) where there is no such partition, and otherwise
+    /// as with [`select`](Self::select).
+    pub async fn select_on<N: Navigate>(
+        &self,
+        partition: u32,
+        path: N,
+    ) -> Result<Vec<N::Leaf>, ReadError> {
+        let path = path.into_path();
+        let pstate = self.pstate(&path)?;
+        if partition >= pstate.partitions {
+            let (name, expected) = (path.pstate_name().to_owned(), pstate.partitions);
+            return Err(ReadError::BadPartition { name, expected, got: partition });
+        }
+        self.many(pstate, partition..=partition, &path)
+    }
+
+    /// The values that `path` reaches on every partition, one partition after the other.
+    ///
+    /// `select_all(PSTATE.map_keys())` lists the keys of a PState. Each partition answers of one
+    /// moment, different partitions of different ones. A path that starts with a key is looked up
+    /// everywhere, too.
+    ///
+    /// # Errors
+    /// As with [`select`](Self::select); one partition that cannot answer fails the whole call.
+    pub async fn select_all<N: Navigate>(&self, path: N) -> Result<Vec<N::Leaf>, ReadError> {
+        let path = path.into_path();
+        let pstate = self.pstate(&path)?;
+        self.many(pstate, 0..=pstate.partitions.saturating_sub(1), &path)
+    }
+
+    fn pstate<R: Root, L: Walk>(&self, path: &Path<R, L>) -> Result<PStateRef, ReadError> {
+        self.handles.pstate::<R>(&*self.engine, path.pstate_name())
+    }
+
+    fn many<R: Root, L: Walk>(
+        &self,
+        pstate: PStateRef,
+        partitions: impl Iterator<Item = u32>,
+        path: &Path<R, L>,
+    ) -> Result<Vec<L>, ReadError> {
+        let mut values = Vec::new();
+        for partition in partitions {
+            let limits = self.limits(values.len());
+            let found = |store: &Store<R>| path.select_view(store, limits);
+            let found = self.look(pstate, partition, path, found)?;
+            if values.is_empty() { values = found } else { values.extend(found) }
+        }
+        Ok(values)
+    }
+
+    /// The limits of a walk after `found` values of the same select.
+    fn limits(&self, found: usize) -> Limits {
+        Limits { results: self.limit.saturating_sub(found) as u64, ..Limits::DEFAULT }
+    }
+
+    /// Has `walk` look at a partition's published view.
+    fn look<R: Root, L: Walk, T>(
+        &self,
+        pstate: PStateRef,
+        partition: u32,
+        path: &Path<R, L>,
+        mut walk: impl FnMut(&Store<R>) -> Result<T, PathError>,
+    ) -> Result<T, ReadError> {
+        let mut answer = None;
+        self.engine.view(pstate.id, partition, self.partial, &mut |root| {
+            answer = store_of::<R>(root).map(&mut walk);
+        })?;
+        match answer {
+            Some(answer) => answer.map_err(|error| failed(error, path)),
+            None => Err(ReadError::Stopped { partition, reason: "it lent no such view".into() }),
+        }
+    }
+}
+
+/// What a view of a PState with the root `R` reads from.
+type Store<R> = dyn ReadStore<<R as Root>::Value>;
+
+fn store_of<R: Root>(root: &dyn Any) -> Option<&Store<R>> {
+    let ViewRoot(store) = root.downcast_ref::<ViewRoot<R::Value>>()?;
+    Some(&**store)
+}
+
+/// The partition that a path names by its first key, if it names one.
+fn own_partition<R: Root, L: Walk>(pstate: PStateRef, path: &Path<R, L>) -> Result<u32, ReadError> {
+    let count = pstate.partitions;
+    match chosen(path, count) {
+        _ if count == 1 => Ok(0),
+        Some(partition) if partition < count => Ok(partition),
+        // The PState's own key partitioner is the user's code, and may be wrong.
+        Some(got) => {
+            let name = path.pstate_name().to_owned();
+            Err(ReadError::BadPartition { name, expected: count, got })
+        }
+        None => Err(ReadError::NoPartition {
+            pstate: path.pstate_name().to_owned(),
+            path: path.to_string(),
+            partitions: count,
+        }),
+    }
+}
+
+/// The partition of the path's first key: by the PState's own partitioner if it has one, else by
+/// hash. The keys of a local PState say nothing of its partition. A key that does not decode was
+/// not encoded by this type, and names no partition either.
+fn chosen<R: Root, L: Walk>(path: &Path<R, L>, count: u32) -> Option<u32> {
+    let (route, pstate) = (path.route()?, path.pstate()?);
+    let partitioner = match pstate.partitioner() {
+        _ if pstate.is_local() => return None,
+        None => return Some(route.partition(count)),
+        Some(partitioner) => partitioner,
+    };
+    let (Step::Key(key) | Step::Must(key)) = path.steps().first()? else { return None };
+    let key = R::Key::decode_key(key).ok()?;
+    Some(partitioner(&key, count))
+}
+
+/// What the walk's error means to a reader: damage is no fault of the path, whoever met it.
+fn failed<R: Root, L: Walk>(error: PathError, path: &Path<R, L>) -> ReadError {
+    match error.kind() {
+        PathErrorKind::Damaged(damaged) => ReadError::Damaged(damaged.clone()),
+        PathErrorKind::ManyValues => ReadError::NotOne { path: path.to_string(), got: 2 },
+        _ => ReadError::Path(error),
+    }
+}

@@ -1,0 +1,95 @@
+//! What an appender is told when things go wrong, and what it gets back.
+
+use gridmill_client::{AppendErrorKind, BatchReceipt, Rejection};
+use gridmill_model::{Depot, Str};
+
+use crate::appends::{BY_NAME, Visit, visit};
+use crate::engine::{EVENT_BYTES_MAX, Fixture, answer, logged, refuse};
+
+fn fixture() -> Fixture {
+    Fixture::new(|fake| fake.depot(BY_NAME, 4, 1 << 20))
+}
+
+#[tokio::test]
+async fn a_depot_that_is_not_there_is_named_with_those_that_are() {
+    const MISSING: Depot<Visit> = Depot::random("missing");
+    let error = fixture().client.append(MISSING, visit("", 1)).await.expect_err("it is missing");
+    assert_eq!(error.events, Some(visit("", 1)));
+    let message = error.to_string();
+    assert!(message.contains("`missing`") && message.contains("by-name"), "{message}");
+}
+
+#[tokio::test]
+async fn a_handle_of_another_type_is_refused() {
+    const OTHER: Depot<Str> = Depot::random("by-name");
+    let error = fixture().client.append(OTHER, "x".into()).await.expect_err("another type");
+    assert!(matches!(error.kind, AppendErrorKind::WrongEvent { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn an_event_that_is_too_large_is_never_queued() {
+    let mut fixture = fixture();
+    let event = visit(&"x".repeat(EVENT_BYTES_MAX), 1);
+    let error = fixture.client.append(BY_NAME, event.clone()).await.expect_err("too large");
+    assert!(matches!(error.kind, AppendErrorKind::TooLarge { expected: EVENT_BYTES_MAX, .. }));
+    assert_eq!(error.events, Some(event));
+    assert!(fixture.try_next().is_none());
+}
+
+#[tokio::test]
+async fn a_submission_without_an_answer_has_an_unknown_fate() {
+    let mut fixture = fixture();
+    let client = fixture.client.clone();
+    let append = tokio::spawn(async move { client.append(BY_NAME, visit("", 1)).await });
+    drop(fixture.next().await);
+    let error = append.await.expect("no panic").expect_err("nobody answered");
+    assert!(matches!(error.kind, AppendErrorKind::Unknown { .. }));
+    assert_eq!(error.events, None);
+}
+
+#[tokio::test]
+async fn an_event_that_was_not_logged_comes_back() {
+    let mut fixture = fixture();
+    let client = fixture.client.clone();
+    let append = tokio::spawn(async move { client.append(BY_NAME, visit("alice", 1)).await });
+    let full = AppendErrorKind::StorageFull { partition: 0, message: "no space left".into() };
+    refuse(fixture.next().await, full);
+    let error = append.await.expect("no panic").expect_err("the disk is full");
+    assert!(matches!(error.kind, AppendErrorKind::StorageFull { .. }));
+    assert_eq!(error.events, Some(visit("alice", 1)));
+}
+
+#[tokio::test]
+async fn a_rejection_is_typed_and_gives_nothing_back() {
+    let mut fixture = fixture();
+    let client = fixture.client.clone();
+    let append = tokio::spawn(async move { client.append(BY_NAME, visit("", 1)).await });
+    let submission = fixture.next().await;
+    let rejection = Rejection {
+        topology: "greeter".into(),
+        message: "too many".into(),
+        error: postcard::to_allocvec(&5_u32).expect("it encodes"),
+        quarantined: false,
+    };
+    let rejections = vec![(0, rejection)];
+    let receipt = BatchReceipt { rejections, ..logged(&submission) };
+    answer(submission, Ok(receipt));
+
+    let error = append.await.expect("no panic").expect_err("it was rejected");
+    assert_eq!(error.to_string(), "rejected by topology `greeter`: too many");
+    assert_eq!(error.events, None);
+    let AppendErrorKind::Rejected(rejection) = error.kind else { panic!("{:?}", error.kind) };
+    assert_eq!(rejection.decode::<u32>(), Some(5));
+}
+
+#[tokio::test]
+async fn a_grid_that_shuts_down_gives_the_event_back() {
+    let mut fixture = fixture();
+    (0..4).for_each(|partition| fixture.engine.gate("by-name", partition).close());
+    let error = fixture.client.append(BY_NAME, visit("", 1)).await.expect_err("it is closed");
+    assert!(matches!(error.kind, AppendErrorKind::ShuttingDown));
+    assert_eq!(error.events, Some(visit("", 1)));
+    let error = fixture.client.try_append(BY_NAME, visit("", 1)).expect_err("it is closed");
+    assert!(matches!(error.kind, AppendErrorKind::ShuttingDown));
+    assert!(fixture.try_next().is_none());
+}

@@ -1,0 +1,9 @@
+//! The client against an engine that the tests play by hand.
+
+mod appends;
+mod batches;
+mod depots;
+mod engine;
+mod failures;
+mod overload;
+mod selects;
