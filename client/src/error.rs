@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use gridmill_model::{Damaged, JsonError, PathError};
+use gridmill_model::Damaged;
+use gridmill_model::event::JsonError;
+use gridmill_model::path::PathError;
 
 use crate::receipt::ManyReceipt;
 

@@ -2,8 +2,11 @@
 
 use crate::append::{answer_for, single, unanswered};
 use crate::client::Client;
-use crate::engine::{Ack, DepotEntry, GiveBack, JsonEvent, Submission};
+use gridmill_model::{Depot, Event};
+
+use crate::engine::{Ack, DepotEntry, EncodedEvents, GiveBack, JsonEvent, Submission};
 use crate::error::{AppendErrorKind, ReadError};
+use crate::prepare;
 use crate::receipt::Receipt;
 
 impl Client {
@@ -72,4 +75,19 @@ impl Client {
         }
         self.engine.select_json(entry.id, path)
     }
+}
+
+/// Decodes an event from JSON and prepares it as a client does; for engines, which know the type.
+#[doc(hidden)]
+pub fn json_event<E: Event>(
+    depot: &Depot<E>,
+    entry: &DepotEntry,
+    json: &str,
+) -> Result<JsonEvent, AppendErrorKind> {
+    let event = E::from_json(json)
+        .map_err(|source| AppendErrorKind::Json { depot: entry.name.clone(), source })?;
+    let partition = prepare::partition(depot, entry, &event)?;
+    let mut encoded = EncodedEvents::default();
+    prepare::encode(entry, partition, 0, &event, &mut encoded)?;
+    Ok(JsonEvent { partition, events: Box::new(vec![Some(event)]), encoded })
 }

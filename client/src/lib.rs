@@ -41,5 +41,7 @@ pub use engine::{Ack, DepotRange};
 pub use error::{
     AppendError, AppendErrorKind, AppendManyError, DepotError, ReadError, Rejection,
 };
+#[doc(hidden)]
+pub use json::json_event;
 pub use gate::{Admission, Gate, Refused};
 pub use receipt::{BatchReceipt, ManyReceipt, PartReceipt, Receipt, Reply};
