@@ -52,4 +52,5 @@ pub mod prelude {
         AsKey, Bytes, Depot, Event, Field, Key, List, Map, PState, Read, Ref, RouteKey, Set, State,
         Str, Uuid,
     };
+    pub use crate::path::{Navigate, Path};
 }

@@ -59,6 +59,27 @@ impl<R: Root, L: Walk> Path<R, L> {
         self.route
     }
 
+    /// The partition, of `count`, in which the path lives: by the PState's own partitioner if it
+    /// has one, else by the route. `None` if the path does not say: it begins with no key, or
+    /// the PState is local.
+    ///
+    /// The result of a custom partitioner is handed through, even if it is not below `count`.
+    pub fn partition(&self, count: u32) -> Option<u32> {
+        let pstate = self.pstate.filter(|pstate| !pstate.is_local())?;
+        if pstate.is_global() {
+            return Some(0);
+        }
+        let Some(partitioner) = pstate.partitioner() else {
+            return self.route.map(|route| route.partition(count));
+        };
+        match self.steps.first() {
+            Some(Step::Key(key) | Step::Must(key)) => {
+                Some(partitioner(&R::Key::decode_key(key).ok()?, count))
+            }
+            _ => None,
+        }
+    }
+
     /// Takes the route from the key of the first step.
     pub(super) fn routed<K: Key>(mut self, key: &impl AsKey<K>) -> Self {
         if self.steps.is_empty() {

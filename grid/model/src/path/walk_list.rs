@@ -52,7 +52,7 @@ impl Walk for Position {
 }
 
 /// What lists and vectors have in common.
-trait Sequence<T>: Walk + Default {
+trait Sequence<T: 'static>: Walk + Default {
     fn count(&self) -> usize;
     fn at(&self, index: usize) -> Option<&T>;
     fn at_mut(&mut self, index: usize) -> Option<&mut T>;
@@ -60,7 +60,9 @@ trait Sequence<T>: Walk + Default {
     fn put(&mut self, index: usize, value: T);
     fn shift(&mut self, from: usize, to: usize);
     fn keep(&mut self, keep: &[bool]);
-    fn each(&self) -> impl Iterator<Item = &T>;
+    fn each<'a>(&'a self) -> impl Iterator<Item = &'a T>
+    where
+        T: 'a;
 }
 
 impl<T: State> Sequence<T> for List<T> {
@@ -87,7 +89,9 @@ impl<T: State> Sequence<T> for List<T> {
     fn keep(&mut self, keep: &[bool]) {
         *self = self.iter().zip(keep).filter(|(_, keep)| **keep).map(|(v, _)| v.clone()).collect();
     }
-    fn each(&self) -> impl Iterator<Item = &T> {
+    fn each<'a>(&'a self) -> impl Iterator<Item = &'a T>
+    where
+        T: 'a {
         self.iter()
     }
 }
@@ -116,7 +120,9 @@ impl<T: State> Sequence<T> for Vec<T> {
         let mut keep = keep.iter();
         self.retain(|_| keep.next().copied().unwrap_or(true));
     }
-    fn each(&self) -> impl Iterator<Item = &T> {
+    fn each<'a>(&'a self) -> impl Iterator<Item = &'a T>
+    where
+        T: 'a {
         self.iter()
     }
 }
