@@ -37,6 +37,7 @@ pub use event::Event;
 pub use field::Field;
 pub use handle::{Depot, PState, Read};
 pub use key::{AsKey, Key, KeyBytes, KeyError, RouteKey};
+pub use path::{Navigate, Path, PathError};
 pub use schema::Schema;
 pub use state::{Root, State};
 pub use uuid::Uuid;
@@ -49,8 +50,8 @@ pub type Str = smol_str::SmolStr;
 /// What a module and a client of Gridmill need in scope.
 pub mod prelude {
     pub use crate::{
-        AsKey, Bytes, Depot, Event, Field, Key, List, Map, PState, Read, Ref, RouteKey, Set, State,
-        Str, Uuid,
+        AsKey, Bytes, Depot, Event, Field, Key, List, Map, Navigate, PState, Path, Read, Ref,
+        RouteKey, Set, State, Str, Uuid,
     };
     pub use crate::path::{Navigate, Path};
 }
