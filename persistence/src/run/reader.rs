@@ -242,7 +242,7 @@ pub(super) fn locate<'a>(
         while hits != 0 {
             let at = index::first_location(bucket, hits) * UNIT;
             let entry = view.entry(at)?;
-            if entry.key == key {
+            if same(entry.key, key) {
                 return Ok(Some((at, entry.slot)));
             }
             hits &= hits - 1;
@@ -253,6 +253,24 @@ pub(super) fn locate<'a>(
         number = if number + 1 == buckets { 0 } else { number + 1 };
     }
     Ok(None)
+}
+
+/// Whether two keys are equal, reading nothing but them.
+///
+/// `memcmp` fetches short keys with one wide load that reaches into the next cache line: measured
+/// among a million counters, a sixth of the price of a lookup, a third of a warmed one's.
+#[inline]
+fn same(key: &[u8], other: &[u8]) -> bool {
+    if key.len() != other.len() {
+        return false;
+    }
+    let (Some(end), Some(other_end)) = (key.last_chunk::<8>(), other.last_chunk::<8>()) else {
+        return key.iter().eq(other);
+    };
+    let (words, others) = (key.as_chunks::<8>().0, other.as_chunks::<8>().0);
+    let word = |bytes: &[u8; 8]| u64::from_ne_bytes(*bytes);
+    word(end) == word(other_end)
+        && words.iter().zip(others).all(|(one, other)| word(one) == word(other))
 }
 
 /// Where the entry of a key probably is, by its home bucket; 0 where it probably is not.
