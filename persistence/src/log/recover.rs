@@ -136,8 +136,17 @@ fn candidate(
     let file = open(storage, path)?;
     let len = file.len()?;
     let page = file.map(0..len.min(DATA_START))?;
-    let header = SegmentHeader::decode(&page);
+    let header = match SegmentHeader::decode(&page) {
+        Err(Fault::Bad { .. }) if is_unused(&*file, len)? => Err(Fault::Blank),
+        header => header,
+    };
     Ok(Candidate { number, path: path.to_path_buf(), file, len, header })
+}
+
+/// Batches are written only after the header: where there is none, a broken header was torn by the
+/// stop that kept the segment from being used.
+fn is_unused(file: &dyn StorageFile, len: u64) -> io::Result<bool> {
+    Ok(len <= DATA_START || file.map(DATA_START..len)?.iter().all(|&byte| byte == 0))
 }
 
 /// The segments that make up the log: from the newest with a header back along the numbers that
@@ -260,10 +269,7 @@ fn find_end(analysis: &mut Analysis) -> Result<(), LogError> {
     let proven = proven.unwrap_or_default();
     let first = segments.iter().rposition(|segment| segment.header.first <= proven).unwrap_or(0);
     let stop = walk_tail(segments, first)?;
-    let (lost, beyond) = judge(segments, &stop, proven)?;
-    if let Some(witness) = beyond {
-        return Err(witness);
-    }
+    let lost = judge(segments, &stop, proven)?;
     analysis.unproven = first;
     cut(analysis, &stop, lost);
     Ok(())
@@ -302,13 +308,9 @@ fn walk_segment(segments: &[Arc<Segment>], at: usize, len: u64) -> Result<Stop, 
     Ok(Stop { at, offset: walk.offset as u64, next: walk.next, expected, got })
 }
 
-/// How many bytes lie behind the stop, and the error if any of them proves that what should stand
-/// at the stop had been durable.
-fn judge(
-    segments: &[Arc<Segment>],
-    stop: &Stop,
-    proven: Position,
-) -> Result<(u64, Option<LogError>), LogError> {
+/// How many bytes lie behind the stop; an error if any of them proves that what should stand at the
+/// stop had been durable.
+fn judge(segments: &[Arc<Segment>], stop: &Stop, proven: Position) -> Result<u64, LogError> {
     let segment = &segments[stop.at];
     let bytes = segment.map(0, segment.capacity)?;
     let footer = decode_footer(&bytes[stop.offset as usize..], segment.salt).is_some();
@@ -321,10 +323,10 @@ fn judge(
         lost += beyond.written_to - DATA_START;
     }
     if durable_to <= stop.next {
-        return Ok((lost, None));
+        return Ok(lost);
     }
     let expected = format!("{} (record {}; durable up to {durable_to})", stop.expected, stop.next);
-    Ok((lost, Some(segment.damaged(stop.offset, expected, stop.got.clone()))))
+    Err(segment.damaged(stop.offset, expected, stop.got.clone()))
 }
 
 fn cut(analysis: &mut Analysis, stop: &Stop, lost: u64) {

@@ -13,7 +13,7 @@ use super::walk::{Step, Walk};
 use crate::bytes::u32_at;
 use crate::{LogError, Mapped, Position, Storage, StorageFile};
 
-const ZEROS: [u8; 256 * 1024] = [0; 256 * 1024];
+static ZEROS: [u8; 256 * 1024] = [0; 256 * 1024];
 const OPEN: u64 = u64::MAX;
 pub(crate) const DAMAGE_HINT: &str =
     "restore the file from a backup or a replica; nothing was skipped or changed";

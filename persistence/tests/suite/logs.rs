@@ -60,7 +60,7 @@ impl Maker {
             type_id: (number ^ salt) as u32,
             source: source as u16,
             kind: (number % 3) as u8,
-            id: (number % 4 == 0).then(|| [salt as u8; 16]),
+            id: number.is_multiple_of(4).then_some([salt as u8; 16]),
         };
         let payload = (0..len).map(|at| (at ^ salt ^ number) as u8).collect();
         Entry { meta, payload }

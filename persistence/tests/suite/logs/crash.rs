@@ -34,7 +34,7 @@ impl Model {
                 .collect();
             self.batches.push(batch);
             log.write()?;
-            if dice % 3 == 0 {
+            if dice.is_multiple_of(3) {
                 log.syncer().sync()?;
                 self.acknowledged = self.batches.len();
             }
@@ -76,9 +76,8 @@ fn run(seed: u64, power_loss: bool) {
     for life in 0..4 {
         let at = 1 + (seed * 13 + life * 29) % 90;
         storage.set_faults(Faults { power_off: Some(at), ..Faults::default() });
-        match model.work(&storage, seed + life, 60) {
-            Err(LogError::Damaged { .. }) => panic!("seed {seed}, life {life}: taken for damage"),
-            Err(_) | Ok(()) => {}
+        if let Err(error @ LogError::Damaged { .. }) = model.work(&storage, seed + life, 60) {
+            panic!("seed {seed}, life {life}: {error}");
         }
         storage = if power_loss { storage.crash() } else { storage.kill() };
     }
