@@ -1,6 +1,7 @@
 //! A run against a sorted map.
 
 use std::ops::Bound;
+use std::path::Path;
 use std::sync::Arc;
 
 use gridmill_persistence::run::{Run, RunOptions, Slot, hash_key};
@@ -117,9 +118,11 @@ fn values_are_aligned_in_a_mapped_file() {
     let storage: Arc<dyn Storage> = Arc::new(FileStorage::new(folder.path()));
     let model: Model =
         (0..500u16).map(|i| (vec![7; usize::from(i) % 90 + 1], Some(vec![1; 33]))).collect();
+    storage.create_dir_all(Path::new("todo/0")).unwrap();
     for align in [1, 2, 4, 8, 16] {
-        let path = format!("{align}.run");
-        write(&storage, &path, aligned(align), &model).unwrap();
+        let path = format!("todo/0/{align}.run");
+        let info = write(&storage, &path, aligned(align), &model).unwrap();
+        assert_eq!(info.file, format!("{align}.run"));
         for item in open(&storage, &path).unwrap().range(Bound::Unbounded, Bound::Unbounded) {
             let value = item.unwrap().1.value().unwrap();
             assert_eq!(value.as_ptr().align_offset(align), 0);
@@ -179,4 +182,22 @@ fn two_hundred_thousand_entries() {
     let back = run.range(Bound::Unbounded, Bound::Unbounded).rev();
     assert!(back.map(|item| item.unwrap().0).eq(model.keys().rev().map(Vec::as_slice)));
     run.verify().unwrap();
+}
+
+/// Under one hash, only the very key is found: any other bit, any other length is another key.
+#[test]
+fn a_key_is_compared_in_full() {
+    for len in 0..40 {
+        let key: Vec<u8> = (0..len).collect();
+        let run = written(&Model::from([(key.clone(), None)]), aligned(8));
+        let hash = hash_key(&key);
+        assert_eq!(run.get_hashed(&key, hash).unwrap(), Some(Slot::Deleted));
+        for bit in 0..key.len() * 8 {
+            let mut other = key.clone();
+            other[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(run.get_hashed(&other, hash).unwrap(), None, "bit {bit} of {len} bytes");
+        }
+        let longer = [key.as_slice(), &[0]].concat();
+        assert_eq!(run.get_hashed(&longer, hash).unwrap(), None);
+    }
 }
