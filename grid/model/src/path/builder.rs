@@ -3,7 +3,7 @@
 use std::ops::{Bound, RangeBounds};
 
 use super::leaf::{
-    Elements, Ends, Keyed, Listed, Measured, Optional, Ordered, SetOf, Sorted, ToIndex,
+    Elements, Ends, IntoLeaf, Keyed, Listed, Measured, Optional, Ordered, SetOf, Sorted, ToIndex,
 };
 use super::step::{Compare, Edge, Filter, KeyRange, Step};
 use super::term::{Remove, Replace, Transform, Update};
@@ -167,8 +167,8 @@ pub trait Navigate: Sized {
     }
 
     /// Goes on with `value` where nothing is.
-    fn or(self, value: Self::Leaf) -> Path<Self::Root, Self::Leaf> {
-        self.into_path().step(Step::Or(encoded(&value)))
+    fn or(self, value: impl IntoLeaf<Self::Leaf>) -> Path<Self::Root, Self::Leaf> {
+        self.into_path().step(Step::Or(encoded(&value.into_leaf())))
     }
 
     /// Goes on with the type's default where nothing is.
@@ -236,45 +236,45 @@ pub trait Navigate: Sized {
     }
 
     /// Goes on if the value equals `value`.
-    fn filter_eq(self, value: impl Into<Self::Leaf>) -> Path<Self::Root, Self::Leaf> {
-        self.into_path().step(filter(Compare::Eq, &value.into()))
+    fn filter_eq(self, value: impl IntoLeaf<Self::Leaf>) -> Path<Self::Root, Self::Leaf> {
+        self.into_path().step(filter(Compare::Eq, &value.into_leaf()))
     }
 
     /// Goes on if the value does not equal `value`.
-    fn filter_ne(self, value: impl Into<Self::Leaf>) -> Path<Self::Root, Self::Leaf> {
-        self.into_path().step(filter(Compare::Ne, &value.into()))
+    fn filter_ne(self, value: impl IntoLeaf<Self::Leaf>) -> Path<Self::Root, Self::Leaf> {
+        self.into_path().step(filter(Compare::Ne, &value.into_leaf()))
     }
 
     /// Goes on if the value is greater than `value`.
-    fn filter_gt(self, value: impl Into<Self::Leaf>) -> Path<Self::Root, Self::Leaf>
+    fn filter_gt(self, value: impl IntoLeaf<Self::Leaf>) -> Path<Self::Root, Self::Leaf>
     where
         Self::Leaf: Ordered,
     {
-        self.into_path().step(filter(Compare::Gt, &value.into()))
+        self.into_path().step(filter(Compare::Gt, &value.into_leaf()))
     }
 
     /// Goes on if the value is greater than `value` or equal.
-    fn filter_ge(self, value: impl Into<Self::Leaf>) -> Path<Self::Root, Self::Leaf>
+    fn filter_ge(self, value: impl IntoLeaf<Self::Leaf>) -> Path<Self::Root, Self::Leaf>
     where
         Self::Leaf: Ordered,
     {
-        self.into_path().step(filter(Compare::Ge, &value.into()))
+        self.into_path().step(filter(Compare::Ge, &value.into_leaf()))
     }
 
     /// Goes on if the value is less than `value`.
-    fn filter_lt(self, value: impl Into<Self::Leaf>) -> Path<Self::Root, Self::Leaf>
+    fn filter_lt(self, value: impl IntoLeaf<Self::Leaf>) -> Path<Self::Root, Self::Leaf>
     where
         Self::Leaf: Ordered,
     {
-        self.into_path().step(filter(Compare::Lt, &value.into()))
+        self.into_path().step(filter(Compare::Lt, &value.into_leaf()))
     }
 
     /// Goes on if the value is less than `value` or equal.
-    fn filter_le(self, value: impl Into<Self::Leaf>) -> Path<Self::Root, Self::Leaf>
+    fn filter_le(self, value: impl IntoLeaf<Self::Leaf>) -> Path<Self::Root, Self::Leaf>
     where
         Self::Leaf: Ordered,
     {
-        self.into_path().step(filter(Compare::Le, &value.into()))
+        self.into_path().step(filter(Compare::Le, &value.into_leaf()))
     }
 
     /// Goes on if the condition, a path from here, reaches anything.
@@ -301,9 +301,9 @@ pub trait Navigate: Sized {
     /// Ends the path: writes `value` at every place that it reaches.
     fn set(
         self,
-        value: impl Into<Self::Leaf>,
+        value: impl IntoLeaf<Self::Leaf>,
     ) -> Transform<Self::Root, Self::Leaf, Replace<Self::Leaf>> {
-        self.into_path().end(Replace(value.into()))
+        self.into_path().end(Replace(value.into_leaf()))
     }
 
     /// Ends the path: changes every value that it reaches.

@@ -195,15 +195,34 @@ pub(super) fn computed<T: Walk>(
     }
 }
 
-/// Whether a look before the write can spare writes: the steps may stop at a value that is there.
+/// The steps up to the last filter, to be looked along before anything is written: values that
+/// a filter spares need not be touched.
 ///
-/// Steps that insert reach nothing in a look, so paths with one are not looked at first.
-pub(super) fn worth_probing(steps: &[Step]) -> bool {
-    let inserts = |step: &Step| {
-        matches!(
-            step,
-            Step::AfterElem | Step::BeforeElem | Step::AddElem | Step::Key(_) | Step::Some
-        )
-    };
-    steps.iter().any(Step::is_filter) && !steps.iter().any(inserts)
+/// A look cannot pass steps that may create, so it ends before the first of them.
+pub(super) fn probe(steps: &[Step]) -> Option<&[Step]> {
+    let (mut at, mut end) = (0, 0);
+    while let Some(step) = steps.get(at) {
+        at += 1;
+        match step {
+            Step::FilterSelected(count) => {
+                at += usize::from(*count);
+                end = at;
+            }
+            Step::Filter(_) => end = at,
+            Step::AfterElem | Step::BeforeElem | Step::AddElem | Step::Key(_) | Step::Some => break,
+            _ => {}
+        }
+    }
+    steps.get(..end).filter(|probe| !probe.is_empty())
+}
+
+/// Whether a value is worth changing, as far as a look along the `probe` of `steps` can tell.
+pub(super) fn worth<T: Walk>(
+    value: &T,
+    probe: Option<&[Step]>,
+    steps: &[Step],
+    trail: Trail<'_>,
+) -> Result<bool, PathError> {
+    let Some(probe) = probe else { return Ok(true) };
+    reaches(value, probe, trail.before(steps.len() - probe.len()))
 }

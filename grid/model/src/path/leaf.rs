@@ -170,3 +170,40 @@ macro_rules! to_index {
 }
 
 to_index!(u8, u16, u32, u64, usize, i32, i64);
+
+/// A value that the builder takes for a place of type `L`.
+///
+/// `L` itself, and what is commonly written for it: text for strings, arrays for collections.
+/// (`Into` would not let a literal `5` stand for a `u64`.)
+pub trait IntoLeaf<L> {
+    /// The value as an `L`.
+    fn into_leaf(self) -> L;
+}
+
+impl<L> IntoLeaf<L> for L {
+    fn into_leaf(self) -> L {
+        self
+    }
+}
+
+macro_rules! into_leaf {
+    ($([$($generics:tt)*] $from:ty => $leaf:ty;)*) => {
+        $(impl<$($generics)*> IntoLeaf<$leaf> for $from {
+            fn into_leaf(self) -> $leaf {
+                self.into()
+            }
+        })*
+    };
+}
+
+into_leaf! {
+    [] &str => Str;
+    [] String => Str;
+    [] &str => String;
+    [] Str => String;
+    [T: State, const N: usize] [T; N] => List<T>;
+    [T: State] Vec<T> => List<T>;
+    [T: State, const N: usize] [T; N] => Vec<T>;
+    [T: Key, const N: usize] [T; N] => Set<T>;
+    [K: Key, V: State, const N: usize] [(K, V); N] => Map<K, V>;
+}

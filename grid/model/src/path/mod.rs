@@ -51,7 +51,7 @@ pub use error::{Misfit, PathError, PathErrorKind};
 pub use json::{JsonPath, parse_json_path, select_json};
 pub use kind::Kind;
 pub use leaf::{
-    Elements, Ends, Keyed, Listed, Measured, Optional, Ordered, SetOf, Sorted, ToIndex,
+    Elements, Ends, IntoLeaf, Keyed, Listed, Measured, Optional, Ordered, SetOf, Sorted, ToIndex,
 };
 pub use record::{Record, field_mut};
 pub use select::check_steps;

@@ -161,11 +161,6 @@ impl Step {
             Self::FilterSelected(_) => "filter_selected",
         }
     }
-
-    /// Whether it can stop a walk at a value that is there.
-    pub(super) fn is_filter(&self) -> bool {
-        matches!(self, Self::Filter(_) | Self::FilterSelected(_))
-    }
 }
 
 impl fmt::Display for Step {

@@ -91,7 +91,8 @@ impl<T: State> Sequence<T> for List<T> {
     }
     fn each<'a>(&'a self) -> impl Iterator<Item = &'a T>
     where
-        T: 'a {
+        T: 'a,
+    {
         self.iter()
     }
 }
@@ -122,7 +123,8 @@ impl<T: State> Sequence<T> for Vec<T> {
     }
     fn each<'a>(&'a self) -> impl Iterator<Item = &'a T>
     where
-        T: 'a {
+        T: 'a,
+    {
         self.iter()
     }
 }
@@ -322,9 +324,10 @@ fn each_mut<T: State, S: Sequence<T>>(
     change: &mut Change<'_>,
     outcomes: &mut Vec<Outcome>,
 ) -> Result<(), PathError> {
-    let probe = common::worth_probing(rest);
+    let probe = common::probe(rest);
     for at in 0..list.count() {
-        if probe && !list.at(at).map_or(Ok(false), |e| common::reaches(e, rest, change.trail))? {
+        let worth = |element| common::worth(element, probe, rest, change.trail);
+        if !list.at(at).map_or(Ok(false), worth)? {
             outcomes.push(Outcome::Kept);
             continue;
         }

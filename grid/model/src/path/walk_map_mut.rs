@@ -121,10 +121,10 @@ fn vals_mut<K: Key, V: State>(
     rest: &[Step],
     change: &mut Change<'_>,
 ) -> Result<Outcome, PathError> {
-    let probe = common::worth_probing(rest);
+    let probe = common::probe(rest);
     let mut changed = false;
     for key in keys(map, change)? {
-        if probe && !reaches(map, &key, rest, change)? {
+        if probe.is_some() && !worth(map, &key, probe, rest, change)? {
             continue;
         }
         let outcome = match map.root_mut() {
@@ -136,14 +136,15 @@ fn vals_mut<K: Key, V: State>(
     Ok(changed_if(changed))
 }
 
-fn reaches<K: Key, V: State>(
+fn worth<K: Key, V: State>(
     map: &Map<K, V>,
     key: &K,
+    probe: Option<&[Step]>,
     rest: &[Step],
     change: &Change<'_>,
 ) -> Result<bool, PathError> {
     let Some(value) = map.try_get(key).map_err(damaged(change))? else { return Ok(false) };
-    common::reaches(&*value, rest, change.trail)
+    common::worth(&*value, probe, rest, change.trail)
 }
 
 /// Entries that leave their key, with what comes instead.

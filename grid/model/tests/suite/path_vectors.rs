@@ -35,11 +35,8 @@ fn selects_reach_values_in_order() {
     assert_eq!(px().len().select(&d).unwrap(), [3]);
     assert_eq!(px().first().select(&d).unwrap(), [4]);
     assert_eq!(px().last().select(&d).unwrap(), [2]);
-    let with_five = D
-        .map_vals()
-        .filter_selected(|inner| inner.map_vals().all().filter_eq(5))
-        .key("x")
-        .all();
+    let with_five =
+        D.map_vals().filter_selected(|inner| inner.map_vals().all().filter_eq(5)).key("x").all();
     assert_eq!(with_five.select(&d).unwrap(), [4, 7, 2]);
 }
 
@@ -58,9 +55,9 @@ fn missing_values_are_reached_by_nothing() {
 #[test]
 fn a_default_stands_for_a_missing_value_behind_key_but_not_behind_must() {
     let d = d();
-    assert_eq!(D.key("p").key("w").or([1].into()).nth(0).select(&d).unwrap(), [1]);
+    assert_eq!(D.key("p").key("w").or([1]).nth(0).select(&d).unwrap(), [1]);
     assert_eq!(D.key("nope").key("w").or_default().select(&d).unwrap(), [List::new()]);
-    assert!(D.key("p").must("w").or([1].into()).select(&d).unwrap().is_empty());
+    assert!(D.key("p").must("w").or([1]).select(&d).unwrap().is_empty());
     assert_eq!(D.key("nope").key("w").len().select(&d).unwrap(), [0]);
 }
 
