@@ -40,9 +40,9 @@ pub struct LogOptions {
     pub segment_bytes_min: u64,
     /// Bytes at which segments stop doubling: 64 MiB. A larger batch gets a segment of its size.
     pub segment_bytes_max: u64,
-    /// The largest payload in bytes: 16 MiB.
+    /// The largest payload in bytes: 16 MiB. At most 1 GiB.
     pub record_bytes_max: u32,
-    /// The largest batch in bytes: 64 MiB.
+    /// The largest batch in bytes: 64 MiB. At most 1 GiB.
     pub batch_bytes_max: u32,
     /// Whether written batches stay in memory until they are durable, so that a failed sync can be
     /// recovered from: yes. Turn it off only where nobody waits for a sync.

@@ -80,7 +80,7 @@ impl Log {
             clean_marker: analysis.how == HowStopped::Clean,
             last_number: analysis.highest_number.max(segment.number()),
             shared: Arc::new(Shared::new(storage, dir, analysis.segments, next)),
-            options,
+            options: options.bounded(),
             batch: vec![0; BATCH_HEADER],
             summary: BatchSummary::default(),
             next,
@@ -170,6 +170,16 @@ fn remove_garbage(storage: &dyn Storage, dir: &Path, analysis: &Analysis) -> Res
 }
 
 impl LogOptions {
+    /// Lengths are 32 bits in the files: larger limits are cut to what fits with room to spare.
+    fn bounded(self) -> Self {
+        const MOST: u32 = 1 << 30;
+        Self {
+            record_bytes_max: self.record_bytes_max.min(MOST),
+            batch_bytes_max: self.batch_bytes_max.min(MOST),
+            ..self
+        }
+    }
+
     /// A number that tells this log's files from all others'.
     fn new_partition(&self) -> u64 {
         self.partition.unwrap_or_else(|| RandomState::new().hash_one("partition"))

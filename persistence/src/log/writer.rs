@@ -197,9 +197,10 @@ impl Log {
         (self.segment.capacity * 2).min(most).max(least).max(2 * DATA_START)
     }
 
-    /// Has the next segment made when this one is half full.
+    /// Has the next segment made when a quarter of this one is full: it is twice as large, and zeros
+    /// are to be written faster than batches, not as fast.
     fn prepare_ahead(&mut self) {
-        if self.preparation.is_idle() && self.offset > self.segment.capacity / 2 {
+        if self.preparation.is_idle() && self.offset > self.segment.capacity / 4 {
             let (number, path) = self.next_file();
             let storage = Arc::clone(&self.shared.storage);
             self.preparation = Preparation::start(storage, number, path, self.next_capacity());

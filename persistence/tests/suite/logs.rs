@@ -1,5 +1,6 @@
 //! The partition log, against a model, crashes, damage, a full disk and failing syncs.
 
+mod concurrent;
 mod crash;
 mod damage;
 mod disk;

@@ -20,7 +20,7 @@ fn bytes(storage: &SimStorage, path: &Path) -> Vec<u8> {
 }
 
 fn check(name: &str, written: &[u8]) {
-    if std::env::var_os("GRIDMILL_BLESS").is_some() {
+    if std::env::var_os("GRIDMILL_BLESS").is_some_and(|set| set == "1") {
         std::fs::write(golden(name), written).expect("blessed");
     }
     let expected = std::fs::read(golden(name)).expect("a golden file");
