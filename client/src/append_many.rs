@@ -52,7 +52,7 @@ impl Client {
         events: impl IntoIterator<Item = E>,
         ack: Ack,
     ) -> Result<ManyReceipt, AppendManyError<E>> {
-        let (entry, parts) = self.split(depot, events.into_iter())?;
+        let (entry, parts) = self.split(depot, events.into_iter()).map_err(|error| *error)?;
         let mut waiting = Vec::with_capacity(parts.len());
         for part in parts {
             waiting.push(self.submit_part(&entry, part, ack).await);
@@ -61,7 +61,7 @@ impl Client {
         for part in waiting {
             outcome.add(part).await;
         }
-        outcome.finish()
+        outcome.finish().map_err(|error| *error)
     }
 
     /// Splits the events of a call by partition, or gives all of them back.
@@ -69,7 +69,7 @@ impl Client {
         &self,
         depot: Depot<E>,
         mut events: impl Iterator<Item = E>,
-    ) -> Result<(Arc<DepotEntry>, Vec<Part<E>>), AppendManyError<E>> {
+    ) -> Result<(Arc<DepotEntry>, Vec<Part<E>>), Failed<E>> {
         let entry = match self.handles.depot(&*self.engine, &depot) {
             Ok(entry) => entry,
             Err(mismatch) => return Err(nothing_logged(mismatch.into(), events.enumerate())),
@@ -117,6 +117,9 @@ impl Client {
         Submitted { partition, indexes, fate: Fate::Queued(answer, returned) }
     }
 }
+
+/// A failed call on its way to the caller. It is large, so that it is passed on in a box.
+type Failed<E> = Box<AppendManyError<E>>;
 
 /// The events of a call for one partition.
 struct Part<E> {
@@ -188,12 +191,10 @@ impl<'a, E: Event> Split<'a, E> {
     }
 }
 
-fn nothing_logged<E>(
-    kind: AppendErrorKind,
-    events: impl Iterator<Item = (usize, E)>,
-) -> AppendManyError<E> {
+fn nothing_logged<E>(kind: AppendErrorKind, events: impl Iterator<Item = (usize, E)>) -> Failed<E> {
     let logged = ManyReceipt::default();
-    AppendManyError { kind, not_logged: events.collect(), unknown: Vec::new(), logged }
+    let not_logged = events.collect();
+    Box::new(AppendManyError { kind, not_logged, unknown: Vec::new(), logged })
 }
 
 /// A part that was offered to the engine.
@@ -281,7 +282,7 @@ impl<E: Event> Outcome<E> {
     }
 
     /// The whole call's result, with everything in the order of the call.
-    fn finish(mut self) -> Result<ManyReceipt, AppendManyError<E>> {
+    fn finish(mut self) -> Result<ManyReceipt, Failed<E>> {
         self.logged.replies.sort_by_key(|(index, _)| *index);
         self.logged.rejections.sort_by_key(|(index, _)| *index);
         self.not_logged.sort_by_key(|(index, _)| *index);
@@ -289,7 +290,7 @@ impl<E: Event> Outcome<E> {
         let Self { error, not_logged, unknown, logged } = self;
         match error {
             None => Ok(logged),
-            Some(kind) => Err(AppendManyError { kind, not_logged, unknown, logged }),
+            Some(kind) => Err(Box::new(AppendManyError { kind, not_logged, unknown, logged })),
         }
     }
 }

@@ -5,15 +5,19 @@
 //! side, so that what is too large is refused before anything is queued; and waits, in the order of
 //! arrival, where a partition has more to do than it can take in.
 //!
-//! | call | what it does |
-//! |---|---|
-//! | [`append`](Client::append), [`append_with`](Client::append_with) | one event, answered at the [`Ack`] level that is asked for |
-//! | [`append_many`](Client::append_many) | a batch, one message a partition |
-//! | [`try_append`](Client::try_append) | one event, or [`Overloaded`](AppendErrorKind::Overloaded) at once |
-//! | [`select`](Client::select), [`select_one`](Client::select_one) | values at a path, from the partition of its first key |
-//! | [`select_in`](Client::select_in), [`select_on`](Client::select_on), [`select_all`](Client::select_all) | the same, from another partition, or from all |
-//! | [`depot_info`](Client::depot_info), [`depot_read`](Client::depot_read) | records as they were logged |
-//! | [`append_json`](Client::append_json), [`select_json`](Client::select_json) | the same by name, for code without the types |
+//! - [`append`](Client::append) and [`append_with`](Client::append_with): one event, answered at
+//!   the [`Ack`] level that is asked for.
+//! - [`append_many`](Client::append_many): a batch, one message a partition.
+//! - [`try_append`](Client::try_append): one event, or
+//!   [`Overloaded`](AppendErrorKind::Overloaded) at once.
+//! - [`select`](Client::select) and [`select_one`](Client::select_one): values at a path, from the
+//!   partition of its first key.
+//! - [`select_in`](Client::select_in), [`select_on`](Client::select_on) and
+//!   [`select_all`](Client::select_all): the same, from another partition, or from all.
+//! - [`depot_info`](Client::depot_info) and [`depot_read`](Client::depot_read): records as they
+//!   were logged.
+//! - [`append_json`](Client::append_json) and [`select_json`](Client::select_json): the same by
+//!   name, for code without the types.
 //!
 //! A read never waits for a writer: it walks the partition's published view on the caller's thread.
 //! What an [`Ack::Processed`] append did is in the view before the append is answered.
@@ -38,10 +42,8 @@ pub use append::Pending;
 pub use client::{Client, SELECT_LIMIT};
 pub use depot::{DepotInfo, Recorded};
 pub use engine::{Ack, DepotRange};
-pub use error::{
-    AppendError, AppendErrorKind, AppendManyError, DepotError, ReadError, Rejection,
-};
+pub use error::{AppendError, AppendErrorKind, AppendManyError, DepotError, ReadError, Rejection};
+pub use gate::{Admission, Gate, Refused};
 #[doc(hidden)]
 pub use json::json_event;
-pub use gate::{Admission, Gate, Refused};
 pub use receipt::{BatchReceipt, ManyReceipt, PartReceipt, Receipt, Reply};

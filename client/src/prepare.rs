@@ -34,11 +34,7 @@ pub(crate) fn partition<E: Event>(
     if chosen < count {
         return Ok(chosen);
     }
-    Err(AppendErrorKind::BadPartition {
-        depot: entry.name.clone(),
-        expected: count,
-        got: chosen,
-    })
+    Err(AppendErrorKind::BadPartition { depot: entry.name.clone(), expected: count, got: chosen })
 }
 
 /// Appends `event` to `encoded`; `index` is its number in the call. On an error `encoded` is as it

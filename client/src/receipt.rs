@@ -22,7 +22,8 @@ pub struct Receipt {
     pub offset: u64,
     /// Its position in the partition's log; 0 with [`Ack::None`](crate::Ack::None).
     pub position: u64,
-    /// What handlers replied, at most one a topology; empty unless the append waited for processing.
+    /// What handlers replied, at most one a topology; empty unless the append waited for
+    /// processing.
     pub replies: Vec<Reply>,
 }
 

@@ -3,8 +3,8 @@
 use std::any::Any;
 
 use gridmill_model::engine::ReadStore;
-use gridmill_model::path::{Limits, Navigate, Path, PathError, PathErrorKind, Step, Walk};
-use gridmill_model::{Key, Root, RouteKey};
+use gridmill_model::path::{Limits, Navigate, Path, PathError, PathErrorKind, Walk};
+use gridmill_model::{Root, RouteKey};
 
 use crate::client::Client;
 use crate::engine::ViewRoot;
@@ -145,7 +145,7 @@ fn store_of<R: Root>(root: &dyn Any) -> Option<&Store<R>> {
 /// The partition that a path names by its first key, if it names one.
 fn own_partition<R: Root, L: Walk>(pstate: PStateRef, path: &Path<R, L>) -> Result<u32, ReadError> {
     let count = pstate.partitions;
-    match chosen(path, count) {
+    match path.partition(count) {
         _ if count == 1 => Ok(0),
         Some(partition) if partition < count => Ok(partition),
         // The PState's own key partitioner is the user's code, and may be wrong.
@@ -159,21 +159,6 @@ fn own_partition<R: Root, L: Walk>(pstate: PStateRef, path: &Path<R, L>) -> Resu
             partitions: count,
         }),
     }
-}
-
-/// The partition of the path's first key: by the PState's own partitioner if it has one, else by
-/// hash. The keys of a local PState say nothing of its partition. A key that does not decode was
-/// not encoded by this type, and names no partition either.
-fn chosen<R: Root, L: Walk>(path: &Path<R, L>, count: u32) -> Option<u32> {
-    let (route, pstate) = (path.route()?, path.pstate()?);
-    let partitioner = match pstate.partitioner() {
-        _ if pstate.is_local() => return None,
-        None => return Some(route.partition(count)),
-        Some(partitioner) => partitioner,
-    };
-    let (Step::Key(key) | Step::Must(key)) = path.steps().first()? else { return None };
-    let key = R::Key::decode_key(key).ok()?;
-    Some(partitioner(&key, count))
 }
 
 /// What the walk's error means to a reader: damage is no fault of the path, whoever met it.

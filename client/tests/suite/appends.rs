@@ -6,15 +6,15 @@ use gridmill_model::{Depot, RouteKey, Str};
 
 use crate::engine::{Fixture, answer, events, logged};
 
-pub type Visit = (Str, u64);
+pub(crate) type Visit = (Str, u64);
 
-pub const BY_NAME: Depot<Visit> = Depot::hash_by("by-name", |visit| visit.0.as_str().into());
+pub(crate) const BY_NAME: Depot<Visit> = Depot::hash_by("by-name", |visit| visit.0.as_str().into());
 const ANYWHERE: Depot<Visit> = Depot::random("anywhere");
 const CHOSEN: Depot<Visit> = Depot::custom("chosen", |visit, _| visit.1 as u32);
 const SHUT: Depot<Visit> = Depot::disallow("shut");
 const GLOBAL: Depot<Visit> = Depot::custom("global", |_, _| 7).global();
 
-pub fn visit(name: &str, count: u64) -> Visit {
+pub(crate) fn visit(name: &str, count: u64) -> Visit {
     (name.into(), count)
 }
 

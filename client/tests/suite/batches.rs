@@ -106,8 +106,7 @@ async fn an_unknown_depot_gives_all_of_them_back() {
 async fn the_fate_of_every_event_is_told_when_partitions_fail() {
     let mut fixture = fixture();
     let client = fixture.client.clone();
-    let append =
-        tokio::spawn(async move { client.append_many(NUMBERED, numbered(0..6)).await });
+    let append = tokio::spawn(async move { client.append_many(NUMBERED, numbered(0..6)).await });
     let good = fixture.next().await;
     let receipt = logged(&good);
     answer(good, Ok(receipt));

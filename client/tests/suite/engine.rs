@@ -6,29 +6,30 @@ use std::fmt;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex};
 
+use crate::appends::BY_NAME;
 use gridmill_client::engine::{
     DepotEntry, Engine, JsonEvent, PStateEntry, StoredEvent, Submission, ViewRoot,
 };
 use gridmill_client::{
-    AppendErrorKind, BatchReceipt, Client, DepotError, DepotRange, Gate, ReadError,
+    AppendErrorKind, BatchReceipt, Client, DepotError, DepotRange, Gate, ReadError, json_event,
 };
 use gridmill_model::engine::{ReadStore, StoreRange};
 use gridmill_model::{Damaged, Depot, Event, Key, KeyBytes, PState, Ref, Root};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
 /// The largest event of every depot, in bytes.
-pub const EVENT_BYTES_MAX: usize = 32;
+pub(crate) const EVENT_BYTES_MAX: usize = 32;
 
 /// What the test holds: the client, the way to what it submits, and the gates.
-pub struct Fixture {
-    pub client: Client,
-    pub engine: Arc<Fake>,
+pub(crate) struct Fixture {
+    pub(crate) client: Client,
+    pub(crate) engine: Arc<Fake>,
     submitted: UnboundedReceiver<Submission>,
 }
 
 impl Fixture {
     /// An engine of that many partitions.
-    pub fn new(set_up: impl FnOnce(&mut Fake)) -> Self {
+    pub(crate) fn new(set_up: impl FnOnce(&mut Fake)) -> Self {
         let (sender, submitted) = mpsc::unbounded_channel();
         let mut fake = Fake {
             depots: HashMap::new(),
@@ -45,31 +46,31 @@ impl Fixture {
     }
 
     /// The next submission.
-    pub async fn next(&mut self) -> Submission {
+    pub(crate) async fn next(&mut self) -> Submission {
         self.submitted.recv().await.expect("the engine is open")
     }
 
     /// The next submission if it has come.
-    pub fn try_next(&mut self) -> Option<Submission> {
+    pub(crate) fn try_next(&mut self) -> Option<Submission> {
         self.submitted.try_recv().ok()
     }
 }
 
 /// The engine.
-pub struct Fake {
+pub(crate) struct Fake {
     depots: HashMap<String, Arc<DepotEntry>>,
     pstates: HashMap<String, Arc<PStateEntry>>,
     views: HashMap<(usize, u32), Box<dyn Any + Send + Sync>>,
     /// What every partition of every depot holds.
-    pub records: Vec<StoredEvent>,
+    pub(crate) records: Vec<StoredEvent>,
     /// Whether views are partial.
-    pub catching_up: bool,
+    pub(crate) catching_up: bool,
     submissions: Mutex<Option<UnboundedSender<Submission>>>,
 }
 
 impl Fake {
     /// Declares a depot with room for `room` bytes in each mailbox.
-    pub fn depot<E: Event>(&mut self, depot: Depot<E>, partitions: u32, room: u32) {
+    pub(crate) fn depot<E: Event>(&mut self, depot: Depot<E>, partitions: u32, room: u32) {
         let entry = DepotEntry {
             id: self.depots.len(),
             name: depot.name().into(),
@@ -83,7 +84,7 @@ impl Fake {
     }
 
     /// Declares a PState with these entries on each partition.
-    pub fn pstate<R: Root>(
+    pub(crate) fn pstate<R: Root>(
         &mut self,
         pstate: PState<R>,
         partitions: Vec<Vec<(R::Key, R::Value)>>,
@@ -105,7 +106,7 @@ impl Fake {
     }
 
     /// The gate of a depot's partition.
-    pub fn gate(&self, depot: &str, partition: usize) -> &Gate {
+    pub(crate) fn gate(&self, depot: &str, partition: usize) -> &Gate {
         &self.depots[depot].gates[partition]
     }
 }
@@ -167,13 +168,7 @@ impl Engine for Fake {
     }
 
     fn decode_json(&self, _: usize, json: &str) -> Result<JsonEvent, AppendErrorKind> {
-        let event = <(gridmill_model::Str, u64)>::from_json(json).map_err(|source| {
-            AppendErrorKind::Json { depot: "it".into(), source }
-        })?;
-        let mut encoded = gridmill_client::engine::EncodedEvents::default();
-        event.encode_fields(&mut encoded.bytes).expect("it encodes");
-        encoded.ends.push((0, encoded.bytes.len() as u32));
-        Ok(JsonEvent { partition: 0, events: Box::new(vec![Some(event)]), encoded })
+        json_event(&BY_NAME, &self.depots[BY_NAME.name()], json)
     }
 
     fn select_json(&self, _: usize, path: &str) -> Result<String, ReadError> {
@@ -182,7 +177,7 @@ impl Engine for Fake {
 }
 
 /// What an engine answers that logged everything at the start of a depot.
-pub fn logged(submission: &Submission) -> BatchReceipt {
+pub(crate) fn logged(submission: &Submission) -> BatchReceipt {
     BatchReceipt {
         partition: submission.partition,
         count: submission.encoded.len() as u64,
@@ -193,7 +188,7 @@ pub fn logged(submission: &Submission) -> BatchReceipt {
 }
 
 /// Answers a submission, if an answer was asked for.
-pub fn answer(submission: Submission, result: Result<BatchReceipt, AppendErrorKind>) {
+pub(crate) fn answer(submission: Submission, result: Result<BatchReceipt, AppendErrorKind>) {
     if let Some(done) = submission.done {
         // Nobody may listen any more; that is not the engine's business.
         drop(done.send(result));
@@ -201,7 +196,7 @@ pub fn answer(submission: Submission, result: Result<BatchReceipt, AppendErrorKi
 }
 
 /// Gives the events back and answers that nothing was logged.
-pub fn refuse(submission: Submission, kind: AppendErrorKind) {
+pub(crate) fn refuse(submission: Submission, kind: AppendErrorKind) {
     submission.returned.put(submission.events);
     if let Some(done) = submission.done {
         drop(done.send(Err(kind)));
@@ -209,7 +204,7 @@ pub fn refuse(submission: Submission, kind: AppendErrorKind) {
 }
 
 /// The decoded events of a submission.
-pub fn events<E: Event>(submission: &Submission) -> Vec<E> {
+pub(crate) fn events<E: Event>(submission: &Submission) -> Vec<E> {
     let decode = |(variant, bytes)| E::decode_fields(usize::from(variant), bytes);
     submission.encoded.iter().map(decode).collect::<Result<_, _>>().expect("it decodes")
 }
@@ -229,7 +224,7 @@ impl<V> Store<V> {
 }
 
 /// The key whose entry is damaged, in every view.
-pub const DAMAGED: &str = "damaged";
+pub(crate) const DAMAGED: &str = "damaged";
 
 impl<V: Send + Sync> ReadStore<V> for Store<V> {
     fn get(&self, key: &[u8]) -> Result<Option<Ref<'_, V>>, Damaged> {

@@ -1,10 +1,8 @@
-//! What can go wrong for a client, and what is guaranteed after it.
+//! What can go wrong with an append: what it was, and what became of the events.
 
 use std::fmt;
 
-use gridmill_model::Damaged;
 use gridmill_model::event::JsonError;
-use gridmill_model::path::PathError;
 
 use crate::receipt::ManyReceipt;
 
@@ -40,7 +38,9 @@ impl fmt::Display for Rejection {
 #[non_exhaustive]
 pub enum AppendErrorKind {
     /// No module of this grid declares the depot.
-    #[error("no depot is called `{name}`; this grid has {known:?}. Declare it with `module.depot(..)`")]
+    #[error(
+        "no depot is called `{name}`; this grid has {known:?}. Declare it with `module.depot(..)`"
+    )]
     UnknownDepot {
         /// The name that was asked for.
         name: String,
@@ -64,7 +64,10 @@ pub enum AppendErrorKind {
         depot: String,
     },
     /// The encoded event is larger than the limit.
-    #[error("event {index} for depot `{depot}` has {got} bytes, at most {expected} are allowed; split it, or raise `event_bytes_max`")]
+    #[error(
+        "event {index} for depot `{depot}` has {got} bytes, at most {expected} are allowed; \
+         split it, or raise `event_bytes_max`"
+    )]
     TooLarge {
         /// The depot.
         depot: String,
@@ -76,7 +79,10 @@ pub enum AppendErrorKind {
         got: usize,
     },
     /// The events of one call for one partition are more than one message holds.
-    #[error("one call has {got} bytes for partition {partition} of depot `{depot}`, at most {expected} are allowed; split the call")]
+    #[error(
+        "one call has {got} bytes for partition {partition} of depot `{depot}`, at most \
+         {expected} are allowed; split the call"
+    )]
     BatchTooLarge {
         /// The depot.
         depot: String,
@@ -98,7 +104,10 @@ pub enum AppendErrorKind {
         message: String,
     },
     /// The depot's partitioner named a partition that does not exist.
-    #[error("depot `{depot}` has {expected} partitions, its partitioner returned {got}; return less than the count that it is given")]
+    #[error(
+        "depot `{depot}` has {expected} partitions, its partitioner returned {got}; return \
+         less than the count that it is given"
+    )]
     BadPartition {
         /// The depot.
         depot: String,
@@ -108,7 +117,10 @@ pub enum AppendErrorKind {
         got: u32,
     },
     /// The mailbox is full (`try_append` only).
-    #[error("partition {partition} of depot `{depot}` is overloaded: its mailbox is full; wait, or use `append`")]
+    #[error(
+        "partition {partition} of depot `{depot}` is overloaded: its mailbox is full; wait, \
+         or use `append`"
+    )]
     Overloaded {
         /// The depot.
         depot: String,
@@ -124,7 +136,10 @@ pub enum AppendErrorKind {
         source: JsonError,
     },
     /// The disk has no room. Nothing was logged; appends work again once there is room.
-    #[error("partition {partition} cannot write its log: {message}; nothing was logged, free some room and try again")]
+    #[error(
+        "partition {partition} cannot write its log: {message}; nothing was logged, free \
+         some room and try again"
+    )]
     StorageFull {
         /// The partition.
         partition: u32,
@@ -138,7 +153,9 @@ pub enum AppendErrorKind {
         reason: String,
     },
     /// The partition stopped after the event was handed over: it may or may not be in the log.
-    #[error("it is not known whether the event was logged: {reason}; look before appending it again")]
+    #[error(
+        "it is not known whether the event was logged: {reason}; look before appending it again"
+    )]
     Unknown {
         /// Why.
         reason: String,
@@ -220,157 +237,4 @@ impl<E: fmt::Debug> std::error::Error for AppendManyError<E> {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         std::error::Error::source(&self.kind)
     }
-}
-
-/// What went wrong with a read of a PState. Reads change nothing.
-#[derive(Clone, Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ReadError {
-    /// No module of this grid declares the PState.
-    #[error("no PState is called `{name}`; this grid has {known:?}")]
-    UnknownPState {
-        /// The name that was asked for.
-        name: String,
-        /// The names that exist.
-        known: Vec<String>,
-    },
-    /// The PState has another shape than the handle.
-    #[error("PState `{pstate}` has the shape `{expected}`, the handle says `{got}`; use the constant that declares it")]
-    WrongRoot {
-        /// The PState.
-        pstate: String,
-        /// Its shape.
-        expected: String,
-        /// The shape of the handle.
-        got: String,
-    },
-    /// The PState is private to its module.
-    #[error("PState `{pstate}` is private: only topologies of its module read it")]
-    Private {
-        /// The PState.
-        pstate: String,
-    },
-    /// It is not clear which partition to read.
-    #[error("the path `{path}` does not start with a key and PState `{pstate}` has {partitions} partitions; start it with `key`, or use `select_in` or `select_all`")]
-    NoPartition {
-        /// The PState.
-        pstate: String,
-        /// The path.
-        path: String,
-        /// How many partitions there are.
-        partitions: u32,
-    },
-    /// A partition that does not exist.
-    #[error("`{name}` has {expected} partitions (0 to {expected} - 1), partition {got} was asked for")]
-    BadPartition {
-        /// The PState or depot.
-        name: String,
-        /// How many partitions there are.
-        expected: u32,
-        /// What was asked for.
-        got: u32,
-    },
-    /// The path does not fit the data or the shape.
-    #[error(transparent)]
-    Path(#[from] PathError),
-    /// `select_one` found more than one value.
-    #[error("`select_one` on `{path}` found {got} values or more, expected at most one; use `select`")]
-    NotOne {
-        /// The path.
-        path: String,
-        /// How many were found when the walk was stopped: two.
-        got: usize,
-    },
-    /// The PState's topology is still reading its depot's past.
-    #[error("PState `{pstate}` is catching up: {done} of {total} records; wait, or allow partial answers with `client.partial()`")]
-    CatchingUp {
-        /// The PState.
-        pstate: String,
-        /// Records read so far.
-        done: u64,
-        /// Records to read.
-        total: u64,
-    },
-    /// A file holds bytes that were not written there.
-    #[error(transparent)]
-    Damaged(#[from] Damaged),
-    /// The partition has no view to read.
-    #[error("partition {partition} is not running: {reason}")]
-    Stopped {
-        /// The partition.
-        partition: u32,
-        /// Why.
-        reason: String,
-    },
-}
-
-/// What went wrong with a direct read of a depot. Reads change nothing.
-#[derive(Clone, Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum DepotError {
-    /// No module of this grid declares the depot.
-    #[error("no depot is called `{name}`; this grid has {known:?}")]
-    UnknownDepot {
-        /// The name that was asked for.
-        name: String,
-        /// The names that exist.
-        known: Vec<String>,
-    },
-    /// The depot holds events of another type.
-    #[error("depot `{depot}` holds `{expected}`, not `{got}`")]
-    WrongEvent {
-        /// The depot.
-        depot: String,
-        /// Its event type.
-        expected: String,
-        /// The type of the handle.
-        got: String,
-    },
-    /// A partition that does not exist.
-    #[error("depot `{depot}` has {expected} partitions (0 to {expected} - 1), partition {got} was asked for")]
-    BadPartition {
-        /// The depot.
-        depot: String,
-        /// How many partitions there are.
-        expected: u32,
-        /// What was asked for.
-        got: u32,
-    },
-    /// The range is not within what the depot holds.
-    #[error("partition {partition} of depot `{depot}` holds the offsets {start}..{end}, {from}..{to} was asked for; ask `depot_info` first")]
-    OutOfRange {
-        /// The depot.
-        depot: String,
-        /// The partition.
-        partition: u32,
-        /// First offset that exists.
-        start: u64,
-        /// Next offset to be written.
-        end: u64,
-        /// Start of the range that was asked for.
-        from: u64,
-        /// End of the range that was asked for.
-        to: u64,
-    },
-    /// A stored event cannot be decoded with today's type.
-    #[error("record {offset} of depot `{depot}` cannot be decoded: {message}")]
-    Decode {
-        /// The depot.
-        depot: String,
-        /// The record's offset.
-        offset: u64,
-        /// What the decoder said.
-        message: String,
-    },
-    /// A file holds bytes that were not written there.
-    #[error(transparent)]
-    Damaged(#[from] Damaged),
-    /// The partition does not run, or its disk fails.
-    #[error("partition {partition} cannot be read: {reason}")]
-    Unreadable {
-        /// The partition.
-        partition: u32,
-        /// Why.
-        reason: String,
-    },
 }

@@ -1,0 +1,7 @@
+//! What can go wrong for a client, and what is guaranteed after it.
+
+mod append;
+mod read;
+
+pub use append::{AppendError, AppendErrorKind, AppendManyError, Rejection};
+pub use read::{DepotError, ReadError};
