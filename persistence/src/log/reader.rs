@@ -54,7 +54,7 @@ impl LogReader {
         Ok((Self { shared: Arc::new(shared) }, recovered))
     }
 
-    /// The position after the last visible record.
+    /// The position after the last visible record. A scan may be a moment ahead of it, never behind.
     pub fn end(&self) -> Position {
         self.shared.visible()
     }

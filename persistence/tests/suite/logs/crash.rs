@@ -70,16 +70,19 @@ impl Model {
     }
 }
 
-fn run(seed: u64, power_loss: bool) {
+/// Four lives, each ended by a power loss or a kill as `power_loss` says, then one that looks.
+fn run(seed: u64, power_loss: impl Fn(u64) -> bool) {
     let mut storage = SimStorage::with_faults(seed, Faults::default());
     let mut model = Model::default();
     for life in 0..4 {
         let at = 1 + (seed * 13 + life * 29) % 90;
         storage.set_faults(Faults { power_off: Some(at), ..Faults::default() });
-        if let Err(error @ LogError::Damaged { .. }) = model.work(&storage, seed + life, 60) {
+        if let Err(error @ LogError::Damaged { .. }) =
+            model.work(&storage, seed + life, 2 + seed % 59)
+        {
             panic!("seed {seed}, life {life}: {error}");
         }
-        storage = if power_loss { storage.crash() } else { storage.kill() };
+        storage = if power_loss(life) { storage.crash() } else { storage.kill() };
     }
     model.work(&storage, seed, 3).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
     let (log, _) = open(&storage.kill()).expect("opened");
@@ -88,12 +91,17 @@ fn run(seed: u64, power_loss: bool) {
 
 #[test]
 fn power_losses_take_only_what_was_not_acknowledged() {
-    (0..2000).for_each(|seed| run(seed, true));
+    (0..2000).for_each(|seed| run(seed, |_| true));
 }
 
 #[test]
 fn kills_take_nothing_that_was_written() {
-    (0..500).for_each(|seed| run(seed, false));
+    (0..500).for_each(|seed| run(seed, |_| false));
+}
+
+#[test]
+fn what_a_restart_after_a_kill_has_shown_survives_a_power_loss() {
+    (0..1000).for_each(|seed| run(seed, |life| (seed + life) % 2 == 1));
 }
 
 #[test]

@@ -136,6 +136,29 @@ fn flips_in_footers_are_healed_and_in_sealed_segments_named() {
 }
 
 #[test]
+fn a_later_segment_proves_what_was_durable_in_an_earlier_one() {
+    let build = || {
+        let storage = SimStorage::new();
+        let (mut log, _) = open(&storage).expect("opened");
+        let mut maker = Maker::default();
+        while log.segments().len() < 2 {
+            write(&mut log, &mut maker, 5);
+        }
+        log.syncer().sync().expect("synced");
+        write(&mut log, &mut maker, 1);
+        let end = 4096 + log.segments()[0].used;
+        (storage.kill(), end)
+    };
+    let (_, end) = build();
+    for offset in (4096..end).step_by(101) {
+        let (storage, _) = build();
+        storage.flip_bit(&segment(), offset, 1).expect("flipped");
+        let error = outcome(&storage).expect_err("damage");
+        assert!(error.to_string().contains("0000000001.seg is damaged"), "byte {offset}: {error}");
+    }
+}
+
+#[test]
 fn a_missing_segment_and_a_foreign_one_are_refused() {
     let storage = SimStorage::new();
     let (mut log, _) = open(&storage).expect("opened");
