@@ -69,7 +69,7 @@ impl Client {
         &self,
         depot: Depot<E>,
         mut events: impl Iterator<Item = E>,
-    ) -> Result<(Arc<DepotEntry>, Vec<Part<E>>), Failed<E>> {
+    ) -> Result<Parts<E>, Failed<E>> {
         let entry = match self.handles.depot(&*self.engine, &depot) {
             Ok(entry) => entry,
             Err(mismatch) => return Err(nothing_logged(mismatch.into(), events.enumerate())),
@@ -117,6 +117,9 @@ impl Client {
         Submitted { partition, indexes, fate: Fate::Queued(answer, returned) }
     }
 }
+
+/// The events of a call, told apart by partition, and the depot that they are for.
+type Parts<E> = (Arc<DepotEntry>, Vec<Part<E>>);
 
 /// A failed call on its way to the caller. It is large, so that it is passed on in a box.
 type Failed<E> = Box<AppendManyError<E>>;
