@@ -36,6 +36,7 @@ use crate::{AsKey, Field, PState, Root, State};
 /// assert_eq!(SCORES.key("bob").select_one(&scores)?, None);
 /// # Ok::<(), gridmill_model::path::PathError>(())
 /// ```
+#[allow(clippy::len_without_is_empty, reason = "`len` is a step of a path, not its length")]
 pub trait Navigate: Sized {
     /// Where the path starts.
     type Root: Root;

@@ -24,7 +24,7 @@ pub(super) fn walk<T: Walk>(
             if passes { value.walk(rest, visit) } else { Ok(()) }
         }
         Step::FilterSelected(count) => {
-            let (condition, after) = condition::<T>(visit.trail, step, *count, rest)?;
+            let (condition, after) = condition(visit.trail, step, *count, rest)?;
             let holds = visit.holds(after.len(), |visit| value.walk(condition, visit))?;
             if holds { value.walk(after, visit) } else { Ok(()) }
         }
@@ -61,7 +61,7 @@ pub(super) fn walk_mut<T: Walk>(
             if passes { value.walk_mut(rest, change) } else { Ok(Outcome::Kept) }
         }
         Step::FilterSelected(count) => {
-            let (condition, after) = condition::<T>(change.trail, step, *count, rest)?;
+            let (condition, after) = condition(change.trail, step, *count, rest)?;
             let holds = reaches(value, condition, change.trail.before(after.len()))?;
             if holds { value.walk_mut(after, change) } else { Ok(Outcome::Kept) }
         }
@@ -126,7 +126,7 @@ pub(super) fn next<T: Walk>(step: &Step) -> Result<Kind, Misfit> {
 }
 
 /// Splits the steps after a `filter_selected` into its condition and what follows.
-pub(super) fn condition<'s, T: Walk>(
+pub(super) fn condition<'s>(
     trail: Trail<'_>,
     step: &Step,
     count: u16,

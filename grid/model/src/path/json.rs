@@ -1,20 +1,4 @@
 //! Paths and results at the JSON edge.
-//!
-//! A path is an array of steps. A step without argument is its name, one with an argument an
-//! object of name and argument:
-//!
-//! ```json
-//! [{"key": "alice"}, {"nth": 0}, {"field": "text"}]
-//! [{"key": "alice"}, "all", {"field": "completed_at"}, "some", {"filter_ge": 1700000000}]
-//! [{"key_range": {"ge": "a", "lt": "m", "first": 10}}]
-//! ["map_vals", {"filter_selected": ["len", {"filter_gt": 3}]}, "first"]
-//! ```
-//!
-//! The steps are those of the builder that a select can use: `key`, `must`, `nth`, `index`,
-//! `first`, `last`, `all`, `map_vals`, `map_keys`, `field`, `some`, `elem`, `or`, `len`,
-//! `key_range`, `filter_eq`, `filter_ne`, `filter_gt`, `filter_ge`, `filter_lt`, `filter_le`,
-//! `filter_selected`. The argument of `key_range` names its bounds `gt` or `ge` and `lt` or `le`
-//! and its limit `first` or `last`, each of them optional.
 
 use serde_json::Value;
 
@@ -36,8 +20,42 @@ pub struct JsonPath {
     pub route: Option<RouteKey>,
 }
 
-/// Reads a path from JSON; the form is described at the top of the module's source and in the
-/// README of the HTTP interface.
+/// Reads a path from JSON.
+///
+/// A path is an array of steps. A step without argument is its name, one with an argument an
+/// object of name and argument. The steps are those of the builder that a select can use:
+///
+/// | step | argument |
+/// |---|---|
+/// | `first` `last` `all` `map_vals` `map_keys` `some` `len` | none |
+/// | `key` `must` `elem` | a key or element, as JSON of its type |
+/// | `nth` `index` | a position, from 0 |
+/// | `field` | the name of a field, or the number of a tuple's part as a string |
+/// | `or` `filter_eq` `filter_ne` `filter_gt` `filter_ge` `filter_lt` `filter_le` | a value |
+/// | `filter_selected` | a path |
+/// | `key_range` | `gt` or `ge`, `lt` or `le`, and `first` or `last` for a limit, all optional |
+///
+/// # Examples
+///
+/// ```
+/// use gridmill_model::path::parse_json_path;
+/// use gridmill_model::prelude::*;
+///
+/// type Scores = Map<Str, List<u64>>;
+/// const SCORES: PState<Scores> = PState::new("game/scores");
+///
+/// let json = serde_json::json!([{"key": "ann"}, "all", {"filter_gt": 5}]);
+/// let path = parse_json_path::<Scores>("game/scores", &json)?;
+/// assert_eq!(&path.steps[..], SCORES.key("ann").all().filter_gt(5).steps());
+///
+/// for json in [
+///     serde_json::json!(["map_vals", {"filter_selected": ["len", {"filter_gt": 3}]}, "first"]),
+///     serde_json::json!([{"key_range": {"ge": "a", "lt": "m", "first": 10}}]),
+/// ] {
+///     parse_json_path::<Scores>("game/scores", &json)?;
+/// }
+/// # Ok::<(), gridmill_model::path::PathError>(())
+/// ```
 ///
 /// # Errors
 ///

@@ -118,8 +118,7 @@ impl<K: Key, V: State> Entries<K, V> for Stored<'_, V> {
         match step {
             Step::Or(_) => walk_store::<K, V>(self.0, rest, visit),
             Step::FilterSelected(count) => {
-                let (condition, after) =
-                    common::condition::<Map<K, V>>(visit.trail, step, *count, rest)?;
+                let (condition, after) = common::condition(visit.trail, step, *count, rest)?;
                 let holds = visit
                     .holds(after.len(), |visit| walk_store::<K, V>(self.0, condition, visit))?;
                 if holds { walk_store::<K, V>(self.0, after, visit) } else { Ok(()) }

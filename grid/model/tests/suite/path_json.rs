@@ -1,5 +1,7 @@
 //! Paths and results at the JSON edge.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 use gridmill_macros::record;
 use gridmill_model::Root;
 use gridmill_model::path::{PathError, parse_json_path};

@@ -1,5 +1,7 @@
 //! Paths over plain values, stored roots and views; records; limits; steps of any origin.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
