@@ -10,7 +10,10 @@ use crate::Position;
 #[non_exhaustive]
 pub enum LogError {
     /// Bytes that were durable are not what was written. Nothing was changed.
-    #[error("{} is damaged at byte {offset}: expected {expected}, got {got}; {hint}", file.display())]
+    #[error(
+        "{} is damaged at byte {offset}: expected {expected}, got {got}; {hint}",
+        file.display()
+    )]
     Damaged {
         /// The damaged file.
         file: PathBuf,
@@ -60,7 +63,10 @@ pub enum LogError {
         max: u32,
     },
     /// The files belong to another partition.
-    #[error("{} belongs to partition {got:#x}, expected {expected:#x}: check the folder", file.display())]
+    #[error(
+        "{} belongs to partition {got:#x}, expected {expected:#x}: check the folder",
+        file.display()
+    )]
     WrongPartition {
         /// The file that says so.
         file: PathBuf,
@@ -70,7 +76,10 @@ pub enum LogError {
         got: u64,
     },
     /// The file has a format that this version does not know.
-    #[error("{} has format version {got}, this build reads {expected}: use a newer build", file.display())]
+    #[error(
+        "{} has format version {got}, this build reads {expected}: use a newer build",
+        file.display()
+    )]
     UnknownVersion {
         /// The file that says so.
         file: PathBuf,
@@ -80,7 +89,10 @@ pub enum LogError {
         got: u32,
     },
     /// The log was stopped uncleanly more often than positions can count.
-    #[error("{} has had 65535 unclean stops, the most that positions can tell apart", dir.display())]
+    #[error(
+        "{} has had 65535 unclean stops, the most that positions can tell apart: start a new log",
+        dir.display()
+    )]
     EpochsExhausted {
         /// The folder of the log.
         dir: PathBuf,

@@ -3,8 +3,8 @@
 //! This crate knows nothing of depots' contents, topologies or views: it keeps bytes, proves that
 //! they are the bytes that were written, and says exactly what is wrong when they are not.
 //!
-//! - [`Storage`] is what the crate asks of a disk: [`FileStorage`] is the real one, [`SimStorage`] a
-//!   disk in memory that loses power, fills up and flips bits from a seed.
+//! - [`Storage`] is what the crate asks of a disk: [`FileStorage`] is the real one, [`SimStorage`]
+//!   a disk in memory that loses power, fills up and flips bits from a seed.
 //! - [`log`] is the partition log: one `pwrite` a batch, read in place, never a position twice.
 //! - [`run`] is the immutable sorted tables that state is folded into, read in place.
 //! - [`manifest`] writes small files that are complete or absent.

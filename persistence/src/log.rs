@@ -1,11 +1,13 @@
 //! The partition log: what was appended, in order, whole, and never a position twice.
 //!
 //! A [`Log`] collects records into a batch and writes it with one call; a [`LogSyncer`] makes what
-//! was written durable, from any thread; a [`LogReader`] reads it in place while the writer goes on.
+//! was written durable, from any thread; a [`LogReader`] reads it in place while the writer goes
+//! on.
 //!
 //! Invariants: bytes below the visible end of a segment never change. A segment is written by one
-//! process run only, or after a stop that is known to be clean. A position names one record forever.
-//! Every checksum starts from the segment and the position, so stale bytes are never records.
+//! process run only, or after a stop that is known to be clean. A position names one record
+//! forever. Every checksum starts from the segment and the position, so stale bytes are never
+//! records.
 
 mod clean;
 mod format;

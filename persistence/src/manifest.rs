@@ -55,7 +55,8 @@ pub fn write_atomic(
 /// What the file `name` of `dir` holds; `None` where there is no such file.
 ///
 /// # Errors
-/// [`LogError::Damaged`] when the file is not whole, [`LogError::UnknownVersion`], [`LogError::Io`].
+/// [`LogError::Damaged`] when the file is not whole, [`LogError::UnknownVersion`],
+/// [`LogError::Io`].
 pub fn read_checked(
     storage: &dyn Storage,
     dir: &Path,

@@ -73,8 +73,9 @@ impl SimStorage {
         Self { disk: Arc::new(Mutex::new(Disk::new(seed, faults))), life: 0 }
     }
 
-    /// Loses power: what was not synced is kept, lost or torn, locks are free, and every handle made
-    /// before fails from now on. Returns the disk as the next start finds it; faults are cleared.
+    /// Loses power: what was not synced is kept, lost or torn, locks are free, and every handle
+    /// made before fails from now on. Returns the disk as the next start finds it; faults are
+    /// cleared.
     pub fn crash(&self) -> Self {
         let mut disk = self.disk.lock();
         disk.lose_power();

@@ -1,8 +1,8 @@
 //! The storage seam: everything that this crate asks of a disk, as one small trait.
 //!
-//! [`FileStorage`](crate::FileStorage) is the real disk. [`SimStorage`](crate::SimStorage) is a disk
-//! in memory that tears writes, loses syncs, flips bits and fills up, chosen by a seed. One suite of tests runs
-//! against both.
+//! [`FileStorage`](crate::FileStorage) is the real disk. [`SimStorage`](crate::SimStorage) is a
+//! disk in memory that tears writes, loses syncs, flips bits and fills up, chosen by a seed. One
+//! suite of tests runs against both.
 
 use std::fmt;
 use std::io;
@@ -12,14 +12,15 @@ use std::sync::Arc;
 
 /// A folder in which files can be made, written, synced and mapped. All paths are relative to it.
 ///
-/// Durability contract: bytes written with [`StorageFile::write_at`] survive a power loss only after
-/// [`StorageFile::sync`] returned `Ok`; a file's creation, rename or removal survives only after
-/// [`Storage::sync_dir`] of its folder returned `Ok`.
+/// Durability contract: bytes written with [`StorageFile::write_at`] survive a power loss only
+/// after [`StorageFile::sync`] returned `Ok`; a file's creation, rename or removal survives only
+/// after [`Storage::sync_dir`] of its folder returned `Ok`.
 pub trait Storage: fmt::Debug + Send + Sync + 'static {
     /// Creates the folder `dir` and its missing parents. Succeeds if it exists already.
     /// New folders are durable when this returns.
     fn create_dir_all(&self, dir: &Path) -> io::Result<()>;
-    /// Names (not paths) of the entries of `dir`, in no particular order. A missing folder is an error.
+    /// Names (not paths) of the entries of `dir`, in no particular order. A missing folder is an
+    /// error.
     fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
     /// Creates the file `path` for writing; fails with `AlreadyExists` where there is one.
     fn create(&self, path: &Path) -> io::Result<Arc<dyn StorageFile>>;
@@ -53,7 +54,8 @@ pub trait LockGuard: fmt::Debug + Send + Sync {}
 pub trait StorageFile: fmt::Debug + Send + Sync {
     /// The file's length in bytes.
     fn len(&self) -> io::Result<u64>;
-    /// Writes all of `bytes` at `offset`, growing the file where needed. One system call when it can.
+    /// Writes all of `bytes` at `offset`, growing the file where needed. One system call when it
+    /// can.
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
     /// Makes all bytes written so far durable (fdatasync). After an error the file's unsynced bytes
     /// are in an unknown state and must never be synced again: rewrite them elsewhere.

@@ -73,8 +73,6 @@ impl Log {
             let error = std::io::ErrorKind::NotFound.into();
             return Err(LogError::io("open", storage.display(&dir), error));
         };
-        // What a killed process wrote and did not sync must be on the disk before it is built on.
-        segment.file.sync().map_err(|source| segment.io("sync", source))?;
         let log = Self {
             offset: segment.visible_end(),
             clean_marker: analysis.how == HowStopped::Clean,
@@ -111,6 +109,8 @@ fn begin_epoch(
     options: &LogOptions,
     analysis: &mut Analysis,
 ) -> Result<(), LogError> {
+    // What a killed process wrote and did not sync must be on the disk before it is built on. After
+    // a clean stop there is nothing of that kind: its marker was written after the last sync.
     for segment in &analysis.segments[analysis.unproven.min(analysis.segments.len())..] {
         segment.file.sync().map_err(|source| segment.io("sync", source))?;
     }

@@ -36,8 +36,8 @@ pub struct VerifyReport {
 }
 
 impl LogReader {
-    /// Reads the log in `dir/log` without changing anything, for tools. A torn tail is left where it
-    /// is and not read; what the next start would do about it stands in [`Recovered`].
+    /// Reads the log in `dir/log` without changing anything, for tools. A torn tail is left where
+    /// it is and not read; what the next start would do about it stands in [`Recovered`].
     ///
     /// # Errors
     /// As [`Log::open`](super::Log::open).
@@ -54,7 +54,8 @@ impl LogReader {
         Ok((Self { shared: Arc::new(shared) }, recovered))
     }
 
-    /// The position after the last visible record. A scan may be a moment ahead of it, never behind.
+    /// The position after the last visible record. A scan may be a moment ahead of it, never
+    /// behind.
     pub fn end(&self) -> Position {
         self.shared.visible()
     }

@@ -48,8 +48,8 @@ impl Log {
     /// neither durable nor visible yet: that is for the [`syncer`](Self::syncer).
     ///
     /// # Errors
-    /// [`LogError::StorageFull`] and [`LogError::Io`]: the batch is dropped, nothing of it is in the
-    /// log, and later writes work when the disk does. [`LogError::SyncFailed`] until
+    /// [`LogError::StorageFull`] and [`LogError::Io`]: the batch is dropped, nothing of it is in
+    /// the log, and later writes work when the disk does. [`LogError::SyncFailed`] until
     /// [`recover_from_failed_sync`](Self::recover_from_failed_sync) has succeeded.
     pub fn write(&mut self) -> Result<Written, LogError> {
         if self.summary.count == 0 {
@@ -197,8 +197,8 @@ impl Log {
         (self.segment.capacity * 2).min(most).max(least).max(2 * DATA_START)
     }
 
-    /// Has the next segment made when a quarter of this one is full: it is twice as large, and zeros
-    /// are to be written faster than batches, not as fast.
+    /// Has the next segment made when a quarter of this one is full: it is twice as large, and
+    /// zeros are to be written faster than batches, not as fast.
     fn prepare_ahead(&mut self) {
         if self.preparation.is_idle() && self.offset > self.segment.capacity / 4 {
             let (number, path) = self.next_file();

@@ -143,3 +143,33 @@ fn discarded_records_leave_nothing() {
     log.syncer().sync().expect("synced");
     assert_eq!(read_all(&log.reader()).expect("read"), expected);
 }
+
+#[test]
+fn a_batch_larger_than_any_segment_gets_one_of_its_size() {
+    let storage = SimStorage::new();
+    let (mut log, _) = open(&storage).expect("opened");
+    let (mut maker, mut expected) = (Maker::default(), Vec::new());
+    for records in [150, 2000, 3, 1000] {
+        expected.extend(write(&mut log, &mut maker, records));
+        log.syncer().sync().expect("synced");
+    }
+    assert_eq!(read_all(&log.reader()).expect("read"), expected);
+    drop(log);
+    let (log, _) = open(&storage.kill()).expect("opened");
+    assert_eq!(read_all(&log.reader()).expect("read"), expected);
+}
+
+#[test]
+fn a_folder_is_read_without_being_changed() {
+    let storage = SimStorage::new();
+    let (mut log, _) = open(&storage).expect("opened");
+    let expected = write(&mut log, &mut Maker::default(), 8);
+    let storage = storage.kill();
+    let disk = Arc::new(storage.clone());
+    let (reader, recovered) = LogReader::open_dir(disk, Path::new(DIR)).expect("opened");
+    assert_eq!(recovered.how, HowStopped::Unclean);
+    assert_eq!(read_all(&reader).expect("read"), expected);
+    let (_, recovered) = open(&storage).expect("opened");
+    assert_eq!(recovered.how, HowStopped::Unclean, "reading has left no trace");
+    assert_eq!(recovered.end, Position::new(1, 8));
+}
