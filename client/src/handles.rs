@@ -4,8 +4,10 @@
 //! its name. Names of handles are `'static`, so an address never comes to mean another name.
 
 use std::any::{TypeId, type_name};
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use foldhash::fast::RandomState;
 use gridmill_model::{Depot, Event, Root};
@@ -14,11 +16,16 @@ use crate::engine::{DepotEntry, Engine};
 use crate::error::{AppendErrorKind, DepotError, ReadError};
 
 /// What the client has resolved so far.
+///
+/// PStates are read so much more often than they are resolved that their map is copied for a new
+/// one: readers on many cores then share it without writing to memory that the others read.
 #[derive(Debug, Default)]
 pub(crate) struct Handles {
     depots: DashMap<Handle, Arc<DepotEntry>, RandomState>,
-    pstates: DashMap<Handle, PStateRef, RandomState>,
+    pstates: ArcSwap<PStates>,
 }
+
+type PStates = HashMap<Handle, PStateRef, RandomState>;
 
 /// A handle as it is looked up: by the place of its name and by its type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -70,11 +77,15 @@ impl Handles {
         name: &'static str,
     ) -> Result<PStateRef, ReadError> {
         let handle = Handle::of::<R>(name);
-        if let Some(found) = self.pstates.get(&handle) {
+        if let Some(found) = self.pstates.load().get(&handle) {
             return Ok(*found);
         }
         let found = check_pstate::<R>(engine, name)?;
-        self.pstates.insert(handle, found);
+        self.pstates.rcu(|known| {
+            let mut known = PStates::clone(known);
+            known.insert(handle, found);
+            known
+        });
         Ok(found)
     }
 }

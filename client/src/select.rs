@@ -35,10 +35,7 @@ impl Client {
     /// [`NotOne`](ReadError::NotOne) where there is more than one value, and otherwise as with
     /// [`select`](Self::select).
     pub async fn select_one<N: Navigate>(&self, path: N) -> Result<Option<N::Leaf>, ReadError> {
-        let path = path.into_path();
-        let pstate = self.pstate(&path)?;
-        let partition = own_partition(pstate, &path)?;
-        self.look(pstate, partition, &path, |store| path.select_one_view(store, Limits::DEFAULT))
+        self.one(&path.into_path())
     }
 
     /// The values that `path` reaches on the partition that `partition_key` belongs to, for
@@ -92,6 +89,12 @@ impl Client {
 
     fn pstate<R: Root, L: Walk>(&self, path: &Path<R, L>) -> Result<PStateRef, ReadError> {
         self.handles.pstate::<R>(&*self.engine, path.pstate_name())
+    }
+
+    fn one<R: Root, L: Walk>(&self, path: &Path<R, L>) -> Result<Option<L>, ReadError> {
+        let pstate = self.pstate(path)?;
+        let partition = own_partition(pstate, path)?;
+        self.look(pstate, partition, path, |store| path.select_one_view(store, Limits::DEFAULT))
     }
 
     fn many<R: Root, L: Walk>(
