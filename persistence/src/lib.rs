@@ -30,6 +30,11 @@ mod storage;
 
 pub use error::LogError;
 pub use file_storage::FileStorage;
+pub use log::{
+    DepotScan, HowStopped, Log, LogOptions, LogReader, LogRecord, LogScan, LogSyncer, RecordMeta,
+    Recovered, SegmentInfo, VerifyReport, Written,
+};
 pub use position::Position;
+pub use run::{Run, RunError, RunInfo, RunOptions, RunRange, RunWriter, Slot};
 pub use sim::{Faults, SimStorage};
 pub use storage::{LockGuard, Mapped, Storage, StorageFile};

@@ -119,13 +119,13 @@ impl Archive for Bytes {
     type Resolver = VecResolver;
 
     fn resolve(&self, resolver: VecResolver, out: Place<Self::Archived>) {
-        ArchivedVec::resolve_from_slice(&**self, resolver, out);
+        ArchivedVec::resolve_from_slice(self, resolver, out);
     }
 }
 
 impl<S: Fallible + Allocator + Writer + ?Sized> rkyv::Serialize<S> for Bytes {
     fn serialize(&self, serializer: &mut S) -> Result<VecResolver, S::Error> {
-        ArchivedVec::serialize_from_slice(&**self, serializer)
+        ArchivedVec::serialize_from_slice(self, serializer)
     }
 }
 

@@ -53,5 +53,4 @@ pub mod prelude {
         AsKey, Bytes, Depot, Event, Field, Key, List, Map, Navigate, PState, Path, Read, Ref,
         RouteKey, Set, State, Str, Uuid,
     };
-    pub use crate::path::{Navigate, Path};
 }

@@ -142,12 +142,18 @@ impl<I: Iterator> ExactSizeIterator for Exact<I> {}
 impl<K: Key, V: State> Serialize for Map<K, V> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let plain = self.as_plain();
+        if serializer.is_human_readable() && !K::schema().is_name() {
+            return serializer.collect_seq(plain.iter());
+        }
         serializer.collect_map(plain.iter())
     }
 }
 
 impl<'de, K: Key, V: State> Deserialize<'de> for Map<K, V> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() && !K::schema().is_name() {
+            return deserializer.deserialize_seq(Entries(PhantomData));
+        }
         deserializer.deserialize_map(Entries(PhantomData))
     }
 }
@@ -158,7 +164,7 @@ impl<'de, K: Key, V: State> Visitor<'de> for Entries<K, V> {
     type Value = Map<K, V>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a map")
+        f.write_str("a map, or an array of pairs where its keys are no names")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
@@ -167,6 +173,14 @@ impl<'de, K: Key, V: State> Visitor<'de> for Entries<K, V> {
         while let Some((key, value)) = entries.next_entry()? {
             count += 1;
             check_len::<(K, V), A::Error>(count)?;
+            all.insert(key, value);
+        }
+        Ok(all)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+        let mut all = Map::new();
+        while let Some((key, value)) = entries.next_element()? {
             all.insert(key, value);
         }
         Ok(all)
@@ -190,7 +204,8 @@ where
 {
     fn serialize(&self, serializer: &mut S) -> Result<VecResolver, S::Error> {
         let plain = self.as_plain();
-        let adapters = plain.iter().map(|(key, value)| EntryAdapter::<&K, &V, K, V>::new(key, value));
+        let adapters =
+            plain.iter().map(|(key, value)| EntryAdapter::<&K, &V, K, V>::new(key, value));
         let entries = Exact { left: plain.len(), iter: adapters };
         ArchivedVec::serialize_from_iter::<EntryAdapter<&K, &V, K, V>, _, _>(entries, serializer)
     }

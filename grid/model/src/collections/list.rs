@@ -18,8 +18,16 @@ use std::ops::{Index, IndexMut};
 /// assert_eq!(todos[0], "eat");
 /// assert_eq!(before.len(), 2);
 /// ```
+///
+/// A value that is no state does not fit:
+///
+/// ```compile_fail,E0277
+/// use gridmill_model::prelude::*;
+///
+/// const POSITIONS: PState<List<usize>> = PState::new("positions");
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct List<T: Clone>(im::Vector<T>);
+pub struct List<T>(im::Vector<T>);
 
 /// The elements of a [`List`], in order.
 pub type ListIter<'a, T> = im::vector::Iter<'a, T, im::shared_ptr::DefaultSharedPtr>;

@@ -18,6 +18,19 @@ use crate::Root;
 /// assert_eq!(TOTAL.name(), "web/total");
 /// assert_eq!(TOTAL.initial_value(), 0);
 /// ```
+///
+/// A wrong key does not compile, and neither does an empty name:
+///
+/// ```compile_fail,E0277
+/// # use gridmill_model::prelude::*;
+/// # const VISITS: PState<Map<Str, u64>> = PState::new("web/visits");
+/// VISITS.key(5_u32);
+/// ```
+///
+/// ```compile_fail,E0080
+/// # use gridmill_model::prelude::*;
+/// const NAMELESS: PState<u64> = PState::new("");
+/// ```
 pub struct PState<R: Root> {
     name: &'static str,
     kind: Kind,

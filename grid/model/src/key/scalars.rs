@@ -13,7 +13,7 @@ macro_rules! one_form {
         impl AsKey<$type> for $type {
             fn encode_as_key(&self, $out: &mut KeyBytes) {
                 let $key = self;
-                $encode;
+                $encode
             }
 
             fn encode_as_part(&self, out: &mut KeyBytes) {
@@ -34,16 +34,12 @@ macro_rules! one_form {
 
 one_form!((), |_key, _out| (), |_key| RouteKey::from_bytes(&[]));
 one_form!(bool, |key, out| out.push(u8::from(*key)), |key| RouteKey::from_bytes(&[u8::from(*key)]));
-one_form!(
-    char,
-    |key, out| out.extend_from_slice(&u32::from(*key).to_be_bytes()),
-    |key| RouteKey::from(&*key.encode_utf8(&mut [0; 4]))
-);
-one_form!(
-    Uuid,
-    |key, out| out.extend_from_slice(key.as_bytes()),
-    |key| RouteKey::from_bytes(key.as_bytes())
-);
+one_form!(char, |key, out| out.extend_from_slice(&u32::from(*key).to_be_bytes()), |key| {
+    RouteKey::from(&*key.encode_utf8(&mut [0; 4]))
+});
+one_form!(Uuid, |key, out| out.extend_from_slice(key.as_bytes()), |key| RouteKey::from_bytes(
+    key.as_bytes()
+));
 
 impl Key for () {
     fn decode_part(_: &mut &[u8]) -> Result<Self, KeyError> {

@@ -66,10 +66,14 @@ impl Reader<'_> {
             Schema::Unit => Value::Null,
             Schema::Bool => Value::Bool(self.flag()?),
             Schema::Option(inner) => {
-                if self.flag()? { self.value(inner)? } else { Value::Null }
+                if self.flag()? {
+                    self.value(inner)?
+                } else {
+                    Value::Null
+                }
             }
             Schema::List(inner) | Schema::Set(inner) => Value::Array(self.elements(inner)?),
-            Schema::Map(key, value) => Value::Object(self.entries(key, value)?),
+            Schema::Map(key, value) => self.entries(key, value)?,
             Schema::Tuple(parts) => self.tuple(parts)?,
             Schema::Struct { fields, .. } => Value::Object(self.fields(fields)?),
             Schema::Enum { variants, .. } => self.variant(variants)?,
@@ -169,17 +173,21 @@ impl Reader<'_> {
         (0..count).map(|index| within(self.value(inner), || format!("[{index}]"))).collect()
     }
 
-    fn entries(&mut self, key: &Schema, value: &Schema) -> Read<Map<String, Value>> {
-        let mut entries = Map::new();
+    /// An object where the keys are names, else an array of pairs, as serde's JSON has it.
+    fn entries(&mut self, key: &Schema, value: &Schema) -> Read<Value> {
+        let mut object = Map::new();
+        let mut pairs = Vec::new();
+        let named = key.is_name();
         for index in 0..self.count()? {
-            let name = match within(self.value(key), || format!(".key {index}"))? {
-                Value::String(name) => name,
-                other => other.to_string(),
-            };
-            let value = within(self.value(value), || format!("[{name}]"))?;
-            entries.insert(name, value);
+            let key = within(self.value(key), || format!(".key {index}"))?;
+            let value = within(self.value(value), || format!("[{key}]"))?;
+            match key {
+                Value::String(name) if named => drop(object.insert(name, value)),
+                other if named => drop(object.insert(other.to_string(), value)),
+                key => pairs.push(Value::Array(vec![key, value])),
+            }
         }
-        Ok(entries)
+        Ok(if named { Value::Object(object) } else { Value::Array(pairs) })
     }
 
     /// One part stands for itself, as it does in serde's JSON.

@@ -94,7 +94,7 @@ impl Schema {
     /// use gridmill_model::prelude::*;
     ///
     /// assert_eq!(u64::schema().canonical(), "u64");
-    /// assert_eq!(u64::schema().fingerprint(), 0x7b35_7b7e_8d82_a4f7);
+    /// assert_eq!(u64::schema().fingerprint(), 0xa248_1493_b936_2ff3);
     /// assert_eq!(Str::schema().fingerprint(), String::schema().fingerprint());
     /// ```
     pub fn fingerprint(&self) -> u64 {
@@ -104,6 +104,14 @@ impl Schema {
     /// Names the first place where two shapes differ, and how; empty if they do not.
     pub fn difference(old: &Self, new: &Self) -> String {
         difference(old, new).unwrap_or_default()
+    }
+
+    /// Whether values can stand as names in a JSON object. (A map by others is an array of pairs.)
+    pub(crate) fn is_name(&self) -> bool {
+        !matches!(
+            self,
+            Self::Unit | Self::Bytes | Self::Option(_) | Self::Tuple(_) | Self::Struct { .. }
+        )
     }
 
     /// Decodes the compact (postcard) form of a value of this shape, for people to read.

@@ -42,7 +42,8 @@ pub trait State:
     + rkyv::Archive<
         Archived: for<'a> rkyv::bytecheck::CheckBytes<Checker<'a>>
                       + rkyv::Deserialize<Self, Unarchiver>,
-    > + for<'a> rkyv::Serialize<Archiver<'a>>
+    >
+    + for<'a> rkyv::Serialize<Archiver<'a>>
 {
     /// The shape of the type, as data.
     fn schema() -> Schema;

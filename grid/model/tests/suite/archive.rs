@@ -12,8 +12,8 @@ fn nested() -> impl Strategy<Value = Nested> {
     let text = || ".{0,30}".prop_map(Str::from);
     let set = prop::collection::vec(any::<i32>(), 0..4).prop_map(|all| all.into_iter().collect());
     let lines = prop::collection::vec(".{0,4}", 0..3);
-    let map = prop::collection::vec((any::<u8>(), lines), 0..4)
-        .prop_map(|all| all.into_iter().collect());
+    let map =
+        prop::collection::vec((any::<u8>(), lines), 0..4).prop_map(|all| all.into_iter().collect());
     let element = (prop::option::of(text()), set, map);
     let list = prop::collection::vec(element, 0..4).prop_map(List::from);
     prop::collection::vec((text(), list), 0..5).prop_map(|all| all.into_iter().collect())
@@ -40,14 +40,14 @@ proptest! {
     fn damaged_archives_do_no_harm(
         bytes in prop::collection::vec(any::<u8>(), 0..64),
         at in any::<prop::sample::Index>(),
-        bit in 0..8,
+        bit in 0_u32..8,
     ) {
         let _ = Nested::unarchive(&bytes);
         let mut buf = ArchiveBuf::new();
         everything().archive(&mut buf).unwrap();
         let mut flipped = buf.as_slice().to_vec();
         let at = at.index(flipped.len());
-        flipped[at] ^= 1 << bit;
+        flipped[at] ^= 1_u8 << bit;
         let _ = Everything::unarchive(&flipped);
         let _ = Everything::unarchive(&flipped[..at]);
     }

@@ -16,7 +16,11 @@ struct MemoryStore {
 }
 
 fn check(key: &[u8]) -> Result<(), Damaged> {
-    if key == b"bad" { Err(Damaged::new("runs/7.run", 4096, "expected crc 1, got 2")) } else { Ok(()) }
+    if key == b"bad" {
+        Err(Damaged::new("runs/7.run", 4096, "expected crc 1, got 2"))
+    } else {
+        Ok(())
+    }
 }
 
 impl ReadStore<u64> for MemoryStore {

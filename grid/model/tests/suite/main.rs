@@ -1,5 +1,7 @@
 //! The tests of the model, in one binary.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where it is surprised")]
+
 mod archive;
 mod collections;
 mod events;

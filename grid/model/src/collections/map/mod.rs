@@ -38,6 +38,21 @@ pub use iter::{Iter, Keys, Range, Values};
 /// assert_eq!(counts.remove("alice"), Some(1));
 /// assert!(counts.is_empty());
 /// ```
+///
+/// A key of another type does not compile, and neither does a float as key:
+///
+/// ```compile_fail,E0277
+/// use gridmill_model::prelude::*;
+///
+/// let counts: Map<Str, u64> = Map::new();
+/// counts.get(5_u32);
+/// ```
+///
+/// ```compile_fail,E0277
+/// use gridmill_model::prelude::*;
+///
+/// const BY_WEIGHT: PState<Map<f64, Str>> = PState::new("by-weight");
+/// ```
 pub struct Map<K, V> {
     repr: Repr<K, V>,
 }

@@ -86,7 +86,9 @@ impl<K: Key, V: State> Root for Map<K, V> {
 
     fn into_entries(self) -> Vec<(KeyBytes, V)> {
         match self.repr {
-            Repr::Plain(map) => map.into_iter().map(|(key, value)| (bytes_of(&key), value)).collect(),
+            Repr::Plain(map) => {
+                map.into_iter().map(|(key, value)| (bytes_of(&key), value)).collect()
+            }
             Repr::Root(store) => stored_entries(store.as_ref()),
         }
     }

@@ -1,0 +1,392 @@
+//! Choosing how a grid runs, and starting it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use gridmill_persistence::{FileStorage, LockGuard, LogOptions, Position, SimStorage, Storage};
+use ractor::Actor;
+
+use crate::engine::{GridEngine, ModuleRun, registry_of};
+use crate::error::StartError;
+use crate::grid::Grid;
+use crate::module::Module;
+use crate::partition::core::Limits;
+use crate::partition::open::{OpenOptions, partition_dir};
+use crate::partition::plan::Plan;
+use crate::shell::actor::{ActorOptions, Durability};
+use crate::shell::clock::Clock;
+use crate::shell::shared::Shared;
+use crate::shell::supervisor::{Slot, Slots, Supervisor, open_on_worker, run};
+use crate::shell::worker::Workers;
+
+/// The file that a running grid holds locked.
+const LOCK_FILE: &str = "LOCK";
+
+/// The largest batch of the log: what one call may bring, with headers, and a mailbox on top.
+const LOG_BATCH_BYTES_MAX: u32 = 256 << 20;
+
+/// The most partitions of a module.
+const PARTITIONS_MAX: u32 = 4096;
+
+/// Options of a grid, each with its default. [`GridBuilder::start`] brings it to life.
+#[derive(Clone)]
+#[must_use = "nothing runs before `start`"]
+pub struct GridBuilder {
+    storage: Option<Arc<dyn Storage>>,
+    folder: PathBuf,
+    plans: Vec<Result<Arc<Plan>, Arc<StartError>>>,
+    partitions: u32,
+    threads: usize,
+    durability: Durability,
+    clock: Clock,
+    overlay_bytes_max: usize,
+    tail_bytes_max: u64,
+    mailbox_bytes_max: u32,
+    event_bytes_max: usize,
+    value_bytes_max: usize,
+    attempts: u32,
+    check_handlers: bool,
+    accept_new_code: bool,
+    quarantine_at: Vec<(String, u32, Position)>,
+}
+
+impl std::fmt::Debug for GridBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GridBuilder")
+            .field("folder", &self.folder)
+            .field("partitions", &self.partitions)
+            .field("durability", &self.durability)
+            .finish_non_exhaustive()
+    }
+}
+
+impl GridBuilder {
+    pub(crate) fn new(folder: PathBuf) -> Self {
+        Self {
+            storage: None,
+            folder,
+            plans: Vec::new(),
+            partitions: 8,
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            durability: Durability::Sync,
+            clock: Clock::system(),
+            overlay_bytes_max: 32 << 20,
+            tail_bytes_max: 64 << 20,
+            mailbox_bytes_max: 16 << 20,
+            event_bytes_max: 1 << 20,
+            value_bytes_max: 16 << 20,
+            attempts: 3,
+            check_handlers: false,
+            accept_new_code: false,
+            quarantine_at: Vec::new(),
+        }
+    }
+
+    /// A grid in memory, for tests: it starts in milliseconds, runs every batch twice to catch
+    /// handlers that are not deterministic, and leaves nothing behind.
+    pub(crate) fn in_memory() -> Self {
+        let mut builder = Self::new(PathBuf::from("(memory)"));
+        builder.storage = Some(Arc::new(SimStorage::new()));
+        builder.check_handlers = true;
+        builder.partitions = 4;
+        builder
+    }
+
+    /// Adds a module.
+    pub fn module<M: Module>(mut self) -> Self {
+        self.plans.push(Plan::of::<M>().map(Arc::new).map_err(Arc::new));
+        self
+    }
+
+    /// Partitions of each module: 8. Stored at the first start; another number is refused later.
+    pub fn partitions(mut self, partitions: u32) -> Self {
+        self.partitions = partitions;
+        self
+    }
+
+    /// The grid's threads: one for each core. A partition is pinned to one of them.
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = threads;
+        self
+    }
+
+    /// How durable an append is before it is answered: [`Durability::Sync`].
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// Where record times come from: the system's clock.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Bytes of changes, about, that a topology holds in memory on each partition before they are
+    /// folded into runs: 32 MiB. While a fold runs it may be twice as much.
+    pub fn overlay_bytes_max(mut self, bytes: usize) -> Self {
+        self.overlay_bytes_max = bytes;
+        self
+    }
+
+    /// Bytes of the log that a topology lets pile up before a fold: 64 MiB. A start after a crash
+    /// replays at most about that much for each partition.
+    pub fn tail_bytes_max(mut self, bytes: u64) -> Self {
+        self.tail_bytes_max = bytes;
+        self
+    }
+
+    /// Bytes of events that may wait in a partition's mailbox: 16 MiB. Then `append` waits and
+    /// `try_append` is refused.
+    pub fn mailbox_bytes_max(mut self, bytes: u32) -> Self {
+        self.mailbox_bytes_max = bytes;
+        self
+    }
+
+    /// The largest event in encoded bytes: 1 MiB; at most 16 MiB.
+    pub fn event_bytes_max(mut self, bytes: usize) -> Self {
+        self.event_bytes_max = bytes;
+        self
+    }
+
+    /// The largest value under one key in encoded bytes: 16 MiB. A record that makes a larger one is
+    /// set aside and its appender told.
+    pub fn value_bytes_max(mut self, bytes: usize) -> Self {
+        self.value_bytes_max = bytes;
+        self
+    }
+
+    /// How often a record that panics is tried before it goes into quarantine: 3.
+    pub fn attempts(mut self, attempts: u32) -> Self {
+        self.attempts = attempts;
+        self
+    }
+
+    /// Applies every batch twice and compares, to catch handlers that are not deterministic. On for
+    /// grids in memory, off otherwise: it halves the speed.
+    pub fn check_handlers(mut self, check: bool) -> Self {
+        self.check_handlers = check;
+        self
+    }
+
+    /// Replays an unclean tail although another [`Module::VERSION`] processed it. Views may then
+    /// differ from what readers saw before the crash.
+    pub fn accept_replay_with_new_code(mut self) -> Self {
+        self.accept_new_code = true;
+        self
+    }
+
+    /// Sets a record aside before it is replayed: for one that ends the process each time.
+    pub fn quarantine_at(mut self, module: &str, partition: u32, position: Position) -> Self {
+        self.quarantine_at.push((module.to_owned(), partition, position));
+        self
+    }
+
+    /// Keeps everything on `storage` instead of the folder; for tests with a simulated disk.
+    pub fn storage(mut self, storage: Arc<dyn Storage>) -> Self {
+        self.storage = Some(storage);
+        self
+    }
+
+    /// Opens the folder, recovers what it holds and starts all partitions.
+    ///
+    /// # Errors
+    /// [`StartError`] says what does not fit and what to do. Nothing runs then, and the folder is as
+    /// it was.
+    pub async fn start(self) -> Result<Grid, StartError> {
+        self.check_options()?;
+        let plans = self.plans()?;
+        let storage = self.open_storage()?;
+        let lock: Arc<dyn LockGuard> = Arc::from(self.lock(&*storage)?);
+        let workers = Workers::start(self.threads, Arc::new(lock)).map_err(StartError::Threads)?;
+        let workers = Arc::new(workers);
+        let slots: Slots = Arc::default();
+        let supervisor = Supervisor { slots: Arc::clone(&slots) };
+        let spawn = workers.of(0).spawn(Actor::spawn(None, supervisor, ()));
+        let threads = |message: String| StartError::Threads(std::io::Error::other(message));
+        let spawned = spawn.await.map_err(|error| threads(error.to_string()))?;
+        let (supervisor, _) = spawned.map_err(|error| threads(error.to_string()))?;
+        let mut modules = Vec::new();
+        let mut first = 0;
+        for plan in plans {
+            let slots_of_module = self.slots(&plan, &storage, &workers, first);
+            first += self.partitions as usize;
+            let cell = supervisor.get_cell();
+            modules.push(start_module(plan, slots_of_module, &slots, cell).await?);
+        }
+        let engine = GridEngine::new(modules, self.event_bytes_max);
+        Ok(Grid::new(engine, workers))
+    }
+
+    fn check_options(&self) -> Result<(), StartError> {
+        let check = |option, ok, got: String, expected: &str| {
+            let expected = expected.to_owned();
+            if ok { Ok(()) } else { Err(StartError::Option { option, got, expected }) }
+        };
+        let partitions = self.partitions;
+        let in_range = (1..=PARTITIONS_MAX).contains(&partitions);
+        check("partitions", in_range, partitions.to_string(), "1 to 4096")?;
+        check("threads", (1..=1024).contains(&self.threads), self.threads.to_string(), "1 to 1024")?;
+        let event = self.event_bytes_max;
+        check("event_bytes_max", (1..=16 << 20).contains(&event), event.to_string(), "1 to 16 MiB")?;
+        let value = self.value_bytes_max;
+        check("value_bytes_max", (1..=1 << 30).contains(&value), value.to_string(), "1 to 1 GiB")?;
+        let mailbox = self.mailbox_bytes_max;
+        check("mailbox_bytes_max", mailbox > 0, mailbox.to_string(), "at least 1")?;
+        check("attempts", self.attempts > 0, self.attempts.to_string(), "at least 1")?;
+        check("module", !self.plans.is_empty(), "missing".to_owned(), "at least one `.module::<M>()`")
+    }
+
+    /// The modules' plans; no two may have a name in common.
+    fn plans(&self) -> Result<Vec<Arc<Plan>>, StartError> {
+        let mut plans: Vec<Arc<Plan>> = Vec::new();
+        for plan in self.plans.clone() {
+            let plan = plan.map_err(|error| match Arc::try_unwrap(error) {
+                Ok(error) => error,
+                Err(shared) => StartError::Declaration {
+                    module: String::new(),
+                    problems: vec![shared.to_string()],
+                },
+            })?;
+            for other in &plans {
+                refuse_common_names(other, &plan)?;
+            }
+            plans.push(plan);
+        }
+        Ok(plans)
+    }
+
+    fn open_storage(&self) -> Result<Arc<dyn Storage>, StartError> {
+        if let Some(storage) = &self.storage {
+            return Ok(Arc::clone(storage));
+        }
+        let folder = &self.folder;
+        std::fs::create_dir_all(folder)
+            .map_err(|source| StartError::Folder { folder: folder.clone(), source })?;
+        Ok(Arc::new(FileStorage::new(folder)))
+    }
+
+    fn lock(&self, storage: &dyn Storage) -> Result<Box<dyn LockGuard>, StartError> {
+        let folder = storage.display(Path::new(""));
+        storage.lock(Path::new(LOCK_FILE)).map_err(|source| match source.kind() {
+            std::io::ErrorKind::WouldBlock => StartError::InUse { folder },
+            _ => StartError::Folder { folder, source },
+        })
+    }
+
+    fn slots(
+        &self,
+        plan: &Arc<Plan>,
+        storage: &Arc<dyn Storage>,
+        workers: &Workers,
+        first: usize,
+    ) -> Vec<Slot> {
+        let slot = |partition: u32| Slot {
+            shared: Arc::new(Shared::new(plan.name, partition, self.mailbox_bytes_max)),
+            open: self.open_options(plan, storage, partition),
+            options: ActorOptions {
+                durability: self.durability,
+                overlay_bytes_max: self.overlay_bytes_max,
+                tail_bytes_max: self.tail_bytes_max,
+                clock: self.clock.clone(),
+            },
+            worker: workers.of(first + partition as usize).clone(),
+        };
+        (0..self.partitions).map(slot).collect()
+    }
+
+    fn open_options(
+        &self,
+        plan: &Arc<Plan>,
+        storage: &Arc<dyn Storage>,
+        partition: u32,
+    ) -> OpenOptions {
+        let mine = |(module, number, _): &&(String, u32, Position)| {
+            module == plan.name && *number == partition
+        };
+        OpenOptions {
+            storage: Arc::clone(storage),
+            dir: partition_dir(plan.name, partition),
+            plan: Arc::clone(plan),
+            partition,
+            partitions: self.partitions,
+            limits: Limits {
+                value_bytes_max: self.value_bytes_max,
+                attempts: self.attempts,
+                check_twice: self.check_handlers,
+            },
+            log: LogOptions { batch_bytes_max: LOG_BATCH_BYTES_MAX, ..LogOptions::default() },
+            overlay_bytes_max: self.overlay_bytes_max,
+            accept_new_code: self.accept_new_code,
+            quarantine_at: self.quarantine_at.iter().filter(mine).map(|&(.., at)| at).collect(),
+        }
+    }
+}
+
+fn refuse_common_names(one: &Plan, other: &Plan) -> Result<(), StartError> {
+    let mut problems = Vec::new();
+    if one.name == other.name {
+        problems.push("another module has this name; rename one".to_owned());
+    }
+    for depot in &other.depots {
+        if one.depots.iter().any(|known| known.name == depot.name) {
+            let (name, module) = (depot.name, one.name);
+            problems.push(format!("depot `{name}` is declared by module `{module}` too"));
+        }
+    }
+    for pstate in &other.pstates {
+        if one.pstates.iter().any(|known| known.name == pstate.name) {
+            let (name, module) = (pstate.name, one.name);
+            problems.push(format!("PState `{name}` is declared by module `{module}` too"));
+        }
+    }
+    if problems.is_empty() {
+        return Ok(());
+    }
+    Err(StartError::Declaration { module: other.name.to_owned(), problems })
+}
+
+/// Opens all partitions of a module, each on its thread, then starts their actors.
+async fn start_module(
+    plan: Arc<Plan>,
+    mine: Vec<Slot>,
+    slots: &Slots,
+    supervisor: ractor::ActorCell,
+) -> Result<ModuleRun, StartError> {
+    let mut opening = Vec::new();
+    for slot in &mine {
+        let (slot, worker) = (slot.clone(), slot.worker.clone());
+        opening.push(worker.spawn(async move { open_on_worker(&slot).await }));
+    }
+    let mut opened = Vec::new();
+    let mut failed = None;
+    for (partition, opening) in opening.into_iter().enumerate() {
+        match opening.await {
+            Ok(Ok(partition)) => opened.push(partition),
+            Ok(Err(error)) => failed = failed.or(Some(error)),
+            Err(error) => {
+                failed = failed.or(Some(StartError::Partition {
+                    module: plan.name.to_owned(),
+                    partition: partition as u32,
+                    message: error.to_string(),
+                }));
+            }
+        }
+    }
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    let registries =
+        opened.iter().map(|opened| registry_of(&plan, &opened.folds.manifest.lock())).collect();
+    let partitions = mine.iter().map(|slot| Arc::clone(&slot.shared)).collect();
+    for (slot, opened) in mine.into_iter().zip(opened) {
+        let partition = slot.shared.partition;
+        let running = run(slot, opened, slots, supervisor.clone()).await;
+        running.map_err(|message| StartError::Partition {
+            module: plan.name.to_owned(),
+            partition,
+            message,
+        })?;
+    }
+    Ok(ModuleRun { plan, partitions, registries })
+}

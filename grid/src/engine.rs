@@ -1,0 +1,269 @@
+//! The in-process engine behind a client: names, mailboxes, published views, depot reads.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use gridmill_client::engine::{
+    DepotEntry, DepotRange, Engine, JsonEvent, PStateEntry, StoredEvent, Submission,
+};
+use gridmill_client::{AppendErrorKind, DepotError, ReadError};
+use gridmill_model::engine::Damaged;
+use gridmill_persistence::{LogError, LogReader};
+
+use crate::partition::manifest::ManifestFile;
+use crate::partition::plan::Plan;
+use crate::partition::registry::Registry;
+use crate::shell::shared::{Progress, Shared};
+
+/// One module at work.
+#[derive(Debug)]
+pub(crate) struct ModuleRun {
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) partitions: Vec<Arc<Shared>>,
+    /// By partition: record numbers of depots and variants; they depend on the folder's history.
+    pub(crate) registries: Vec<Registry>,
+}
+
+/// Where a depot or PState is declared.
+#[derive(Clone, Copy, Debug)]
+struct Address {
+    module: usize,
+    number: usize,
+}
+
+/// All modules of a grid.
+#[derive(Debug)]
+pub(crate) struct GridEngine {
+    pub(crate) modules: Vec<ModuleRun>,
+    depots: Vec<(Arc<DepotEntry>, Address)>,
+    pstates: Vec<(Arc<PStateEntry>, Address)>,
+    depots_by_name: HashMap<String, usize>,
+    pstates_by_name: HashMap<String, usize>,
+}
+
+impl GridEngine {
+    pub(crate) fn new(modules: Vec<ModuleRun>, event_bytes_max: usize) -> Self {
+        let mut engine = Self {
+            modules,
+            depots: Vec::new(),
+            pstates: Vec::new(),
+            depots_by_name: HashMap::new(),
+            pstates_by_name: HashMap::new(),
+        };
+        for module in 0..engine.modules.len() {
+            engine.enter_depots(module, event_bytes_max);
+            engine.enter_pstates(module);
+        }
+        engine
+    }
+
+    fn enter_depots(&mut self, module: usize, event_bytes_max: usize) {
+        let run = &self.modules[module];
+        for (number, depot) in run.plan.depots.iter().enumerate() {
+            let id = self.depots.len();
+            let partitions = if depot.global { 1 } else { run.partitions.len() };
+            let entry = DepotEntry {
+                id,
+                name: depot.name.to_owned(),
+                event: depot.event,
+                event_name: depot.event_name,
+                partitions: partitions as u32,
+                event_bytes_max,
+                gates: run.partitions[..partitions].iter().map(|p| p.gate.clone()).collect(),
+            };
+            self.depots_by_name.insert(depot.name.to_owned(), id);
+            self.depots.push((Arc::new(entry), Address { module, number }));
+        }
+    }
+
+    fn enter_pstates(&mut self, module: usize) {
+        let run = &self.modules[module];
+        for (number, pstate) in run.plan.pstates.iter().enumerate() {
+            let id = self.pstates.len();
+            let partitions = if pstate.global { 1 } else { run.partitions.len() };
+            let entry = PStateEntry {
+                id,
+                name: pstate.name.to_owned(),
+                root: pstate.root,
+                schema: pstate.schema.clone(),
+                partitions: partitions as u32,
+                private: pstate.private,
+            };
+            self.pstates_by_name.insert(pstate.name.to_owned(), id);
+            self.pstates.push((Arc::new(entry), Address { module, number }));
+        }
+    }
+
+    fn depot_partition(
+        &self,
+        depot: usize,
+        partition: u32,
+    ) -> Result<(&ModuleRun, usize, &Arc<Shared>, Arc<LogReader>), DepotError> {
+        let (entry, address) = &self.depots[depot];
+        let module = &self.modules[address.module];
+        let bad = || DepotError::BadPartition {
+            depot: entry.name.clone(),
+            expected: entry.partitions,
+            got: partition,
+        };
+        if partition >= entry.partitions {
+            return Err(bad());
+        }
+        let shared = module.partitions.get(partition as usize).ok_or_else(bad)?;
+        let reader = shared.reader.load_full().ok_or_else(|| DepotError::Unreadable {
+            partition,
+            reason: "it has not started".to_owned(),
+        })?;
+        Ok((module, address.number, shared, reader))
+    }
+}
+
+fn unreadable(partition: u32, error: LogError) -> DepotError {
+    match error {
+        LogError::Damaged { file, offset, expected, got, hint } => {
+            let message = format!("expected {expected}, got {got}; {hint}");
+            DepotError::Damaged(Damaged::new(file.display().to_string(), offset, message))
+        }
+        other => DepotError::Unreadable { partition, reason: other.to_string() },
+    }
+}
+
+impl Engine for GridEngine {
+    fn depot(&self, name: &str) -> Option<Arc<DepotEntry>> {
+        self.depots_by_name.get(name).map(|&id| Arc::clone(&self.depots[id].0))
+    }
+
+    fn pstate(&self, name: &str) -> Option<Arc<PStateEntry>> {
+        self.pstates_by_name.get(name).map(|&id| Arc::clone(&self.pstates[id].0))
+    }
+
+    fn depot_names(&self) -> Vec<String> {
+        self.depots.iter().map(|(entry, _)| entry.name.clone()).collect()
+    }
+
+    fn pstate_names(&self) -> Vec<String> {
+        self.pstates.iter().map(|(entry, _)| entry.name.clone()).collect()
+    }
+
+    fn submit(&self, mut submission: Submission) {
+        let (_, address) = &self.depots[submission.depot];
+        submission.depot = address.number;
+        let partition = submission.partition as usize;
+        self.modules[address.module].partitions[partition].submit(submission);
+    }
+
+    fn view(
+        &self,
+        pstate: usize,
+        partition: u32,
+        partial: bool,
+        read: &mut dyn FnMut(&dyn Any),
+    ) -> Result<(), ReadError> {
+        let (entry, address) = &self.pstates[pstate];
+        let module = &self.modules[address.module];
+        let Some(shared) = module.partitions.get(partition as usize) else {
+            let (name, expected) = (entry.name.clone(), entry.partitions);
+            return Err(ReadError::BadPartition { name, expected, got: partition });
+        };
+        let view = shared.view.load();
+        let Some(root) = view.roots.get(address.number) else {
+            let reason = shared.stopped.lock().clone();
+            let reason = reason.unwrap_or_else(|| "it is starting".to_owned());
+            return Err(ReadError::Stopped { partition, reason });
+        };
+        let topology = module.plan.pstates[address.number].topology;
+        if view.live[topology] {
+            read(&**root);
+            return Ok(());
+        }
+        let past = shared.partial.get(&address.number).map(|root| Arc::clone(root.value()));
+        match past.filter(|_| partial) {
+            Some(root) => read(&*root),
+            None if partial => read(&**root),
+            None => return Err(catching_up(&entry.name, shared, topology)),
+        }
+        Ok(())
+    }
+
+    fn depot_range(&self, depot: usize, partition: u32) -> Result<DepotRange, DepotError> {
+        let (module, number, _, reader) = self.depot_partition(depot, partition)?;
+        let source = module.registries[partition as usize].source(number);
+        let bounds = reader.depot_bounds(source);
+        let (start, end) = bounds.map_err(|error| unreadable(partition, error))?;
+        Ok(DepotRange { start, end })
+    }
+
+    fn depot_read(
+        &self,
+        depot: usize,
+        partition: u32,
+        from: u64,
+        to: u64,
+    ) -> Result<Vec<StoredEvent>, DepotError> {
+        let DepotRange { start, end } = self.depot_range(depot, partition)?;
+        if from < start || to > end || from > to {
+            let depot = self.depots[depot].0.name.clone();
+            return Err(DepotError::OutOfRange { depot, partition, start, end, from, to });
+        }
+        let (module, number, _, reader) = self.depot_partition(depot, partition)?;
+        let registry = &module.registries[partition as usize];
+        let scan = reader.depot_range(registry.source(number), from, to);
+        let mut scan = scan.map_err(|error| unreadable(partition, error))?;
+        let mut events = Vec::new();
+        while let Some(record) = scan.next().map_err(|error| unreadable(partition, error))? {
+            let variant = registry.event(record.type_id).map_or(0, |(_, variant)| variant);
+            events.push(StoredEvent {
+                offset: record.depot_offset,
+                position: record.position.to_bits(),
+                time: record.time,
+                variant,
+                bytes: record.payload.to_vec(),
+            });
+        }
+        Ok(events)
+    }
+
+    fn decode_json(&self, depot: usize, json: &str) -> Result<JsonEvent, AppendErrorKind> {
+        let (entry, address) = &self.depots[depot];
+        self.modules[address.module].plan.depots[address.number].codec.from_json(entry, json)
+    }
+
+    fn select_json(&self, pstate: usize, path: &str) -> Result<String, ReadError> {
+        let (entry, address) = &self.pstates[pstate];
+        let codec = &self.modules[address.module].plan.pstates[address.number].codec;
+        let (json, partition) = codec.parse_json(path, entry.partitions)?;
+        let partition = match partition {
+            _ if entry.partitions == 1 => 0,
+            Some(partition) => partition,
+            None => {
+                return Err(ReadError::NoPartition {
+                    pstate: entry.name.clone(),
+                    path: path.to_owned(),
+                    partitions: entry.partitions,
+                });
+            }
+        };
+        let mut found = Ok(String::new());
+        self.view(pstate, partition, false, &mut |view| {
+            found = codec.select_json(view, &json).map_err(ReadError::from);
+        })?;
+        found
+    }
+}
+
+fn catching_up(pstate: &str, shared: &Shared, topology: usize) -> ReadError {
+    if let Some(problem) = shared.problems.get(&topology) {
+        let reason = format!("the topology of `{pstate}` stopped catching up: {}", *problem);
+        return ReadError::Stopped { partition: shared.partition, reason };
+    }
+    let progress = shared.progress.get(&topology).map(|progress| *progress);
+    let total = shared.readable().number();
+    let Progress { done, total } = progress.unwrap_or(Progress { done: 0, total });
+    ReadError::CatchingUp { pstate: pstate.to_owned(), done, total }
+}
+
+/// The record numbers that a partition's manifest gives to depots and variants.
+pub(crate) fn registry_of(plan: &Plan, manifest: &ManifestFile) -> Registry {
+    Registry::new(plan, manifest.get())
+}

@@ -1,0 +1,159 @@
+//! Why a grid does not start, and why it stops.
+
+use std::io;
+use std::path::PathBuf;
+
+use gridmill_model::engine::Damaged;
+use gridmill_persistence::{LogError, RunError};
+
+/// Why a grid did not start. Nothing was changed, but for what recovery may always do: a torn tail
+/// is cut, folders are created.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// What the modules declare does not fit together.
+    #[error("module `{module}` cannot be started: {}", problems.join("; "))]
+    Declaration {
+        /// The module.
+        module: String,
+        /// What is wrong, each with what to do.
+        problems: Vec<String>,
+    },
+    /// An option has a value that cannot work.
+    #[error("option `{option}` is {got}, expected {expected}")]
+    Option {
+        /// The option.
+        option: &'static str,
+        /// Its value.
+        got: String,
+        /// What works.
+        expected: String,
+    },
+    /// Another grid has the folder open.
+    #[error("the data folder {folder} is in use by another grid; stop that one, or choose another folder")]
+    InUse {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// The folder cannot be used.
+    #[error("the data folder {folder} cannot be used: {source}")]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The folder was made with another number of partitions.
+    #[error("module `{module}` has {expected} partitions in this folder, {got} were asked for; start it with {expected}")]
+    Partitions {
+        /// The module.
+        module: String,
+        /// The number stored in the folder.
+        expected: u32,
+        /// The number asked for.
+        got: u32,
+    },
+    /// A type has another shape than the one that the folder was written with.
+    #[error("{what} `{name}` has changed: {difference}. {advice}")]
+    Changed {
+        /// `PState` or `event variant`.
+        what: &'static str,
+        /// Which one.
+        name: String,
+        /// Where the shapes differ: old and new.
+        difference: String,
+        /// What to write.
+        advice: String,
+    },
+    /// The folder has something that the code does not declare any more.
+    #[error("{what} `{name}` of module `{module}` is in the folder but not in the code; declare it again, or call `module.remove(\"{name}\")` to delete it for good")]
+    Missing {
+        /// `depot`, `topology` or `PState`.
+        what: &'static str,
+        /// Which one.
+        name: String,
+        /// The module.
+        module: String,
+    },
+    /// A declaration does not fit what the folder holds.
+    #[error("module `{module}`: {problem}")]
+    Incompatible {
+        /// The module.
+        module: String,
+        /// What does not fit, and what to do.
+        problem: String,
+    },
+    /// The last stop was not clean, and another version of the code processed the tail of the log.
+    #[error("partition {partition} of module `{module}` stopped uncleanly with {records} records that version {expected} of the module processed; this is version {got}. Start version {expected} once and shut it down, or call `accept_replay_with_new_code()`")]
+    OtherVersion {
+        /// The module.
+        module: String,
+        /// The partition.
+        partition: u32,
+        /// How many records would be replayed.
+        records: u64,
+        /// The version that is stored.
+        expected: u32,
+        /// The version of the code.
+        got: u32,
+    },
+    /// A file holds bytes that were not written there.
+    #[error("{damage} (partition {partition} of module `{module}`)")]
+    Damaged {
+        /// The module.
+        module: String,
+        /// The partition.
+        partition: u32,
+        /// Where, and what to do.
+        damage: Damaged,
+    },
+    /// The log cannot be opened or read.
+    #[error("the log of partition {partition} of module `{module}`: {source}")]
+    Log {
+        /// The module.
+        module: String,
+        /// The partition.
+        partition: u32,
+        /// What is wrong.
+        source: LogError,
+    },
+    /// A run cannot be opened.
+    #[error("a run of partition {partition} of module `{module}`: {source}")]
+    Run {
+        /// The module.
+        module: String,
+        /// The partition.
+        partition: u32,
+        /// What is wrong.
+        source: RunError,
+    },
+    /// Something else of a partition's folder does not work.
+    #[error("partition {partition} of module `{module}`: {message}")]
+    Partition {
+        /// The module.
+        module: String,
+        /// The partition.
+        partition: u32,
+        /// What is wrong, and what to do.
+        message: String,
+    },
+    /// The grid's threads cannot be started.
+    #[error("the grid's threads cannot be started: {0}")]
+    Threads(io::Error),
+}
+
+/// Why a shutdown was not clean. What was acknowledged is safe; the next start replays more.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ShutdownError {
+    /// A partition could not write everything out.
+    #[error("partition {partition} of module `{module}` did not stop cleanly: {message}")]
+    Partition {
+        /// The module.
+        module: String,
+        /// The partition.
+        partition: u32,
+        /// What went wrong.
+        message: String,
+    },
+}

@@ -1,0 +1,205 @@
+//! The running grid: what a service holds on to.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use gridmill_client::Client;
+use tokio::sync::oneshot;
+
+use crate::builder::GridBuilder;
+use crate::engine::GridEngine;
+use crate::error::ShutdownError;
+use crate::shell::actor::Msg;
+use crate::shell::shared::{Progress, Shared};
+use crate::shell::worker::Workers;
+use crate::stats::Stats;
+
+/// A grid that runs inside this process: modules, their partitions, their threads.
+///
+/// Dropping it stops it as a kill would: everything acknowledged is safe, and the next start replays
+/// the tail of the log. [`Grid::shutdown`] stops it cleanly, so that the next start replays nothing.
+/// Either is safe inside async code.
+///
+/// ```
+/// # mod words {
+/// #     use gridmill::prelude::*;
+/// #     pub const WORDS: Depot<Str> = Depot::hash_by("words/seen", |word| word.as_str().into());
+/// #     pub const COUNTS: PState<Map<Str, u64>> = PState::new("words/counts");
+/// #     pub struct Words;
+/// #     impl Module for Words {
+/// #         const NAME: &'static str = "words";
+/// #         fn define(module: &mut Setup) {
+/// #             module.depot(WORDS);
+/// #             module.stream("count", COUNTS).source(WORDS).each(|word: Str, counts: &mut Map<Str, u64>| {
+/// #                 *counts.entry(word).or_default() += 1;
+/// #             });
+/// #         }
+/// #     }
+/// # }
+/// # use words::*;
+/// use gridmill::prelude::*;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let grid = Grid::in_memory().module::<Words>().start().await?;
+/// let client = grid.client();
+/// client.append(WORDS, "mill".into()).await?;
+/// client.append(WORDS, "mill".into()).await?;
+/// assert_eq!(client.select_one(COUNTS.key("mill")).await?, Some(2));
+/// grid.shutdown().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Grid {
+    engine: Arc<GridEngine>,
+    client: Client,
+    workers: Arc<Workers>,
+}
+
+impl Grid {
+    /// A grid in a data folder. The folder is created where it does not exist.
+    pub fn builder(folder: impl AsRef<Path>) -> GridBuilder {
+        GridBuilder::new(folder.as_ref().to_path_buf())
+    }
+
+    /// A grid in memory, for tests: it starts in milliseconds, leaves nothing behind, and applies
+    /// every batch twice to catch handlers that are not deterministic.
+    pub fn in_memory() -> GridBuilder {
+        GridBuilder::in_memory()
+    }
+
+    pub(crate) fn new(engine: GridEngine, workers: Arc<Workers>) -> Self {
+        let engine = Arc::new(engine);
+        let client = Client::new(Arc::clone(&engine) as _);
+        Self { engine, client, workers }
+    }
+
+    pub(crate) fn engine(&self) -> &GridEngine {
+        &self.engine
+    }
+
+    /// A handle to append and read with. Cheap to clone; any number may exist.
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// What the grid has done since it was started.
+    pub fn stats(&self) -> Stats {
+        Stats::of(&self.engine)
+    }
+
+    /// How far a topology has read the past, over all partitions; `None` once it takes part in the
+    /// live flow everywhere, and for a name that does not exist.
+    pub fn progress(&self, topology: &str) -> Option<Progress> {
+        let (module, number) = self.topology(topology)?;
+        let partitions = &self.engine.modules[module].partitions;
+        let reading = |shared: &&Arc<Shared>| !is_live(shared, number);
+        let mut sum = Progress { done: 0, total: 0 };
+        let mut any = false;
+        for shared in partitions.iter().filter(reading) {
+            any = true;
+            let unread = Progress { done: 0, total: shared.readable().number() };
+            let progress = shared.progress.get(&number).map_or(unread, |progress| *progress);
+            sum.done += progress.done;
+            sum.total += progress.total;
+        }
+        any.then_some(sum)
+    }
+
+    /// Waits until a topology takes part in the live flow on every partition. A name that does not
+    /// exist is not waited for. A partition that gave up (see [`Grid::stats`]) is not either.
+    pub async fn caught_up(&self, topology: &str) {
+        let Some((module, number)) = self.topology(topology) else { return };
+        for shared in &self.engine.modules[module].partitions {
+            let mut changed = shared.changed.subscribe();
+            while !is_live(shared, number) && !shared.problems.contains_key(&number) {
+                // The sender lives as long as the grid does.
+                let _ = changed.changed().await;
+            }
+        }
+    }
+
+    /// Waits until everything that was appended before the call, with whatever
+    /// [`Ack`](gridmill_client::Ack), is processed and visible.
+    pub async fn processed(&self) {
+        for module in &self.engine.modules {
+            for shared in &module.partitions {
+                let mut changed = shared.changed.subscribe();
+                while !(shared.is_idle() && shared.flights.len() == 0)
+                    && shared.stopped.lock().is_none()
+                {
+                    let _ = changed.changed().await;
+                }
+            }
+        }
+    }
+
+    /// Stops cleanly: takes no more appends, finishes what waits, folds every topology and leaves a
+    /// clean end in every log, so that the next start replays nothing.
+    ///
+    /// # Errors
+    /// [`ShutdownError`]: the grid has stopped, but not cleanly everywhere. Nothing acknowledged is
+    /// lost; the next start replays.
+    pub async fn shutdown(self) -> Result<(), ShutdownError> {
+        let mut failed = None;
+        let mut stopping = Vec::new();
+        for module in &self.engine.modules {
+            for shared in &module.partitions {
+                shared.gate.close();
+                let (done, stopped) = oneshot::channel();
+                shared.send(Msg::Shutdown(done));
+                stopping.push((Arc::clone(shared), stopped));
+            }
+        }
+        for (shared, stopped) in stopping {
+            let gone = || Err("its actor is not running".to_owned());
+            if let Err(message) = stopped.await.unwrap_or_else(|_| gone()) {
+                let (module, partition) = (shared.module.to_owned(), shared.partition);
+                failed = failed.or(Some(ShutdownError::Partition { module, partition, message }));
+            }
+            shared.close("the grid has shut down");
+        }
+        self.workers.stop().await;
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Stops at once, as a killed process does, and waits until the folder is free again. Nothing
+    /// acknowledged is lost; the next start replays the tail of the log.
+    pub async fn halt(self) {
+        for module in &self.engine.modules {
+            for shared in &module.partitions {
+                shared.gate.close();
+            }
+        }
+        self.workers.stop().await;
+        for module in &self.engine.modules {
+            for shared in &module.partitions {
+                shared.close("the grid was halted");
+                shared.flights.abandon("the grid was halted");
+            }
+        }
+    }
+
+    fn topology(&self, name: &str) -> Option<(usize, usize)> {
+        self.engine.modules.iter().enumerate().find_map(|(module, run)| {
+            let number = run.plan.topologies.iter().position(|topology| topology.name == name)?;
+            Some((module, number))
+        })
+    }
+}
+
+impl Drop for Grid {
+    fn drop(&mut self) {
+        for module in &self.engine.modules {
+            for shared in &module.partitions {
+                shared.close("the grid was dropped");
+                shared.flights.abandon("the grid was dropped");
+            }
+        }
+    }
+}
+
+fn is_live(shared: &Shared, topology: usize) -> bool {
+    shared.view.load().live.get(topology).copied().unwrap_or(false)
+}

@@ -1,0 +1,199 @@
+//! What a partition's folder says of itself: types, topologies, their runs and how far they are.
+//!
+//! One small file, replaced atomically. A topology's part of it is a snapshot: the runs of its
+//! PStates and the one log position that they cover, with what stands in quarantine.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use gridmill_model::Schema;
+use gridmill_persistence::{LogError, Position, Storage};
+use serde::{Deserialize, Serialize};
+
+use super::batch::Verdict;
+
+const FILE: &str = "MANIFEST";
+
+/// The whole file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Manifest {
+    pub(crate) module: String,
+    /// The version of the code that processed the log last.
+    pub(crate) version: u32,
+    pub(crate) partition: u32,
+    pub(crate) partitions: u32,
+    pub(crate) next_type: u32,
+    pub(crate) next_run: u64,
+    /// By depot number, which stands in every record's header.
+    pub(crate) depots: Vec<DepotMeta>,
+    pub(crate) topologies: Vec<TopologyMeta>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct DepotMeta {
+    pub(crate) name: String,
+    pub(crate) global: bool,
+    /// Its records stay in the log, but nobody reads them.
+    pub(crate) removed: bool,
+    pub(crate) variants: Vec<VariantMeta>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct VariantMeta {
+    pub(crate) type_id: u32,
+    pub(crate) name: String,
+    pub(crate) schema: Schema,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct TopologyMeta {
+    pub(crate) name: String,
+    /// Whether it takes part in the live flow.
+    pub(crate) live: bool,
+    /// The runs hold everything before this position.
+    pub(crate) next: Position,
+    pub(crate) sources: Vec<SourceMeta>,
+    pub(crate) quarantine: Vec<Verdict>,
+    pub(crate) pstates: Vec<PStateMeta>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SourceMeta {
+    pub(crate) depot: String,
+    /// The depot offset at which the topology started.
+    pub(crate) start: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct PStateMeta {
+    pub(crate) name: String,
+    pub(crate) schema: Schema,
+    pub(crate) len: u64,
+    /// File names, newest first.
+    pub(crate) runs: Vec<String>,
+}
+
+impl Manifest {
+    pub(crate) fn new(module: &str, version: u32, partition: u32, partitions: u32) -> Self {
+        Self {
+            module: module.to_owned(),
+            version,
+            partition,
+            partitions,
+            next_type: 1,
+            next_run: 1,
+            depots: Vec::new(),
+            topologies: Vec::new(),
+        }
+    }
+
+    pub(crate) fn topology(&self, name: &str) -> Option<&TopologyMeta> {
+        self.topologies.iter().find(|topology| topology.name == name)
+    }
+
+    pub(crate) fn topology_mut(&mut self, name: &str) -> Option<&mut TopologyMeta> {
+        self.topologies.iter_mut().find(|topology| topology.name == name)
+    }
+
+    /// Depot number and variant of a type id.
+    pub(crate) fn variant(&self, type_id: u32) -> Option<(&DepotMeta, &VariantMeta)> {
+        let of = |depot: &DepotMeta| {
+            depot.variants.iter().position(|variant| variant.type_id == type_id)
+        };
+        self.depots.iter().find_map(|depot| of(depot).map(|index| (depot, &depot.variants[index])))
+    }
+
+    /// Every run that the manifest names.
+    pub(crate) fn runs(&self) -> impl Iterator<Item = &str> {
+        let pstates = self.topologies.iter().flat_map(|topology| &topology.pstates);
+        pstates.flat_map(|pstate| pstate.runs.iter().map(String::as_str))
+    }
+}
+
+/// Why a manifest cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ManifestFault {
+    #[error(transparent)]
+    File(#[from] LogError),
+    #[error("{file} cannot be decoded: {message}; it was written by another version of Gridmill")]
+    Decode { file: String, message: String },
+    #[error("the partition has stopped")]
+    Revoked,
+}
+
+/// The manifest in its folder. Kept behind one lock: it has one writer at a time.
+#[derive(Debug)]
+pub(crate) struct ManifestFile {
+    storage: Arc<dyn Storage>,
+    dir: PathBuf,
+    manifest: Manifest,
+    /// Its owner is gone; nothing may be written any more.
+    revoked: bool,
+}
+
+impl ManifestFile {
+    pub(crate) fn new(storage: Arc<dyn Storage>, dir: PathBuf, manifest: Manifest) -> Self {
+        Self { storage, dir, manifest, revoked: false }
+    }
+
+    /// The manifest in `dir`, if there is one.
+    pub(crate) fn read(
+        storage: &dyn Storage,
+        dir: &Path,
+    ) -> Result<Option<Manifest>, ManifestFault> {
+        let Some(bytes) = gridmill_persistence::manifest::read_checked(storage, dir, FILE)? else {
+            return Ok(None);
+        };
+        let decoded = postcard::from_bytes(&bytes);
+        decoded.map(Some).map_err(|error| ManifestFault::Decode {
+            file: storage.display(&dir.join(FILE)).display().to_string(),
+            message: error.to_string(),
+        })
+    }
+
+    pub(crate) fn get(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Changes the manifest, durably, or not at all.
+    pub(crate) fn update(&mut self, change: impl FnOnce(&mut Manifest)) -> Result<(), ManifestFault> {
+        let mut next = self.manifest.clone();
+        change(&mut next);
+        if next != self.manifest {
+            self.write(&next)?;
+            self.manifest = next;
+        }
+        Ok(())
+    }
+
+    /// Refuses all later changes.
+    pub(crate) fn revoke(&mut self) {
+        self.revoked = true;
+    }
+
+    /// Writes a manifest.
+    pub(crate) fn write(&self, manifest: &Manifest) -> Result<(), ManifestFault> {
+        if self.revoked {
+            return Err(ManifestFault::Revoked);
+        }
+        let bytes = postcard::to_stdvec(manifest).map_err(|error| ManifestFault::Decode {
+            file: FILE.to_owned(),
+            message: error.to_string(),
+        })?;
+        gridmill_persistence::manifest::write_atomic(&*self.storage, &self.dir, FILE, &bytes)?;
+        Ok(())
+    }
+
+    /// A path for a new run. The number is used up even if nothing comes of it, until the next start.
+    pub(crate) fn next_run(&mut self) -> (String, PathBuf) {
+        let name = format!("{:08}.run", self.manifest.next_run);
+        self.manifest.next_run += 1;
+        let path = runs_dir(&self.dir).join(&name);
+        (name, path)
+    }
+}
+
+/// Where the runs of a partition lie.
+pub(crate) fn runs_dir(dir: &Path) -> PathBuf {
+    dir.join("runs")
+}

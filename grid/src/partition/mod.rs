@@ -1,0 +1,15 @@
+//! A partition: one log, one machine that applies it, one set of states.
+//!
+//! [`core::Core`] is the machine: a pure function from records to state. Around it: [`open`] brings a
+//! folder to life, [`replay`] reads the log back, [`fold`] writes state out, [`manifest`] says what a
+//! folder holds, [`reconcile`] holds that against the code.
+
+pub(crate) mod batch;
+pub(crate) mod core;
+pub(crate) mod fold;
+pub(crate) mod manifest;
+pub(crate) mod open;
+pub(crate) mod plan;
+pub(crate) mod reconcile;
+pub(crate) mod registry;
+pub(crate) mod replay;

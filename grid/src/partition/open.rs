@@ -1,0 +1,409 @@
+//! Opening a partition: its folder, its log, its snapshot, and the tail that has to be replayed.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use gridmill_model::engine::Damaged;
+use gridmill_persistence::{
+    HowStopped, Log, LogOptions, LogReader, Position, Recovered, Run, Storage,
+};
+use parking_lot::Mutex;
+
+use crate::error::StartError;
+use crate::state::Cell;
+
+use super::batch::{Verdict, kind, NO_DEPOT};
+use super::core::{Core, Lane, Limits, place};
+use super::fold::{FoldContext, fold_now};
+use super::manifest::{Manifest, ManifestFile, PStateMeta, TopologyMeta, runs_dir};
+use super::plan::Plan;
+use super::reconcile::{LogFacts, reconcile};
+use super::registry::Registry;
+use super::replay::{Replay, verdicts};
+
+/// What opening a partition needs.
+#[derive(Clone)]
+pub(crate) struct OpenOptions {
+    pub(crate) storage: Arc<dyn Storage>,
+    /// The partition's folder.
+    pub(crate) dir: PathBuf,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) partition: u32,
+    pub(crate) partitions: u32,
+    pub(crate) limits: Limits,
+    pub(crate) log: LogOptions,
+    pub(crate) overlay_bytes_max: usize,
+    pub(crate) accept_new_code: bool,
+    /// Records to set aside before they are replayed.
+    pub(crate) quarantine_at: Vec<Position>,
+}
+
+/// A partition, ready to run.
+pub(crate) struct Opened {
+    pub(crate) core: Core,
+    pub(crate) log: Log,
+    pub(crate) registry: Registry,
+    pub(crate) folds: FoldContext,
+    /// The next offset of each depot of the plan.
+    pub(crate) next_offsets: Vec<u64>,
+    pub(crate) last_time: i64,
+    pub(crate) how: HowStopped,
+    /// Records that were replayed.
+    pub(crate) replayed: u64,
+}
+
+impl OpenOptions {
+    fn fail(&self, message: impl ToString) -> StartError {
+        StartError::Partition {
+            module: self.plan.name.to_owned(),
+            partition: self.partition,
+            message: message.to_string(),
+        }
+    }
+
+    fn damaged(&self, damage: Damaged) -> StartError {
+        let (module, partition) = (self.plan.name.to_owned(), self.partition);
+        StartError::Damaged { module, partition, damage }
+    }
+
+    fn log_fault(&self, source: gridmill_persistence::LogError) -> StartError {
+        let (module, partition) = (self.plan.name.to_owned(), self.partition);
+        StartError::Log { module, partition, source }
+    }
+}
+
+/// Opens the partition's folder, creating what is not there.
+///
+/// # Errors
+/// [`StartError`]; files that exist are then as they were, but for a cut torn tail.
+pub(crate) fn open(options: &OpenOptions) -> Result<Opened, StartError> {
+    let storage = &options.storage;
+    let made = storage.create_dir_all(&runs_dir(&options.dir));
+    made.map_err(|source| StartError::Folder { folder: storage.display(&options.dir), source })?;
+    let stored = ManifestFile::read(&**storage, &options.dir).map_err(|e| options.fail(e))?;
+    if let Some(stored) = &stored {
+        refuse_foreign(options, stored)?;
+    }
+    let opened = Log::open(Arc::clone(storage), &options.dir, options.log.clone());
+    let (log, recovered) = opened.map_err(|source| options.log_fault(source))?;
+    let (manifest, fresh) = match stored {
+        Some(manifest) => (manifest, false),
+        None => {
+            let plan = &options.plan;
+            let (partition, count) = (options.partition, options.partitions);
+            (Manifest::new(plan.name, plan.version, partition, count), true)
+        }
+    };
+    refuse_gap(options, &manifest, fresh, &recovered)?;
+    refuse_other_version(options, &manifest, &log, &recovered)?;
+    let reader = log.reader();
+    let facts = LogFacts { reader: &reader, end: log.next_position() };
+    let before = manifest.clone();
+    let mut manifest = reconcile(&options.plan, manifest, &facts)?;
+    manifest.version = options.plan.version;
+    let registry = Registry::new(&options.plan, &manifest);
+    let core = load(options, &manifest)?;
+    let file = ManifestFile::new(Arc::clone(storage), options.dir.clone(), manifest);
+    if fresh || *file.get() != before {
+        file.write(file.get()).map_err(|e| options.fail(e))?;
+    }
+    remove_orphans(options, file.get());
+    let folds = FoldContext {
+        storage: Arc::clone(storage),
+        dir: options.dir.clone(),
+        manifest: Arc::new(Mutex::new(file)),
+        syncer: log.syncer(),
+    };
+    let next_offsets = next_offsets(&options.plan, &registry, &recovered);
+    let Recovered { how, last_time, .. } = recovered;
+    let replayed = 0;
+    let mut opened =
+        Opened { core, log, registry, folds, next_offsets, last_time, how, replayed };
+    replay(options, &mut opened)?;
+    Ok(opened)
+}
+
+fn refuse_foreign(options: &OpenOptions, manifest: &Manifest) -> Result<(), StartError> {
+    if manifest.module != options.plan.name || manifest.partition != options.partition {
+        let (module, partition) = (&manifest.module, manifest.partition);
+        return Err(options.fail(format!(
+            "its folder belongs to partition {partition} of module `{module}`; put the folders back \
+             in their places"
+        )));
+    }
+    if manifest.partitions != options.partitions {
+        return Err(StartError::Partitions {
+            module: manifest.module.clone(),
+            expected: manifest.partitions,
+            got: options.partitions,
+        });
+    }
+    Ok(())
+}
+
+/// A snapshot that knows more than the log: the log has lost something.
+fn refuse_gap(
+    options: &OpenOptions,
+    manifest: &Manifest,
+    fresh: bool,
+    recovered: &Recovered,
+) -> Result<(), StartError> {
+    let end = recovered.end.number();
+    let problem = |expected: String| {
+        let file = options.storage.display(&options.dir).display().to_string();
+        let message = format!(
+            "expected {expected}, the log ends at record {end}; restore the log's files from a backup"
+        );
+        Err(options.damaged(Damaged::new(file, 0, message)))
+    };
+    let next = manifest.topologies.iter().map(|topology| topology.next.number()).max();
+    if next.is_some_and(|next| next > end) {
+        return problem(format!("a log of at least {} records", next.unwrap_or_default()));
+    }
+    if fresh && end > 0 {
+        return problem("a manifest beside the log".to_owned());
+    }
+    Ok(())
+}
+
+fn refuse_other_version(
+    options: &OpenOptions,
+    manifest: &Manifest,
+    log: &Log,
+    recovered: &Recovered,
+) -> Result<(), StartError> {
+    let plan = &options.plan;
+    if manifest.version == plan.version || options.accept_new_code {
+        return Ok(());
+    }
+    let end = recovered.end.number();
+    let live = manifest.topologies.iter().filter(|topology| topology.live);
+    let covered = live.map(|topology| topology.next.number()).min().unwrap_or(end);
+    if covered >= end || log.next_position() == Position::START {
+        return Ok(());
+    }
+    Err(StartError::OtherVersion {
+        module: plan.name.to_owned(),
+        partition: options.partition,
+        records: end - covered,
+        expected: manifest.version,
+        got: plan.version,
+    })
+}
+
+fn next_offsets(plan: &Plan, registry: &Registry, recovered: &Recovered) -> Vec<u64> {
+    let next = |depot| recovered.next_offsets.get(&registry.source(depot)).copied().unwrap_or(0);
+    (0..plan.depots.len()).map(next).collect()
+}
+
+/// The core over the snapshot's runs.
+fn load(options: &OpenOptions, manifest: &Manifest) -> Result<Core, StartError> {
+    let plan = &options.plan;
+    let mut cells = Vec::new();
+    for pstate in 0..plan.pstates.len() {
+        cells.push(load_cell(options, manifest, pstate)?);
+    }
+    let lanes = plan.topologies.iter().map(|topology| {
+        manifest.topology(topology.name).map(lane_of).unwrap_or_default()
+    });
+    let numbers = (options.partition, options.partitions);
+    Ok(Core::new(Arc::clone(plan), numbers, cells, lanes.collect(), options.limits))
+}
+
+fn lane_of(meta: &TopologyMeta) -> Lane {
+    let quarantine = meta.quarantine.iter().map(|verdict| (verdict.position, verdict.clone()));
+    Lane {
+        live: meta.live,
+        next: meta.next,
+        starts: meta.sources.iter().map(|source| source.start).collect(),
+        quarantine: quarantine.collect(),
+        skip: Default::default(),
+    }
+}
+
+/// A PState's cell as the manifest has it.
+fn load_cell(
+    options: &OpenOptions,
+    manifest: &Manifest,
+    pstate: usize,
+) -> Result<Box<dyn Cell>, StartError> {
+    let def = &options.plan.pstates[pstate];
+    let topology = options.plan.topologies[def.topology].name;
+    let meta = manifest.topology(topology);
+    let known = meta.and_then(|meta| meta.pstates.iter().find(|known| known.name == def.name));
+    let (len, names) = known.map_or((0, &[][..]), |known: &PStateMeta| (known.len, &known.runs));
+    let mut runs = Vec::new();
+    for name in names {
+        runs.push(open_run(options, name, def.schema.fingerprint())?);
+    }
+    def.codec.cell(place(&options.plan, pstate, options.partition, options.partitions), runs, len).map_err(|damage| options.damaged(damage))
+}
+
+fn open_run(options: &OpenOptions, name: &str, schema: u64) -> Result<Run, StartError> {
+    let path = runs_dir(&options.dir).join(name);
+    let (module, partition) = (options.plan.name.to_owned(), options.partition);
+    let run = Run::open(&*options.storage, &path)
+        .map_err(|source| StartError::Run { module, partition, source })?;
+    if run.schema() != schema {
+        let file = options.storage.display(&path).display().to_string();
+        let got = run.schema();
+        let message = format!("expected schema {schema:#018x}, got {got:#018x}; restore the file");
+        return Err(options.damaged(Damaged::new(file, 0, message)));
+    }
+    Ok(run)
+}
+
+/// Removes runs that no manifest names: folds and merges that a crash cut short.
+fn remove_orphans(options: &OpenOptions, manifest: &Manifest) {
+    let dir = runs_dir(&options.dir);
+    let Ok(names) = options.storage.list(&dir) else { return };
+    for name in names.iter().filter(|name| !manifest.runs().any(|run| run == name.as_str())) {
+        if let Err(error) = options.storage.remove(&dir.join(name)) {
+            tracing::warn!(file = %name, %error, "a file that nothing uses could not be removed");
+        }
+    }
+}
+
+/// Applies the log's tail to the topologies of the live flow.
+fn replay(options: &OpenOptions, opened: &mut Opened) -> Result<(), StartError> {
+    let plan = Arc::clone(&options.plan);
+    let live: Vec<usize> = (0..plan.topologies.len())
+        .filter(|&topology| opened.core.lanes[topology].live)
+        .collect();
+    let end = opened.log.next_position();
+    let Some(from) = live.iter().map(|&topology| opened.core.lanes[topology].next).min() else {
+        return Ok(());
+    };
+    if from.number() >= end.number() {
+        return Ok(());
+    }
+    let reader = opened.log.reader();
+    let mut skip = verdicts(&reader, from).map_err(|e| options.fail(e))?;
+    for &position in &options.quarantine_at {
+        let names = live.iter().map(|&topology| plan.topologies[topology].name.to_owned());
+        skip.extend(names.map(|name| (name, position)));
+    }
+    set_skips(&mut opened.core, &skip);
+    let registry = opened.registry.clone();
+    let replay = Replay::new(&plan, &registry, reader, from, live.iter().copied());
+    let mut replay = replay.map_err(|e| options.fail(e))?;
+    let mut found = Vec::new();
+    while let Some(mut batch) = replay.next_batch().map_err(|e| options.fail(e))? {
+        let applied = opened.core.apply(&mut batch).map_err(|e| options.fail(e))?;
+        found.extend(applied.verdicts);
+        opened.replayed = replay.position().number() - from.number();
+        for &topology in &live {
+            if opened.core.weight(topology) > options.overlay_bytes_max {
+                fold_now(&mut opened.core, topology, &opened.folds).map_err(|e| options.fail(e))?;
+            }
+        }
+    }
+    found.extend(asked_for(options, opened, &live)?);
+    log_verdicts(&mut opened.log, opened.last_time, &found).map_err(|e| options.log_fault(e))?;
+    for &topology in &live {
+        let lane = &mut opened.core.lanes[topology];
+        lane.skip.clear();
+        lane.next = opened.log.next_position();
+    }
+    Ok(())
+}
+
+fn set_skips(core: &mut Core, skip: &std::collections::HashSet<(String, Position)>) {
+    for (topology, lane) in core.lanes.iter_mut().enumerate() {
+        let name = core.plan.topologies[topology].name;
+        let mine = skip.iter().filter(|(topology, _)| topology == name);
+        lane.skip = mine.map(|&(_, position)| position).collect();
+    }
+}
+
+/// Verdicts for the records that the builder was told to set aside.
+fn asked_for(
+    options: &OpenOptions,
+    opened: &mut Opened,
+    live: &[usize],
+) -> Result<Vec<Verdict>, StartError> {
+    let mut found = Vec::new();
+    let reader = opened.log.reader();
+    for &position in &options.quarantine_at {
+        let Some((depot, offset, time)) = event_at(options, opened, &reader, position)? else {
+            continue;
+        };
+        for &topology in live {
+            let reads = options.plan.topologies[topology].source(depot).is_some();
+            let lane = &mut opened.core.lanes[topology];
+            if !reads || lane.quarantine.contains_key(&position) {
+                continue;
+            }
+            let verdict = Verdict {
+                topology: options.plan.topologies[topology].name.to_owned(),
+                position,
+                depot: options.plan.depots[depot].name.to_owned(),
+                offset,
+                time,
+                attempts: 0,
+                message: "set aside by `quarantine_at`".to_owned(),
+            };
+            lane.quarantine.insert(position, verdict.clone());
+            found.push(verdict);
+        }
+    }
+    Ok(found)
+}
+
+fn event_at(
+    options: &OpenOptions,
+    opened: &Opened,
+    reader: &LogReader,
+    position: Position,
+) -> Result<Option<(usize, u64, i64)>, StartError> {
+    let mut scan = reader.scan(position).map_err(|source| options.log_fault(source))?;
+    let record = scan.next().map_err(|source| options.log_fault(source))?;
+    Ok(record.filter(|record| record.position == position && record.kind == kind::EVENT).and_then(
+        |record| {
+            let (depot, _) = opened.registry.event(record.type_id)?;
+            Some((depot, record.depot_offset, record.time))
+        },
+    ))
+}
+
+/// Writes verdicts to the log and makes them durable.
+fn log_verdicts(
+    log: &mut Log,
+    time: i64,
+    verdicts: &[Verdict],
+) -> Result<(), gridmill_persistence::LogError> {
+    if verdicts.is_empty() {
+        return Ok(());
+    }
+    for verdict in verdicts {
+        push_control(log, kind::VERDICT, time, verdict)?;
+    }
+    log.write()?;
+    log.syncer().sync()?;
+    Ok(())
+}
+
+/// Puts a control record into the log's batch.
+pub(crate) fn push_control<T: serde::Serialize>(
+    log: &mut Log,
+    kind: u8,
+    time: i64,
+    record: &T,
+) -> Result<Position, gridmill_persistence::LogError> {
+    // Control records hold strings and integers: postcard always encodes them.
+    let payload = postcard::to_stdvec(record).unwrap_or_default();
+    let meta = gridmill_persistence::RecordMeta {
+        time,
+        depot_offset: 0,
+        type_id: 0,
+        source: NO_DEPOT,
+        kind,
+        id: None,
+    };
+    log.push(&meta, &payload)
+}
+
+/// The partition's folder below the data folder.
+pub(crate) fn partition_dir(module: &str, partition: u32) -> PathBuf {
+    Path::new(module).join(partition.to_string())
+}

@@ -1,0 +1,276 @@
+//! Holding what the code declares against what the folder has: what fits goes on, what is new is
+//! entered, what changed or is missing is refused before anything is touched.
+
+use gridmill_model::Schema;
+use gridmill_persistence::{LogError, LogReader, Position};
+
+use crate::error::StartError;
+use crate::topology::StartFrom;
+
+use super::manifest::{
+    DepotMeta, Manifest, PStateMeta, SourceMeta, TopologyMeta, VariantMeta,
+};
+use super::plan::{Plan, Topology};
+
+/// What a folder's log says, as far as reconciling needs it.
+pub(crate) struct LogFacts<'a> {
+    pub(crate) reader: &'a LogReader,
+    pub(crate) end: Position,
+}
+
+/// The manifest of the folder after this start, and the names of depots in the order of `plan`.
+pub(crate) fn reconcile(
+    plan: &Plan,
+    mut manifest: Manifest,
+    log: &LogFacts<'_>,
+) -> Result<Manifest, StartError> {
+    refuse_missing(plan, &manifest)?;
+    for depot in &mut manifest.depots {
+        depot.removed |= plan.removed.contains(&depot.name);
+    }
+    for depot in 0..plan.depots.len() {
+        enter_depot(plan, depot, &mut manifest)?;
+    }
+    manifest.topologies.retain(|topology| {
+        plan.topologies.iter().any(|known| known.name == topology.name)
+    });
+    for topology in &plan.topologies {
+        enter_topology(plan, topology, &mut manifest, log)?;
+    }
+    Ok(manifest)
+}
+
+fn refuse_missing(plan: &Plan, manifest: &Manifest) -> Result<(), StartError> {
+    let gone = |name: &String| plan.removed.contains(name);
+    let missing = |what, name: &String| {
+        Err(StartError::Missing { what, name: name.clone(), module: plan.name.to_owned() })
+    };
+    for depot in manifest.depots.iter().filter(|depot| !depot.removed) {
+        if !plan.depots.iter().any(|known| known.name == depot.name) && !gone(&depot.name) {
+            return missing("depot", &depot.name);
+        }
+    }
+    for topology in &manifest.topologies {
+        let known = plan.topologies.iter().find(|known| known.name == topology.name);
+        if known.is_none() && !gone(&topology.name) {
+            return missing("topology", &topology.name);
+        }
+        for pstate in &topology.pstates {
+            let owner = plan.pstates.iter().find(|known| known.name == pstate.name);
+            match owner {
+                None if gone(&pstate.name) || known.is_none() => {}
+                None => return missing("PState", &pstate.name),
+                Some(owner) if plan.topologies[owner.topology].name == topology.name => {}
+                Some(owner) => {
+                    return incompatible(plan, format!(
+                        "PState `{}` belongs to topology `{}` in this folder, the code gives it to \
+                         `{}`; give it a new name there, so that it is filled from its depots",
+                        pstate.name, topology.name, plan.topologies[owner.topology].name
+                    ));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn incompatible<T>(plan: &Plan, problem: String) -> Result<T, StartError> {
+    Err(StartError::Incompatible { module: plan.name.to_owned(), problem })
+}
+
+fn enter_depot(plan: &Plan, depot: usize, manifest: &mut Manifest) -> Result<(), StartError> {
+    let def = &plan.depots[depot];
+    let known = |meta: &DepotMeta| meta.name == def.name && !meta.removed;
+    let index = match manifest.depots.iter().position(known) {
+        Some(index) => index,
+        None => {
+            manifest.depots.push(DepotMeta {
+                name: def.name.to_owned(),
+                global: def.global,
+                removed: false,
+                variants: Vec::new(),
+            });
+            manifest.depots.len() - 1
+        }
+    };
+    let (meta, next_type) = (&mut manifest.depots[index], &mut manifest.next_type);
+    if meta.global != def.global {
+        return incompatible(plan, format!(
+            "depot `{}` is {} in this folder and {} in the code; give it a new name",
+            def.name, globality(meta.global), globality(def.global)
+        ));
+    }
+    let variants = def.codec.variants();
+    for known in &meta.variants {
+        let name = || format!("{}::{}", def.name, known.name);
+        match variants.iter().find(|variant| variant.name == known.name) {
+            None => return Err(changed("event variant", name(), "it is gone".to_owned())),
+            Some(now) if now.schema.fingerprint() != known.schema.fingerprint() => {
+                let difference = Schema::difference(&known.schema, &now.schema);
+                return Err(changed("event variant", name(), difference));
+            }
+            Some(_) => {}
+        }
+    }
+    for variant in variants {
+        if !meta.variants.iter().any(|known| known.name == variant.name) {
+            let (type_id, name, schema) = (*next_type, variant.name, variant.schema);
+            meta.variants.push(VariantMeta { type_id, name, schema });
+            *next_type += 1;
+        }
+    }
+    Ok(())
+}
+
+fn globality(global: bool) -> &'static str {
+    if global { "global" } else { "partitioned" }
+}
+
+fn changed(what: &'static str, name: String, difference: String) -> StartError {
+    let advice = match what {
+        "PState" => "Give it a new name, so that it is filled from its depots; or restore the type",
+        _ => "Records of the old shape are in the log: keep the variant and add a new one",
+    };
+    StartError::Changed { what, name, difference, advice: advice.to_owned() }
+}
+
+fn enter_topology(
+    plan: &Plan,
+    topology: &Topology,
+    manifest: &mut Manifest,
+    log: &LogFacts<'_>,
+) -> Result<(), StartError> {
+    let known = manifest.topologies.iter().position(|meta| meta.name == topology.name);
+    let mut meta = match known {
+        Some(index) => manifest.topologies.remove(index),
+        None => new_topology(plan, topology, manifest, log)?,
+    };
+    enter_sources(plan, topology, manifest, &mut meta, log)?;
+    enter_pstates(plan, topology, &mut meta)?;
+    let at = known.unwrap_or(manifest.topologies.len());
+    manifest.topologies.insert(at, meta);
+    Ok(())
+}
+
+/// A topology that the folder does not know. It joins the live flow at once where nothing of the
+/// past concerns it.
+fn new_topology(
+    plan: &Plan,
+    topology: &Topology,
+    manifest: &Manifest,
+    log: &LogFacts<'_>,
+) -> Result<TopologyMeta, StartError> {
+    let mut sources = Vec::new();
+    let mut past = false;
+    for source in &topology.sources {
+        let depot = plan.depots[source.depot].name;
+        let (start, end) = start_of(plan, manifest, depot, source.start, log)?;
+        past |= start < end;
+        sources.push(SourceMeta { depot: depot.to_owned(), start });
+    }
+    if past && topology.reads {
+        return incompatible(plan, format!(
+            "topology `{}` reads PStates of other topologies and would start in the past, where it \
+             cannot see what they were then; let it `start_from(StartFrom::End)`",
+            topology.name
+        ));
+    }
+    Ok(TopologyMeta {
+        name: topology.name.to_owned(),
+        live: !past,
+        next: if past { Position::START } else { log.end },
+        sources,
+        quarantine: Vec::new(),
+        pstates: Vec::new(),
+    })
+}
+
+/// The depot offset at which a source starts, and the end of the depot.
+fn start_of(
+    plan: &Plan,
+    manifest: &Manifest,
+    depot: &str,
+    start: StartFrom,
+    log: &LogFacts<'_>,
+) -> Result<(u64, u64), StartError> {
+    let Some(number) = depot_number(manifest, depot) else { return Ok((0, 0)) };
+    let failed = |source: LogError| StartError::Log {
+        module: plan.name.to_owned(),
+        partition: manifest.partition,
+        source,
+    };
+    let (first, end) = log.reader.depot_bounds(number).map_err(failed)?;
+    let start = match start {
+        StartFrom::Beginning => first,
+        StartFrom::End => end,
+        StartFrom::RecordsAgo(records) => end.saturating_sub(records).max(first),
+        StartFrom::Time(time) => {
+            let since = time.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+            let micros = i64::try_from(since.as_micros()).unwrap_or(i64::MAX);
+            log.reader.depot_offset_at_time(number, micros).map_err(failed)?
+        }
+    };
+    Ok((start, end))
+}
+
+/// The number that a depot's records carry.
+pub(crate) fn depot_number(manifest: &Manifest, depot: &str) -> Option<u16> {
+    let known = |meta: &DepotMeta| meta.name == depot && !meta.removed;
+    manifest.depots.iter().position(known).and_then(|index| u16::try_from(index).ok())
+}
+
+/// Sources that a known topology has newly got, and those that it has no more.
+fn enter_sources(
+    plan: &Plan,
+    topology: &Topology,
+    manifest: &Manifest,
+    meta: &mut TopologyMeta,
+    log: &LogFacts<'_>,
+) -> Result<(), StartError> {
+    let mut sources = Vec::new();
+    for source in &topology.sources {
+        let depot = plan.depots[source.depot].name;
+        if let Some(known) = meta.sources.iter().find(|known| known.depot == depot) {
+            sources.push(known.clone());
+            continue;
+        }
+        let (start, end) = start_of(plan, manifest, depot, source.start, log)?;
+        if start < end {
+            return incompatible(plan, format!(
+                "topology `{}` now also reads depot `{depot}`, which has records that it has not \
+                 seen; give the topology and its PStates new names, so that they are filled from the \
+                 beginning, or let the source `start_from(StartFrom::End)`",
+                topology.name
+            ));
+        }
+        sources.push(SourceMeta { depot: depot.to_owned(), start });
+    }
+    meta.sources = sources;
+    Ok(())
+}
+
+fn enter_pstates(
+    plan: &Plan,
+    topology: &Topology,
+    meta: &mut TopologyMeta,
+) -> Result<(), StartError> {
+    let mut pstates = Vec::new();
+    for &owned in &topology.owned {
+        let def = &plan.pstates[owned];
+        let known = meta.pstates.iter().find(|known| known.name == def.name);
+        if let Some(known) = known
+            && known.schema.fingerprint() != def.schema.fingerprint()
+        {
+            let difference = Schema::difference(&known.schema, &def.schema);
+            return Err(changed("PState", def.name.to_owned(), difference));
+        }
+        pstates.push(known.cloned().unwrap_or_else(|| PStateMeta {
+            name: def.name.to_owned(),
+            schema: def.schema.clone(),
+            len: 0,
+            runs: Vec::new(),
+        }));
+    }
+    meta.pstates = pstates;
+    Ok(())
+}

@@ -1,0 +1,48 @@
+//! Numbers that stand for depots and event variants in the log's record headers.
+
+use std::collections::HashMap;
+
+use super::manifest::Manifest;
+use super::plan::Plan;
+
+/// Both directions: from the plan's numbers to those of the headers, and back.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Registry {
+    /// By depot of the plan: its number in headers, and the type id of each variant.
+    depots: Vec<(u16, Vec<u32>)>,
+    /// By type id: depot and variant of the plan.
+    types: HashMap<u32, (usize, u16)>,
+}
+
+impl Registry {
+    pub(crate) fn new(plan: &Plan, manifest: &Manifest) -> Self {
+        let mut registry = Self::default();
+        for (depot, def) in plan.depots.iter().enumerate() {
+            let number = super::reconcile::depot_number(manifest, def.name).unwrap_or(u16::MAX);
+            let mut type_ids = Vec::new();
+            for (variant, declared) in (0u16..).zip(def.codec.variants()) {
+                let variants = manifest.depots.get(usize::from(number)).map(|meta| &meta.variants);
+                let known = variants.into_iter().flatten().find(|known| known.name == declared.name);
+                let type_id = known.map_or(0, |known| known.type_id);
+                registry.types.insert(type_id, (depot, variant));
+                type_ids.push(type_id);
+            }
+            registry.depots.push((number, type_ids));
+        }
+        registry
+    }
+
+    /// The number of a depot in record headers.
+    pub(crate) fn source(&self, depot: usize) -> u16 {
+        self.depots[depot].0
+    }
+
+    pub(crate) fn type_id(&self, depot: usize, variant: u16) -> u32 {
+        self.depots[depot].1[usize::from(variant)]
+    }
+
+    /// Depot and variant of a record; `None` where the code has no such depot any more.
+    pub(crate) fn event(&self, type_id: u32) -> Option<(usize, u16)> {
+        self.types.get(&type_id).copied()
+    }
+}

@@ -1,0 +1,206 @@
+//! From the log back into batches: recovery, catch-up and rebuilding read through here.
+
+use std::collections::HashSet;
+
+use gridmill_client::engine::EncodedEvents;
+use gridmill_persistence::{LogError, LogReader, LogRecord, LogScan, Position};
+
+use crate::topology::RecordInfo;
+
+use super::batch::{Batch, Events, Item, Retry, Verdict, kind};
+use super::plan::Plan;
+use super::registry::Registry;
+
+/// Records in one batch of a replay.
+const BATCH_RECORDS: usize = 4096;
+
+/// Why the past cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReplayError {
+    #[error(transparent)]
+    Log(#[from] LogError),
+    #[error(
+        "the record at position {position} (depot `{depot}`) cannot be decoded: {message}; it was \
+         written by other code"
+    )]
+    Decode { position: Position, depot: String, message: String },
+}
+
+/// Reads batches from a position on.
+pub(crate) struct Replay<'a> {
+    plan: &'a Plan,
+    registry: &'a Registry,
+    reader: LogReader,
+    scan: LogScan,
+    /// Depots whose records are wanted.
+    wanted: Vec<bool>,
+    next: Position,
+}
+
+impl<'a> Replay<'a> {
+    /// Reads on from `from`; only records of depots that one of `topologies` reads are decoded.
+    pub(crate) fn new(
+        plan: &'a Plan,
+        registry: &'a Registry,
+        reader: LogReader,
+        from: Position,
+        topologies: impl Iterator<Item = usize> + Clone,
+    ) -> Result<Self, ReplayError> {
+        let reads = |depot| {
+            topologies.clone().any(|topology| plan.topologies[topology].source(depot).is_some())
+        };
+        let wanted = (0..plan.depots.len()).map(reads).collect();
+        let scan = reader.scan(from)?;
+        Ok(Self { plan, registry, reader, scan, wanted, next: from })
+    }
+
+    /// The next records as a batch; `None` at the end of what is durable.
+    pub(crate) fn next_batch(&mut self) -> Result<Option<Batch>, ReplayError> {
+        let mut batch = Batch::default();
+        let mut records = 0;
+        while records < BATCH_RECORDS {
+            let Some(record) = self.scan.next()? else { break };
+            records += 1;
+            self.next = record.position.next();
+            match record.kind {
+                kind::EVENT => {
+                    let known = self.registry.event(record.type_id);
+                    if let Some((depot, variant)) = known.filter(|&(depot, _)| self.wanted[depot]) {
+                        push_event(self.plan, &mut batch, depot, variant, &record)?;
+                    }
+                }
+                _ => push_control(self.plan, self.registry, &self.reader, &mut batch, &record)?,
+            }
+        }
+        batch.end = self.next;
+        Ok((records > 0).then_some(batch))
+    }
+
+    /// The position after the last record that was read.
+    pub(crate) fn position(&self) -> Position {
+        self.next
+    }
+}
+
+fn info(record: &LogRecord<'_>) -> RecordInfo {
+    RecordInfo {
+        position: record.position,
+        offset: record.depot_offset,
+        time: record.time,
+    }
+}
+
+fn push_event(
+    plan: &Plan,
+    batch: &mut Batch,
+    depot: usize,
+    variant: u16,
+    record: &LogRecord<'_>,
+) -> Result<(), ReplayError> {
+    let same = |item: &Item| matches!(item, Item::Events(events) if events.depot == depot);
+    if !batch.items.last().is_some_and(same) {
+        batch.items.push(Item::Events(empty(plan, depot)));
+    }
+    if let Some(Item::Events(events)) = batch.items.last_mut() {
+        push_into(plan, events, variant, record.payload, info(record))?;
+    }
+    Ok(())
+}
+
+fn empty(plan: &Plan, depot: usize) -> Events {
+    Events {
+        depot,
+        events: plan.depots[depot].codec.events(),
+        encoded: EncodedEvents::default(),
+        infos: Vec::new(),
+        only: None,
+    }
+}
+
+fn push_into(
+    plan: &Plan,
+    events: &mut Events,
+    variant: u16,
+    payload: &[u8],
+    info: RecordInfo,
+) -> Result<(), ReplayError> {
+    let def = &plan.depots[events.depot];
+    let decoded = def.codec.decode(&mut events.events, usize::from(variant), payload);
+    decoded.map_err(|error| ReplayError::Decode {
+        position: info.position,
+        depot: def.name.to_owned(),
+        message: error.to_string(),
+    })?;
+    events.encoded.bytes.extend_from_slice(payload);
+    let end = u32::try_from(events.encoded.bytes.len()).unwrap_or(u32::MAX);
+    events.encoded.ends.push((variant, end));
+    events.infos.push(info);
+    Ok(())
+}
+
+fn push_control(
+    plan: &Plan,
+    registry: &Registry,
+    reader: &LogReader,
+    batch: &mut Batch,
+    record: &LogRecord<'_>,
+) -> Result<(), ReplayError> {
+    match record.kind {
+        kind::VERDICT => batch.items.push(Item::Verdict(decode(record)?)),
+        kind::DISCARD => batch.items.push(Item::Discard(decode(record)?)),
+        kind::RETRY => {
+            let retry: Retry = decode(record)?;
+            if let Some(events) = retried(plan, registry, reader, &retry, info(record))? {
+                batch.items.push(Item::Retry(retry, events));
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn decode<T: serde::de::DeserializeOwned>(record: &LogRecord<'_>) -> Result<T, ReplayError> {
+    postcard::from_bytes(record.payload).map_err(|error| ReplayError::Decode {
+        position: record.position,
+        depot: "(control)".to_owned(),
+        message: error.to_string(),
+    })
+}
+
+/// The event of a quarantined record, to be handled under the position and time of `info`.
+pub(crate) fn retried(
+    plan: &Plan,
+    registry: &Registry,
+    reader: &LogReader,
+    retry: &Retry,
+    info: RecordInfo,
+) -> Result<Option<Events>, ReplayError> {
+    let Some(depot) = plan.depots.iter().position(|depot| depot.name == retry.depot) else {
+        return Ok(None);
+    };
+    let source = registry.source(depot);
+    let mut scan = reader.depot_range(source, retry.offset, retry.offset + 1)?;
+    let Some(record) = scan.next()? else { return Ok(None) };
+    let Some((_, variant)) = registry.event(record.type_id) else { return Ok(None) };
+    let mut events = empty(plan, depot);
+    events.only = plan.topologies.iter().position(|topology| topology.name == retry.topology);
+    let info = RecordInfo { offset: retry.offset, ..info };
+    push_into(plan, &mut events, variant, record.payload, info)?;
+    Ok(events.only.is_some().then_some(events))
+}
+
+/// Verdicts in the log from `from` on: topology and position of each.
+pub(crate) fn verdicts(
+    reader: &LogReader,
+    from: Position,
+) -> Result<HashSet<(String, Position)>, ReplayError> {
+    let mut found = HashSet::new();
+    let mut scan = reader.scan(from)?;
+    while let Some(record) = scan.next()? {
+        if record.kind == kind::VERDICT {
+            let verdict: Verdict = decode(&record)?;
+            found.insert((verdict.topology, verdict.position));
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,294 @@
+//! The partition's actor: a thin shell that feeds the machine and carries out what it says.
+//!
+//! Messages are few: events wait in the mailbox beside it, and a `Wake` says that there are some.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use gridmill_client::engine::Submission;
+use gridmill_persistence::{Log, LogError, LogSyncer, Position};
+use parking_lot::Mutex;
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::sync::oneshot;
+
+use crate::partition::batch::{Retry, Verdict};
+use crate::partition::core::{Core, Stop};
+use crate::partition::fold::{FoldContext, FoldDone, FoldFault, MergeDone};
+use crate::partition::manifest::ManifestFile;
+use crate::partition::open::Opened;
+use crate::partition::registry::Registry;
+use crate::partition::replay::ReplayError;
+
+use super::catch_up::CatchUps;
+use super::clock::Clock;
+use super::shared::{PartitionView, Shared};
+
+/// How durable an append is before it is answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// The log is synced before anything is answered or shown. One sync covers all that came in
+    /// meanwhile. The default.
+    #[default]
+    Sync,
+    /// Written is as good as durable; the log is synced this often. A killed process loses nothing,
+    /// a power loss may lose the last interval.
+    Interval(Duration),
+    /// Written is as good as durable; the operating system syncs when it likes. A killed process
+    /// loses nothing.
+    Os,
+}
+
+/// What a partition's actor needs beside its state.
+#[derive(Clone, Debug)]
+pub(crate) struct ActorOptions {
+    pub(crate) durability: Durability,
+    pub(crate) overlay_bytes_max: usize,
+    pub(crate) tail_bytes_max: u64,
+    pub(crate) clock: Clock,
+}
+
+/// What the actor is told.
+pub(crate) enum Msg {
+    /// Events wait in the mailbox.
+    Wake,
+    /// A sync has ended.
+    Synced(Result<(), LogError>),
+    /// It is time to sync, where durability goes by interval.
+    SyncDue,
+    /// A fold has ended.
+    Folded(usize, Result<FoldDone, FoldFault>),
+    /// A merge has ended.
+    Merged(Result<MergeDone, FoldFault>),
+    /// A topology that read the past has reached the end of what is durable.
+    CaughtUp(Box<super::catch_up::CaughtUp>),
+    /// Such a topology set records aside.
+    SetAside(Vec<Verdict>),
+    /// Such a topology stopped reading, and why.
+    CatchUpEnded(usize, Option<String>),
+    /// A quarantined record shall be handled again, or forgotten.
+    Quarantined(QuarantineOrder),
+    /// Fold everything and stop.
+    Shutdown(oneshot::Sender<Result<(), String>>),
+}
+
+/// What to do with a quarantined record.
+pub(crate) struct QuarantineOrder {
+    pub(crate) retry: Retry,
+    pub(crate) discard: bool,
+    pub(crate) done: oneshot::Sender<Result<(), String>>,
+}
+
+/// A live partition.
+pub(crate) struct Partition {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) core: Core,
+    pub(crate) log: Log,
+    pub(crate) syncer: LogSyncer,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) folds: FoldContext,
+    pub(crate) options: ActorOptions,
+    pub(crate) next_offsets: Vec<u64>,
+    pub(crate) last_time: i64,
+    pub(crate) me: ActorRef<Msg>,
+    /// A sync runs on another thread.
+    pub(crate) syncing: bool,
+    /// Something was written that the running sync may not cover.
+    pub(crate) sync_wanted: bool,
+    /// A fold or merge runs on another thread.
+    pub(crate) job: bool,
+    /// Folds have failed since the last good one; they are tried again with the next batch.
+    pub(crate) fold_failed: bool,
+    /// By topology: the position that its runs cover.
+    pub(crate) folded: Vec<Position>,
+    /// Topologies to fold although they are small.
+    pub(crate) fold_asked: HashSet<usize>,
+    /// Topologies that read the past.
+    pub(crate) catching_up: CatchUps,
+    pub(crate) quarantine: Arc<Vec<Verdict>>,
+    pub(crate) shutdown: Option<oneshot::Sender<Result<(), String>>>,
+    /// Submissions of the batch in the making; kept for its allocation.
+    pub(crate) taken: Vec<Submission>,
+    pub(crate) fence: Fence,
+}
+
+/// The actor itself; all it has is its state.
+pub(crate) struct PartitionActor;
+
+/// What an actor starts from.
+pub(crate) struct Start {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) opened: Opened,
+    pub(crate) options: ActorOptions,
+}
+
+impl Actor for PartitionActor {
+    type Msg = Msg;
+    /// `None` once it has stopped cleanly.
+    type State = Option<Partition>;
+    type Arguments = Start;
+
+    async fn pre_start(
+        &self,
+        me: ActorRef<Msg>,
+        start: Start,
+    ) -> Result<Option<Partition>, ActorProcessingErr> {
+        let Start { shared, opened, options } = start;
+        let Opened { core, log, registry, folds, next_offsets, last_time, .. } = opened;
+        let folded = folded_positions(&core, &folds);
+        let catching_up = CatchUps::default();
+        let fence =
+            Fence { manifest: Arc::clone(&folds.manifest), cancel: catching_up.cancel_flag() };
+        let mut partition = Partition {
+            shared,
+            core,
+            syncer: log.syncer(),
+            log,
+            registry: Arc::new(registry),
+            folds,
+            options,
+            next_offsets,
+            last_time,
+            me,
+            syncing: false,
+            sync_wanted: false,
+            job: false,
+            fold_failed: false,
+            folded,
+            fold_asked: HashSet::new(),
+            catching_up,
+            quarantine: Arc::default(),
+            shutdown: None,
+            taken: Vec::new(),
+            fence,
+        };
+        partition.begin().map_err(|fatal| fatal.to_string())?;
+        Ok(Some(partition))
+    }
+
+    async fn handle(
+        &self,
+        me: ActorRef<Msg>,
+        message: Msg,
+        state: &mut Option<Partition>,
+    ) -> Result<(), ActorProcessingErr> {
+        let Some(partition) = state else { return Ok(()) };
+        if let Err(fatal) = partition.handle(message) {
+            let (module, number) = (partition.shared.module, partition.shared.partition);
+            tracing::error!(module, partition = number, error = %fatal, "a partition stops");
+            return Err(fatal.to_string().into());
+        }
+        if partition.may_stop()
+            && let Some(partition) = state.take()
+        {
+            partition.stop_cleanly();
+            me.stop(None);
+        }
+        Ok(())
+    }
+}
+
+fn folded_positions(core: &Core, folds: &FoldContext) -> Vec<Position> {
+    let manifest = folds.manifest.lock();
+    let topologies = core.plan.topologies.iter();
+    let next = |name| manifest.get().topology(name).map_or(Position::START, |meta| meta.next);
+    topologies.map(|topology| next(topology.name)).collect()
+}
+
+/// Threads that still work for an actor that has ended must not touch the folder any more: its
+/// successor may have opened it.
+#[derive(Debug)]
+pub(crate) struct Fence {
+    manifest: Arc<Mutex<ManifestFile>>,
+    cancel: Arc<AtomicBool>,
+}
+
+impl Drop for Fence {
+    fn drop(&mut self) {
+        self.cancel.store(true, Ordering::Relaxed);
+        self.manifest.lock().revoke();
+    }
+}
+
+/// Why an actor ends itself; its supervisor starts it again from its folder.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Fatal {
+    #[error(transparent)]
+    Stop(#[from] Stop),
+    #[error("the log: {0}")]
+    Log(#[from] LogError),
+    #[error("the log cannot be read back: {0}")]
+    Replay(#[from] ReplayError),
+}
+
+impl Partition {
+    /// Shows what the folder held, and starts what goes on beside the live flow.
+    fn begin(&mut self) -> Result<(), Fatal> {
+        let reader = self.log.reader();
+        self.shared.reader.store(Some(Arc::new(reader)));
+        self.note_quarantine();
+        let view = self.view();
+        self.shared.view.store(view);
+        let end = self.log.next_position();
+        self.shared.flights.recovered(end, "the partition restarted before it was written");
+        self.start_catch_ups()?;
+        if let Durability::Interval(every) = self.options.durability {
+            self.me.send_interval(every, || Msg::SyncDue);
+        }
+        Ok(())
+    }
+
+    fn handle(&mut self, message: Msg) -> Result<(), Fatal> {
+        match message {
+            Msg::Wake => {}
+            Msg::Synced(result) => self.synced(result)?,
+            Msg::SyncDue => self.sync_due(),
+            Msg::Folded(topology, result) => self.folded(topology, result),
+            Msg::Merged(result) => self.merged(result),
+            Msg::CaughtUp(caught_up) => self.caught_up(*caught_up)?,
+            Msg::SetAside(verdicts) => {
+                self.log_verdicts(&verdicts)?;
+            }
+            Msg::CatchUpEnded(topology, problem) => self.catch_up_ended(topology, problem),
+            Msg::Quarantined(order) => self.quarantined(order)?,
+            Msg::Shutdown(done) => self.shutdown = Some(done),
+        }
+        self.go_on()
+    }
+
+    /// Takes the next batch where nothing speaks against it, and sees to what is due.
+    fn go_on(&mut self) -> Result<(), Fatal> {
+        if self.may_take() {
+            self.take_batch()?;
+        }
+        self.hand_over()?;
+        self.start_jobs();
+        Ok(())
+    }
+
+    /// The present state for readers.
+    pub(crate) fn view(&mut self) -> Arc<PartitionView> {
+        Arc::new(PartitionView {
+            roots: self.core.views(),
+            live: self.core.lanes.iter().map(|lane| lane.live).collect(),
+            quarantine: Arc::clone(&self.quarantine),
+        })
+    }
+
+    /// Collects what stands in quarantine, for the views to come.
+    pub(crate) fn note_quarantine(&mut self) {
+        let lanes = self.core.lanes.iter();
+        let all = lanes.flat_map(|lane| lane.quarantine.values().cloned());
+        self.quarantine = Arc::new(all.collect());
+    }
+
+    /// Shows the present state at once, where all of it is durable.
+    pub(crate) fn show(&mut self) {
+        if self.shared.flights.len() == 0 {
+            let view = self.view();
+            self.shared.view.store(view);
+        }
+        self.shared.touch();
+    }
+}

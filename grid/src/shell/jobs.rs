@@ -1,0 +1,107 @@
+//! Folds and merges: one at a time, on another thread, at batch boundaries.
+
+use crate::partition::fold::{
+    FoldDone, FoldFault, FoldJob, MergeDone, MergeJob, install, thaw,
+};
+
+use super::actor::{Msg, Partition};
+use super::shared::Counters;
+
+impl Partition {
+    /// Starts what is due, where nothing runs.
+    pub(crate) fn start_jobs(&mut self) {
+        self.note_sizes();
+        if self.job {
+            return;
+        }
+        let due = self.live().find(|&topology| self.fold_is_due(topology));
+        if let Some(topology) = due {
+            return self.start_fold(topology);
+        }
+        let merge = self.live().find_map(|topology| MergeJob::pick(&self.core, topology));
+        if let Some(merge) = merge {
+            self.start_merge(merge);
+        }
+    }
+
+    fn note_sizes(&self) {
+        let (mut tail, mut overlay) = (0, 0);
+        for topology in self.live() {
+            tail = tail.max(self.tail_bytes(topology));
+            overlay += self.core.weight(topology);
+        }
+        let relaxed = std::sync::atomic::Ordering::Relaxed;
+        self.shared.counters.tail_bytes.store(tail, relaxed);
+        self.shared.counters.overlay_bytes.store(overlay as u64, relaxed);
+    }
+
+    /// Bytes of the log that a restart would replay for a topology.
+    fn tail_bytes(&self, topology: usize) -> u64 {
+        self.log.bytes_after(self.folded[topology])
+    }
+
+    fn fold_is_due(&self, topology: usize) -> bool {
+        let full = self.core.weight(topology) > self.options.overlay_bytes_max
+            || self.tail_bytes(topology) > self.options.tail_bytes_max
+            || self.fold_asked.contains(&topology);
+        full && self.folded[topology] < self.core.lanes[topology].next
+    }
+
+    fn start_fold(&mut self, topology: usize) {
+        self.job = true;
+        self.fold_asked.remove(&topology);
+        let job = FoldJob::freeze(&mut self.core, topology);
+        let (context, me) = (self.folds.clone(), self.me.clone());
+        tokio::task::spawn_blocking(move || {
+            let span = tracing::info_span!("fold", topology);
+            let result = span.in_scope(|| job.run(&context));
+            // An actor that ended meanwhile starts again from its folder.
+            let _ = me.cast(Msg::Folded(topology, result));
+        });
+    }
+
+    pub(crate) fn folded(&mut self, topology: usize, result: Result<FoldDone, FoldFault>) {
+        self.job = false;
+        match result {
+            Ok(done) => {
+                self.fold_failed = false;
+                self.folded[topology] = done.next;
+                Counters::add(&self.shared.counters.folds, 1);
+                Counters::add(&self.shared.counters.folded_bytes, done.bytes);
+                install(&mut self.core, done);
+                self.show();
+            }
+            Err(error) => {
+                self.fold_failed = true;
+                thaw(&mut self.core, topology);
+                let partition = self.shared.partition;
+                tracing::error!(partition, %error, "a fold failed; it is tried again later");
+            }
+        }
+    }
+
+    fn start_merge(&mut self, job: MergeJob) {
+        self.job = true;
+        let (context, me) = (self.folds.clone(), self.me.clone());
+        tokio::task::spawn_blocking(move || {
+            let span = tracing::info_span!("merge");
+            let result = span.in_scope(|| job.run(&context));
+            let _ = me.cast(Msg::Merged(result));
+        });
+    }
+
+    pub(crate) fn merged(&mut self, result: Result<MergeDone, FoldFault>) {
+        self.job = false;
+        match result {
+            Ok(MergeDone { pstate, first, count, run }) => {
+                Counters::add(&self.shared.counters.merges, 1);
+                self.core.cell_mut(pstate).replace_runs(first, count, run);
+                self.show();
+            }
+            Err(error) => {
+                let partition = self.shared.partition;
+                tracing::error!(partition, %error, "a merge failed; it is tried again later");
+            }
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! Around the machine: threads, mailboxes, syncs, supervision. Everything here may wait or fail;
+//! nothing here decides what a record does.
+
+pub(crate) mod actor;
+pub(crate) mod catch_up;
+pub(crate) mod clock;
+pub(crate) mod flight;
+mod jobs;
+mod orders;
+pub(crate) mod shared;
+pub(crate) mod supervisor;
+mod sync;
+mod take;
+pub(crate) mod worker;

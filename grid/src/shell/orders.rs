@@ -1,0 +1,105 @@
+//! What people ask of a partition beside events: quarantined records, and the end.
+
+use gridmill_persistence::LogError;
+
+use crate::partition::batch::{Batch, Item, kind};
+use crate::partition::fold::fold_now;
+use crate::partition::open::push_control;
+use crate::partition::replay::retried;
+use crate::topology::RecordInfo;
+
+use super::actor::{Fatal, Partition, QuarantineOrder};
+use super::shared::Counters;
+
+impl Partition {
+    /// Handles a quarantined record again, after all that came since, or forgets it. Either is a
+    /// record of the log, so that a replay does the same.
+    pub(crate) fn quarantined(&mut self, order: QuarantineOrder) -> Result<(), Fatal> {
+        let QuarantineOrder { mut retry, discard, done } = order;
+        let held = self.core.topology(&retry.topology).and_then(|topology| {
+            self.core.lanes[topology].quarantine.get(&retry.position).cloned()
+        });
+        let Some(verdict) = held else {
+            let _ = done.send(Err(format!(
+                "topology `{}` has no record at position {} in quarantine; see `grid.quarantine()`",
+                retry.topology, retry.position
+            )));
+            return Ok(());
+        };
+        retry.depot = verdict.depot;
+        retry.offset = verdict.offset;
+        let time = self.options.clock.now().max(self.last_time);
+        let info = RecordInfo { position: self.log.next_position(), offset: retry.offset, time };
+        let item = if discard {
+            Item::Discard(retry.clone())
+        } else {
+            let events = retried(&self.core.plan, &self.registry, &self.log.reader(), &retry, info)?;
+            let Some(events) = events else {
+                let _ = done.send(Err("its depot or topology is gone".to_owned()));
+                return Ok(());
+            };
+            Item::Retry(retry.clone(), events)
+        };
+        let kind = if discard { kind::DISCARD } else { kind::RETRY };
+        let logged = push_control(&mut self.log, kind, time, &retry);
+        if let Err(error) = logged.and_then(|_| self.log.write()) {
+            let _ = done.send(Err(error.to_string()));
+            return self.after_failed_write(error);
+        }
+        self.last_time = time;
+        let mut batch = Batch { items: vec![item], end: self.log.next_position() };
+        self.shared.flights.written(batch.end, Vec::new());
+        self.make_durable();
+        let applied = self.apply(&mut batch)?;
+        self.note_quarantine();
+        let again = applied.verdicts.first().map(|verdict| verdict.message.clone());
+        let _ = done.send(again.map_or(Ok(()), |message| Err(format!("it failed again: {message}"))));
+        self.show();
+        Ok(())
+    }
+
+    fn after_failed_write(&mut self, error: LogError) -> Result<(), Fatal> {
+        match error {
+            LogError::SyncFailed { .. } => self.recover_log(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether it was told to stop and nothing is under way any more.
+    pub(crate) fn may_stop(&mut self) -> bool {
+        if self.shutdown.is_none() {
+            return false;
+        }
+        self.catching_up.cancel();
+        let busy = self.job
+            || self.syncing
+            || self.shared.flights.len() > 0
+            || !self.shared.is_idle()
+            || !self.catching_up.is_empty();
+        !busy
+    }
+
+    /// Folds everything and leaves a clean end.
+    pub(crate) fn stop_cleanly(mut self) {
+        let Some(done) = self.shutdown.take() else { return };
+        let folded = self.fold_everything();
+        let Self { log, fence, .. } = self;
+        let closed = folded.and_then(|()| log.close_clean().map_err(|error| error.to_string()));
+        drop(fence);
+        let _ = done.send(closed);
+    }
+
+    fn fold_everything(&mut self) -> Result<(), String> {
+        let live: Vec<usize> = self.live().collect();
+        for topology in live {
+            if self.folded[topology] < self.core.lanes[topology].next {
+                let bytes = fold_now(&mut self.core, topology, &self.folds);
+                let bytes = bytes.map_err(|error| error.to_string())?;
+                Counters::add(&self.shared.counters.folds, 1);
+                Counters::add(&self.shared.counters.folded_bytes, bytes);
+            }
+        }
+        self.syncer.sync().map_err(|error| error.to_string())?;
+        Ok(())
+    }
+}

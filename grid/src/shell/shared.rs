@@ -1,0 +1,205 @@
+//! What a partition shares with its callers: the mailbox, the published view, answers that wait.
+//!
+//! It outlives the actor. When the actor restarts, what waited goes on waiting here.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use dashmap::DashMap;
+use gridmill_client::Gate;
+use gridmill_client::engine::Submission;
+use gridmill_persistence::{LogReader, Position};
+use parking_lot::Mutex;
+use ractor::ActorRef;
+use tokio::sync::watch;
+
+use crate::partition::batch::Verdict;
+use crate::state::AnyView;
+
+use super::actor::Msg;
+use super::flight::Flights;
+
+/// Everything that a reader of a partition sees, as of one position.
+#[derive(Debug, Default)]
+pub(crate) struct PartitionView {
+    /// Roots by PState.
+    pub(crate) roots: Vec<AnyView>,
+    /// By topology: whether its roots are those of the live flow.
+    pub(crate) live: Vec<bool>,
+    /// What stands in quarantine.
+    pub(crate) quarantine: Arc<Vec<Verdict>>,
+}
+
+/// How far a topology has read the past.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Records of the log that are read.
+    pub done: u64,
+    /// Records of the log when it was last looked at.
+    pub total: u64,
+}
+
+/// Figures that only grow.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) records: AtomicU64,
+    pub(crate) batches: AtomicU64,
+    pub(crate) bytes: AtomicU64,
+    pub(crate) syncs: AtomicU64,
+    pub(crate) folds: AtomicU64,
+    pub(crate) merges: AtomicU64,
+    pub(crate) folded_bytes: AtomicU64,
+    pub(crate) rejected: AtomicU64,
+    pub(crate) restarts: AtomicU64,
+    pub(crate) replayed: AtomicU64,
+    pub(crate) tail_bytes: AtomicU64,
+    pub(crate) overlay_bytes: AtomicU64,
+}
+
+impl Counters {
+    pub(crate) fn add(counter: &AtomicU64, amount: u64) {
+        counter.fetch_add(amount, Ordering::Relaxed);
+    }
+}
+
+/// The mailbox: submissions in the order of their arrival.
+#[derive(Debug, Default)]
+struct Inbox {
+    waiting: VecDeque<Submission>,
+    /// The actor has been told, and has not looked yet.
+    rung: bool,
+    closed: Option<String>,
+}
+
+/// One partition, seen from outside of its actor.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) module: &'static str,
+    pub(crate) partition: u32,
+    pub(crate) gate: Gate,
+    inbox: Mutex<Inbox>,
+    actor: ArcSwapOption<ActorRef<Msg>>,
+    pub(crate) view: ArcSwap<PartitionView>,
+    pub(crate) reader: ArcSwapOption<LogReader>,
+    pub(crate) flights: Flights,
+    pub(crate) counters: Counters,
+    /// By topology: those that read the past.
+    pub(crate) progress: DashMap<usize, Progress>,
+    /// By topology: why one that read the past has stopped.
+    pub(crate) problems: DashMap<usize, String>,
+    /// By PState: roots of topologies that read the past.
+    pub(crate) partial: DashMap<usize, AnyView>,
+    /// Counts every change that somebody may wait for.
+    pub(crate) changed: watch::Sender<u64>,
+    /// Why the partition does not run, while it does not.
+    pub(crate) stopped: Mutex<Option<String>>,
+}
+
+impl Shared {
+    pub(crate) fn new(module: &'static str, partition: u32, mailbox_bytes_max: u32) -> Self {
+        Self {
+            module,
+            partition,
+            gate: Gate::new(mailbox_bytes_max),
+            inbox: Mutex::default(),
+            actor: ArcSwapOption::empty(),
+            view: ArcSwap::default(),
+            reader: ArcSwapOption::empty(),
+            flights: Flights::default(),
+            counters: Counters::default(),
+            progress: DashMap::new(),
+            problems: DashMap::new(),
+            partial: DashMap::new(),
+            changed: watch::Sender::new(0),
+            stopped: Mutex::new(None),
+        }
+    }
+
+    /// Puts a submission at the end of the mailbox and wakes the actor.
+    pub(crate) fn submit(&self, submission: Submission) {
+        let mut inbox = self.inbox.lock();
+        if let Some(reason) = &inbox.closed {
+            let reason = reason.clone();
+            drop(inbox);
+            return super::flight::give_back(submission, reason);
+        }
+        inbox.waiting.push_back(submission);
+        let ring = !std::mem::replace(&mut inbox.rung, true);
+        drop(inbox);
+        if ring {
+            self.send(Msg::Wake);
+        }
+    }
+
+    /// Takes submissions out of the mailbox, as many as make up about `bytes_max`.
+    pub(crate) fn take(&self, bytes_max: usize, into: &mut Vec<Submission>) {
+        let mut inbox = self.inbox.lock();
+        let mut bytes = 0;
+        while bytes < bytes_max {
+            let Some(next) = inbox.waiting.pop_front() else { break };
+            // A record costs time beyond its bytes.
+            bytes += next.encoded.bytes.len() + 32 * next.encoded.len();
+            into.push(next);
+        }
+        inbox.rung = !inbox.waiting.is_empty();
+    }
+
+    /// Puts submissions that could not be logged yet back to the front.
+    pub(crate) fn put_back(&self, submissions: Vec<Submission>) {
+        let mut inbox = self.inbox.lock();
+        for submission in submissions.into_iter().rev() {
+            inbox.waiting.push_front(submission);
+        }
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.inbox.lock().waiting.is_empty()
+    }
+
+    /// Takes nothing any more; what waits is given back.
+    pub(crate) fn close(&self, reason: &str) {
+        self.gate.close();
+        let waiting = {
+            let mut inbox = self.inbox.lock();
+            inbox.closed = Some(reason.to_owned());
+            std::mem::take(&mut inbox.waiting)
+        };
+        for submission in waiting {
+            super::flight::give_back(submission, reason.to_owned());
+        }
+    }
+
+    pub(crate) fn send(&self, message: Msg) {
+        if let Some(actor) = &*self.actor.load() {
+            // A message to an actor that just died is made up for when it restarts.
+            let _ = actor.cast(message);
+        }
+    }
+
+    /// The actor runs; whatever waited for it is its business now.
+    pub(crate) fn attach(&self, actor: ActorRef<Msg>) {
+        self.actor.store(Some(Arc::new(actor)));
+        *self.stopped.lock() = None;
+        self.inbox.lock().rung = true;
+        self.send(Msg::Wake);
+        self.touch();
+    }
+
+    pub(crate) fn detach(&self, reason: String) {
+        self.actor.store(None);
+        *self.stopped.lock() = Some(reason);
+        self.touch();
+    }
+
+    /// Wakes those who wait for a change.
+    pub(crate) fn touch(&self) {
+        self.changed.send_modify(|count| *count += 1);
+    }
+
+    /// The position after the last record that readers may see.
+    pub(crate) fn readable(&self) -> Position {
+        self.reader.load().as_ref().map_or(Position::START, |reader| reader.end())
+    }
+}

@@ -1,0 +1,121 @@
+//! Restarting partitions: a partition whose actor died is opened again from its folder.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dashmap::DashMap;
+use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
+use tokio::runtime::Handle;
+
+use crate::error::StartError;
+use crate::partition::open::{OpenOptions, Opened, open};
+
+use super::actor::{ActorOptions, PartitionActor, Start};
+use super::shared::{Counters, Shared};
+
+/// How long the first restart waits; each further one in a row waits twice as long.
+const BACK_OFF: Duration = Duration::from_millis(20);
+
+/// Restarts in a row before a partition is given up: about ten seconds of trying.
+const RESTARTS_MAX: u32 = 10;
+
+/// All that it takes to run a partition.
+#[derive(Clone)]
+pub(crate) struct Slot {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) open: OpenOptions,
+    pub(crate) options: ActorOptions,
+    pub(crate) worker: Handle,
+}
+
+/// Which partition an actor runs, for the events that name actors.
+pub(crate) type Slots = Arc<DashMap<ActorId, Slot>>;
+
+/// The actor that is told when a partition's actor ends.
+pub(crate) struct Supervisor {
+    pub(crate) slots: Slots,
+}
+
+impl Actor for Supervisor {
+    type Msg = ();
+    type State = ();
+    type Arguments = ();
+
+    async fn pre_start(&self, _: ActorRef<()>, _: ()) -> Result<(), ActorProcessingErr> {
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        me: ActorRef<()>,
+        event: SupervisionEvent,
+        _: &mut (),
+    ) -> Result<(), ActorProcessingErr> {
+        match event {
+            SupervisionEvent::ActorFailed(actor, error) => {
+                if let Some((_, slot)) = self.slots.remove(&actor.get_id()) {
+                    let slots = Arc::clone(&self.slots);
+                    slot.shared.detach(error.to_string());
+                    tokio::spawn(restart(slot, slots, me.get_cell(), error.to_string()));
+                }
+            }
+            SupervisionEvent::ActorTerminated(actor, ..) => {
+                if let Some((_, slot)) = self.slots.remove(&actor.get_id()) {
+                    slot.shared.detach("the grid has shut down".to_owned());
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// Opens the partition again, waiting longer each time it fails.
+async fn restart(slot: Slot, slots: Slots, supervisor: ActorCell, reason: String) {
+    let mut reason = reason;
+    for attempt in 0..RESTARTS_MAX {
+        tokio::time::sleep(BACK_OFF * 2u32.pow(attempt)).await;
+        Counters::add(&slot.shared.counters.restarts, 1);
+        match open_on_worker(&slot).await {
+            Ok(opened) => match run(slot.clone(), opened, &slots, supervisor.clone()).await {
+                Ok(()) => return,
+                Err(error) => reason = error,
+            },
+            Err(error) => reason = error.to_string(),
+        }
+        let (module, partition) = (slot.shared.module, slot.shared.partition);
+        tracing::error!(module, partition, %reason, "a partition could not be restarted");
+        slot.shared.detach(reason.clone());
+    }
+    slot.shared.close(&reason);
+    slot.shared.flights.abandon(&reason);
+}
+
+/// Opens a partition's folder, on a thread that may block.
+pub(crate) async fn open_on_worker(slot: &Slot) -> Result<Opened, StartError> {
+    let options = slot.open.clone();
+    let (module, partition) = (slot.shared.module.to_owned(), slot.shared.partition);
+    let opened = slot.worker.spawn_blocking(move || open(&options)).await;
+    opened.unwrap_or_else(|error| {
+        Err(StartError::Partition { module, partition, message: error.to_string() })
+    })
+}
+
+/// Starts the actor of a partition that was opened.
+pub(crate) async fn run(
+    slot: Slot,
+    opened: Opened,
+    slots: &Slots,
+    supervisor: ActorCell,
+) -> Result<(), String> {
+    let start = Start { shared: Arc::clone(&slot.shared), opened, options: slot.options.clone() };
+    Counters::add(&slot.shared.counters.replayed, start.opened.replayed);
+    let spawned = slot.worker.spawn(async move {
+        PartitionActor::spawn_linked(None, PartitionActor, start, supervisor).await
+    });
+    let spawned = spawned.await.map_err(|error| error.to_string())?;
+    let (actor, _) = spawned.map_err(|error| error.to_string())?;
+    slots.insert(actor.get_id(), slot.clone());
+    slot.shared.attach(actor);
+    Ok(())
+}

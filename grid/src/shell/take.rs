@@ -1,0 +1,230 @@
+//! One batch: out of the mailbox, into the log, through the machine.
+
+use gridmill_client::engine::Submission;
+use gridmill_client::{AppendErrorKind, BatchReceipt, Rejection, Reply};
+use gridmill_persistence::{LogError, Position, RecordMeta, Written};
+
+use crate::partition::batch::{Batch, Events, Item, Verdict, kind};
+use crate::partition::core::{Applied, ItemAnswers};
+use crate::partition::open::push_control;
+use crate::partition::plan::Plan;
+use crate::topology::RecordInfo;
+
+use super::actor::{Durability, Fatal, Partition};
+use super::flight::{Waiting, fail};
+use super::shared::Counters;
+
+/// Bytes that one batch takes from the mailbox, about: a millisecond of work.
+const BATCH_BYTES: usize = 1 << 20;
+
+/// Batches that may be written and not durable yet: one is synced while the next is made.
+const FLIGHTS_MAX: usize = 2;
+
+impl Partition {
+    /// Whether the next batch may start.
+    pub(crate) fn may_take(&self) -> bool {
+        let limit = 2 * self.options.overlay_bytes_max;
+        let overlay = || self.live().map(|topology| self.core.weight(topology)).max();
+        let held_back = self.job && !self.fold_failed && overlay().is_some_and(|bytes| bytes > limit);
+        self.shared.flights.len() < FLIGHTS_MAX && !held_back && !self.catching_up.has_arrived()
+    }
+
+    /// The topologies of the live flow.
+    pub(crate) fn live(&self) -> impl Iterator<Item = usize> + '_ {
+        let lanes = self.core.lanes.iter().enumerate();
+        lanes.filter(|(_, lane)| lane.live).map(|(topology, _)| topology)
+    }
+
+    /// Logs and applies what waits in the mailbox, as much as makes one batch.
+    pub(crate) fn take_batch(&mut self) -> Result<(), Fatal> {
+        let mut taken = std::mem::take(&mut self.taken);
+        self.shared.take(BATCH_BYTES, &mut taken);
+        if taken.is_empty() {
+            self.taken = taken;
+            return Ok(());
+        }
+        let span = tracing::debug_span!("batch", partition = self.shared.partition);
+        let _entered = span.enter();
+        let offsets = self.next_offsets.clone();
+        match self.log_batch(&taken) {
+            Ok(written) => {
+                let (mut batch, waiting) = self.split(&mut taken, &offsets, &written);
+                self.taken = taken;
+                self.shared.flights.written(batch.end, waiting);
+                self.make_durable();
+                self.apply(&mut batch)?;
+            }
+            Err(error) => {
+                self.next_offsets = offsets;
+                self.refuse(taken, &error)?;
+            }
+        }
+        if !self.shared.is_idle() {
+            // Others of this thread first; the rest of the mailbox comes with the next message.
+            self.shared.send(super::actor::Msg::Wake);
+        }
+        Ok(())
+    }
+
+    /// Writes the records of `taken` as one batch. On an error the log is as it was.
+    fn log_batch(&mut self, taken: &[Submission]) -> Result<Written, LogError> {
+        let time = self.options.clock.now().max(self.last_time);
+        let pushed = self.push_all(taken, time);
+        if let Err(error) = pushed {
+            self.log.discard();
+            return Err(error);
+        }
+        let written = self.log.write()?;
+        self.last_time = time;
+        Counters::add(&self.shared.counters.records, u64::from(written.records));
+        Counters::add(&self.shared.counters.bytes, written.bytes);
+        Counters::add(&self.shared.counters.batches, 1);
+        Ok(written)
+    }
+
+    fn push_all(&mut self, taken: &[Submission], time: i64) -> Result<(), LogError> {
+        for submission in taken {
+            let depot = submission.depot;
+            let source = self.registry.source(depot);
+            for (variant, bytes) in submission.encoded.iter() {
+                let meta = RecordMeta {
+                    time,
+                    depot_offset: self.next_offsets[depot],
+                    type_id: self.registry.type_id(depot, variant),
+                    source,
+                    kind: kind::EVENT,
+                    id: None,
+                };
+                self.log.push(&meta, bytes)?;
+                self.next_offsets[depot] += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Splits submissions into what is applied and who waits for it.
+    fn split(
+        &self,
+        taken: &mut Vec<Submission>,
+        offsets: &[u64],
+        written: &Written,
+    ) -> (Batch, Vec<Waiting>) {
+        let mut offsets = offsets.to_vec();
+        let mut position = written.first;
+        let mut waiting = Vec::with_capacity(taken.len());
+        let mut batch = Batch::default();
+        for submission in taken.drain(..) {
+            let Submission { depot, events, encoded, ack, admission, done, .. } = submission;
+            let count = encoded.len() as u64;
+            waiting.push(Waiting::new(done, ack, admission, BatchReceipt {
+                partition: self.shared.partition,
+                count,
+                first_offset: offsets[depot],
+                first_position: position.to_bits(),
+                ..BatchReceipt::default()
+            }));
+            let infos = (0..count).map(|record| RecordInfo {
+                position: position.forward(record),
+                offset: offsets[depot] + record,
+                time: self.last_time,
+            });
+            let infos = infos.collect();
+            batch.items.push(Item::Events(Events { depot, events, encoded, infos, only: None }));
+            offsets[depot] += count;
+            position = position.forward(count);
+        }
+        batch.end = position;
+        (batch, waiting)
+    }
+
+    /// Nothing of the batch was logged: tell everybody, with their events back.
+    fn refuse(&mut self, taken: Vec<Submission>, error: &LogError) -> Result<(), Fatal> {
+        let partition = self.shared.partition;
+        for submission in taken {
+            fail(submission, match error {
+                LogError::StorageFull { .. } => {
+                    AppendErrorKind::StorageFull { partition, message: error.to_string() }
+                }
+                other => AppendErrorKind::NotLogged { reason: other.to_string() },
+            });
+        }
+        match error {
+            LogError::SyncFailed { .. } => self.recover_log(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Starts the sync of what was written, or says that none is needed.
+    pub(crate) fn make_durable(&mut self) {
+        match self.options.durability {
+            Durability::Sync => self.start_sync(),
+            Durability::Interval(_) | Durability::Os => {
+                let durable = self.syncer.expose();
+                self.shared.flights.durable(&self.shared, durable);
+            }
+        }
+    }
+
+    /// Applies a batch that was written, and completes its flight.
+    pub(crate) fn apply(&mut self, batch: &mut Batch) -> Result<Applied, Fatal> {
+        let mut applied = self.core.apply(batch)?;
+        let mut end = batch.end;
+        if !applied.verdicts.is_empty() {
+            end = self.log_verdicts(&applied.verdicts)?;
+            self.note_quarantine();
+        }
+        let answers = std::mem::take(&mut applied.answers);
+        let plan = std::sync::Arc::clone(&self.core.plan);
+        let counters = &self.shared.counters;
+        let complete = |waiting: &mut [Waiting]| {
+            for (waiting, answers) in waiting.iter_mut().zip(answers) {
+                complete(&plan, &mut waiting.receipt, answers);
+                Counters::add(&counters.rejected, waiting.receipt.rejections.len() as u64);
+            }
+        };
+        let view = std::sync::Arc::new(super::shared::PartitionView {
+            roots: self.core.views(),
+            live: self.core.lanes.iter().map(|lane| lane.live).collect(),
+            quarantine: std::sync::Arc::clone(&self.quarantine),
+        });
+        self.shared.flights.applied(&self.shared, end, complete, view);
+        Ok(applied)
+    }
+
+    /// Logs verdicts; returns the position after them.
+    pub(crate) fn log_verdicts(&mut self, verdicts: &[Verdict]) -> Result<Position, Fatal> {
+        for verdict in verdicts {
+            tracing::warn!(
+                topology = %verdict.topology, position = %verdict.position, depot = %verdict.depot,
+                message = %verdict.message, "a record goes into quarantine"
+            );
+            push_control(&mut self.log, kind::VERDICT, self.last_time, verdict)?;
+        }
+        self.log.write()?;
+        self.make_durable();
+        Ok(self.log.next_position())
+    }
+}
+
+/// Enters what handlers said into the receipt of their submission.
+fn complete(plan: &Plan, receipt: &mut BatchReceipt, answers: ItemAnswers) {
+    for (topology, answers) in answers.topologies {
+        let name = plan.topologies[topology].name;
+        for (index, bytes) in answers.replies {
+            receipt.replies.push((index, Reply { topology: name.to_owned(), bytes }));
+        }
+        for (index, refusal) in answers.refusals {
+            receipt.rejections.push((index, Rejection {
+                topology: name.to_owned(),
+                message: refusal.message,
+                error: refusal.error,
+                quarantined: false,
+            }));
+        }
+    }
+    for (index, topology, message) in answers.quarantined {
+        let topology = plan.topologies[topology].name.to_owned();
+        let rejection = Rejection { topology, message, error: Vec::new(), quarantined: true };
+        receipt.rejections.push((index, rejection));
+    }
+}

@@ -1,0 +1,335 @@
+//! One PState on one partition: its root as handlers borrow it, over the store that keeps it.
+//!
+//! A keyed root (`Map<K, V>`) is lent with the overlay inside. Any other root is one value, kept
+//! under the empty key. [`Cell`] is the face that the engine uses without knowing the type.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use gridmill_client::engine::ViewRoot;
+use gridmill_model::engine::{Damaged, ReadStore, RootStore};
+use gridmill_model::{Key, PState, Ref, Root};
+use gridmill_persistence::Run;
+
+use super::fold::{Frozen, FrozenRoot};
+use super::layers::{Layers, View};
+use super::overlay::Overlay;
+
+/// A published root, type erased: an `Arc<ViewRoot<R::Value>>`.
+pub(crate) type AnyView = Arc<dyn Any + Send + Sync>;
+
+/// Where a cell lies.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    pub(crate) partition: u32,
+    /// Partitions of the PState.
+    pub(crate) partitions: u32,
+}
+
+/// What a handler may not do to a PState.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Violation {
+    #[error(
+        "the value under key {key} of PState `{pstate}` takes {bytes} bytes, at most {limit} are \
+         allowed; spread it over more keys, or raise `value_bytes_max`"
+    )]
+    TooLarge { pstate: String, key: String, bytes: usize, limit: usize },
+    #[error(
+        "key {key} of PState `{pstate}` belongs to partition {home}, but the handler runs on \
+         partition {partition}, where readers would not find it; partition the depot by the same \
+         key, or declare the PState `.local()`"
+    )]
+    Elsewhere { pstate: String, key: String, home: u32, partition: u32 },
+}
+
+/// How far an undo got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Undone {
+    /// The record is undone.
+    Record,
+    /// The handler assigned the root, so that what earlier records of the batch did is lost: roll
+    /// the batch back and run it again with a seal after each record.
+    Lost,
+}
+
+/// What the engine asks of a PState's partition.
+pub(crate) trait Cell: Send {
+    fn begin_record(&mut self);
+    /// Keeps what the record did.
+    fn commit_record(&mut self) -> Result<(), Damaged>;
+    fn rollback_record(&mut self) -> Result<Undone, Damaged>;
+    fn rollback_batch(&mut self) -> Result<(), Damaged>;
+    /// Puts what handlers did to the root where [`Cell::seal`] finds it; refuses values over `limit`.
+    fn check(&mut self, limit: usize) -> Result<Result<(), Violation>, Damaged>;
+    /// Makes what was done since the last seal the newest layer.
+    fn seal(&mut self) -> Result<(), Damaged>;
+    /// The root as of the last seal.
+    fn view(&mut self) -> AnyView;
+    /// Entries of the root as of the last seal.
+    fn len(&self) -> u64;
+    /// About how many bytes of memory its layers take.
+    fn weight(&self) -> usize;
+    fn runs(&self) -> &[Run];
+    /// Sets the sealed changes aside to be written out; [`Cell::unfreeze`] or [`Cell::thaw`] follows.
+    fn freeze(&mut self) -> Box<dyn Frozen>;
+    fn unfreeze(&mut self, run: Option<Run>, cleared: bool);
+    fn thaw(&mut self);
+    fn replace_runs(&mut self, first: usize, count: usize, run: Option<Run>);
+    /// A number that tells apart what batches did, for the check that handlers are deterministic.
+    /// To be called after [`Cell::check`].
+    fn touched_digest(&mut self) -> u64;
+    fn as_any_mut(&mut self) -> &mut dyn Any;
+}
+
+/// The cell of a PState with root `R`.
+pub(crate) struct RootCell<R: Root> {
+    pstate: PState<R>,
+    place: Place,
+    /// What handlers borrow. A keyed root holds the overlay while no handler took it out.
+    root: R,
+    /// The store of a root that is one value; for a keyed root it lies in `root`.
+    single: Option<Overlay<R::Value>>,
+    /// The overlay of a keyed root, to tell whether a handler put another root in its place.
+    id: u64,
+    /// Layers as of the last seal, from which a lost overlay is made again.
+    sealed: Layers<R::Value>,
+    sealed_len: u64,
+    /// The published form of `sealed`, made when somebody asks.
+    view: Option<AnyView>,
+}
+
+impl<R: Root> RootCell<R> {
+    pub(crate) fn new(
+        pstate: PState<R>,
+        place: Place,
+        runs: Vec<Run>,
+        len: u64,
+    ) -> Result<Self, Damaged> {
+        let fresh = runs.is_empty() && len == 0;
+        let mut cell = Self {
+            pstate,
+            place,
+            root: pstate.initial_value(),
+            single: None,
+            id: 0,
+            sealed: Layers::new(runs),
+            sealed_len: len,
+            view: None,
+        };
+        cell.reset()?;
+        if fresh {
+            cell.start_from_initial()?;
+        }
+        Ok(cell)
+    }
+
+    /// A fresh PState of entries begins with those of its initial value.
+    fn start_from_initial(&mut self) -> Result<(), Damaged> {
+        if R::KEYED {
+            self.root = self.pstate.initial_value();
+        }
+        self.seal()
+    }
+
+    /// The root, for a handler.
+    pub(crate) fn lend(&mut self) -> &mut R {
+        &mut self.root
+    }
+
+    /// Makes the root anew from the sealed layers.
+    fn reset(&mut self) -> Result<(), Damaged> {
+        let overlay = Overlay::new(self.sealed.clone(), self.sealed_len);
+        if R::KEYED {
+            self.id = overlay.id();
+            if let Some(root) = R::from_store(Box::new(overlay)) {
+                self.root = root;
+            }
+            return Ok(());
+        }
+        let value = self.sealed.get(&[])?.map(Ref::into_owned);
+        self.root = self.from_single(value);
+        self.single = Some(overlay);
+        Ok(())
+    }
+
+    /// The root that is one value: the value itself.
+    fn from_single(&self, value: Option<R::Value>) -> R {
+        let value = value.as_ref().and_then(|value| (value as &dyn Any).downcast_ref::<R>());
+        value.cloned().unwrap_or_else(|| self.pstate.initial_value())
+    }
+
+    fn set_layers(&mut self, layers: Layers<R::Value>) {
+        self.sealed = layers.clone();
+        self.view = None;
+        if let Some(overlay) = self.overlay() {
+            overlay.set_layers(layers);
+        }
+    }
+
+    fn overlay(&mut self) -> Option<&mut Overlay<R::Value>> {
+        if !R::KEYED {
+            return self.single.as_mut();
+        }
+        let id = self.id;
+        let overlay = self.root.store_mut()?.as_any_mut().downcast_mut::<Overlay<R::Value>>()?;
+        (overlay.id() == id).then_some(overlay)
+    }
+
+    /// Finds out whether a handler assigned the root. What it assigned replaces all entries.
+    fn notice_assignment(&mut self) -> Result<(), Damaged> {
+        if !R::KEYED {
+            return self.store_single();
+        }
+        if self.overlay().is_some() {
+            return Ok(());
+        }
+        let assigned = std::mem::replace(&mut self.root, self.pstate.initial_value());
+        let entries = assigned.into_entries();
+        self.reset()?;
+        let Some(overlay) = self.overlay() else { return Ok(()) };
+        overlay.clear();
+        for (key, value) in entries {
+            *overlay.slot_mut(&key)? = Some(value);
+        }
+        Ok(())
+    }
+
+    /// Copies a root that is one value into its store, where it changed.
+    fn store_single(&mut self) -> Result<(), Damaged> {
+        let Some(single) = self.single.as_mut() else { return Ok(()) };
+        let now = (&self.root as &dyn Any).downcast_ref::<R::Value>();
+        if single.get(&[])?.as_deref() != now {
+            *single.slot_mut(&[])? = now.cloned();
+        }
+        Ok(())
+    }
+}
+
+impl<R: Root> Cell for RootCell<R> {
+    fn begin_record(&mut self) {
+        if let Some(overlay) = self.overlay() {
+            overlay.begin_record();
+        }
+    }
+
+    fn commit_record(&mut self) -> Result<(), Damaged> {
+        self.notice_assignment()?;
+        if let Some(overlay) = self.overlay() {
+            overlay.commit_record();
+        }
+        Ok(())
+    }
+
+    fn rollback_record(&mut self) -> Result<Undone, Damaged> {
+        let Some(overlay) = self.overlay() else { return Ok(Undone::Lost) };
+        overlay.rollback_record();
+        if !R::KEYED {
+            let value = overlay.get(&[])?.map(Ref::into_owned);
+            self.root = self.from_single(value);
+        }
+        Ok(Undone::Record)
+    }
+
+    fn rollback_batch(&mut self) -> Result<(), Damaged> {
+        self.reset()
+    }
+
+    fn check(&mut self, limit: usize) -> Result<Result<(), Violation>, Damaged> {
+        self.notice_assignment()?;
+        let (pstate, place) = (self.pstate, self.place);
+        let name = || pstate.name().to_owned();
+        let Some(overlay) = self.overlay() else { return Ok(Ok(())) };
+        if let Some((key, bytes)) = overlay.oversized(limit) {
+            return Ok(Err(Violation::TooLarge { pstate: name(), key: show::<R>(&key), bytes, limit }));
+        }
+        let hashed = R::KEYED && !pstate.is_global() && !pstate.is_local();
+        if cfg!(debug_assertions) && hashed {
+            for (key, _) in overlay.touched() {
+                let home = home(&pstate, key, place.partitions).unwrap_or(place.partition);
+                if home != place.partition {
+                    let (key, partition) = (show::<R>(key), place.partition);
+                    return Ok(Err(Violation::Elsewhere { pstate: name(), key, home, partition }));
+                }
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    fn touched_digest(&mut self) -> u64 {
+        match self.overlay() {
+            Some(overlay) => super::digest::of_touched(overlay.touched()),
+            None => 0,
+        }
+    }
+
+    fn seal(&mut self) -> Result<(), Damaged> {
+        self.notice_assignment()?;
+        if let Some(overlay) = self.overlay()
+            && !overlay.is_clean()
+        {
+            overlay.seal();
+            let (layers, len) = (overlay.layers().clone(), overlay.sealed_len());
+            (self.sealed, self.sealed_len) = (layers, len);
+            self.view = None;
+        }
+        Ok(())
+    }
+
+    fn view(&mut self) -> AnyView {
+        let (layers, len) = (&self.sealed, self.sealed_len);
+        let publish = || -> AnyView {
+            Arc::new(ViewRoot::<R::Value>(Box::new(View::new(layers.clone(), len))))
+        };
+        Arc::clone(self.view.get_or_insert_with(publish))
+    }
+
+    fn len(&self) -> u64 {
+        self.sealed_len
+    }
+
+    fn weight(&self) -> usize {
+        self.sealed.weight()
+    }
+
+    fn runs(&self) -> &[Run] {
+        self.sealed.runs()
+    }
+
+    fn freeze(&mut self) -> Box<dyn Frozen> {
+        self.set_layers(self.sealed.freeze());
+        Box::new(FrozenRoot::new(self.sealed.clone(), R::schema().fingerprint()))
+    }
+
+    fn unfreeze(&mut self, run: Option<Run>, cleared: bool) {
+        self.set_layers(self.sealed.unfreeze(run, cleared));
+    }
+
+    fn thaw(&mut self) {
+        self.set_layers(self.sealed.thaw());
+    }
+
+    fn replace_runs(&mut self, first: usize, count: usize, run: Option<Run>) {
+        self.set_layers(self.sealed.replace_runs(first, count, run));
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+}
+
+/// A key as its type shows it; its bytes where they cannot be decoded.
+fn show<R: Root>(key: &[u8]) -> String {
+    match R::Key::decode_key(key) {
+        Ok(key) => format!("{key:?}"),
+        Err(_) => format!("{key:02x?}"),
+    }
+}
+
+/// The partition on which readers look for a key.
+fn home<R: Root>(pstate: &PState<R>, key: &[u8], partitions: u32) -> Option<u32> {
+    let key = R::Key::decode_key(key).ok()?;
+    Some(match pstate.partitioner() {
+        Some(partitioner) => partitioner(&key, partitions),
+        None => key.route().partition(partitions),
+    })
+}

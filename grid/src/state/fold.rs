@@ -1,0 +1,161 @@
+//! Writing the changes of a root out: frozen deltas become one run, small runs become one larger.
+
+use std::ops::Bound;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use gridmill_model::State;
+use gridmill_model::archive::ArchiveBuf;
+use gridmill_persistence::{Run, RunError, RunOptions, RunWriter, Storage};
+
+use super::layers::Layers;
+use super::merge::{MergedEntry, MergedRange, Source};
+
+/// What a fold of one root produced.
+#[derive(Debug)]
+pub(crate) struct Folded {
+    /// The run, unless nothing was left to write.
+    pub(crate) run: Option<Run>,
+    /// Whether the older runs of the root are void.
+    pub(crate) cleared: bool,
+}
+
+/// Sealed changes of one root, ready to be written on another thread.
+pub(crate) trait Frozen: Send {
+    /// Whether there is anything to write.
+    fn is_empty(&self) -> bool;
+    /// Writes the run `path` and opens it.
+    fn write(&self, storage: &Arc<dyn Storage>, path: &Path) -> Result<Folded, FoldError>;
+}
+
+/// Why a fold failed. The deltas stay in memory, the log keeps its tail: nothing is lost.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FoldError {
+    #[error("a value cannot be archived: {0}")]
+    Archive(#[from] gridmill_model::archive::ArchiveError),
+    #[error(transparent)]
+    Run(#[from] RunError),
+}
+
+pub(crate) struct FrozenRoot<V> {
+    layers: Layers<V>,
+    schema: u64,
+}
+
+impl<V: State> FrozenRoot<V> {
+    pub(crate) fn new(layers: Layers<V>, schema: u64) -> Self {
+        Self { layers, schema }
+    }
+
+    /// The frozen deltas, newest first, down to the one that clears the root.
+    fn sources(&self) -> (Vec<Source<'_, V>>, bool) {
+        let mut sources = Vec::new();
+        for delta in self.layers.deltas() {
+            let all = Bound::Unbounded;
+            sources.push(Source::delta(delta.entries(), all, all));
+            if delta.clears() {
+                return (sources, true);
+            }
+        }
+        (sources, false)
+    }
+}
+
+impl<V: State> Frozen for FrozenRoot<V> {
+    fn is_empty(&self) -> bool {
+        self.layers.deltas().is_empty()
+    }
+
+    fn write(&self, storage: &Arc<dyn Storage>, path: &Path) -> Result<Folded, FoldError> {
+        let (sources, cleared) = self.sources();
+        let oldest = cleared || self.layers.runs().is_empty();
+        let entries = self.layers.deltas().iter().map(|delta| delta.entries().len() as u64).sum();
+        let options = RunOptions { schema: self.schema, entries_hint: entries, ..RunOptions::default() };
+        let mut writer = RunWriter::create(Arc::clone(storage), path, options)?;
+        let mut archive = ArchiveBuf::default();
+        let mut written = 0u64;
+        for entry in MergedRange::new(sources).with_deleted() {
+            match entry {
+                MergedEntry::Value(key, value) => {
+                    value.archive(&mut archive)?;
+                    writer.add(key, Some(archive.as_slice()))?;
+                }
+                MergedEntry::Deleted(_) if oldest => continue,
+                MergedEntry::Deleted(key) => writer.add(key, None)?,
+            }
+            written += 1;
+        }
+        if written == 0 {
+            return Ok(Folded { run: None, cleared });
+        }
+        writer.finish()?;
+        Ok(Folded { run: Some(Run::open(&**storage, path)?), cleared })
+    }
+}
+
+/// Runs of one root that are worth merging: `count` neighbours from `first` on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tier {
+    pub(crate) first: usize,
+    pub(crate) count: usize,
+}
+
+/// How many neighbours of similar size are merged.
+const TIER_RUNS: usize = 4;
+
+/// Runs are of similar size when the largest is at most this many times the smallest.
+const TIER_SPREAD: u64 = 4;
+
+/// Picks neighbours in age of similar size, youngest first; also merges everything where more runs
+/// pile up than a reader should look through.
+pub(crate) fn pick_tier(sizes: &[u64]) -> Option<Tier> {
+    let similar = |window: &[u64]| {
+        let (least, most) = window.iter().fold((u64::MAX, 0), |(a, b), &size| (a.min(size), b.max(size)));
+        most <= TIER_SPREAD * least.max(64 << 10)
+    };
+    let first = sizes.windows(TIER_RUNS).position(similar);
+    first.map(|first| Tier { first, count: TIER_RUNS }).or_else(|| {
+        let many = sizes.len() > 2 * TIER_RUNS;
+        many.then_some(Tier { first: 0, count: TIER_RUNS })
+    })
+}
+
+/// Merges `runs` (newest first) into the run `path`. A deletion vanishes only when the oldest run of
+/// the root takes part.
+pub(crate) fn merge_runs(
+    storage: &Arc<dyn Storage>,
+    path: PathBuf,
+    runs: &[Run],
+    oldest: bool,
+) -> Result<Option<Run>, FoldError> {
+    let Some(newest) = runs.first() else { return Ok(None) };
+    let options = RunOptions {
+        schema: newest.schema(),
+        entries_hint: runs.iter().map(Run::len).sum(),
+        ..RunOptions::default()
+    };
+    let mut writer = RunWriter::create(Arc::clone(storage), &path, options)?;
+    gridmill_persistence::run::merge(runs, &mut writer, oldest, &mut |_| {})?;
+    writer.finish()?;
+    Ok(Some(Run::open(&**storage, &path)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Tier, pick_tier};
+
+    #[test]
+    fn merges_neighbours_of_similar_size() {
+        let mib = 1 << 20;
+        assert_eq!(pick_tier(&[mib, mib, 2 * mib]), None);
+        assert_eq!(pick_tier(&[mib, 2 * mib, mib, 3 * mib]), Some(Tier { first: 0, count: 4 }));
+        let tail = [mib, 40 * mib, 50 * mib, 40 * mib, 60 * mib];
+        assert_eq!(pick_tier(&tail), Some(Tier { first: 1, count: 4 }));
+    }
+
+    #[test]
+    fn never_lets_runs_pile_up() {
+        let sizes: Vec<u64> = (0..9).map(|power| (1 << 20) << (3 * power)).collect();
+        assert_eq!(pick_tier(&sizes), Some(Tier { first: 0, count: 4 }));
+    }
+}

@@ -1,0 +1,274 @@
+//! What the writer of a root works on: a cache of decoded entries over the sealed layers.
+//!
+//! A batch of records changes entries in the cache, in place. [`Overlay::seal`] turns what the batch
+//! touched into one immutable delta on top of the layers; [`Overlay::rollback_batch`] forgets it. While
+//! records can be undone one by one, the value that an entry had before the record is kept.
+
+use std::any::Any;
+use std::ops::Bound;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use gridmill_model::engine::{Damaged, ReadStore, RootStore, StoreRange};
+use gridmill_model::{KeyBytes, Ref, State};
+
+use super::cache::Cache;
+use super::delta::Delta;
+use super::layers::Layers;
+use super::merge::Source;
+
+/// Tells one overlay from another, also after a handler moved it.
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+/// The state of a running batch that a `clear` in a record that can be undone put aside.
+#[derive(Debug)]
+struct Aside<V> {
+    cache: Cache<V>,
+    touched: Vec<u32>,
+    undo: Vec<(u32, Option<V>)>,
+    cleared: bool,
+    len: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Overlay<V> {
+    id: u64,
+    layers: Layers<V>,
+    /// Entries of the root as of the last seal.
+    sealed_len: u64,
+    len: u64,
+    cache: Cache<V>,
+    batch: u64,
+    touched: Vec<u32>,
+    cleared: bool,
+    /// The slot whose presence may have changed since it was lent.
+    lent: Option<u32>,
+    undoable: bool,
+    record: u64,
+    undo: Vec<(u32, Option<V>)>,
+    aside: Option<Box<Aside<V>>>,
+}
+
+impl<V: State> Overlay<V> {
+    pub(crate) fn new(layers: Layers<V>, len: u64) -> Self {
+        Self {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            layers,
+            sealed_len: len,
+            len,
+            cache: Cache::default(),
+            batch: 1,
+            touched: Vec::new(),
+            cleared: false,
+            lent: None,
+            undoable: false,
+            record: 0,
+            undo: Vec::new(),
+            aside: None,
+        }
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    pub(crate) fn layers(&self) -> &Layers<V> {
+        &self.layers
+    }
+
+    pub(crate) fn sealed_len(&self) -> u64 {
+        self.sealed_len
+    }
+
+    /// Brings the length up to date with what was done to the slot that was lent last.
+    fn settle(&mut self) {
+        let Some(slot) = self.lent.take() else { return };
+        let slot = self.cache.get_mut(slot);
+        let present = slot.value.is_some();
+        if present != slot.counted {
+            slot.counted = present;
+            self.len = if present { self.len + 1 } else { self.len - 1 };
+        }
+    }
+
+    /// The number of the slot of `key`, read from the layers where the cache has none.
+    fn slot(&mut self, key: &[u8]) -> Result<u32, Damaged> {
+        let hash = self.cache.hash(key);
+        if let Some(slot) = self.cache.find(hash, key) {
+            return Ok(slot);
+        }
+        let value = if self.cleared { None } else { self.layers.get(key)?.map(Ref::into_owned) };
+        Ok(self.cache.insert(hash, key, value))
+    }
+
+    /// Starts a record that [`Overlay::rollback_record`] can undo.
+    pub(crate) fn begin_record(&mut self) {
+        self.settle();
+        self.undoable = true;
+        self.record += 1;
+        self.undo.clear();
+        self.aside = None;
+    }
+
+    /// Keeps what the record did.
+    pub(crate) fn commit_record(&mut self) {
+        self.settle();
+        self.undoable = false;
+        self.undo.clear();
+        self.aside = None;
+    }
+
+    /// Undoes what was done since [`Overlay::begin_record`].
+    pub(crate) fn rollback_record(&mut self) {
+        self.settle();
+        if let Some(aside) = self.aside.take() {
+            self.cache = aside.cache;
+            self.touched = aside.touched;
+            self.undo = aside.undo;
+            self.cleared = aside.cleared;
+            self.len = aside.len;
+        }
+        for (slot, value) in std::mem::take(&mut self.undo).into_iter().rev() {
+            self.lent = Some(slot);
+            self.cache.get_mut(slot).value = value;
+            self.settle();
+        }
+        self.undoable = false;
+    }
+
+    /// Whether the batch changed nothing so far.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.touched.is_empty() && !self.cleared
+    }
+
+    /// Turns what the batch did into the topmost layer.
+    pub(crate) fn seal(&mut self) {
+        self.settle();
+        self.commit_record();
+        self.batch += 1;
+        if self.is_clean() {
+            return;
+        }
+        let entries = self.touched_entries();
+        self.layers = self.layers.push(Delta::new(entries, self.cleared));
+        self.touched.clear();
+        self.cleared = false;
+        self.sealed_len = self.len;
+        if self.cache.is_full() {
+            self.cache.clear();
+        }
+    }
+
+    /// What the batch touched, sorted. A key that neither was there nor is there says nothing.
+    fn touched_entries(&mut self) -> Vec<(KeyBytes, Option<V>)> {
+        let mut entries = Vec::with_capacity(self.touched.len());
+        for &number in &self.touched {
+            let slot = self.cache.get_mut(number);
+            let below = slot.sealed && !self.cleared;
+            slot.sealed = slot.value.is_some();
+            if below || slot.sealed {
+                entries.push((slot.key.clone(), slot.value.clone()));
+            }
+        }
+        entries.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        entries
+    }
+
+    /// The first touched value that is larger than `limit` bytes when encoded, and its size.
+    ///
+    /// Measuring a value costs as much as encoding it, so small ones are measured now and then.
+    pub(crate) fn oversized(&mut self, limit: usize) -> Option<(KeyBytes, usize)> {
+        for &number in &self.touched {
+            let slot = self.cache.get_mut(number);
+            slot.touches = slot.touches.wrapping_add(1);
+            let Some(value) = &slot.value else { continue };
+            let often = slot.touches >= 1024 && slot.touches.is_power_of_two();
+            if often || value.weight() > limit / 16 {
+                let size = value.encoded_len();
+                if size > limit {
+                    return Some((slot.key.clone(), size));
+                }
+            }
+        }
+        None
+    }
+
+    /// Puts other layers with the same content under the cache.
+    pub(crate) fn set_layers(&mut self, layers: Layers<V>) {
+        self.layers = layers;
+    }
+
+    /// Entries that the running batch touched, with their keys.
+    pub(crate) fn touched(&self) -> impl Iterator<Item = (&[u8], &Option<V>)> {
+        self.touched.iter().map(|&slot| {
+            let slot = self.cache.get(slot);
+            (slot.key.as_slice(), &slot.value)
+        })
+    }
+}
+
+impl<V: State> ReadStore<V> for Overlay<V> {
+    fn get(&self, key: &[u8]) -> Result<Option<Ref<'_, V>>, Damaged> {
+        let hash = self.cache.hash(key);
+        if let Some(slot) = self.cache.find(hash, key) {
+            return Ok(self.cache.get(slot).value.as_ref().map(Ref::Borrowed));
+        }
+        if self.cleared { Ok(None) } else { self.layers.get(key) }
+    }
+
+    fn len(&self) -> u64 {
+        let Some(slot) = self.lent else { return self.len };
+        let slot = self.cache.get(slot);
+        match (slot.counted, slot.value.is_some()) {
+            (false, true) => self.len + 1,
+            (true, false) => self.len - 1,
+            _ => self.len,
+        }
+    }
+
+    fn range(&self, from: Bound<&[u8]>, to: Bound<&[u8]>) -> StoreRange<'_, V> {
+        let top = Source::touched(self.touched(), from, to);
+        if self.cleared {
+            return Box::new(super::merge::MergedRange::new(vec![top]));
+        }
+        Box::new(self.layers.range(Some(top), from, to))
+    }
+}
+
+impl<V: State> RootStore<V> for Overlay<V> {
+    fn slot_mut(&mut self, key: &[u8]) -> Result<&mut Option<V>, Damaged> {
+        self.settle();
+        let number = self.slot(key)?;
+        let slot = self.cache.get_mut(number);
+        if slot.batch != self.batch {
+            slot.batch = self.batch;
+            self.touched.push(number);
+        }
+        if self.undoable && slot.record != self.record {
+            slot.record = self.record;
+            self.undo.push((number, slot.value.clone()));
+        }
+        self.lent = Some(number);
+        Ok(&mut slot.value)
+    }
+
+    fn get_mut(&mut self, key: &[u8]) -> Result<Option<&mut V>, Damaged> {
+        Ok(self.slot_mut(key)?.as_mut())
+    }
+
+    fn clear(&mut self) {
+        self.settle();
+        let cache = std::mem::take(&mut self.cache);
+        let touched = std::mem::take(&mut self.touched);
+        let undo = std::mem::take(&mut self.undo);
+        if self.undoable && self.aside.is_none() {
+            let (cleared, len) = (self.cleared, self.len);
+            self.aside = Some(Box::new(Aside { cache, touched, undo, cleared, len }));
+        }
+        self.cleared = true;
+        self.len = 0;
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+}

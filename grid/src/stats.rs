@@ -1,0 +1,133 @@
+//! What a grid says of itself.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::engine::{GridEngine, ModuleRun};
+use crate::shell::shared::{Progress, Shared};
+
+/// Figures of a whole grid, as of now. Counts start at zero with each start.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Stats {
+    /// One for each module, in the order of the builder.
+    pub modules: Vec<ModuleStats>,
+}
+
+/// Figures of one module.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct ModuleStats {
+    /// The module's name.
+    pub name: String,
+    /// One for each partition.
+    pub partitions: Vec<PartitionStats>,
+}
+
+/// Figures of one partition.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct PartitionStats {
+    /// Records logged.
+    pub records: u64,
+    /// Batches logged.
+    pub batches: u64,
+    /// Bytes written to the log.
+    pub log_bytes: u64,
+    /// Syncs of the log.
+    pub syncs: u64,
+    /// Folds: a topology's changes written into runs.
+    pub folds: u64,
+    /// Bytes of runs that folds wrote.
+    pub folded_bytes: u64,
+    /// Merges of runs.
+    pub merges: u64,
+    /// Events that a handler refused.
+    pub rejected: u64,
+    /// Times that the partition's actor was started again.
+    pub restarts: u64,
+    /// Records that the last start replayed.
+    pub replayed: u64,
+    /// Bytes of the log that a start after a crash would replay.
+    pub tail_bytes: u64,
+    /// Bytes of memory, about, that hold changes not folded yet.
+    pub overlay_bytes: u64,
+    /// Batches that are written and not answered yet.
+    pub in_flight: usize,
+    /// Why the partition does not run, if it does not.
+    pub stopped: Option<String>,
+    /// One for each topology.
+    pub topologies: Vec<TopologyStats>,
+}
+
+/// Figures of one topology on one partition.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct TopologyStats {
+    /// The topology's name.
+    pub name: String,
+    /// Whether it takes part in the live flow.
+    pub live: bool,
+    /// Records of the log that it still has to read; 0 when it is live.
+    pub lag: u64,
+    /// Records that it has set aside.
+    pub quarantined: usize,
+}
+
+impl Stats {
+    pub(crate) fn of(engine: &GridEngine) -> Self {
+        Self { modules: engine.modules.iter().map(module).collect() }
+    }
+
+    /// The sum of a figure over all partitions.
+    pub fn total(&self, figure: impl Fn(&PartitionStats) -> u64) -> u64 {
+        self.modules.iter().flat_map(|module| &module.partitions).map(figure).sum()
+    }
+}
+
+fn module(run: &ModuleRun) -> ModuleStats {
+    ModuleStats {
+        name: run.plan.name.to_owned(),
+        partitions: run.partitions.iter().map(|shared| partition(run, shared)).collect(),
+    }
+}
+
+fn partition(run: &ModuleRun, shared: &Shared) -> PartitionStats {
+    let counters = &shared.counters;
+    let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    PartitionStats {
+        records: get(&counters.records),
+        batches: get(&counters.batches),
+        log_bytes: get(&counters.bytes),
+        syncs: get(&counters.syncs),
+        folds: get(&counters.folds),
+        folded_bytes: get(&counters.folded_bytes),
+        merges: get(&counters.merges),
+        rejected: get(&counters.rejected),
+        restarts: get(&counters.restarts),
+        replayed: get(&counters.replayed),
+        tail_bytes: get(&counters.tail_bytes),
+        overlay_bytes: get(&counters.overlay_bytes),
+        in_flight: shared.flights.len(),
+        stopped: shared.stopped.lock().clone(),
+        topologies: topologies(run, shared),
+    }
+}
+
+fn topologies(run: &ModuleRun, shared: &Shared) -> Vec<TopologyStats> {
+    let view = shared.view.load();
+    let names = run.plan.topologies.iter().map(|topology| topology.name);
+    let stats = names.enumerate().map(|(number, name)| {
+        let live = view.live.get(number).copied().unwrap_or(false);
+        let mine = view.quarantine.iter().filter(|verdict| verdict.topology == name);
+        let progress = shared.progress.get(&number).map(|progress| *progress);
+        let unread = Progress { done: 0, total: shared.readable().number() };
+        let Progress { done, total } = progress.unwrap_or(unread);
+        TopologyStats {
+            name: name.to_owned(),
+            live,
+            lag: if live { 0 } else { total.saturating_sub(done) },
+            quarantined: mine.count(),
+        }
+    });
+    stats.collect()
+}

@@ -1,0 +1,140 @@
+//! What the engine asks of a depot's or PState's type, boxed once when the module is defined.
+
+use std::any::Any;
+
+use gridmill_client::engine::{DepotEntry, JsonEvent, ViewRoot};
+use gridmill_client::AppendErrorKind;
+use gridmill_model::engine::Damaged;
+use gridmill_model::event::{DecodeError, Variant};
+use gridmill_model::path::{JsonPath, Limits, PathError, Step, parse_json_path, select_json};
+use gridmill_model::{Depot, Event, Key, PState, Root};
+use gridmill_persistence::Run;
+
+use crate::state::{Cell, Place, RootCell};
+
+/// Events of one depot: a `Vec<Option<E>>`, each taken out by the last topology that reads it.
+pub(crate) type AnyEvents = Box<dyn Any + Send>;
+
+/// The event type of a depot.
+pub(crate) trait DepotCodec: Send + Sync {
+    fn variants(&self) -> Vec<Variant>;
+    /// An empty list of events.
+    fn events(&self) -> AnyEvents;
+    /// Decodes a record and puts it at the end of `events`.
+    fn decode(&self, events: &mut AnyEvents, variant: usize, bytes: &[u8]) -> Result<(), DecodeError>;
+    /// Decodes a record into an empty `events`, at `index`; what lies before stays absent.
+    fn decode_at(
+        &self,
+        events: &mut AnyEvents,
+        index: usize,
+        variant: usize,
+        bytes: &[u8],
+    ) -> Result<(), DecodeError>;
+    /// Decodes and encodes an event that came as JSON.
+    fn from_json(&self, entry: &DepotEntry, json: &str) -> Result<JsonEvent, AppendErrorKind>;
+}
+
+pub(crate) struct TypedDepot<E: 'static> {
+    depot: Depot<E>,
+}
+
+impl<E: Event> TypedDepot<E> {
+    pub(crate) fn new(depot: Depot<E>) -> Self {
+        Self { depot }
+    }
+}
+
+impl<E: Event> DepotCodec for TypedDepot<E> {
+    fn variants(&self) -> Vec<Variant> {
+        E::variants()
+    }
+
+    fn events(&self) -> AnyEvents {
+        Box::new(Vec::<Option<E>>::new())
+    }
+
+    fn decode(&self, events: &mut AnyEvents, variant: usize, bytes: &[u8]) -> Result<(), DecodeError> {
+        let event = E::decode_fields(variant, bytes)?;
+        if let Some(events) = events.downcast_mut::<Vec<Option<E>>>() {
+            events.push(Some(event));
+        }
+        Ok(())
+    }
+
+    fn decode_at(
+        &self,
+        events: &mut AnyEvents,
+        index: usize,
+        variant: usize,
+        bytes: &[u8],
+    ) -> Result<(), DecodeError> {
+        if let Some(events) = events.downcast_mut::<Vec<Option<E>>>() {
+            events.resize(index, None);
+        }
+        self.decode(events, variant, bytes)
+    }
+
+    fn from_json(&self, entry: &DepotEntry, json: &str) -> Result<JsonEvent, AppendErrorKind> {
+        gridmill_client::json_event(&self.depot, entry, json)
+    }
+}
+
+/// The root type of a PState.
+pub(crate) trait PStateCodec: Send + Sync {
+    /// The PState's cell on one partition, over `runs` (newest first) that hold `len` entries.
+    fn cell(&self, place: Place, runs: Vec<Run>, len: u64) -> Result<Box<dyn Cell>, Damaged>;
+    /// Reads a path given as JSON, and finds the partition that it starts on.
+    fn parse_json(
+        &self,
+        path: &str,
+        partitions: u32,
+    ) -> Result<(JsonPath, Option<u32>), PathError>;
+    /// Selects in a published view; the answer is a JSON array.
+    fn select_json(&self, view: &dyn Any, path: &JsonPath) -> Result<String, PathError>;
+}
+
+pub(crate) struct TypedPState<R: Root> {
+    pstate: PState<R>,
+}
+
+impl<R: Root> TypedPState<R> {
+    pub(crate) fn new(pstate: PState<R>) -> Self {
+        Self { pstate }
+    }
+}
+
+impl<R: Root> PStateCodec for TypedPState<R> {
+    fn cell(&self, place: Place, runs: Vec<Run>, len: u64) -> Result<Box<dyn Cell>, Damaged> {
+        Ok(Box::new(RootCell::new(self.pstate, place, runs, len)?))
+    }
+
+    fn parse_json(
+        &self,
+        path: &str,
+        partitions: u32,
+    ) -> Result<(JsonPath, Option<u32>), PathError> {
+        // What is no JSON at all is no array of steps either: let the parser say so.
+        let json = serde_json::from_str(path).unwrap_or_else(|_| path.into());
+        let path = parse_json_path::<R>(self.pstate.name(), &json)?;
+        let key = match path.steps.first() {
+            Some(Step::Key(key) | Step::Must(key)) if R::KEYED => Some(key),
+            _ => None,
+        };
+        let partition = match (self.pstate.partitioner(), key) {
+            (Some(choose), Some(key)) => {
+                R::Key::decode_key(key).ok().map(|key| choose(&key, partitions))
+            }
+            _ => path.route.map(|route| route.partition(partitions)),
+        };
+        Ok((path, partition))
+    }
+
+    fn select_json(&self, view: &dyn Any, path: &JsonPath) -> Result<String, PathError> {
+        let Some(root) = view.downcast_ref::<ViewRoot<R::Value>>() else {
+            unreachable!("a PState's views have its type");
+        };
+        let limits = Limits::default();
+        let values = select_json::<R>(self.pstate.name(), &*root.0, &path.steps, limits)?;
+        Ok(serde_json::Value::Array(values).to_string())
+    }
+}

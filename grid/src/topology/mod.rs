@@ -1,0 +1,17 @@
+//! Topologies: what turns events into state.
+
+mod codec;
+mod context;
+mod outcome;
+mod stage;
+mod states;
+mod stream;
+
+pub use context::Context;
+pub use outcome::Outcome;
+pub use states::{AnyCell, Cells, StateSet, StateUnit, Uses};
+pub use stream::{Source, StartFrom, Stream};
+
+pub(crate) use codec::{AnyEvents, DepotCodec, PStateCodec, TypedDepot};
+pub(crate) use stage::{Answers, RecordInfo, Stage, StageError, StageRun, Window};
+pub(crate) use stream::{SourceDef, TopologyDef};

@@ -1,0 +1,159 @@
+//! A handler over a batch of records: the one place where user code runs.
+
+use std::collections::HashSet;
+use std::marker::PhantomData;
+use std::ops::Range;
+
+use gridmill_model::Event;
+use gridmill_model::engine::Damaged;
+use gridmill_persistence::Position;
+
+use crate::state::Undone;
+
+use super::codec::AnyEvents;
+use super::context::Context;
+use super::outcome::{Outcome, Refusal};
+use super::states::{Cells, StateSet};
+
+/// Where and when a record was logged.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RecordInfo {
+    pub(crate) position: Position,
+    pub(crate) offset: u64,
+    pub(crate) time: i64,
+}
+
+/// Which records of a depot a topology handles.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Window<'a> {
+    /// Up to here its state has everything.
+    pub(crate) after: Position,
+    /// The offset at which it started to read the depot.
+    pub(crate) start: u64,
+    /// Records that stand in quarantine.
+    pub(crate) skip: Option<&'a HashSet<Position>>,
+}
+
+impl Window<'_> {
+    fn lets(&self, info: &RecordInfo) -> bool {
+        info.position >= self.after
+            && info.offset >= self.start
+            && self.skip.is_none_or(|skip| !skip.contains(&info.position))
+    }
+}
+
+/// What handlers said to the appenders, by the index of the record in its item.
+#[derive(Debug, Default)]
+pub(crate) struct Answers {
+    pub(crate) replies: Vec<(u32, Vec<u8>)>,
+    pub(crate) refusals: Vec<(u32, Refusal)>,
+}
+
+/// Records of one depot, and what a stage needs to handle them.
+pub(crate) struct StageRun<'a> {
+    pub(crate) events: &'a mut AnyEvents,
+    pub(crate) infos: &'a [RecordInfo],
+    /// Which of them to handle.
+    pub(crate) range: Range<usize>,
+    /// The events are not needed after this run.
+    pub(crate) take: bool,
+    pub(crate) window: Window<'a>,
+    pub(crate) cells: &'a mut Cells,
+    /// The cells of the topology's tuple.
+    pub(crate) at: &'a [usize],
+    /// Those of them that it owns.
+    pub(crate) owned: &'a [usize],
+    pub(crate) partition: u32,
+    pub(crate) answers: &'a mut Answers,
+}
+
+/// Why a run did not go through.
+#[derive(Debug)]
+pub(crate) enum StageError {
+    /// A refused record cannot be undone alone; see [`Undone::Lost`].
+    Lost,
+    /// A file cannot be read.
+    Damaged(Damaged),
+}
+
+impl From<Damaged> for StageError {
+    fn from(damage: Damaged) -> Self {
+        Self::Damaged(damage)
+    }
+}
+
+/// A handler, type erased.
+pub(crate) trait Stage: Send + Sync {
+    /// Handles all records of the run, in order.
+    fn run(&self, run: StageRun<'_>) -> Result<(), StageError>;
+}
+
+/// A handler of events `E` over the states `S`.
+pub(crate) struct Each<E, S, F> {
+    handler: F,
+    types: PhantomData<fn(E, S)>,
+}
+
+impl<E, S, F> Each<E, S, F> {
+    pub(crate) fn new(handler: F) -> Self {
+        Self { handler, types: PhantomData }
+    }
+}
+
+impl<E, S, F, R> Stage for Each<E, S, F>
+where
+    E: Event,
+    S: StateSet,
+    R: Outcome,
+    F: for<'a, 'c> Fn(E, S::Refs<'a>, &'c mut Context<'_>) -> R + Send + Sync,
+{
+    fn run(&self, run: StageRun<'_>) -> Result<(), StageError> {
+        let Some(events) = run.events.downcast_mut::<Vec<Option<E>>>() else {
+            unreachable!("a depot's events were matched with its topologies at start");
+        };
+        let mut reply = None;
+        for index in run.range {
+            let (info, place) = (&run.infos[index], &mut events[index]);
+            if !run.window.lets(info) {
+                continue;
+            }
+            let event = if run.take { place.take() } else { place.clone() };
+            let Some(event) = event else { continue };
+            if R::FALLIBLE {
+                run.owned.iter().for_each(|&cell| run.cells.0[cell].0.begin_record());
+            }
+            let mut context = Context {
+                partition: run.partition,
+                position: info.position.to_bits(),
+                offset: info.offset,
+                time: info.time,
+                ids: 0,
+                reply: &mut reply,
+            };
+            let outcome = (self.handler)(event, S::lend(run.cells, run.at), &mut context);
+            let index = u32::try_from(index).unwrap_or(u32::MAX);
+            let reply = reply.take();
+            if let Some(refusal) = outcome.refusal() {
+                run.answers.refusals.push((index, refusal));
+                undo(run.cells, run.owned)?;
+                continue;
+            }
+            if R::FALLIBLE {
+                for &cell in run.owned {
+                    run.cells.0[cell].0.commit_record()?;
+                }
+            }
+            run.answers.replies.extend(reply.map(|reply| (index, reply)));
+        }
+        Ok(())
+    }
+}
+
+fn undo(cells: &mut Cells, owned: &[usize]) -> Result<(), StageError> {
+    for &cell in owned {
+        if cells.0[cell].0.rollback_record()? == Undone::Lost {
+            return Err(StageError::Lost);
+        }
+    }
+    Ok(())
+}

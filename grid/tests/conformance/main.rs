@@ -1,0 +1,4 @@
+//! Rows of the feature list, one test each, named after their row.
+
+mod seed;
+mod todo;
