@@ -7,12 +7,11 @@ use proptest::prelude::*;
 
 use crate::records::{Todo, TodoEvent};
 
-pub const EVENTS: Depot<TodoEvent> = Depot::hash_by("todo/events", |event| event.user().into());
-pub const TICKS: Depot<u64> = Depot::random("todo/ticks").global();
-pub const BY_HAND: Depot<u64> =
-    Depot::custom("todo/by-hand", |event, count| (*event as u32) % count);
-pub const TODOS: PState<Map<Str, List<Todo>>> = PState::new("todo/todos");
-pub const ODD: PState<Map<u64, Todo>> =
+const EVENTS: Depot<TodoEvent> = Depot::hash_by("todo/events", |event| event.user().into());
+const TICKS: Depot<u64> = Depot::random("todo/ticks").global();
+const BY_HAND: Depot<u64> = Depot::custom("todo/by-hand", |event, count| (*event as u32) % count);
+const TODOS: PState<Map<Str, List<Todo>>> = PState::new("todo/todos");
+const ODD: PState<Map<u64, Todo>> =
     PState::new("todo/odd").partition_by(|key, count| (*key as u32) % count).private().uncounted();
 
 impl TodoEvent {
