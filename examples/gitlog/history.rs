@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use gridmill::Progress;
 use gridmill::prelude::*;
 use gridmill_examples::Failed;
 use tokio::sync::mpsc;
@@ -15,6 +16,9 @@ use crate::report;
 /// How many commits travel in one append, and how many such batches git may be ahead.
 const BATCH: usize = 256;
 const BATCHES_AHEAD: usize = 8;
+
+/// The largest commit: about 300,000 changed files.
+const COMMIT_BYTES_MAX: usize = 16 << 20;
 
 /// How often the bar of a view that is being filled moves.
 const REDRAW: Duration = Duration::from_millis(50);
@@ -38,12 +42,13 @@ impl History {
         // Noted before the grid knows of it: a run that ends in between just adds it next time.
         std::fs::write(hours_note(data), "The view of hours was added to this folder.\n")?;
         let history = Self::start(data, true).await?;
-        history.fill_hours().await?;
+        history.fill_hours().await;
         Ok(history)
     }
 
     async fn start(data: &Path, with_hours: bool) -> Result<Self, Failed> {
-        let builder = Grid::builder(data.join("grid")).partitions(1);
+        let builder = Grid::builder(data.join("grid"));
+        let builder = builder.partitions(1).event_bytes_max(COMMIT_BYTES_MAX);
         let builder = if with_hours {
             builder.module::<GitLogWithHours>()
         } else {
@@ -55,23 +60,21 @@ impl History {
     }
 
     /// Shows how far the view of hours has come, until it is there.
-    async fn fill_hours(&self) -> Result<(), Failed> {
+    async fn fill_hours(&self) {
         let mut bar = Bar::new("filling the view of hours");
         let mut redraw = tokio::time::interval(REDRAW);
         let mut caught_up = std::pin::pin!(self.grid.caught_up("hours"));
         loop {
             tokio::select! {
-                done = &mut caught_up => {
-                    bar.finish();
-                    return Ok(done?);
-                }
+                () = &mut caught_up => break,
                 _ = redraw.tick() => {
-                    if let Some(Progress { done, total, .. }) = self.grid.progress("hours") {
+                    if let Some(Progress { done, total }) = self.grid.progress("hours") {
                         bar.show(done, total);
                     }
                 }
             }
         }
+        bar.finish();
     }
 
     /// Appends those of the repository's commits that the depot does not have; says how many.

@@ -83,15 +83,15 @@ fn commit(repository: &Path, who: &str, date: &str, file: &str, text: &str) -> R
     git(repository, &["commit", "--quiet", "--message", file], &person)
 }
 
-fn git(
-    repository: &Path,
-    arguments: &[&str],
-    environment: &[(&str, &str)],
-) -> Result<(), Failed> {
+fn git(repository: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Result<(), Failed> {
     let mut git = Command::new("git");
     // Nobody's settings, so that the numbers are the same everywhere.
     git.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");
     git.arg("-C").arg(repository).args(arguments).envs(environment.iter().copied());
     let status = git.status()?;
-    if status.success() { Ok(()) } else { Err(format!("git {arguments:?} ended with {status}").into()) }
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("git {arguments:?} ended with {status}").into())
+    }
 }

@@ -27,11 +27,7 @@ impl From<lexopt::Error> for Usage {
 ///
 /// The exit code is 0 for success and help, 1 for a failure and 2 for wrong arguments, which are
 /// told together with `usage`.
-pub fn run<O, F>(
-    usage: &str,
-    options: Result<O, Usage>,
-    example: impl FnOnce(O) -> F,
-) -> ExitCode
+pub fn run<O, F>(usage: &str, options: Result<O, Usage>, example: impl FnOnce(O) -> F) -> ExitCode
 where
     F: Future<Output = Result<(), Failed>>,
 {

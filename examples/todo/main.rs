@@ -6,6 +6,7 @@
 //! ```
 
 mod http;
+#[expect(unreachable_pub, reason = "it reads as it would in a library of its own")]
 mod module;
 mod smoke;
 mod web;

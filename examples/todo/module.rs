@@ -18,7 +18,9 @@ pub enum TodoEvent {
 impl TodoEvent {
     fn user(&self) -> &str {
         match self {
-            Self::New { user, .. } | Self::Complete { user, .. } | Self::Reorder { user, .. } => user,
+            Self::New { user, .. } | Self::Complete { user, .. } | Self::Reorder { user, .. } => {
+                user
+            }
         }
     }
 }

@@ -74,9 +74,7 @@ fn add(text: &str) -> Value {
 
 /// An answer as it is expected, with `true` where there is some time.
 fn list(todos: &[(&str, bool)], completed: u64) -> Value {
-    let todo = |(text, done): &(&str, bool)| {
-        json!({ "text": text, "completed_at": if *done { Value::Bool(true) } else { Value::Null } })
-    };
+    let todo = |(text, done): &(&str, bool)| json!({ "text": text, "completed_at": if *done { Value::Bool(true) } else { Value::Null } });
     json!({ "todos": todos.iter().map(todo).collect::<Vec<_>>(), "completed": completed })
 }
 
@@ -93,7 +91,10 @@ async fn check(service: SocketAddr, step: Step) -> Result<(), Failed> {
     let Step { method, path, body, status, answer: expected } = step;
     let mut answer = send(service, method, path, &body).await?;
     hide_times(&mut answer.body);
-    println!("{method:4} {path}  {}", if body.is_null() { String::new() } else { body.to_string() });
+    println!(
+        "{method:4} {path}  {}",
+        if body.is_null() { String::new() } else { body.to_string() }
+    );
     println!("  {} {}", answer.status, answer.body);
     if answer.status == status && answer.body == expected {
         return Ok(());

@@ -18,6 +18,7 @@ use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use gridmill::client::{AppendError, ReadError};
 use gridmill::prelude::*;
 use serde::{Deserialize, Serialize};
 
