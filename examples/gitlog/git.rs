@@ -31,6 +31,10 @@ pub(crate) fn read_commits(
     ids: Vec<Str>,
     mut each: impl FnMut(Commit) -> Result<(), Failed>,
 ) -> Result<(), Failed> {
+    // Without any id git would show the latest commit.
+    if ids.is_empty() {
+        return Ok(());
+    }
     let mut log = start_log(repository)?;
     let feeder = log.stdin.take().map(|stdin| std::thread::spawn(move || feed(stdin, &ids)));
     let output = log.stdout.take().ok_or("git has no output")?;

@@ -31,14 +31,20 @@ pub(crate) struct History {
 }
 
 impl History {
-    /// Opens the folder with the views that it has.
+    /// Opens a folder that has commits already.
+    pub(crate) async fn open_existing(data: &Path) -> Result<Self, Failed> {
+        check_exists(data)?;
+        Self::open(data).await
+    }
+
+    /// Opens the folder with the views that it has; makes it where it does not exist.
     pub(crate) async fn open(data: &Path) -> Result<Self, Failed> {
         Self::start(data, hours_note(data).exists()).await
     }
 
     /// Opens the folder with the view of hours. Where it is new, this waits until the past is in.
     pub(crate) async fn open_with_hours(data: &Path) -> Result<Self, Failed> {
-        std::fs::create_dir_all(data)?;
+        check_exists(data)?;
         // Noted before the grid knows of it: a run that ends in between just adds it next time.
         std::fs::write(hours_note(data), "The view of hours was added to this folder.\n")?;
         let history = Self::start(data, true).await?;
@@ -47,7 +53,7 @@ impl History {
     }
 
     async fn start(data: &Path, with_hours: bool) -> Result<Self, Failed> {
-        let builder = Grid::builder(data.join("grid"));
+        let builder = Grid::builder(grid_folder(data));
         let builder = builder.partitions(1).event_bytes_max(COMMIT_BYTES_MAX);
         let builder = if with_hours {
             builder.module::<GitLogWithHours>()
@@ -137,6 +143,17 @@ impl History {
     }
 }
 
+fn check_exists(data: &Path) -> Result<(), Failed> {
+    if grid_folder(data).exists() {
+        return Ok(());
+    }
+    Err(format!("there are no commits in {}; read a repository first", data.display()).into())
+}
+
+fn grid_folder(data: &Path) -> PathBuf {
+    data.join("grid")
+}
+
 fn hours_note(data: &Path) -> PathBuf {
     data.join("hours-added")
 }
@@ -155,5 +172,8 @@ fn read(
         }
         Ok(())
     })?;
-    Ok(batches.blocking_send(batch)?)
+    if !batch.is_empty() {
+        batches.blocking_send(batch)?;
+    }
+    Ok(())
 }

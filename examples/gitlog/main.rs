@@ -99,13 +99,14 @@ async fn update(data: &Path, repository: &Path) -> Result<(), Failed> {
 /// Adds the view of hours and waits until it is filled.
 async fn add_hours(data: &Path) -> Result<(), Failed> {
     let history = History::open_with_hours(data).await?;
+    println!("the view of hours is filled; git was not read\n");
     history.print().await?;
     history.close().await
 }
 
 /// Prints what the folder has.
 async fn show(data: &Path) -> Result<(), Failed> {
-    let history = History::open(data).await?;
+    let history = History::open_existing(data).await?;
     history.print().await?;
     history.close().await
 }

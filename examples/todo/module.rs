@@ -30,7 +30,6 @@ pub const TODOS: PState<Map<Str, List<Todo>>> = PState::new("todo/todos");
 pub const COMPLETED: PState<Map<Str, u64>> = PState::new("todo/completed");
 
 pub struct TodoModule;
-
 impl Module for TodoModule {
     const NAME: &'static str = "todo";
 
@@ -40,9 +39,9 @@ impl Module for TodoModule {
     }
 }
 
-type State<'a> = (&'a mut Map<Str, List<Todo>>, &'a mut Map<Str, u64>);
+type Views<'a> = (&'a mut Map<Str, List<Todo>>, &'a mut Map<Str, u64>);
 
-fn on_event(event: TodoEvent, (todos, completed): State<'_>) {
+fn on_event(event: TodoEvent, (todos, completed): Views<'_>) {
     match event {
         TodoEvent::New { user, text } => {
             todos.entry(user).or_default().push_back(Todo { text, completed_at: None });
