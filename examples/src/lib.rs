@@ -70,3 +70,9 @@ pub async fn interrupted() {
         Err(_) => drop(ctrl_c.await),
     }
 }
+
+/// The README, whose code the tests compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+#[derive(Debug)]
+pub struct Readme;
