@@ -91,7 +91,7 @@ async fn update(data: &Path, repository: &Path) -> Result<(), Failed> {
     let ids = git::commit_ids(repository)?;
     let history = History::open(data).await?;
     let new = history.append_new(repository, ids).await?;
-    println!("{new} new commits from {}\n", repository.display());
+    gridmill_examples::print(&format!("{new} new commits from {}\n\n", repository.display()))?;
     history.print().await?;
     history.close().await
 }
@@ -99,7 +99,7 @@ async fn update(data: &Path, repository: &Path) -> Result<(), Failed> {
 /// Adds the view of hours and waits until it is filled.
 async fn add_hours(data: &Path) -> Result<(), Failed> {
     let history = History::open_with_hours(data).await?;
-    println!("the view of hours is filled; git was not read\n");
+    gridmill_examples::print("the view of hours is filled; git was not read\n\n")?;
     history.print().await?;
     history.close().await
 }

@@ -19,7 +19,7 @@ impl Bar {
 
     /// Shows `done` of `total`. Redraws only when something moves.
     pub(crate) fn show(&mut self, done: u64, total: u64) {
-        let percent = if total == 0 { 100 } else { done.saturating_mul(100) / total };
+        let percent = done.saturating_mul(100).checked_div(total).unwrap_or(100);
         if self.watched && self.drawn.replace(percent) != Some(percent) {
             let full = percent.min(100) * WIDTH / 100;
             let (full, empty) = ("#".repeat(full as usize), ".".repeat((WIDTH - full) as usize));

@@ -1,5 +1,7 @@
 //! Prints the views.
 
+use std::fmt::Write;
+
 use gridmill::prelude::*;
 use gridmill_examples::Failed;
 
@@ -13,34 +15,40 @@ pub(crate) async fn print(client: &Client, with_hours: bool) -> Result<(), Faile
     let client = client.with_limit(usize::MAX);
     let authors = client.select(BY_AUTHOR.all()).await?;
     let commits: u64 = authors.iter().map(|(_, churn)| churn.commits).sum();
-    println!("{commits} commits by {} authors", authors.len());
-    table("author", authors, |churn| churn.commits);
+    let mut out = format!("{commits} commits by {} authors\n", authors.len());
+    table(&mut out, "author", authors, |churn| churn.commits)?;
     let files = client.select(BY_FILE.all()).await?;
-    table("file", files, |churn| churn.added + churn.removed);
+    table(&mut out, "file", files, |churn| churn.added + churn.removed)?;
     if with_hours {
-        hours(&client).await?;
+        hours(&mut out, client.select(BY_HOUR.all()).await?)?;
+    }
+    gridmill_examples::print(&out)
+}
+
+/// The rows that `weight` finds heaviest.
+fn table(
+    out: &mut String,
+    what: &str,
+    mut rows: Vec<(Str, Churn)>,
+    weight: impl Fn(&Churn) -> u64,
+) -> std::fmt::Result {
+    rows.sort_by(|(a, x), (b, y)| weight(y).cmp(&weight(x)).then_with(|| a.cmp(b)));
+    writeln!(out, "\n{:>9} {:>10} {:>10}  {what}", "commits", "added", "removed")?;
+    for (name, churn) in rows.iter().take(ROWS) {
+        writeln!(out, "{:>9} {:>10} {:>10}  {name}", churn.commits, churn.added, churn.removed)?;
+    }
+    if rows.len() > ROWS {
+        writeln!(out, "{:>31}  and {} more", "", rows.len() - ROWS)?;
     }
     Ok(())
 }
 
-/// The rows that `weight` finds heaviest.
-fn table(what: &str, mut rows: Vec<(Str, Churn)>, weight: impl Fn(&Churn) -> u64) {
-    rows.sort_by(|(a, x), (b, y)| weight(y).cmp(&weight(x)).then_with(|| a.cmp(b)));
-    println!("\n{:>9} {:>10} {:>10}  {what}", "commits", "added", "removed");
-    for (name, churn) in rows.iter().take(ROWS) {
-        println!("{:>9} {:>10} {:>10}  {name}", churn.commits, churn.added, churn.removed);
-    }
-    if rows.len() > ROWS {
-        println!("{:>31}  and {} more", "", rows.len() - ROWS);
-    }
-}
-
-async fn hours(client: &Client) -> Result<(), Failed> {
+/// A week of hours, the darker the busier.
+fn hours(out: &mut String, cells: Vec<((u8, u8), u64)>) -> std::fmt::Result {
     const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
     const SHADES: [char; 6] = ['.', ':', '-', '+', '*', '#'];
-    let cells = client.select(BY_HOUR.all()).await?;
     let most = cells.iter().map(|(_, commits)| *commits).max().unwrap_or(0);
-    println!("\nhour 0     3     6     9     12    15    18    21    (most: {most} commits)");
+    writeln!(out, "\nhour 0     3     6     9     12    15    18    21    (most: {most} commits)")?;
     for (number, day) in (0_u8..).zip(DAYS) {
         let mut line = [' '; 24];
         for ((_, hour), commits) in cells.iter().filter(|((weekday, _), _)| *weekday == number) {
@@ -48,7 +56,7 @@ async fn hours(client: &Client) -> Result<(), Failed> {
             line[usize::from(*hour % 24)] = SHADES[shade as usize];
         }
         let line: Vec<String> = line.iter().map(|shade| format!("{shade}{shade}")).collect();
-        println!("{day}  {}", line.concat());
+        writeln!(out, "{day}  {}", line.concat())?;
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 //! Nothing here is about Gridmill; look into `todo/` and `gitlog/` for that.
 
 use std::future::Future;
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 /// Why an example ended without success, as a message for people.
@@ -55,6 +56,18 @@ fn finish(result: Result<(), Failed>) -> ExitCode {
             eprintln!("error: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Prints `text` where somebody still reads; a reader that has seen enough, as `head` does, is no
+/// failure.
+///
+/// # Errors
+/// The output cannot be written for another reason.
+pub fn print(text: &str) -> Result<(), Failed> {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
     }
 }
 

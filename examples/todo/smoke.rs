@@ -74,7 +74,10 @@ fn add(text: &str) -> Value {
 
 /// An answer as it is expected, with `true` where there is some time.
 fn list(todos: &[(&str, bool)], completed: u64) -> Value {
-    let todo = |(text, done): &(&str, bool)| json!({ "text": text, "completed_at": if *done { Value::Bool(true) } else { Value::Null } });
+    let todo = |(text, done): &(&str, bool)| {
+        let completed_at = if *done { Value::Bool(true) } else { Value::Null };
+        json!({ "text": text, "completed_at": completed_at })
+    };
     json!({ "todos": todos.iter().map(todo).collect::<Vec<_>>(), "completed": completed })
 }
 
