@@ -17,9 +17,20 @@ use crate::{Key, Schema, State};
 /// The most elements without a size that are decoded: their number costs the sender nothing.
 const MAX_UNSIZED: usize = 1 << 20;
 
-/// What a value's own bytes and its share of a node take, roughly.
-const fn slot<T>() -> usize {
-    size_of::<T>() + 8
+/// The slots of a vector's chunk: a list that does not lie inline takes whole chunks.
+const CHUNK: usize = 64;
+/// The slots of a sorted node, of which about two thirds are filled.
+const NODE: usize = 16;
+
+/// The heap bytes of a list's own slots.
+fn list_weight<T>(len: usize) -> usize {
+    let inline = len * size_of::<T>() < size_of::<List<T>>();
+    if inline { 0 } else { len.div_ceil(CHUNK) * CHUNK * size_of::<T>() }
+}
+
+/// The heap bytes of a set's or map's own slots.
+fn sorted_weight<T>(len: usize) -> usize {
+    len.div_ceil(NODE * 2 / 3) * NODE * size_of::<T>()
 }
 
 fn check_len<T, E: Error>(len: usize) -> Result<(), E> {
@@ -32,7 +43,7 @@ fn check_len<T, E: Error>(len: usize) -> Result<(), E> {
 }
 
 macro_rules! sequence {
-    ($name:ident, $bound:ident, $add:ident, $schema:ident, $what:literal) => {
+    ($name:ident, $bound:ident, $add:ident, $weight:ident, $what:literal) => {
         impl<T: $bound> Serialize for $name<T> {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_seq(self)
@@ -101,11 +112,11 @@ macro_rules! sequence {
 
         impl<T: $bound> State for $name<T> {
             fn schema() -> Schema {
-                Schema::$schema(Box::new(T::schema()))
+                Schema::$name(Box::new(T::schema()))
             }
 
             fn weight(&self) -> usize {
-                self.len() * slot::<T>()
+                $weight::<T>(self.len())
             }
         }
 
@@ -113,8 +124,8 @@ macro_rules! sequence {
     };
 }
 
-sequence!(List, State, push_back, List, "a list");
-sequence!(Set, Key, insert, Set, "a set");
+sequence!(List, State, push_back, list_weight, "a list");
+sequence!(Set, Key, insert, sorted_weight, "a set");
 
 /// An iterator over a known number of elements, which archives ask for.
 #[derive(Clone)]
@@ -231,6 +242,6 @@ impl<K: Key, V: State> State for Map<K, V> {
     }
 
     fn weight(&self) -> usize {
-        self.len() * (slot::<K>() + slot::<V>())
+        sorted_weight::<(K, V)>(self.len())
     }
 }
