@@ -10,9 +10,12 @@ use gridmill_model::{Depot, Event};
 use crate::engine::{DepotEntry, EncodedEvents};
 use crate::error::AppendErrorKind;
 
-/// How many encoded bytes one call may have for one partition: 1 GiB. Ends of events are stored in
-/// 32 bits, and a message of that size is worth a second thought anyway.
-pub(crate) const BATCH_BYTES_MAX: usize = 1 << 30;
+/// How many bytes one call may have for one partition: 128 MiB, with [`EVENT_OVERHEAD`] for each
+/// event. The events of a call for a partition are logged as one batch.
+pub(crate) const BATCH_BYTES_MAX: usize = 128 << 20;
+
+/// What an event takes in the log beside its encoded bytes: its header and padding, rounded up.
+const EVENT_OVERHEAD: usize = 64;
 
 /// The partition of `entry` that `event` belongs to.
 pub(crate) fn partition<E: Event>(
@@ -68,7 +71,8 @@ fn encode_unless_too_large<E: Event>(
     let start = encoded.bytes.len();
     event.encode_fields(&mut encoded.bytes).map_err(|error| failed(error.to_string()))?;
     let end = encoded.bytes.len();
-    check_sizes(entry, partition, index, start, end)?;
+    let overhead = EVENT_OVERHEAD * (encoded.ends.len() + 1);
+    check_sizes(entry, partition, index, end - start, end + overhead)?;
     let variant = u16::try_from(event.variant());
     let variant = variant.map_err(|_| failed("it has more than 65,536 variants".into()))?;
     // The limit of a batch is far below 4 GiB, so that the end fits.
@@ -80,17 +84,17 @@ fn check_sizes(
     entry: &DepotEntry,
     partition: u32,
     index: usize,
-    start: usize,
-    end: usize,
+    event: usize,
+    batch: usize,
 ) -> Result<(), AppendErrorKind> {
-    let (expected, got) = (entry.event_bytes_max, end - start);
+    let (expected, got) = (entry.event_bytes_max, event);
     if got > expected {
         let depot = entry.name.clone();
         return Err(AppendErrorKind::TooLarge { depot, index, expected, got });
     }
-    if end > BATCH_BYTES_MAX {
+    if batch > BATCH_BYTES_MAX {
         let (depot, expected) = (entry.name.clone(), BATCH_BYTES_MAX);
-        return Err(AppendErrorKind::BatchTooLarge { depot, partition, expected, got: end });
+        return Err(AppendErrorKind::BatchTooLarge { depot, partition, expected, got: batch });
     }
     Ok(())
 }

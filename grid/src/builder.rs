@@ -295,6 +295,15 @@ impl GridBuilder {
         (0..self.partitions).map(slot).collect()
     }
 
+    fn log_options(&self) -> LogOptions {
+        LogOptions {
+            batch_bytes_max: LOG_BATCH_BYTES_MAX,
+            // Nobody waits for a sync: what was written need not be kept in memory until one.
+            retain_unsynced: self.durability != Durability::Os,
+            ..LogOptions::default()
+        }
+    }
+
     fn open_options(
         &self,
         plan: &Arc<Plan>,
@@ -315,7 +324,7 @@ impl GridBuilder {
                 attempts: self.attempts,
                 check_twice: self.check_handlers,
             },
-            log: LogOptions { batch_bytes_max: LOG_BATCH_BYTES_MAX, ..LogOptions::default() },
+            log: self.log_options(),
             overlay_bytes_max: self.overlay_bytes_max,
             accept_new_code: self.accept_new_code,
             quarantine_at: self.quarantine_at.iter().filter(mine).map(|&(.., at)| at).collect(),

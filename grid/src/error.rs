@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use gridmill_model::engine::Damaged;
-use gridmill_persistence::{LogError, RunError};
+use gridmill_persistence::{LogError, Position, RunError};
 
 /// Why a grid did not start. Nothing was changed, but for what recovery may always do: a torn tail
 /// is cut, folders are created.
@@ -96,6 +96,16 @@ pub enum StartError {
         expected: u32,
         /// The version of the code.
         got: u32,
+    },
+    /// The process ended again and again while it handled one record.
+    #[error("the process ended repeatedly while partition {partition} of module `{module}` handled the record at position {position}; start with `quarantine_at(\"{module}\", {partition}, Position::new({}, {}))` to set it aside", position.epoch(), position.number())]
+    Aborting {
+        /// The module.
+        module: String,
+        /// The partition.
+        partition: u32,
+        /// The record's position.
+        position: Position,
     },
     /// A file holds bytes that were not written there.
     #[error("{damage} (partition {partition} of module `{module}`)")]

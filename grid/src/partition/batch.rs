@@ -70,3 +70,15 @@ pub(crate) struct Batch {
     /// The position after the last record.
     pub(crate) end: Position,
 }
+
+impl Batch {
+    /// The position of the first event that it brings to handlers.
+    pub(crate) fn first_event(&self) -> Option<Position> {
+        self.items.iter().find_map(|item| match item {
+            Item::Events(events) | Item::Retry(_, events) => {
+                events.infos.first().map(|info| info.position)
+            }
+            Item::Verdict(_) | Item::Discard(_) => None,
+        })
+    }
+}

@@ -6,6 +6,7 @@
 
 pub(crate) mod batch;
 pub(crate) mod core;
+mod crumbs;
 pub(crate) mod fold;
 pub(crate) mod manifest;
 pub(crate) mod open;

@@ -13,6 +13,7 @@ use crate::error::StartError;
 use crate::state::Cell;
 
 use super::batch::{Verdict, kind, NO_DEPOT};
+use super::crumbs::{Crumbs, Past};
 use super::core::{Core, Lane, Limits, place};
 use super::fold::{FoldContext, fold_now};
 use super::manifest::{Manifest, ManifestFile, PStateMeta, TopologyMeta, runs_dir};
@@ -287,8 +288,15 @@ fn replay(options: &OpenOptions, opened: &mut Opened) -> Result<(), StartError> 
     let registry = opened.registry.clone();
     let replay = Replay::new(&plan, &registry, reader, from, live.iter().copied());
     let mut replay = replay.map_err(|e| options.fail(e))?;
+    let crumbs = begin_replay(options)?;
+    if crumbs.is_wary() {
+        replay.one_by_one();
+    }
     let mut found = Vec::new();
     while let Some(mut batch) = replay.next_batch().map_err(|e| options.fail(e))? {
+        if let Some(position) = batch.first_event() {
+            crumbs.drop_at(position).map_err(|e| options.log_fault(e))?;
+        }
         let applied = opened.core.apply(&mut batch).map_err(|e| options.fail(e))?;
         found.extend(applied.verdicts);
         opened.replayed = replay.position().number() - from.number();
@@ -298,6 +306,7 @@ fn replay(options: &OpenOptions, opened: &mut Opened) -> Result<(), StartError> 
             }
         }
     }
+    crumbs.end();
     found.extend(asked_for(options, opened, &live)?);
     log_verdicts(&mut opened.log, opened.last_time, &found).map_err(|e| options.log_fault(e))?;
     for &topology in &live {
@@ -306,6 +315,19 @@ fn replay(options: &OpenOptions, opened: &mut Opened) -> Result<(), StartError> 
         lane.next = opened.log.next_position();
     }
     Ok(())
+}
+
+/// Notes that the replay begins; refuses where the starts before ended in one record.
+fn begin_replay(options: &OpenOptions) -> Result<Crumbs<'_>, StartError> {
+    let begun = Crumbs::begin(&*options.storage, &options.dir, &options.quarantine_at);
+    match begun.map_err(|source| options.log_fault(source))? {
+        Past::Fine(crumbs) => Ok(crumbs),
+        Past::EndedAt(position) => Err(StartError::Aborting {
+            module: options.plan.name.to_owned(),
+            partition: options.partition,
+            position,
+        }),
+    }
 }
 
 fn set_skips(core: &mut Core, skip: &std::collections::HashSet<(String, Position)>) {

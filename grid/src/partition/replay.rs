@@ -35,6 +35,7 @@ pub(crate) struct Replay<'a> {
     /// Depots whose records are wanted.
     wanted: Vec<bool>,
     next: Position,
+    batch_records: usize,
 }
 
 impl<'a> Replay<'a> {
@@ -51,14 +52,20 @@ impl<'a> Replay<'a> {
         };
         let wanted = (0..plan.depots.len()).map(reads).collect();
         let scan = reader.scan(from)?;
-        Ok(Self { plan, registry, reader, scan, wanted, next: from })
+        let batch_records = BATCH_RECORDS;
+        Ok(Self { plan, registry, reader, scan, wanted, next: from, batch_records })
+    }
+
+    /// Reads one record at a time from now on.
+    pub(crate) fn one_by_one(&mut self) {
+        self.batch_records = 1;
     }
 
     /// The next records as a batch; `None` at the end of what is durable.
     pub(crate) fn next_batch(&mut self) -> Result<Option<Batch>, ReplayError> {
         let mut batch = Batch::default();
         let mut records = 0;
-        while records < BATCH_RECORDS {
+        while records < self.batch_records {
             let Some(record) = self.scan.next()? else { break };
             records += 1;
             self.next = record.position.next();

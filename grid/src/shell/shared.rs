@@ -70,6 +70,8 @@ struct Inbox {
     waiting: VecDeque<Submission>,
     /// The actor has been told, and has not looked yet.
     rung: bool,
+    /// The actor has taken submissions that are in no flight yet.
+    in_hand: bool,
     closed: Option<String>,
 }
 
@@ -144,18 +146,18 @@ impl Shared {
             into.push(next);
         }
         inbox.rung = !inbox.waiting.is_empty();
+        inbox.in_hand = !into.is_empty();
     }
 
-    /// Puts submissions that could not be logged yet back to the front.
-    pub(crate) fn put_back(&self, submissions: Vec<Submission>) {
-        let mut inbox = self.inbox.lock();
-        for submission in submissions.into_iter().rev() {
-            inbox.waiting.push_front(submission);
-        }
+    /// What was taken is under way, or refused.
+    pub(crate) fn put_down(&self) {
+        self.inbox.lock().in_hand = false;
     }
 
+    /// Whether nothing waits to be logged.
     pub(crate) fn is_idle(&self) -> bool {
-        self.inbox.lock().waiting.is_empty()
+        let inbox = self.inbox.lock();
+        inbox.waiting.is_empty() && !inbox.in_hand
     }
 
     /// Takes nothing any more; what waits is given back.

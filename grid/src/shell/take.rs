@@ -51,12 +51,16 @@ impl Partition {
                 let (mut batch, waiting) = self.split(&mut taken, &offsets, &written);
                 self.taken = taken;
                 self.shared.flights.written(batch.end, waiting);
+                self.shared.put_down();
                 self.make_durable();
                 self.apply(&mut batch)?;
             }
             Err(error) => {
                 self.next_offsets = offsets;
-                self.refuse(taken, &error)?;
+                let refused = self.refuse(taken, &error);
+                self.shared.put_down();
+                self.shared.touch();
+                refused?;
             }
         }
         if !self.shared.is_idle() {

@@ -1,0 +1,118 @@
+//! Finding the record that ends the process: one that overflows the stack or exhausts the memory
+//! cannot be caught, and would end every start again.
+//!
+//! A start notes that it begins to replay a tail, and removes the note when it is through. Where two
+//! starts in a row did not get through, the next one leaves a crumb before each record. The start
+//! after that knows the record's position and says so.
+
+use std::path::{Path, PathBuf};
+
+use gridmill_persistence::{LogError, Position, Storage, StorageFile, manifest};
+
+const NOTE: &str = "REPLAYING";
+const CRUMB: &str = "CRUMB";
+
+/// Starts that did not get through before crumbs are left.
+const PATIENCE: u8 = 2;
+
+/// A replay under way.
+#[derive(Debug)]
+pub(crate) struct Crumbs<'a> {
+    storage: &'a dyn Storage,
+    dir: PathBuf,
+    crumb: Option<std::sync::Arc<dyn StorageFile>>,
+}
+
+/// What the starts before this one left.
+#[derive(Debug)]
+pub(crate) enum Past<'a> {
+    /// Nothing that speaks against replaying.
+    Fine(Crumbs<'a>),
+    /// The process ended while it handled the record at this position.
+    EndedAt(Position),
+}
+
+impl<'a> Crumbs<'a> {
+    /// Notes that a replay begins. `known` are positions that will not be handled.
+    pub(crate) fn begin(
+        storage: &'a dyn Storage,
+        dir: &Path,
+        known: &[Position],
+    ) -> Result<Past<'a>, LogError> {
+        let crumb_path = dir.join(CRUMB);
+        if let Some(position) = read_crumb(storage, &crumb_path)
+            && !known.contains(&position)
+        {
+            return Ok(Past::EndedAt(position));
+        }
+        let starts = manifest::read_checked(storage, dir, NOTE)?;
+        let starts = starts.and_then(|note| note.first().copied()).unwrap_or(0);
+        manifest::write_atomic(storage, dir, NOTE, &[starts.saturating_add(1)])?;
+        let crumb = if starts >= PATIENCE {
+            // A crumb from before belongs to a record that is set aside now.
+            let _ = storage.remove(&crumb_path);
+            let created = storage.create(&crumb_path);
+            Some(created.map_err(|source| io(storage, &crumb_path, source))?)
+        } else {
+            None
+        };
+        Ok(Past::Fine(Self { storage, dir: dir.to_path_buf(), crumb }))
+    }
+
+    /// Whether records are to be handled one at a time, with a crumb before each.
+    pub(crate) fn is_wary(&self) -> bool {
+        self.crumb.is_some()
+    }
+
+    /// The next record to be handled stands at `position`. The crumb outlives the process, which is
+    /// all that it is for; it is not synced.
+    pub(crate) fn drop_at(&self, position: Position) -> Result<(), LogError> {
+        let Some(crumb) = &self.crumb else { return Ok(()) };
+        let bits = position.to_bits().to_le_bytes();
+        let path = self.dir.join(CRUMB);
+        crumb.write_at(0, &bits).map_err(|source| io(self.storage, &path, source))
+    }
+
+    /// The replay is through: forgets everything.
+    pub(crate) fn end(self) {
+        for name in [CRUMB, NOTE] {
+            // What stays is taken for one more start that did not get through: harmless.
+            let _ = self.storage.remove(&self.dir.join(name));
+        }
+    }
+}
+
+fn io(storage: &dyn Storage, path: &Path, source: std::io::Error) -> LogError {
+    LogError::Io { action: "write", file: storage.display(path), source }
+}
+
+fn read_crumb(storage: &dyn Storage, path: &Path) -> Option<Position> {
+    let file = storage.open_read(path).ok()?;
+    let bytes = file.map(0..8).ok()?;
+    Some(Position::from_bits(u64::from_le_bytes(bytes.get(..8)?.try_into().ok()?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gridmill_persistence::SimStorage;
+
+    fn begin<'a>(disk: &'a SimStorage, known: &[Position]) -> Past<'a> {
+        Crumbs::begin(disk, Path::new(""), known).expect("the disk has no faults")
+    }
+
+    #[test]
+    fn names_the_record_after_three_starts_that_ended_in_it() {
+        let disk = SimStorage::new();
+        let poison = Position::new(1, 77);
+        for start in 0..3 {
+            let Past::Fine(crumbs) = begin(&disk, &[]) else { panic!("start {start} is refused") };
+            assert_eq!(crumbs.is_wary(), start == 2);
+            crumbs.drop_at(poison).expect("the disk has no faults");
+        }
+        assert!(matches!(begin(&disk, &[]), Past::EndedAt(position) if position == poison));
+        let Past::Fine(crumbs) = begin(&disk, &[poison]) else { panic!("a known record is refused") };
+        crumbs.end();
+        assert!(matches!(begin(&disk, &[]), Past::Fine(crumbs) if !crumbs.is_wary()));
+    }
+}
