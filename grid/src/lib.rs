@@ -53,6 +53,8 @@ pub use topology::{Context, Outcome, Source, StartFrom, StateSet, StateUnit, Str
 #[doc(hidden)]
 pub mod __private {
     pub use gridmill_model::private::*;
+
+    pub use crate::topology::{AnyCell, Cells, Uses};
 }
 
 /// What a module and the code around it need in scope.

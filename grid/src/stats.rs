@@ -47,6 +47,9 @@ pub struct PartitionStats {
     pub restarts: u64,
     /// Records that the last start replayed.
     pub replayed: u64,
+    /// How the log had been stopped before the last start: `new`, `clean`, `unclean`, or what was cut
+    /// from a torn tail.
+    pub recovery: String,
     /// Bytes of the log that a start after a crash would replay.
     pub tail_bytes: u64,
     /// Bytes of memory, about, that hold changes not folded yet.
@@ -105,6 +108,7 @@ fn partition(run: &ModuleRun, shared: &Shared) -> PartitionStats {
         rejected: get(&counters.rejected),
         restarts: get(&counters.restarts),
         replayed: get(&counters.replayed),
+        recovery: shared.recovery.lock().clone(),
         tail_bytes: get(&counters.tail_bytes),
         overlay_bytes: get(&counters.overlay_bytes),
         in_flight: shared.flights.len(),

@@ -34,7 +34,6 @@ pub(crate) struct FoldContext {
 
 /// A topology's changes up to one position, set aside to be written.
 pub(crate) struct FoldJob {
-    topology: usize,
     name: String,
     live: bool,
     next: Position,
@@ -52,7 +51,6 @@ struct FrozenPState {
 /// What a fold wrote.
 #[derive(Debug)]
 pub(crate) struct FoldDone {
-    pub(crate) topology: usize,
     pub(crate) next: Position,
     pub(crate) pstates: Vec<(usize, Folded)>,
     pub(crate) bytes: u64,
@@ -72,7 +70,7 @@ impl FoldJob {
             frozen,
         });
         let name = plan.topologies[topology].name.to_owned();
-        Self { topology, name, live, next, quarantine, pstates: pstates.collect() }
+        Self { name, live, next, quarantine, pstates: pstates.collect() }
     }
 
     /// Writes runs and manifest. Runs on any thread.
@@ -93,12 +91,7 @@ impl FoldJob {
         let void = self.enter(context, &done)?;
         remove_files(context, &void);
         let pstates = done.into_iter().map(|(pstate, _, folded)| (pstate.pstate, folded));
-        Ok(FoldDone {
-            topology: self.topology,
-            next: self.next,
-            pstates: pstates.collect(),
-            bytes,
-        })
+        Ok(FoldDone { next: self.next, pstates: pstates.collect(), bytes })
     }
 
     /// Enters the fold into the manifest; returns the files that nothing names any more.

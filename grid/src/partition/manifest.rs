@@ -95,14 +95,6 @@ impl Manifest {
         self.topologies.iter_mut().find(|topology| topology.name == name)
     }
 
-    /// Depot number and variant of a type id.
-    pub(crate) fn variant(&self, type_id: u32) -> Option<(&DepotMeta, &VariantMeta)> {
-        let of = |depot: &DepotMeta| {
-            depot.variants.iter().position(|variant| variant.type_id == type_id)
-        };
-        self.depots.iter().find_map(|depot| of(depot).map(|index| (depot, &depot.variants[index])))
-    }
-
     /// Every run that the manifest names.
     pub(crate) fn runs(&self) -> impl Iterator<Item = &str> {
         let pstates = self.topologies.iter().flat_map(|topology| &topology.pstates);

@@ -95,6 +95,8 @@ pub(crate) struct Shared {
     pub(crate) partial: DashMap<usize, AnyView>,
     /// Counts every change that somebody may wait for.
     pub(crate) changed: watch::Sender<u64>,
+    /// How the log had been stopped before the last start.
+    pub(crate) recovery: Mutex<String>,
     /// Why the partition does not run, while it does not.
     pub(crate) stopped: Mutex<Option<String>>,
 }
@@ -115,6 +117,7 @@ impl Shared {
             problems: DashMap::new(),
             partial: DashMap::new(),
             changed: watch::Sender::new(0),
+            recovery: Mutex::default(),
             stopped: Mutex::new(None),
         }
     }

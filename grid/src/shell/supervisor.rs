@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dashmap::DashMap;
+use gridmill_persistence::HowStopped;
 use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::runtime::Handle;
 
@@ -110,6 +111,7 @@ pub(crate) async fn run(
 ) -> Result<(), String> {
     let start = Start { shared: Arc::clone(&slot.shared), opened, options: slot.options.clone() };
     Counters::add(&slot.shared.counters.replayed, start.opened.replayed);
+    report(&slot.shared, &start.opened.how);
     let spawned = slot.worker.spawn(async move {
         PartitionActor::spawn_linked(None, PartitionActor, start, supervisor).await
     });
@@ -118,4 +120,21 @@ pub(crate) async fn run(
     slots.insert(actor.get_id(), slot.clone());
     slot.shared.attach(actor);
     Ok(())
+}
+
+/// Says how the log had been stopped; a cut tail is worth a warning although nothing acknowledged
+/// was in it.
+fn report(shared: &Shared, how: &HowStopped) {
+    let (module, partition) = (shared.module, shared.partition);
+    let text = match how {
+        HowStopped::New => "new".to_owned(),
+        HowStopped::Clean => "clean".to_owned(),
+        HowStopped::Unclean => "unclean".to_owned(),
+        HowStopped::TornTail { file, offset, bytes_lost } => {
+            let file = file.display().to_string();
+            tracing::warn!(module, partition, %file, offset, bytes_lost, "a torn tail was cut");
+            format!("a torn tail of {bytes_lost} bytes was cut from {file} at byte {offset}")
+        }
+    };
+    *shared.recovery.lock() = text;
 }
