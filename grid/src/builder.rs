@@ -226,15 +226,30 @@ impl GridBuilder {
         let partitions = self.partitions;
         let in_range = (1..=PARTITIONS_MAX).contains(&partitions);
         check("partitions", in_range, partitions.to_string(), "1 to 4096")?;
-        check("threads", (1..=1024).contains(&self.threads), self.threads.to_string(), "1 to 1024")?;
+        check(
+            "threads",
+            (1..=1024).contains(&self.threads),
+            self.threads.to_string(),
+            "1 to 1024",
+        )?;
         let event = self.event_bytes_max;
-        check("event_bytes_max", (1..=16 << 20).contains(&event), event.to_string(), "1 to 16 MiB")?;
+        check(
+            "event_bytes_max",
+            (1..=16 << 20).contains(&event),
+            event.to_string(),
+            "1 to 16 MiB",
+        )?;
         let value = self.value_bytes_max;
         check("value_bytes_max", (1..=1 << 30).contains(&value), value.to_string(), "1 to 1 GiB")?;
         let mailbox = self.mailbox_bytes_max;
         check("mailbox_bytes_max", mailbox > 0, mailbox.to_string(), "at least 1")?;
         check("attempts", self.attempts > 0, self.attempts.to_string(), "at least 1")?;
-        check("module", !self.plans.is_empty(), "missing".to_owned(), "at least one `.module::<M>()`")
+        check(
+            "module",
+            !self.plans.is_empty(),
+            "missing".to_owned(),
+            "at least one `.module::<M>()`",
+        )
     }
 
     /// The modules' plans; no two may have a name in common.

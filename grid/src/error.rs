@@ -30,7 +30,9 @@ pub enum StartError {
         expected: String,
     },
     /// Another grid has the folder open.
-    #[error("the data folder {folder} is in use by another grid; stop that one, or choose another folder")]
+    #[error(
+        "the data folder {folder} is in use by another grid; stop that one, or choose another folder"
+    )]
     InUse {
         /// The folder.
         folder: PathBuf,
@@ -44,7 +46,9 @@ pub enum StartError {
         source: io::Error,
     },
     /// The folder was made with another number of partitions.
-    #[error("module `{module}` has {expected} partitions in this folder, {got} were asked for; start it with {expected}")]
+    #[error(
+        "module `{module}` has {expected} partitions in this folder, {got} were asked for; start it with {expected}"
+    )]
     Partitions {
         /// The module.
         module: String,
@@ -66,7 +70,9 @@ pub enum StartError {
         advice: String,
     },
     /// The folder has something that the code does not declare any more.
-    #[error("{what} `{name}` of module `{module}` is in the folder but not in the code; declare it again, or call `module.remove(\"{name}\")` to delete it for good")]
+    #[error(
+        "{what} `{name}` of module `{module}` is in the folder but not in the code; declare it again, or call `module.remove(\"{name}\")` to delete it for good"
+    )]
     Missing {
         /// `depot`, `topology` or `PState`.
         what: &'static str,
@@ -84,7 +90,9 @@ pub enum StartError {
         problem: String,
     },
     /// The last stop was not clean, and another version of the code processed the tail of the log.
-    #[error("partition {partition} of module `{module}` stopped uncleanly with {records} records that version {expected} of the module processed; this is version {got}. Start version {expected} once and shut it down, or call `accept_replay_with_new_code()`")]
+    #[error(
+        "partition {partition} of module `{module}` stopped uncleanly with {records} records that version {expected} of the module processed; this is version {got}. Start version {expected} once and shut it down, or call `accept_replay_with_new_code()`"
+    )]
     OtherVersion {
         /// The module.
         module: String,

@@ -36,11 +36,11 @@ mod topology;
 
 pub use builder::GridBuilder;
 pub use error::{ShutdownError, StartError};
+pub use grid::Grid;
 pub use gridmill_client as client;
 pub use gridmill_macros::record;
 pub use gridmill_model as model;
 pub use gridmill_persistence as persistence;
-pub use grid::Grid;
 pub use module::{Module, Setup};
 pub use quarantine::{QuarantineError, Quarantined};
 pub use shell::actor::Durability;

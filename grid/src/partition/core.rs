@@ -12,7 +12,7 @@ use gridmill_model::engine::Damaged;
 use gridmill_persistence::Position;
 
 use crate::state::{AnyView, Cell, Frozen, Place};
-use crate::topology::{AnyCell, Answers, Cells, StageError, StageRun, Window};
+use crate::topology::{Answers, AnyCell, Cells, StageError, StageRun, Window};
 
 use super::batch::{Batch, Events, Item, Retry, Verdict};
 use super::plan::Plan;

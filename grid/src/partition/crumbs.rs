@@ -111,7 +111,9 @@ mod tests {
             crumbs.drop_at(poison).expect("the disk has no faults");
         }
         assert!(matches!(begin(&disk, &[]), Past::EndedAt(position) if position == poison));
-        let Past::Fine(crumbs) = begin(&disk, &[poison]) else { panic!("a known record is refused") };
+        let Past::Fine(crumbs) = begin(&disk, &[poison]) else {
+            panic!("a known record is refused")
+        };
         crumbs.end();
         assert!(matches!(begin(&disk, &[]), Past::Fine(crumbs) if !crumbs.is_wary()));
     }

@@ -148,7 +148,10 @@ impl ManifestFile {
     }
 
     /// Changes the manifest, durably, or not at all.
-    pub(crate) fn update(&mut self, change: impl FnOnce(&mut Manifest)) -> Result<(), ManifestFault> {
+    pub(crate) fn update(
+        &mut self,
+        change: impl FnOnce(&mut Manifest),
+    ) -> Result<(), ManifestFault> {
         let mut next = self.manifest.clone();
         change(&mut next);
         if next != self.manifest {

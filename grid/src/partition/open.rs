@@ -12,9 +12,9 @@ use parking_lot::Mutex;
 use crate::error::StartError;
 use crate::state::Cell;
 
-use super::batch::{Verdict, kind, NO_DEPOT};
-use super::crumbs::{Crumbs, Past};
+use super::batch::{NO_DEPOT, Verdict, kind};
 use super::core::{Core, Lane, Limits, place};
+use super::crumbs::{Crumbs, Past};
 use super::fold::{FoldContext, fold_now};
 use super::manifest::{Manifest, ManifestFile, PStateMeta, TopologyMeta, runs_dir};
 use super::plan::Plan;
@@ -118,8 +118,7 @@ pub(crate) fn open(options: &OpenOptions) -> Result<Opened, StartError> {
     let next_offsets = next_offsets(&options.plan, &registry, &recovered);
     let Recovered { how, last_time, .. } = recovered;
     let replayed = 0;
-    let mut opened =
-        Opened { core, log, registry, folds, next_offsets, last_time, how, replayed };
+    let mut opened = Opened { core, log, registry, folds, next_offsets, last_time, how, replayed };
     replay(options, &mut opened)?;
     Ok(opened)
 }
@@ -204,9 +203,10 @@ fn load(options: &OpenOptions, manifest: &Manifest) -> Result<Core, StartError> 
     for pstate in 0..plan.pstates.len() {
         cells.push(load_cell(options, manifest, pstate)?);
     }
-    let lanes = plan.topologies.iter().map(|topology| {
-        manifest.topology(topology.name).map(lane_of).unwrap_or_default()
-    });
+    let lanes = plan
+        .topologies
+        .iter()
+        .map(|topology| manifest.topology(topology.name).map(lane_of).unwrap_or_default());
     let numbers = (options.partition, options.partitions);
     Ok(Core::new(Arc::clone(plan), numbers, cells, lanes.collect(), options.limits))
 }
@@ -237,14 +237,19 @@ fn load_cell(
     for name in names {
         runs.push(open_run(options, name, def.schema.fingerprint())?);
     }
-    def.codec.cell(place(&options.plan, pstate, options.partition, options.partitions), runs, len).map_err(|damage| options.damaged(damage))
+    def.codec
+        .cell(place(&options.plan, pstate, options.partition, options.partitions), runs, len)
+        .map_err(|damage| options.damaged(damage))
 }
 
 fn open_run(options: &OpenOptions, name: &str, schema: u64) -> Result<Run, StartError> {
     let path = runs_dir(&options.dir).join(name);
     let (module, partition) = (options.plan.name.to_owned(), options.partition);
-    let run = Run::open(&*options.storage, &path)
-        .map_err(|source| StartError::Run { module, partition, source })?;
+    let run = Run::open(&*options.storage, &path).map_err(|source| StartError::Run {
+        module,
+        partition,
+        source,
+    })?;
     if run.schema() != schema {
         let file = options.storage.display(&path).display().to_string();
         let got = run.schema();
@@ -268,9 +273,8 @@ fn remove_orphans(options: &OpenOptions, manifest: &Manifest) {
 /// Applies the log's tail to the topologies of the live flow.
 fn replay(options: &OpenOptions, opened: &mut Opened) -> Result<(), StartError> {
     let plan = Arc::clone(&options.plan);
-    let live: Vec<usize> = (0..plan.topologies.len())
-        .filter(|&topology| opened.core.lanes[topology].live)
-        .collect();
+    let live: Vec<usize> =
+        (0..plan.topologies.len()).filter(|&topology| opened.core.lanes[topology].live).collect();
     let end = opened.log.next_position();
     let Some(from) = live.iter().map(|&topology| opened.core.lanes[topology].next).min() else {
         return Ok(());

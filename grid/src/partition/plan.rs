@@ -101,7 +101,8 @@ fn resolve(
     let mut topology =
         Topology { name, at: Vec::new(), owned: Vec::new(), reads: false, sources: Vec::new() };
     if sources.is_empty() {
-        problems.push(format!("topology `{name}` has no source; add `.source(DEPOT).each(handler)`"));
+        problems
+            .push(format!("topology `{name}` has no source; add `.source(DEPOT).each(handler)`"));
     }
     for state in uses {
         let owner = |pstate: &PStateDef| pstate.name == state.name;
@@ -112,7 +113,8 @@ fn resolve(
         };
         if pstates[index].root != state.root {
             let (pstate, shape) = (state.name, &pstates[index].schema);
-            problems.push(format!("topology `{name}` reads `{pstate}` with another type than {shape}"));
+            problems
+                .push(format!("topology `{name}` reads `{pstate}` with another type than {shape}"));
         }
         if topology.at.contains(&index) {
             problems.push(format!("topology `{name}` names PState `{}` twice", state.name));
@@ -134,7 +136,8 @@ fn resolve(
         };
         if depots[depot].event != source.event {
             let (depot, holds) = (depots[depot].name, depots[depot].event_name);
-            problems.push(format!("topology `{name}` reads `{depot}` as another type than {holds}"));
+            problems
+                .push(format!("topology `{name}` reads `{depot}` as another type than {holds}"));
         }
         let global = |&&index: &&usize| pstates[index].global;
         if let (false, Some(&state)) = (depots[depot].global, topology.owned.iter().find(global)) {

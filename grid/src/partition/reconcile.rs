@@ -7,9 +7,7 @@ use gridmill_persistence::{LogError, LogReader, Position};
 use crate::error::StartError;
 use crate::topology::StartFrom;
 
-use super::manifest::{
-    DepotMeta, Manifest, PStateMeta, SourceMeta, TopologyMeta, VariantMeta,
-};
+use super::manifest::{DepotMeta, Manifest, PStateMeta, SourceMeta, TopologyMeta, VariantMeta};
 use super::plan::{Plan, Topology};
 
 /// What a folder's log says, as far as reconciling needs it.
@@ -31,9 +29,9 @@ pub(crate) fn reconcile(
     for depot in 0..plan.depots.len() {
         enter_depot(plan, depot, &mut manifest)?;
     }
-    manifest.topologies.retain(|topology| {
-        plan.topologies.iter().any(|known| known.name == topology.name)
-    });
+    manifest
+        .topologies
+        .retain(|topology| plan.topologies.iter().any(|known| known.name == topology.name));
     for topology in &plan.topologies {
         enter_topology(plan, topology, &mut manifest, log)?;
     }
@@ -62,11 +60,14 @@ fn refuse_missing(plan: &Plan, manifest: &Manifest) -> Result<(), StartError> {
                 None => return missing("PState", &pstate.name),
                 Some(owner) if plan.topologies[owner.topology].name == topology.name => {}
                 Some(owner) => {
-                    return incompatible(plan, format!(
-                        "PState `{}` belongs to topology `{}` in this folder, the code gives it to \
+                    return incompatible(
+                        plan,
+                        format!(
+                            "PState `{}` belongs to topology `{}` in this folder, the code gives it to \
                          `{}`; give it a new name there, so that it is filled from its depots",
-                        pstate.name, topology.name, plan.topologies[owner.topology].name
-                    ));
+                            pstate.name, topology.name, plan.topologies[owner.topology].name
+                        ),
+                    );
                 }
             }
         }
@@ -95,10 +96,15 @@ fn enter_depot(plan: &Plan, depot: usize, manifest: &mut Manifest) -> Result<(),
     };
     let (meta, next_type) = (&mut manifest.depots[index], &mut manifest.next_type);
     if meta.global != def.global {
-        return incompatible(plan, format!(
-            "depot `{}` is {} in this folder and {} in the code; give it a new name",
-            def.name, globality(meta.global), globality(def.global)
-        ));
+        return incompatible(
+            plan,
+            format!(
+                "depot `{}` is {} in this folder and {} in the code; give it a new name",
+                def.name,
+                globality(meta.global),
+                globality(def.global)
+            ),
+        );
     }
     let variants = def.codec.variants();
     for known in &meta.variants {
@@ -169,11 +175,14 @@ fn new_topology(
         sources.push(SourceMeta { depot: depot.to_owned(), start });
     }
     if past && topology.reads {
-        return incompatible(plan, format!(
-            "topology `{}` reads PStates of other topologies and would start in the past, where it \
+        return incompatible(
+            plan,
+            format!(
+                "topology `{}` reads PStates of other topologies and would start in the past, where it \
              cannot see what they were then; let it `start_from(StartFrom::End)`",
-            topology.name
-        ));
+                topology.name
+            ),
+        );
     }
     Ok(TopologyMeta {
         name: topology.name.to_owned(),
@@ -236,12 +245,15 @@ fn enter_sources(
         }
         let (start, end) = start_of(plan, manifest, depot, source.start, log)?;
         if start < end {
-            return incompatible(plan, format!(
-                "topology `{}` now also reads depot `{depot}`, which has records that it has not \
+            return incompatible(
+                plan,
+                format!(
+                    "topology `{}` now also reads depot `{depot}`, which has records that it has not \
                  seen; give the topology and its PStates new names, so that they are filled from the \
                  beginning, or let the source `start_from(StartFrom::End)`",
-                topology.name
-            ));
+                    topology.name
+                ),
+            );
         }
         sources.push(SourceMeta { depot: depot.to_owned(), start });
     }

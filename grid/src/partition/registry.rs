@@ -22,7 +22,8 @@ impl Registry {
             let mut type_ids = Vec::new();
             for (variant, declared) in (0u16..).zip(def.codec.variants()) {
                 let variants = manifest.depots.get(usize::from(number)).map(|meta| &meta.variants);
-                let known = variants.into_iter().flatten().find(|known| known.name == declared.name);
+                let known =
+                    variants.into_iter().flatten().find(|known| known.name == declared.name);
                 let type_id = known.map_or(0, |known| known.type_id);
                 registry.types.insert(type_id, (depot, variant));
                 type_ids.push(type_id);

@@ -90,11 +90,7 @@ impl<'a> Replay<'a> {
 }
 
 fn info(record: &LogRecord<'_>) -> RecordInfo {
-    RecordInfo {
-        position: record.position,
-        offset: record.depot_offset,
-        time: record.time,
-    }
+    RecordInfo { position: record.position, offset: record.depot_offset, time: record.time }
 }
 
 fn push_event(

@@ -1,8 +1,6 @@
 //! Folds and merges: one at a time, on another thread, at batch boundaries.
 
-use crate::partition::fold::{
-    FoldDone, FoldFault, FoldJob, MergeDone, MergeJob, install, thaw,
-};
+use crate::partition::fold::{FoldDone, FoldFault, FoldJob, MergeDone, MergeJob, install, thaw};
 
 use super::actor::{Msg, Partition};
 use super::shared::Counters;

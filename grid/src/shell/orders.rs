@@ -33,7 +33,8 @@ impl Partition {
         let item = if discard {
             Item::Discard(retry.clone())
         } else {
-            let events = retried(&self.core.plan, &self.registry, &self.log.reader(), &retry, info)?;
+            let events =
+                retried(&self.core.plan, &self.registry, &self.log.reader(), &retry, info)?;
             let Some(events) = events else {
                 let _ = done.send(Err("its depot or topology is gone".to_owned()));
                 return Ok(());
@@ -53,7 +54,8 @@ impl Partition {
         let applied = self.apply(&mut batch)?;
         self.note_quarantine();
         let again = applied.verdicts.first().map(|verdict| verdict.message.clone());
-        let _ = done.send(again.map_or(Ok(()), |message| Err(format!("it failed again: {message}"))));
+        let _ =
+            done.send(again.map_or(Ok(()), |message| Err(format!("it failed again: {message}"))));
         self.show();
         Ok(())
     }

@@ -25,7 +25,8 @@ impl Partition {
     pub(crate) fn may_take(&self) -> bool {
         let limit = 2 * self.options.overlay_bytes_max;
         let overlay = || self.live().map(|topology| self.core.weight(topology)).max();
-        let held_back = self.job && !self.fold_failed && overlay().is_some_and(|bytes| bytes > limit);
+        let held_back =
+            self.job && !self.fold_failed && overlay().is_some_and(|bytes| bytes > limit);
         self.shared.flights.len() < FLIGHTS_MAX && !held_back && !self.catching_up.has_arrived()
     }
 
@@ -120,13 +121,18 @@ impl Partition {
         for submission in taken.drain(..) {
             let Submission { depot, events, encoded, ack, admission, done, .. } = submission;
             let count = encoded.len() as u64;
-            waiting.push(Waiting::new(done, ack, admission, BatchReceipt {
-                partition: self.shared.partition,
-                count,
-                first_offset: offsets[depot],
-                first_position: position.to_bits(),
-                ..BatchReceipt::default()
-            }));
+            waiting.push(Waiting::new(
+                done,
+                ack,
+                admission,
+                BatchReceipt {
+                    partition: self.shared.partition,
+                    count,
+                    first_offset: offsets[depot],
+                    first_position: position.to_bits(),
+                    ..BatchReceipt::default()
+                },
+            ));
             let infos = (0..count).map(|record| RecordInfo {
                 position: position.forward(record),
                 offset: offsets[depot] + record,
@@ -145,12 +151,15 @@ impl Partition {
     fn refuse(&mut self, taken: Vec<Submission>, error: &LogError) -> Result<(), Fatal> {
         let partition = self.shared.partition;
         for submission in taken {
-            fail(submission, match error {
-                LogError::StorageFull { .. } => {
-                    AppendErrorKind::StorageFull { partition, message: error.to_string() }
-                }
-                other => AppendErrorKind::NotLogged { reason: other.to_string() },
-            });
+            fail(
+                submission,
+                match error {
+                    LogError::StorageFull { .. } => {
+                        AppendErrorKind::StorageFull { partition, message: error.to_string() }
+                    }
+                    other => AppendErrorKind::NotLogged { reason: other.to_string() },
+                },
+            );
         }
         match error {
             LogError::SyncFailed { .. } => self.recover_log(),
@@ -218,12 +227,15 @@ fn complete(plan: &Plan, receipt: &mut BatchReceipt, answers: ItemAnswers) {
             receipt.replies.push((index, Reply { topology: name.to_owned(), bytes }));
         }
         for (index, refusal) in answers.refusals {
-            receipt.rejections.push((index, Rejection {
-                topology: name.to_owned(),
-                message: refusal.message,
-                error: refusal.error,
-                quarantined: false,
-            }));
+            receipt.rejections.push((
+                index,
+                Rejection {
+                    topology: name.to_owned(),
+                    message: refusal.message,
+                    error: refusal.error,
+                    quarantined: false,
+                },
+            ));
         }
     }
     for (index, topology, message) in answers.quarantined {

@@ -240,7 +240,12 @@ impl<R: Root> Cell for RootCell<R> {
         let name = || pstate.name().to_owned();
         let Some(overlay) = self.overlay() else { return Ok(Ok(())) };
         if let Some((key, bytes)) = overlay.oversized(limit) {
-            return Ok(Err(Violation::TooLarge { pstate: name(), key: show::<R>(&key), bytes, limit }));
+            return Ok(Err(Violation::TooLarge {
+                pstate: name(),
+                key: show::<R>(&key),
+                bytes,
+                limit,
+            }));
         }
         let hashed = R::KEYED && !pstate.is_global() && !pstate.is_local();
         if cfg!(debug_assertions) && hashed {

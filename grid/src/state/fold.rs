@@ -70,7 +70,8 @@ impl<V: State> Frozen for FrozenRoot<V> {
         let (sources, cleared) = self.sources();
         let oldest = cleared || self.layers.runs().is_empty();
         let entries = self.layers.deltas().iter().map(|delta| delta.entries().len() as u64).sum();
-        let options = RunOptions { schema: self.schema, entries_hint: entries, ..RunOptions::default() };
+        let options =
+            RunOptions { schema: self.schema, entries_hint: entries, ..RunOptions::default() };
         let mut writer = RunWriter::create(Arc::clone(storage), path, options)?;
         let mut archive = ArchiveBuf::default();
         let mut written = 0u64;
@@ -110,7 +111,8 @@ const TIER_SPREAD: u64 = 4;
 /// pile up than a reader should look through.
 pub(crate) fn pick_tier(sizes: &[u64]) -> Option<Tier> {
     let similar = |window: &[u64]| {
-        let (least, most) = window.iter().fold((u64::MAX, 0), |(a, b), &size| (a.min(size), b.max(size)));
+        let (least, most) =
+            window.iter().fold((u64::MAX, 0), |(a, b), &size| (a.min(size), b.max(size)));
         most <= TIER_SPREAD * least.max(64 << 10)
     };
     let first = sizes.windows(TIER_RUNS).position(similar);

@@ -26,11 +26,7 @@ pub(crate) struct Layers<V> {
 
 impl<V> Clone for Layers<V> {
     fn clone(&self) -> Self {
-        Self {
-            deltas: Arc::clone(&self.deltas),
-            frozen: self.frozen,
-            runs: Arc::clone(&self.runs),
-        }
+        Self { deltas: Arc::clone(&self.deltas), frozen: self.frozen, runs: Arc::clone(&self.runs) }
     }
 }
 

@@ -44,12 +44,10 @@ impl<'a, V> Cursor<'a, V> {
                 let (key, value) = if back { iter.next_back() } else { iter.next() }?;
                 Some(Peeked::Hot(key, value))
             }
-            Self::Run(_, iter) => {
-                Some(match if back { iter.next_back() } else { iter.next() }? {
-                    Ok((key, slot)) => Peeked::Cold(key, slot),
-                    Err(error) => Peeked::Failed(damaged(error)),
-                })
-            }
+            Self::Run(_, iter) => Some(match if back { iter.next_back() } else { iter.next() }? {
+                Ok((key, slot)) => Peeked::Cold(key, slot),
+                Err(error) => Peeked::Failed(damaged(error)),
+            }),
         }
     }
 }
@@ -94,8 +92,11 @@ impl<'a, V> Source<'a, V> {
 
     /// The next entry from one end. An entry that the other end looked at already still counts.
     fn peek(&mut self, back: bool) -> Option<&Peeked<'a, V>> {
-        let (near, far) =
-            if back { (&mut self.back, &mut self.front) } else { (&mut self.front, &mut self.back) };
+        let (near, far) = if back {
+            (&mut self.back, &mut self.front)
+        } else {
+            (&mut self.front, &mut self.back)
+        };
         if near.is_none() {
             *near = self.cursor.next(back).or_else(|| far.take());
         }
@@ -177,7 +178,9 @@ impl<'a, V: State> MergedRange<'a, V> {
             let (source, entry) = self.pull(back)?;
             let found = match entry {
                 Peeked::Hot(_, None) | Peeked::Cold(_, Slot::Deleted) => continue,
-                Peeked::Hot(key, Some(value)) => Ok((KeyBytes::from_slice(key), Ref::Borrowed(value))),
+                Peeked::Hot(key, Some(value)) => {
+                    Ok((KeyBytes::from_slice(key), Ref::Borrowed(value)))
+                }
                 Peeked::Cold(key, Slot::Value(bytes)) => self
                     .decode(source, bytes)
                     .map(|value| (KeyBytes::from_slice(key), Ref::Owned(value))),

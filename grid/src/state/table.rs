@@ -10,7 +10,9 @@ pub(crate) fn damaged(error: RunError) -> Damaged {
         RunError::Damaged { file, offset, expected, got, .. } => Damaged::new(
             file.display().to_string(),
             offset,
-            format!("expected {expected}, got {got}; restore the file from a backup, or remove the folder's views and let them be rebuilt"),
+            format!(
+                "expected {expected}, got {got}; restore the file from a backup, or remove the folder's views and let them be rebuilt"
+            ),
         ),
         other => Damaged::new(String::new(), 0, other.to_string()),
     }

@@ -2,8 +2,8 @@
 
 use std::any::Any;
 
-use gridmill_client::engine::{DepotEntry, JsonEvent, ViewRoot};
 use gridmill_client::AppendErrorKind;
+use gridmill_client::engine::{DepotEntry, JsonEvent, ViewRoot};
 use gridmill_model::engine::Damaged;
 use gridmill_model::event::{DecodeError, Variant};
 use gridmill_model::path::{JsonPath, Limits, PathError, Step, parse_json_path, select_json};
@@ -21,7 +21,12 @@ pub(crate) trait DepotCodec: Send + Sync {
     /// An empty list of events.
     fn events(&self) -> AnyEvents;
     /// Decodes a record and puts it at the end of `events`.
-    fn decode(&self, events: &mut AnyEvents, variant: usize, bytes: &[u8]) -> Result<(), DecodeError>;
+    fn decode(
+        &self,
+        events: &mut AnyEvents,
+        variant: usize,
+        bytes: &[u8],
+    ) -> Result<(), DecodeError>;
     /// Decodes a record into an empty `events`, at `index`; what lies before stays absent.
     fn decode_at(
         &self,
@@ -53,7 +58,12 @@ impl<E: Event> DepotCodec for TypedDepot<E> {
         Box::new(Vec::<Option<E>>::new())
     }
 
-    fn decode(&self, events: &mut AnyEvents, variant: usize, bytes: &[u8]) -> Result<(), DecodeError> {
+    fn decode(
+        &self,
+        events: &mut AnyEvents,
+        variant: usize,
+        bytes: &[u8],
+    ) -> Result<(), DecodeError> {
         let event = E::decode_fields(variant, bytes)?;
         if let Some(events) = events.downcast_mut::<Vec<Option<E>>>() {
             events.push(Some(event));
@@ -84,11 +94,8 @@ pub(crate) trait PStateCodec: Send + Sync {
     /// The PState's cell on one partition, over `runs` (newest first) that hold `len` entries.
     fn cell(&self, place: Place, runs: Vec<Run>, len: u64) -> Result<Box<dyn Cell>, Damaged>;
     /// Reads a path given as JSON, and finds the partition that it starts on.
-    fn parse_json(
-        &self,
-        path: &str,
-        partitions: u32,
-    ) -> Result<(JsonPath, Option<u32>), PathError>;
+    fn parse_json(&self, path: &str, partitions: u32)
+    -> Result<(JsonPath, Option<u32>), PathError>;
     /// Selects in a published view; the answer is a JSON array.
     fn select_json(&self, view: &dyn Any, path: &JsonPath) -> Result<String, PathError>;
 }

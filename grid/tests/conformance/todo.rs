@@ -19,7 +19,9 @@ pub(crate) enum TodoEvent {
 impl TodoEvent {
     fn user(&self) -> &str {
         match self {
-            Self::New { user, .. } | Self::Complete { user, .. } | Self::Reorder { user, .. } => user,
+            Self::New { user, .. } | Self::Complete { user, .. } | Self::Reorder { user, .. } => {
+                user
+            }
         }
     }
 }

@@ -17,15 +17,12 @@ use crate::{Key, Schema, State};
 /// The most elements without a size that are decoded: their number costs the sender nothing.
 const MAX_UNSIZED: usize = 1 << 20;
 
-/// The slots of a vector's chunk: a list that does not lie inline takes whole chunks.
-const CHUNK: usize = 64;
 /// The slots of a sorted node, of which about two thirds are filled.
 const NODE: usize = 16;
 
-/// The heap bytes of a list's own slots.
+/// The heap bytes of a list's own slots: a block with its counts, or chunks that are about full.
 fn list_weight<T>(len: usize) -> usize {
-    let inline = len * size_of::<T>() < size_of::<List<T>>();
-    if inline { 0 } else { len.div_ceil(CHUNK) * CHUNK * size_of::<T>() }
+    5 * size_of::<usize>() + len * size_of::<T>()
 }
 
 /// The heap bytes of a set's or map's own slots.

@@ -1,9 +1,17 @@
 //! A persistent list.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::ops::{Index, IndexMut};
+use std::sync::Arc;
+
+use super::list_iter::{ListIntoIter, ListIter, ListIterMut};
 
 /// A sequence that clones in O(1) and shares what clones have in common.
+///
+/// Up to 256 elements lie in one block, which a change of a shared list copies whole; more lie in a
+/// tree, of which a change copies a path.
 ///
 /// Positions past the end are answered with `None` or `false`, never with a panic, because they
 /// often come from an event. Only indexing with `[]` panics, as it does on a `Vec`.
@@ -26,102 +34,174 @@ use std::ops::{Index, IndexMut};
 ///
 /// const POSITIONS: PState<List<usize>> = PState::new("positions");
 /// ```
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct List<T>(im::Vector<T>);
+#[derive(Clone)]
+pub struct List<T>(pub(super) Repr<T>);
 
-/// The elements of a [`List`], in order.
-pub type ListIter<'a, T> = im::vector::Iter<'a, T, im::shared_ptr::DefaultSharedPtr>;
-/// The elements of a [`List`], in order, to be changed.
-pub type ListIterMut<'a, T> = im::vector::IterMut<'a, T, im::shared_ptr::DefaultSharedPtr>;
+/// The most elements of a list in one block. A vector of a tree takes chunks of 64 slots however few
+/// elements it has, and moving an element in it costs microseconds; copying a block of this size
+/// costs less than that.
+const FLAT_MAX: usize = 256;
+
+#[derive(Clone)]
+pub(super) enum Repr<T> {
+    Flat(Arc<Vec<T>>),
+    Tree(im::Vector<T>),
+}
+
+/// Calls a method that both forms have.
+macro_rules! either {
+    ($repr:expr, $list:ident => $call:expr) => {
+        match $repr {
+            Repr::Flat($list) => $call,
+            Repr::Tree($list) => $call,
+        }
+    };
+}
+
+/// Calls a method that changes, on either form.
+macro_rules! either_mut {
+    ($repr:expr, $list:ident => $call:expr) => {
+        match $repr {
+            Repr::Flat(flat) => {
+                let $list = Arc::make_mut(flat);
+                $call
+            }
+            Repr::Tree($list) => $call,
+        }
+    };
+}
 
 impl<T: Clone> List<T> {
     /// An empty list.
     pub fn new() -> Self {
-        Self(im::Vector::new())
+        Self(Repr::Flat(Arc::new(Vec::new())))
     }
 
     /// The number of elements.
     pub fn len(&self) -> usize {
-        self.0.len()
+        either!(&self.0, list => list.len())
     }
 
     /// Whether there are no elements.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.len() == 0
     }
 
     /// The element at a position.
     pub fn get(&self, index: usize) -> Option<&T> {
-        self.0.get(index)
+        either!(&self.0, list => list.get(index))
     }
 
     /// The element at a position, to be changed.
     pub fn get_mut(&mut self, index: usize) -> Option<&mut T> {
-        self.0.get_mut(index)
+        if index >= self.len() {
+            return None;
+        }
+        either_mut!(&mut self.0, list => list.get_mut(index))
     }
 
     /// The first element.
     pub fn front(&self) -> Option<&T> {
-        self.0.front()
+        self.get(0)
     }
 
     /// The first element, to be changed.
     pub fn front_mut(&mut self) -> Option<&mut T> {
-        self.0.front_mut()
+        self.get_mut(0)
     }
 
     /// The last element.
     pub fn back(&self) -> Option<&T> {
-        self.0.back()
+        self.get(self.len().checked_sub(1)?)
     }
 
     /// The last element, to be changed.
     pub fn back_mut(&mut self) -> Option<&mut T> {
-        self.0.back_mut()
+        self.get_mut(self.len().checked_sub(1)?)
     }
 
     /// Appends an element.
     pub fn push_back(&mut self, value: T) {
-        self.0.push_back(value);
+        self.make_room(1);
+        match &mut self.0 {
+            Repr::Flat(flat) => Arc::make_mut(flat).push(value),
+            Repr::Tree(tree) => tree.push_back(value),
+        }
     }
 
     /// Puts an element before all others.
     pub fn push_front(&mut self, value: T) {
-        self.0.push_front(value);
+        self.insert(0, value);
     }
 
     /// Takes the last element off.
     pub fn pop_back(&mut self) -> Option<T> {
-        self.0.pop_back()
+        self.remove(self.len().checked_sub(1)?)
     }
 
     /// Takes the first element off.
     pub fn pop_front(&mut self) -> Option<T> {
-        self.0.pop_front()
+        self.remove(0)
     }
 
     /// Puts an element at a position and moves those behind it up; false if it is past the end.
     pub fn insert(&mut self, index: usize, value: T) -> bool {
         let fits = index <= self.len();
         if fits {
-            self.0.insert(index, value);
+            self.make_room(1);
+            either_mut!(&mut self.0, list => list.insert(index, value));
         }
         fits
     }
 
     /// Takes the element at a position out.
     pub fn remove(&mut self, index: usize) -> Option<T> {
-        (index < self.len()).then(|| self.0.remove(index))
+        if index >= self.len() {
+            return None;
+        }
+        let value = either_mut!(&mut self.0, list => list.remove(index));
+        self.settle();
+        Some(value)
     }
 
     /// Moves the element at `from` so that it stands at `to`; false if either is past the end.
     pub fn move_to(&mut self, from: usize, to: usize) -> bool {
         let fits = from < self.len() && to < self.len();
         if fits && from != to {
-            let value = self.0.remove(from);
-            self.0.insert(to, value);
+            match &mut self.0 {
+                Repr::Flat(flat) if from < to => Arc::make_mut(flat)[from..=to].rotate_left(1),
+                Repr::Flat(flat) => Arc::make_mut(flat)[to..=from].rotate_right(1),
+                Repr::Tree(tree) => {
+                    let value = tree.remove(from);
+                    tree.insert(to, value);
+                }
+            }
         }
         fits
+    }
+
+    /// Turns a block into a tree where `more` elements would be too many for it.
+    fn make_room(&mut self, more: usize) {
+        if let Repr::Flat(flat) = &mut self.0
+            && flat.len() + more > FLAT_MAX
+        {
+            let elements = std::mem::take(flat);
+            let tree = match Arc::try_unwrap(elements) {
+                Ok(elements) => elements.into_iter().collect(),
+                Err(shared) => shared.iter().cloned().collect(),
+            };
+            self.0 = Repr::Tree(tree);
+        }
+    }
+
+    /// Turns a tree that has become small into a block again; at half of the size at which it became
+    /// one, so that a list around that size does not go to and fro.
+    fn settle(&mut self) {
+        if let Repr::Tree(tree) = &self.0
+            && tree.len() <= FLAT_MAX / 2
+        {
+            self.0 = Repr::Flat(Arc::new(tree.iter().cloned().collect()));
+        }
     }
 
     /// Replaces the element at a position and returns the old one.
@@ -132,38 +212,56 @@ impl<T: Clone> List<T> {
     /// Drops the elements from a position on.
     pub fn truncate(&mut self, len: usize) {
         if len < self.len() {
-            self.0.truncate(len);
+            either_mut!(&mut self.0, list => list.truncate(len));
+            self.settle();
         }
     }
 
     /// Drops all elements.
     pub fn clear(&mut self) {
-        self.0.clear();
+        *self = Self::new();
     }
 
     /// Appends the elements of another list; large lists are joined without copying all.
     pub fn append(&mut self, other: Self) {
-        self.0.append(other.0);
+        self.make_room(other.len());
+        match (&mut self.0, other.0) {
+            (Repr::Flat(flat), Repr::Flat(other)) => {
+                Arc::make_mut(flat).extend(other.iter().cloned());
+            }
+            (Repr::Tree(tree), Repr::Flat(other)) => tree.extend(other.iter().cloned()),
+            (Repr::Tree(tree), Repr::Tree(other)) => tree.append(other),
+            // A tree has more elements than a block has room for.
+            (Repr::Flat(flat), Repr::Tree(other)) => {
+                let mut tree: im::Vector<T> = flat.iter().cloned().collect();
+                tree.append(other);
+                self.0 = Repr::Tree(tree);
+            }
+        }
     }
 
     /// Keeps only the elements that the condition holds for.
     pub fn retain(&mut self, keep: impl FnMut(&T) -> bool) {
-        self.0.retain(keep);
+        either_mut!(&mut self.0, list => list.retain(keep));
+        self.settle();
     }
 
     /// Sorts by a comparison; equal elements keep no particular order.
-    pub fn sort_by(&mut self, compare: impl Fn(&T, &T) -> std::cmp::Ordering) {
-        self.0.sort_by(compare);
+    pub fn sort_by(&mut self, compare: impl Fn(&T, &T) -> Ordering) {
+        match &mut self.0 {
+            Repr::Flat(flat) => Arc::make_mut(flat).sort_unstable_by(compare),
+            Repr::Tree(tree) => tree.sort_by(compare),
+        }
     }
 
     /// The elements in order.
     pub fn iter(&self) -> ListIter<'_, T> {
-        self.0.iter()
+        ListIter::new(&self.0)
     }
 
     /// The elements in order, to be changed.
     pub fn iter_mut(&mut self) -> ListIterMut<'_, T> {
-        self.0.iter_mut()
+        ListIterMut::new(&mut self.0)
     }
 
     /// Whether an element equals this one.
@@ -171,7 +269,37 @@ impl<T: Clone> List<T> {
     where
         T: PartialEq,
     {
-        self.0.contains(value)
+        self.iter().any(|element| element == value)
+    }
+}
+
+impl<T: Clone + PartialEq> PartialEq for List<T> {
+    fn eq(&self, other: &Self) -> bool {
+        if let (Repr::Flat(one), Repr::Flat(other)) = (&self.0, &other.0) {
+            return Arc::ptr_eq(one, other) || one == other;
+        }
+        self.len() == other.len() && self.iter().eq(other)
+    }
+}
+
+impl<T: Clone + Eq> Eq for List<T> {}
+
+impl<T: Clone + PartialOrd> PartialOrd for List<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        self.iter().partial_cmp(other)
+    }
+}
+
+impl<T: Clone + Ord> Ord for List<T> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.iter().cmp(other)
+    }
+}
+
+impl<T: Clone + Hash> Hash for List<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_usize(self.len());
+        self.iter().for_each(|element| element.hash(state));
     }
 }
 
@@ -191,31 +319,41 @@ impl<T: Clone> Index<usize> for List<T> {
     type Output = T;
 
     fn index(&self, index: usize) -> &T {
-        &self.0[index]
+        either!(&self.0, list => &list[index])
     }
 }
 
 impl<T: Clone> IndexMut<usize> for List<T> {
     fn index_mut(&mut self, index: usize) -> &mut T {
-        &mut self.0[index]
+        either_mut!(&mut self.0, list => &mut list[index])
     }
 }
 
 impl<T: Clone> FromIterator<T> for List<T> {
     fn from_iter<I: IntoIterator<Item = T>>(iter: I) -> Self {
-        Self(iter.into_iter().collect())
+        let mut list = Self::new();
+        list.extend(iter);
+        list
     }
 }
 
 impl<T: Clone> Extend<T> for List<T> {
     fn extend<I: IntoIterator<Item = T>>(&mut self, iter: I) {
-        self.0.extend(iter);
+        let iter = iter.into_iter();
+        if let Repr::Flat(flat) = &mut self.0 {
+            let (least, _) = iter.size_hint();
+            Arc::make_mut(flat).reserve(least.min(FLAT_MAX));
+        }
+        iter.for_each(|value| self.push_back(value));
     }
 }
 
 impl<T: Clone> From<Vec<T>> for List<T> {
     fn from(values: Vec<T>) -> Self {
-        Self(values.into())
+        if values.len() <= FLAT_MAX {
+            return Self(Repr::Flat(Arc::new(values)));
+        }
+        Self(Repr::Tree(values.into()))
     }
 }
 
@@ -227,10 +365,10 @@ impl<T: Clone, const N: usize> From<[T; N]> for List<T> {
 
 impl<T: Clone> IntoIterator for List<T> {
     type Item = T;
-    type IntoIter = im::vector::ConsumingIter<T, im::shared_ptr::DefaultSharedPtr>;
+    type IntoIter = ListIntoIter<T>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        ListIntoIter::new(self.0)
     }
 }
 

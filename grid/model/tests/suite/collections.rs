@@ -259,3 +259,86 @@ fn a_missing_entry_is_not_written_by_looking() {
     let store = map.root_mut().unwrap().as_any_mut().downcast_mut::<MemoryStore>().unwrap();
     assert!(store.entries.is_empty());
 }
+
+/// What can be done to a list.
+#[derive(Clone, Debug)]
+enum Act {
+    Extend(usize),
+    Insert(usize, u16),
+    Remove(usize),
+    Move(usize, usize),
+    Truncate(usize),
+    Set(usize, u16),
+    Share,
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    let at = 0..700_usize;
+    prop_oneof![
+        (0..200_usize).prop_map(Act::Extend),
+        (at.clone(), any::<u16>()).prop_map(|(index, value)| Act::Insert(index, value)),
+        at.clone().prop_map(Act::Remove),
+        (at.clone(), at.clone()).prop_map(|(from, to)| Act::Move(from, to)),
+        at.clone().prop_map(Act::Truncate),
+        (at, any::<u16>()).prop_map(|(index, value)| Act::Set(index, value)),
+        Just(Act::Share),
+    ]
+}
+
+proptest! {
+    /// A list is a `Vec` in either of its forms and where it changes from one to the other; what
+    /// was cloned stays as it was.
+    #[test]
+    fn a_list_is_a_vec_in_both_forms(acts in prop::collection::vec(act(), 1..60)) {
+        let (mut list, mut model) = (List::new(), Vec::new());
+        let mut shared: Vec<(List<u16>, Vec<u16>)> = Vec::new();
+        for act in acts {
+            match act {
+                Act::Extend(count) => {
+                    let more = (0..count as u16).map(|n| n.wrapping_mul(31));
+                    list.extend(more.clone());
+                    model.extend(more);
+                }
+                Act::Insert(at, value) => {
+                    prop_assert_eq!(list.insert(at, value), at <= model.len());
+                    if at <= model.len() {
+                        model.insert(at, value);
+                    }
+                }
+                Act::Remove(at) => {
+                    let gone = (at < model.len()).then(|| model.remove(at));
+                    prop_assert_eq!(list.remove(at), gone);
+                }
+                Act::Move(from, to) => {
+                    let fits = from < model.len() && to < model.len();
+                    prop_assert_eq!(list.move_to(from, to), fits);
+                    if fits {
+                        let value = model.remove(from);
+                        model.insert(to, value);
+                    }
+                }
+                Act::Truncate(len) => {
+                    list.truncate(len);
+                    model.truncate(len);
+                }
+                Act::Set(at, value) => {
+                    let old = model.get_mut(at).map(|place| std::mem::replace(place, value));
+                    prop_assert_eq!(list.set(at, value), old);
+                }
+                Act::Share => shared.push((list.clone(), model.clone())),
+            }
+            prop_assert_eq!(&list, &model[..]);
+        }
+        for (list, model) in &shared {
+            prop_assert_eq!(list, &model[..]);
+            prop_assert!(list.iter().rev().eq(model.iter().rev()));
+            prop_assert!(list.clone().into_iter().eq(model.iter().copied()));
+        }
+        let joined = shared.iter().fold(List::new(), |mut all, (list, _)| {
+            all.append(list.clone());
+            all
+        });
+        let whole: Vec<u16> = shared.iter().flat_map(|(_, model)| model.iter().copied()).collect();
+        prop_assert_eq!(&joined, &whole[..]);
+    }
+}

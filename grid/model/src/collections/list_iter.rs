@@ -1,0 +1,115 @@
+//! Walking a list, whichever form it has.
+
+use std::sync::Arc;
+
+use super::list::Repr;
+
+type Shared = im::shared_ptr::DefaultSharedPtr;
+
+/// The elements of a [`List`](crate::List), in order.
+#[derive(Clone)]
+pub struct ListIter<'a, T>(Walk<std::slice::Iter<'a, T>, im::vector::Iter<'a, T, Shared>>);
+
+/// The elements of a [`List`](crate::List), in order, to be changed.
+pub struct ListIterMut<'a, T: Clone>(
+    Walk<std::slice::IterMut<'a, T>, im::vector::IterMut<'a, T, Shared>>,
+);
+
+/// The elements that a [`List`](crate::List) had, in order.
+pub struct ListIntoIter<T>(Walk<std::vec::IntoIter<T>, im::vector::ConsumingIter<T, Shared>>);
+
+#[derive(Clone)]
+enum Walk<F, T> {
+    Flat(F),
+    Tree(T),
+}
+
+impl<F, T> Walk<F, T>
+where
+    F: ExactSizeIterator + DoubleEndedIterator,
+    T: ExactSizeIterator<Item = F::Item> + DoubleEndedIterator,
+{
+    fn next(&mut self) -> Option<F::Item> {
+        match self {
+            Self::Flat(flat) => flat.next(),
+            Self::Tree(tree) => tree.next(),
+        }
+    }
+
+    fn next_back(&mut self) -> Option<F::Item> {
+        match self {
+            Self::Flat(flat) => flat.next_back(),
+            Self::Tree(tree) => tree.next_back(),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Flat(flat) => flat.len(),
+            Self::Tree(tree) => tree.len(),
+        }
+    }
+}
+
+impl<'a, T: Clone> ListIter<'a, T> {
+    pub(super) fn new(repr: &'a Repr<T>) -> Self {
+        Self(match repr {
+            Repr::Flat(flat) => Walk::Flat(flat.iter()),
+            Repr::Tree(tree) => Walk::Tree(tree.iter()),
+        })
+    }
+}
+
+impl<'a, T: Clone> ListIterMut<'a, T> {
+    pub(super) fn new(repr: &'a mut Repr<T>) -> Self {
+        Self(match repr {
+            Repr::Flat(flat) => Walk::Flat(Arc::make_mut(flat).iter_mut()),
+            Repr::Tree(tree) => Walk::Tree(tree.iter_mut()),
+        })
+    }
+}
+
+impl<T: Clone> ListIntoIter<T> {
+    pub(super) fn new(repr: Repr<T>) -> Self {
+        Self(match repr {
+            Repr::Flat(flat) => Walk::Flat(Arc::unwrap_or_clone(flat).into_iter()),
+            Repr::Tree(tree) => Walk::Tree(tree.into_iter()),
+        })
+    }
+}
+
+macro_rules! walks {
+    ([$($generics:tt)*] $iter:ty, $item:ty) => {
+        impl<$($generics)*> Iterator for $iter {
+            type Item = $item;
+
+            fn next(&mut self) -> Option<$item> {
+                self.0.next()
+            }
+
+            fn size_hint(&self) -> (usize, Option<usize>) {
+                (self.0.len(), Some(self.0.len()))
+            }
+        }
+
+        impl<$($generics)*> DoubleEndedIterator for $iter {
+            fn next_back(&mut self) -> Option<$item> {
+                self.0.next_back()
+            }
+        }
+
+        impl<$($generics)*> ExactSizeIterator for $iter {}
+
+        impl<$($generics)*> std::iter::FusedIterator for $iter {}
+
+        impl<$($generics)*> std::fmt::Debug for $iter {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(f, "{} elements", self.0.len())
+            }
+        }
+    };
+}
+
+walks!(['a, T: Clone] ListIter<'a, T>, &'a T);
+walks!(['a, T: Clone] ListIterMut<'a, T>, &'a mut T);
+walks!([T: Clone] ListIntoIter<T>, T);
