@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use gridmill_client::engine::{
     DepotEntry, DepotRange, Engine, JsonEvent, PStateEntry, StoredEvent, Submission,
@@ -35,6 +36,7 @@ struct Address {
 /// All modules of a grid.
 #[derive(Debug)]
 pub(crate) struct GridEngine {
+    pub(crate) started: Instant,
     pub(crate) modules: Vec<ModuleRun>,
     depots: Vec<(Arc<DepotEntry>, Address)>,
     pstates: Vec<(Arc<PStateEntry>, Address)>,
@@ -45,6 +47,7 @@ pub(crate) struct GridEngine {
 impl GridEngine {
     pub(crate) fn new(modules: Vec<ModuleRun>, event_bytes_max: usize) -> Self {
         let mut engine = Self {
+            started: Instant::now(),
             modules,
             depots: Vec::new(),
             pstates: Vec::new(),

@@ -1,6 +1,7 @@
 //! What a grid says of itself.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::engine::{GridEngine, ModuleRun};
 use crate::shell::shared::{Progress, Shared};
@@ -9,6 +10,8 @@ use crate::shell::shared::{Progress, Shared};
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Stats {
+    /// How long the grid has been running: what the counts are to be divided by for a rate.
+    pub elapsed: Duration,
     /// One for each module, in the order of the builder.
     pub modules: Vec<ModuleStats>,
 }
@@ -78,7 +81,13 @@ pub struct TopologyStats {
 
 impl Stats {
     pub(crate) fn of(engine: &GridEngine) -> Self {
-        Self { modules: engine.modules.iter().map(module).collect() }
+        let modules = engine.modules.iter().map(module).collect();
+        Self { elapsed: engine.started.elapsed(), modules }
+    }
+
+    /// A figure's sum over all partitions, per second since the start.
+    pub fn rate(&self, figure: impl Fn(&PartitionStats) -> u64) -> f64 {
+        self.total(figure) as f64 / self.elapsed.as_secs_f64().max(f64::MIN_POSITIVE)
     }
 
     /// The sum of a figure over all partitions.

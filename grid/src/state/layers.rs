@@ -60,6 +60,24 @@ impl<V: State> Layers<V> {
         self.get_cold(key)
     }
 
+    /// Whether there is an entry; its value is not decoded.
+    pub(crate) fn contains(&self, key: &[u8]) -> Result<bool, Damaged> {
+        for delta in self.deltas.iter() {
+            if let Some(value) = delta.get(key) {
+                return Ok(value.is_some());
+            }
+            if delta.clears() {
+                return Ok(false);
+            }
+        }
+        for run in self.runs.iter() {
+            if let Some(slot) = run.get(key).map_err(damaged)? {
+                return Ok(slot != Slot::Deleted);
+            }
+        }
+        Ok(false)
+    }
+
     fn get_cold(&self, key: &[u8]) -> Result<Option<Ref<'_, V>>, Damaged> {
         for run in self.runs.iter() {
             match run.get(key).map_err(damaged)? {
@@ -159,6 +177,10 @@ impl<V: State> View<V> {
 impl<V: State> ReadStore<V> for View<V> {
     fn get(&self, key: &[u8]) -> Result<Option<Ref<'_, V>>, Damaged> {
         self.layers.get(key)
+    }
+
+    fn contains(&self, key: &[u8]) -> Result<bool, Damaged> {
+        self.layers.contains(key)
     }
 
     fn len(&self) -> u64 {

@@ -215,6 +215,14 @@ impl<V: State> ReadStore<V> for Overlay<V> {
         if self.cleared { Ok(None) } else { self.layers.get(key) }
     }
 
+    fn contains(&self, key: &[u8]) -> Result<bool, Damaged> {
+        let hash = self.cache.hash(key);
+        if let Some(slot) = self.cache.find(hash, key) {
+            return Ok(self.cache.get(slot).value.is_some());
+        }
+        if self.cleared { Ok(false) } else { self.layers.contains(key) }
+    }
+
     fn len(&self) -> u64 {
         let Some(slot) = self.lent else { return self.len };
         let slot = self.cache.get(slot);

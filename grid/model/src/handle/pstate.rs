@@ -35,7 +35,6 @@ pub struct PState<R: Root> {
     name: &'static str,
     kind: Kind,
     private: bool,
-    counted: bool,
     initial: fn() -> R,
     partitioner: Option<fn(&R::Key, u32) -> u32>,
 }
@@ -69,14 +68,7 @@ impl<R: Root> PState<R> {
     /// # Panics
     /// As [`new`](Self::new).
     pub const fn starting_with(name: &'static str, initial: fn() -> R) -> Self {
-        Self {
-            name: checked(name),
-            kind: Kind::Hashed,
-            private: false,
-            counted: true,
-            initial,
-            partitioner: None,
-        }
+        Self { name: checked(name), kind: Kind::Hashed, private: false, initial, partitioner: None }
     }
 
     /// Lets it begin with the value that the function makes.
@@ -109,12 +101,6 @@ impl<R: Root> PState<R> {
         self
     }
 
-    /// Gives up the exact number of entries, which costs a look-up with each insert and remove.
-    pub const fn uncounted(mut self) -> Self {
-        self.counted = false;
-        self
-    }
-
     /// The same PState, to be read by a topology that does not own it.
     pub const fn read(self) -> Read<R> {
         Read(self)
@@ -143,11 +129,6 @@ impl<R: Root> PState<R> {
     /// Whether it is hidden from clients.
     pub const fn is_private(&self) -> bool {
         self.private
-    }
-
-    /// Whether the number of entries is kept.
-    pub const fn is_counted(&self) -> bool {
-        self.counted
     }
 
     /// The function that replaces the hash of the key.
@@ -193,7 +174,6 @@ impl<R: Root> fmt::Debug for PState<R> {
             .field("name", &self.name)
             .field("kind", &self.kind)
             .field("private", &self.private)
-            .field("counted", &self.counted)
             .finish_non_exhaustive()
     }
 }

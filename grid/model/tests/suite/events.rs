@@ -12,7 +12,7 @@ const TICKS: Depot<u64> = Depot::random("todo/ticks").global();
 const BY_HAND: Depot<u64> = Depot::custom("todo/by-hand", |event, count| (*event as u32) % count);
 const TODOS: PState<Map<Str, List<Todo>>> = PState::new("todo/todos");
 const ODD: PState<Map<u64, Todo>> =
-    PState::new("todo/odd").partition_by(|key, count| (*key as u32) % count).private().uncounted();
+    PState::new("todo/odd").partition_by(|key, count| (*key as u32) % count).private();
 
 impl TodoEvent {
     fn user(&self) -> &str {
@@ -132,7 +132,7 @@ fn handles_say_what_they_are() {
     assert_eq!(BY_HAND.name(), "todo/by-hand");
     assert!(TODOS.initial_value().is_empty());
     assert_eq!(TODOS.read().pstate().name(), "todo/todos");
-    assert!(ODD.is_private() && !ODD.is_counted());
+    assert!(ODD.is_private());
     assert_eq!(ODD.partitioner().map(|partition| partition(&7, 4)), Some(3));
     let copy = EVENTS;
     assert_eq!(format!("{copy:?}"), format!("{EVENTS:?}"));
