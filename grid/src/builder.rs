@@ -20,7 +20,7 @@ use crate::shell::supervisor::{Slot, Slots, Supervisor, open_on_worker, run};
 use crate::shell::worker::Workers;
 
 /// The file that a running grid holds locked.
-const LOCK_FILE: &str = "LOCK";
+pub(crate) const LOCK_FILE: &str = "LOCK";
 
 /// The largest batch of the log: what one call may bring, with headers, and a mailbox on top.
 const LOG_BATCH_BYTES_MAX: u32 = 256 << 20;
@@ -215,7 +215,7 @@ impl GridBuilder {
             modules.push(start_module(plan, slots_of_module, &slots, cell).await?);
         }
         let engine = GridEngine::new(modules, self.event_bytes_max);
-        Ok(Grid::new(engine, workers))
+        Ok(Grid::new(engine, workers, storage))
     }
 
     fn check_options(&self) -> Result<(), StartError> {

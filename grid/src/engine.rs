@@ -9,7 +9,6 @@ use gridmill_client::engine::{
     DepotEntry, DepotRange, Engine, JsonEvent, PStateEntry, StoredEvent, Submission,
 };
 use gridmill_client::{AppendErrorKind, DepotError, ReadError};
-use gridmill_model::engine::Damaged;
 use gridmill_persistence::{LogError, LogReader};
 
 use crate::partition::manifest::ManifestFile;
@@ -124,10 +123,7 @@ impl GridEngine {
 
 fn unreadable(partition: u32, error: LogError) -> DepotError {
     match error {
-        LogError::Damaged { file, offset, expected, got, hint } => {
-            let message = format!("expected {expected}, got {got}; {hint}");
-            DepotError::Damaged(Damaged::new(file.display().to_string(), offset, message))
-        }
+        LogError::Damaged { .. } => DepotError::Damaged(crate::folder::of_log(error)),
         other => DepotError::Unreadable { partition, reason: other.to_string() },
     }
 }

@@ -4,11 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use gridmill_client::Client;
+use gridmill_persistence::Storage;
 use tokio::sync::oneshot;
 
 use crate::builder::GridBuilder;
-use crate::engine::GridEngine;
+use crate::engine::{GridEngine, ModuleRun};
 use crate::error::ShutdownError;
+use crate::folder::{Target, Verification, verify_all};
 use crate::shell::actor::Msg;
 use crate::shell::shared::{Progress, Shared};
 use crate::shell::worker::Workers;
@@ -55,6 +57,7 @@ pub struct Grid {
     engine: Arc<GridEngine>,
     client: Client,
     workers: Arc<Workers>,
+    storage: Arc<dyn Storage>,
 }
 
 impl Grid {
@@ -69,10 +72,14 @@ impl Grid {
         GridBuilder::in_memory()
     }
 
-    pub(crate) fn new(engine: GridEngine, workers: Arc<Workers>) -> Self {
+    pub(crate) fn new(
+        engine: GridEngine,
+        workers: Arc<Workers>,
+        storage: Arc<dyn Storage>,
+    ) -> Self {
         let engine = Arc::new(engine);
         let client = Client::new(Arc::clone(&engine) as _);
-        Self { engine, client, workers }
+        Self { engine, client, workers, storage }
     }
 
     pub(crate) fn engine(&self) -> &GridEngine {
@@ -87,6 +94,25 @@ impl Grid {
     /// What the grid has done since it was started.
     pub fn stats(&self) -> Stats {
         Stats::of(&self.engine)
+    }
+
+    /// Reads every file of the grid and checks it, while it runs: checksums, order, counts, and that
+    /// files agree. Takes as long as the disk takes to read all of them, on a thread of its own. What
+    /// is wrong stands in the answer.
+    pub async fn verify(&self) -> Verification {
+        let target = |module: &ModuleRun| Target {
+            module: module.plan.name.to_owned(),
+            partitions: module.partitions.iter().map(|shared| {
+                (shared.partition, shared.reader.load_full().map(|reader| (*reader).clone()))
+            }).collect(),
+        };
+        let targets = self.engine.modules.iter().map(target).collect();
+        let storage = Arc::clone(&self.storage);
+        let check = self.workers.of(0).spawn_blocking(move || verify_all(&storage, targets));
+        check.await.unwrap_or_else(|error| {
+            let folder = self.storage.display(Path::new("")).display().to_string();
+            Verification::unfinished(folder, &error)
+        })
     }
 
     /// How far a topology has read the past, over all partitions; `None` once it takes part in the

@@ -14,6 +14,7 @@
 //! | `partition` | the machine: records in, state and answers out; opening, folding, replaying |
 //! | `shell` | threads, mailboxes, syncs, catch-up, supervision |
 //! | [`Grid`] | all of it, running |
+//! | [`folder`] | the files of a grid that does not run: checked, shown, printed |
 //!
 //! What stays true: the mailbox is the log, so a partition's state is a function of its log and the
 //! code. Only the topology that owns a PState writes it. A published view never changes. A record is
@@ -25,6 +26,7 @@ extern crate self as gridmill;
 mod builder;
 mod engine;
 mod error;
+pub mod folder;
 mod grid;
 mod module;
 mod partition;

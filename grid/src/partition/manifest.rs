@@ -138,7 +138,7 @@ impl ManifestFile {
         };
         let decoded = postcard::from_bytes(&bytes);
         decoded.map(Some).map_err(|error| ManifestFault::Decode {
-            file: storage.display(&dir.join(FILE)).display().to_string(),
+            file: storage.display(&path(dir)).display().to_string(),
             message: error.to_string(),
         })
     }
@@ -186,6 +186,11 @@ impl ManifestFile {
         let path = runs_dir(&self.dir).join(&name);
         (name, path)
     }
+}
+
+/// Where the manifest of a partition lies.
+pub(crate) fn path(dir: &Path) -> PathBuf {
+    dir.join(FILE)
 }
 
 /// Where the runs of a partition lie.

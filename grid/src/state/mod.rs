@@ -20,3 +20,4 @@ mod table;
 
 pub(crate) use cell::{AnyView, Cell, Place, RootCell, Undone};
 pub(crate) use fold::{FoldError, Folded, Frozen, merge_runs, pick_tier};
+pub(crate) use table::damaged;

@@ -6,16 +6,24 @@ use gridmill_persistence::{Run, RunError};
 
 /// A run that cannot be read where it should be.
 pub(crate) fn damaged(error: RunError) -> Damaged {
-    match error {
-        RunError::Damaged { file, offset, expected, got, .. } => Damaged::new(
-            file.display().to_string(),
-            offset,
-            format!(
-                "expected {expected}, got {got}; restore the file from a backup, or remove the folder's views and let them be rebuilt"
-            ),
+    let (file, offset) = match &error {
+        RunError::Damaged { file, offset, .. } | RunError::Malformed { file, offset, .. } => {
+            (file, *offset)
+        }
+        RunError::NotARun { file, .. }
+        | RunError::Version { file, .. }
+        | RunError::Io { file, .. } => (file, 0),
+        _ => return Damaged::new("a run", 0, error.to_string()),
+    };
+    let shown = file.display().to_string();
+    let message = match &error {
+        RunError::Damaged { expected, got, .. } => format!(
+            "checksum expected {expected:#010x}, got {got:#010x}; restore the file from a backup, \
+             or give the topology and its PStates new names, so that they are filled from the log"
         ),
-        other => Damaged::new(String::new(), 0, other.to_string()),
-    }
+        _ => error.to_string(),
+    };
+    Damaged::new(shown, offset, message)
 }
 
 /// A checksum fits but the value does not: the file was written by something else.

@@ -1,6 +1,7 @@
 //! Reading records in order, in place, while the log grows.
 
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::format::{
@@ -154,6 +155,12 @@ impl LogScan {
         self.window.slice(start + self.current.payload..start + self.current.payload_end)
     }
 
+    /// The file, and the byte in it at which the record that [`next`](Self::next) last returned
+    /// begins; for messages.
+    pub fn place(&self) -> (&Path, u64) {
+        (&self.segment.shown, self.window_start + self.current_start as u64)
+    }
+
     /// Looks at the next batch; passes over it when all of it lies before what is wanted.
     fn enter_batch(&mut self) -> Result<bool, LogError> {
         let end = self.segment.visible_end();
@@ -261,6 +268,11 @@ pub struct DepotScan {
 impl DepotScan {
     pub(crate) fn new(scan: Option<LogScan>, source: u16, wanted: Range<u64>) -> Self {
         Self { scan, source, wanted }
+    }
+
+    /// Where the record that [`next`](Self::next) last returned lies, as [`LogScan::place`] has it.
+    pub fn place(&self) -> Option<(&Path, u64)> {
+        self.scan.as_ref().map(LogScan::place)
     }
 
     /// The next record of the range; `None` behind its last one.

@@ -1,0 +1,255 @@
+//! Reading the folder of a grid that does not run: checking it, looking into it, printing its events.
+//!
+//! Nothing here changes a file. While a [`Folder`] is open no grid starts in it; a running grid
+//! checks its own files with [`Grid::verify`](crate::Grid::verify).
+
+mod damage;
+mod dump;
+mod inspect;
+mod time;
+mod verify;
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use gridmill_model::engine::Damaged;
+use gridmill_persistence::{FileStorage, LogReader, Recovered, Storage};
+
+use crate::builder::LOCK_FILE;
+use crate::partition::manifest::{self, Manifest, ManifestFile};
+use crate::partition::open::partition_dir;
+
+pub use dump::{Record, Records};
+pub use inspect::{
+    DepotInfo, Inspection, ModuleInfo, PStateInfo, PartitionInfo, QuarantineInfo, RunFile,
+    SegmentFile, TopologyInfo,
+};
+pub use time::rfc3339;
+pub use verify::Verification;
+
+pub(crate) use damage::of_log;
+pub(crate) use verify::{Target, verify_all};
+
+/// Why a folder cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FolderError {
+    /// There is no grid in the folder.
+    #[error(
+        "{folder} holds no grid: expected folders MODULE/PARTITION in it; give the folder that \
+         `Grid::builder` was given"
+    )]
+    NotAGrid {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A grid runs in the folder.
+    #[error(
+        "a grid runs in {folder}: stop it first, or ask it (`Grid::verify`, `Grid::stats`) while it \
+         runs"
+    )]
+    InUse {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// The folder cannot be used.
+    #[error("the folder {folder} cannot be read: {source}")]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file is not what was written.
+    #[error(transparent)]
+    Damaged(#[from] Damaged),
+    /// No module of the folder has such a depot.
+    #[error("there is no depot `{depot}` in the folder; it has {}", known.join(", "))]
+    UnknownDepot {
+        /// The depot asked for.
+        depot: String,
+        /// Those that there are.
+        known: Vec<String>,
+    },
+    /// The depot has fewer partitions.
+    #[error("depot `{depot}` has partitions 0 to {}, got {got}", expected.saturating_sub(1))]
+    NoPartition {
+        /// The depot.
+        depot: String,
+        /// How many partitions it has.
+        expected: u32,
+        /// The partition asked for.
+        got: u32,
+    },
+}
+
+impl FolderError {
+    /// Whether the caller asked for something that is not there, and nothing is wrong with the files.
+    pub fn is_usage(&self) -> bool {
+        matches!(
+            self,
+            Self::NotAGrid { .. } | Self::UnknownDepot { .. } | Self::NoPartition { .. }
+        )
+    }
+}
+
+/// The data folder of a grid that does not run, open for reading.
+///
+/// ```no_run
+/// use gridmill::folder::Folder;
+///
+/// let folder = Folder::open("./data")?;
+/// let verification = folder.verify();
+/// assert!(verification.problems.is_empty(), "{:?}", verification.problems);
+/// for record in folder.records("todo/events", None, 0)? {
+///     let record = record?;
+///     println!("{} {}", record.offset, record.event);
+/// }
+/// # Ok::<(), gridmill::folder::FolderError>(())
+/// ```
+#[derive(Debug)]
+pub struct Folder {
+    root: PathBuf,
+    storage: Arc<dyn Storage>,
+    modules: Vec<ModuleDir>,
+    /// Keeps grids away while the folder is read.
+    _lock: Option<File>,
+}
+
+/// A module's folder and the numbers of the partitions in it.
+#[derive(Debug)]
+struct ModuleDir {
+    name: String,
+    partitions: Vec<u32>,
+}
+
+/// A partition, read.
+struct PartitionDir {
+    dir: PathBuf,
+    manifest: Manifest,
+    reader: LogReader,
+    recovered: Recovered,
+}
+
+impl Folder {
+    /// Opens the data folder of a grid. A copy of one, which lacks the lock file, will do.
+    ///
+    /// # Errors
+    /// [`FolderError::NotAGrid`], [`FolderError::InUse`] while a grid runs there,
+    /// [`FolderError::Folder`].
+    pub fn open(folder: impl AsRef<Path>) -> Result<Self, FolderError> {
+        let root = folder.as_ref().to_path_buf();
+        let failed = |source| FolderError::Folder { folder: root.clone(), source };
+        if !root.is_dir() {
+            return Err(FolderError::NotAGrid { folder: root });
+        }
+        let lock = lock(&root)?;
+        let modules = modules(&root).map_err(failed)?;
+        if modules.is_empty() {
+            return Err(FolderError::NotAGrid { folder: root });
+        }
+        let storage = Arc::new(FileStorage::new(&root));
+        Ok(Self { root, storage, modules, _lock: lock })
+    }
+
+    /// Reads every file and checks it: checksums, order, counts, and that files agree. What is wrong
+    /// stands in the answer; one damaged file does not keep the others from being read.
+    pub fn verify(&self) -> Verification {
+        let targets = self.modules.iter().map(|module| Target {
+            module: module.name.clone(),
+            partitions: module.partitions.iter().map(|&number| (number, None)).collect(),
+        });
+        verify_all(&self.storage, targets.collect())
+    }
+
+    /// What the folder holds, without reading the records and entries themselves.
+    ///
+    /// # Errors
+    /// [`FolderError::Damaged`] at the first file that cannot be read.
+    pub fn inspect(&self) -> Result<Inspection, FolderError> {
+        inspect::inspect(self)
+    }
+
+    /// The records of a depot from offset `from` on, partition after partition; of one partition
+    /// where it is given.
+    ///
+    /// # Errors
+    /// [`FolderError::UnknownDepot`], [`FolderError::NoPartition`], [`FolderError::Damaged`].
+    pub fn records(
+        &self,
+        depot: &str,
+        partition: Option<u32>,
+        from: u64,
+    ) -> Result<Records, FolderError> {
+        dump::records(self, depot, partition, from)
+    }
+
+    fn partition(&self, module: &str, number: u32) -> Result<PartitionDir, Damaged> {
+        let dir = partition_dir(module, number);
+        let manifest = read_manifest(&*self.storage, &dir)?;
+        let manifest = manifest.ok_or_else(|| no_manifest(&*self.storage, &dir))?;
+        let opened = LogReader::open_dir(Arc::clone(&self.storage), &dir);
+        let (reader, recovered) = opened.map_err(of_log)?;
+        if reader.segments().is_empty() {
+            return Err(no_log(&*self.storage, &dir));
+        }
+        Ok(PartitionDir { dir, manifest, reader, recovered })
+    }
+}
+
+/// Shares the lock of the folder: several tools may read at once, a grid cannot start.
+fn lock(root: &Path) -> Result<Option<File>, FolderError> {
+    let failed = |source| FolderError::Folder { folder: root.to_path_buf(), source };
+    let file = match File::open(root.join(LOCK_FILE)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened.map_err(failed)?,
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Err(FolderError::InUse { folder: root.to_path_buf() }),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
+/// Folders that have numbered folders in them, by name.
+fn modules(root: &Path) -> io::Result<Vec<ModuleDir>> {
+    let mut modules = Vec::new();
+    for name in folders(root)? {
+        let inside = folders(&root.join(&name))?;
+        let number = |name: &String| name.parse().ok().filter(|n: &u32| n.to_string() == *name);
+        let mut partitions: Vec<u32> = inside.iter().filter_map(number).collect();
+        partitions.sort_unstable();
+        if !partitions.is_empty() {
+            modules.push(ModuleDir { name, partitions });
+        }
+    }
+    modules.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(modules)
+}
+
+fn folders(dir: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            names.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    Ok(names)
+}
+
+fn read_manifest(storage: &dyn Storage, dir: &Path) -> Result<Option<Manifest>, Damaged> {
+    ManifestFile::read(storage, dir).map_err(damage::of_manifest)
+}
+
+fn no_manifest(storage: &dyn Storage, dir: &Path) -> Damaged {
+    let file = storage.display(&manifest::path(dir)).display().to_string();
+    Damaged::new(file, 0, "expected a manifest, got no file; restore the folder from a backup")
+}
+
+fn no_log(storage: &dyn Storage, dir: &Path) -> Damaged {
+    let file = storage.display(&dir.join("log")).display().to_string();
+    Damaged::new(file, 0, "expected segments of a log, got none; restore the folder from a backup")
+}

@@ -1,0 +1,369 @@
+//! Reading all files of a grid, running or not, and holding them against each other.
+
+use std::collections::HashMap;
+use std::ops::Bound;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use gridmill_model::engine::Damaged;
+use gridmill_persistence::{
+    HowStopped, LogReader, LogRecord, LogScan, Position, Run, RunError, Slot, Storage,
+};
+
+use super::{no_log, no_manifest, of_log, read_manifest};
+use crate::partition::batch::{NO_DEPOT, kind};
+use crate::partition::manifest::{self, Manifest, PStateMeta, TopologyMeta, runs_dir};
+use crate::partition::open::partition_dir;
+use crate::state::damaged;
+
+/// What was read, and what is wrong with it.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Verification {
+    /// Partitions, over all modules.
+    pub partitions: u64,
+    /// Segments of logs.
+    pub segments: u64,
+    /// Records in them.
+    pub records: u64,
+    /// Runs.
+    pub runs: u64,
+    /// Entries in them, deletions included.
+    pub entries: u64,
+    /// Bytes of records and runs.
+    pub bytes: u64,
+    /// What is wrong, each with its file and offset. Of one log the first damage is named.
+    pub problems: Vec<Damaged>,
+    /// What is worth knowing and nothing to worry about.
+    pub notes: Vec<String>,
+}
+
+impl Verification {
+    /// The check itself ended early, which says nothing good of what was not read.
+    pub(crate) fn unfinished(folder: String, reason: &dyn std::fmt::Display) -> Self {
+        let message = format!("the check did not end: {reason}; stop the grid and check the folder");
+        Self { problems: vec![Damaged::new(folder, 0, message)], ..Self::default() }
+    }
+}
+
+/// A module to be checked: its partitions, each with its log's reader where it runs.
+pub(crate) struct Target {
+    pub(crate) module: String,
+    pub(crate) partitions: Vec<(u32, Option<LogReader>)>,
+}
+
+/// Checks modules, partition after partition.
+pub(crate) fn verify_all(storage: &Arc<dyn Storage>, targets: Vec<Target>) -> Verification {
+    let mut report = Verification::default();
+    for Target { module, partitions } in targets {
+        let mut counts = Vec::new();
+        for (number, reader) in partitions {
+            report.partitions += 1;
+            let dir = partition_dir(&module, number);
+            let mut check = Check { storage, dir, report: &mut report };
+            let manifest = check.partition(&module, number, reader);
+            counts.push((number, manifest.map(|manifest| manifest.partitions)));
+        }
+        check_count(storage, &module, &counts, &mut report);
+    }
+    report
+}
+
+/// Every partition is there, and all agree on how many they are.
+fn check_count(
+    storage: &Arc<dyn Storage>,
+    module: &str,
+    counts: &[(u32, Option<u32>)],
+    report: &mut Verification,
+) {
+    let Some(expected) = counts.iter().find_map(|&(_, count)| count) else { return };
+    let mut problem = |number, message| {
+        let file = storage.display(&manifest::path(&partition_dir(module, number)));
+        report.problems.push(Damaged::new(file.display().to_string(), 0, message));
+    };
+    for number in 0..expected {
+        if !counts.iter().any(|&(known, _)| known == number) {
+            problem(number, format!("expected partition {number} of {expected}, got no folder"));
+        }
+    }
+    for &(number, count) in counts {
+        if let Some(got) = count.filter(|&got| got != expected) {
+            problem(number, format!("expected {expected} partitions, as others say, got {got}"));
+        }
+    }
+}
+
+/// One partition under check.
+struct Check<'a> {
+    storage: &'a Arc<dyn Storage>,
+    dir: PathBuf,
+    report: &'a mut Verification,
+}
+
+/// A manifest and the runs that it names, opened while it was the manifest.
+struct Snapshot {
+    manifest: Manifest,
+    runs: HashMap<String, Result<Run, RunError>>,
+}
+
+impl Check<'_> {
+    fn partition(
+        &mut self,
+        module: &str,
+        number: u32,
+        running: Option<LogReader>,
+    ) -> Option<Manifest> {
+        let stopped = running.is_none();
+        let snapshot = self.snapshot();
+        let log = self.log(running);
+        let snapshot = match snapshot {
+            Ok(Some(snapshot)) => snapshot,
+            Ok(None) => {
+                self.report.problems.push(no_manifest(&**self.storage, &self.dir));
+                return None;
+            }
+            Err(damage) => {
+                self.report.problems.push(damage);
+                return None;
+            }
+        };
+        let Snapshot { manifest, mut runs } = snapshot;
+        if manifest.module != module || manifest.partition != number {
+            let (module, number) = (&manifest.module, manifest.partition);
+            self.contradiction(format!("it belongs to partition {number} of module `{module}`"));
+        }
+        if let Some(reader) = log {
+            let checked = self.records(&manifest, &reader);
+            self.note(checked);
+            for topology in &manifest.topologies {
+                self.topology(topology, &manifest, &reader);
+            }
+        }
+        for pstate in manifest.topologies.iter().flat_map(|topology| &topology.pstates) {
+            let checked = self.pstate(pstate, &mut runs);
+            self.note(checked);
+        }
+        if stopped {
+            self.leftovers(&manifest);
+        }
+        Some(manifest)
+    }
+
+    fn note(&mut self, checked: Result<(), Damaged>) {
+        self.report.problems.extend(checked.err());
+    }
+
+    /// The manifest contradicts another file.
+    fn contradiction(&mut self, message: String) {
+        let file = self.storage.display(&manifest::path(&self.dir)).display().to_string();
+        let message = format!("{message}; restore the partition's folder from a backup");
+        self.report.problems.push(Damaged::new(file, 0, message));
+    }
+
+    /// A running grid may put a new manifest in the place of one that is being read, and then remove
+    /// runs: they are opened anew by the new one.
+    fn snapshot(&self) -> Result<Option<Snapshot>, Damaged> {
+        let Some(mut manifest) = read_manifest(&**self.storage, &self.dir)? else {
+            return Ok(None);
+        };
+        loop {
+            let open = |name: &str| {
+                let run = Run::open(&**self.storage, &runs_dir(&self.dir).join(name));
+                (name.to_owned(), run)
+            };
+            let runs: HashMap<_, _> = manifest.runs().map(open).collect();
+            if runs.values().all(Result::is_ok) {
+                return Ok(Some(Snapshot { manifest, runs }));
+            }
+            match read_manifest(&**self.storage, &self.dir)? {
+                Some(now) if now != manifest => manifest = now,
+                _ => return Ok(Some(Snapshot { manifest, runs })),
+            }
+        }
+    }
+
+    /// Reads the log; returns its reader where all of it is whole.
+    fn log(&mut self, running: Option<LogReader>) -> Option<LogReader> {
+        let read = self.read_log(running);
+        read.map_err(|damage| self.report.problems.push(damage)).ok()
+    }
+
+    fn read_log(&mut self, running: Option<LogReader>) -> Result<LogReader, Damaged> {
+        let reader = match running {
+            Some(reader) => reader,
+            None => {
+                let opened = LogReader::open_dir(Arc::clone(self.storage), &self.dir);
+                let (reader, recovered) = opened.map_err(of_log)?;
+                self.note_torn(&recovered.how);
+                reader
+            }
+        };
+        if reader.segments().is_empty() {
+            return Err(no_log(&**self.storage, &self.dir));
+        }
+        let read = reader.verify().map_err(of_log)?;
+        self.report.segments += read.segments;
+        self.report.records += read.records;
+        self.report.bytes += read.bytes;
+        Ok(reader)
+    }
+
+    fn note_torn(&mut self, how: &HowStopped) {
+        if let HowStopped::TornTail { file, offset, bytes_lost } = how {
+            let file = file.display();
+            self.report.notes.push(format!(
+                "{file} ends in a write that a crash tore at byte {offset} ({bytes_lost} bytes); \
+                 nothing acknowledged is in it, and the next start cuts it off"
+            ));
+        }
+    }
+
+    /// Every record names a depot and a type that the manifest knows, and offsets have no gaps.
+    fn records(&self, manifest: &Manifest, reader: &LogReader) -> Result<(), Damaged> {
+        let mut next: HashMap<u16, u64> = HashMap::new();
+        let mut time = i64::MIN;
+        let mut scan = reader.scan(Position::START).map_err(of_log)?;
+        while let Some(record) = scan.next().map_err(of_log)? {
+            let mut problem = contradiction_in(manifest, &record);
+            if record.time < time {
+                problem = Some("its time is before that of an earlier record".to_owned());
+            }
+            time = record.time;
+            if record.source != NO_DEPOT {
+                let next = next.entry(record.source).or_insert(record.depot_offset);
+                if *next != record.depot_offset {
+                    let got = record.depot_offset;
+                    problem = Some(format!("expected offset {next} of its depot, got {got}"));
+                }
+                *next = record.depot_offset + 1;
+            }
+            if let Some(problem) = problem {
+                let position = record.position;
+                return Err(at_record(&scan, format!("the record at {position}: {problem}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// A snapshot knows nothing that the log does not.
+    fn topology(&mut self, topology: &TopologyMeta, manifest: &Manifest, reader: &LogReader) {
+        let (name, end) = (&topology.name, reader.end());
+        let next = topology.next;
+        if next.number() > end.number() {
+            self.contradiction(format!(
+                "topology `{name}` has records up to {next}, the log ends at {end}"
+            ));
+        }
+        for verdict in &topology.quarantine {
+            if verdict.position.number() >= end.number() {
+                let at = verdict.position;
+                self.contradiction(format!(
+                    "topology `{name}` has record {at} in quarantine, the log ends at {end}"
+                ));
+            }
+        }
+        for source in &topology.sources {
+            let known = manifest.depots.iter().any(|depot| depot.name == source.depot);
+            if !known {
+                let depot = &source.depot;
+                self.contradiction(format!("topology `{name}` reads depot `{depot}`, not listed"));
+            }
+        }
+    }
+
+    /// Runs are whole, of the right type, and have as many entries as the manifest says.
+    fn pstate(
+        &mut self,
+        pstate: &PStateMeta,
+        opened: &mut HashMap<String, Result<Run, RunError>>,
+    ) -> Result<(), Damaged> {
+        let mut runs = Vec::new();
+        let mut whole = true;
+        for run in pstate.runs.iter().filter_map(|name| opened.remove(name)) {
+            let checked = run.map_err(damaged).and_then(|run| self.run(&run, pstate).map(|()| run));
+            match checked {
+                Ok(run) => runs.push(run),
+                Err(damage) => {
+                    whole = false;
+                    self.report.problems.push(damage);
+                }
+            }
+        }
+        if !whole {
+            return Ok(());
+        }
+        let got = live_entries(&runs).map_err(damaged)?;
+        if got != pstate.len {
+            let (name, expected) = (&pstate.name, pstate.len);
+            self.contradiction(format!(
+                "expected {expected} entries of PState `{name}`, its runs have {got}"
+            ));
+        }
+        Ok(())
+    }
+
+    fn run(&mut self, run: &Run, pstate: &PStateMeta) -> Result<(), Damaged> {
+        self.report.runs += 1;
+        self.report.entries += run.len();
+        self.report.bytes += run.bytes();
+        run.verify().map_err(damaged)?;
+        let (expected, got) = (pstate.schema.fingerprint(), run.schema());
+        if expected == got {
+            return Ok(());
+        }
+        let message = format!(
+            "expected schema {expected:#018x} of PState `{}`, got {got:#018x}; restore the file \
+             from a backup",
+            pstate.name
+        );
+        Err(Damaged::new(run.file().display().to_string(), 0, message))
+    }
+
+    /// Files that nothing names: the next start removes them.
+    fn leftovers(&mut self, manifest: &Manifest) {
+        let dir = runs_dir(&self.dir);
+        let Ok(names) = self.storage.list(&dir) else { return };
+        for name in names.iter().filter(|name| manifest.runs().all(|run| run != name.as_str())) {
+            let file = self.storage.display(&dir.join(name));
+            let file = file.display();
+            self.report.notes.push(format!("{file} is used by nothing; the next start removes it"));
+        }
+    }
+}
+
+/// What a record's header says that cannot be.
+fn contradiction_in(manifest: &Manifest, record: &LogRecord<'_>) -> Option<String> {
+    if record.kind != kind::EVENT {
+        let known = [kind::VERDICT, kind::RETRY, kind::DISCARD].contains(&record.kind);
+        return (!known).then(|| format!("its kind {} is unknown", record.kind));
+    }
+    let Some(depot) = manifest.depots.get(usize::from(record.source)) else {
+        return Some(format!("the manifest has no depot number {}", record.source));
+    };
+    let known = depot.variants.iter().any(|variant| variant.type_id == record.type_id);
+    (!known).then(|| format!("depot `{}` has no event type {}", depot.name, record.type_id))
+}
+
+fn at_record(scan: &LogScan, message: String) -> Damaged {
+    let (file, offset) = scan.place();
+    Damaged::new(file.display().to_string(), offset, message)
+}
+
+/// Keys that the newest run which has them does not delete; `runs` has the newest first.
+fn live_entries(runs: &[Run]) -> Result<u64, RunError> {
+    let mut live = 0;
+    for (age, run) in runs.iter().enumerate() {
+        for entry in run.range(Bound::Unbounded, Bound::Unbounded) {
+            let (key, slot) = entry?;
+            if slot == Slot::Deleted {
+                continue;
+            }
+            let mut hidden = false;
+            for newer in &runs[..age] {
+                hidden |= newer.get(key)?.is_some();
+            }
+            live += u64::from(!hidden);
+        }
+    }
+    Ok(live)
+}
