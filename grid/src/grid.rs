@@ -102,9 +102,13 @@ impl Grid {
     pub async fn verify(&self) -> Verification {
         let target = |module: &ModuleRun| Target {
             module: module.plan.name.to_owned(),
-            partitions: module.partitions.iter().map(|shared| {
-                (shared.partition, shared.reader.load_full().map(|reader| (*reader).clone()))
-            }).collect(),
+            partitions: module
+                .partitions
+                .iter()
+                .map(|shared| {
+                    (shared.partition, shared.reader.load_full().map(|reader| (*reader).clone()))
+                })
+                .collect(),
         };
         let targets = self.engine.modules.iter().map(target).collect();
         let storage = Arc::clone(&self.storage);

@@ -173,8 +173,7 @@ pub(super) fn inspect(folder: &Folder) -> Result<Inspection, FolderError> {
 }
 
 fn inspect_module(folder: &Folder, module: &ModuleDir) -> Result<ModuleInfo, Damaged> {
-    let mut info =
-        ModuleInfo { name: module.name.clone(), version: 0, partitions: Vec::new() };
+    let mut info = ModuleInfo { name: module.name.clone(), version: 0, partitions: Vec::new() };
     for &number in &module.partitions {
         let partition = folder.partition(&module.name, number)?;
         info.version = info.version.max(partition.manifest.version);

@@ -88,10 +88,7 @@ pub enum FolderError {
 impl FolderError {
     /// Whether the caller asked for something that is not there, and nothing is wrong with the files.
     pub fn is_usage(&self) -> bool {
-        matches!(
-            self,
-            Self::NotAGrid { .. } | Self::UnknownDepot { .. } | Self::NoPartition { .. }
-        )
+        matches!(self, Self::NotAGrid { .. } | Self::UnknownDepot { .. } | Self::NoPartition { .. })
     }
 }
 

@@ -41,7 +41,8 @@ pub struct Verification {
 impl Verification {
     /// The check itself ended early, which says nothing good of what was not read.
     pub(crate) fn unfinished(folder: String, reason: &dyn std::fmt::Display) -> Self {
-        let message = format!("the check did not end: {reason}; stop the grid and check the folder");
+        let message =
+            format!("the check did not end: {reason}; stop the grid and check the folder");
         Self { problems: vec![Damaged::new(folder, 0, message)], ..Self::default() }
     }
 }

@@ -120,7 +120,8 @@ async fn inspect_shows_what_a_folder_holds() -> Checked {
 async fn dump_prints_records_with_positions_and_times() -> Checked {
     let folder = stopped_folder().await?;
     let depot = |rest: &[&'static str]| {
-        let arguments: Vec<&str> = ["dump", "todo/events"].into_iter().chain(rest.to_vec()).collect();
+        let arguments: Vec<&str> =
+            ["dump", "todo/events"].into_iter().chain(rest.to_vec()).collect();
         tool(&arguments, Some(folder.path()))
     };
     let (code, text) = depot(&["--partition", "1", "--from", "2", "--limit", "3"])?;
