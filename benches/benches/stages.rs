@@ -1,0 +1,2 @@
+//! Replaced below.
+fn main() {}

@@ -1,0 +1,154 @@
+//! Running systems side by side: in turns, so that a noisy machine is noisy for all of them.
+
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+
+use crate::error::Result;
+use crate::usage::Usage;
+
+/// Turns that each system has.
+const ROUNDS: u32 = 4;
+
+/// Unmeasured time of each system before the first turn, as a share of the measured time.
+const WARM_UP: f64 = 0.1;
+
+/// How finely throughput over time is kept.
+const SLICE: Duration = Duration::from_millis(50);
+
+/// One system that does the operations of a workload.
+pub trait Subject {
+    /// The name in the table.
+    fn name(&self) -> &str;
+
+    /// Does operations until `until`, and waits for the answers of all of them.
+    ///
+    /// # Errors
+    /// Whatever ends the run.
+    fn run(&mut self, until: Instant, seen: &mut Recorder) -> Result<()>;
+
+    /// Compares what the system holds with what was done.
+    ///
+    /// # Errors
+    /// [`BenchError::Wrong`](crate::error::BenchError::Wrong) where they differ.
+    fn check(&mut self) -> Result<()>;
+
+    /// Processes whose work counts as this system's.
+    fn servers(&self) -> Vec<u32> {
+        Vec::new()
+    }
+}
+
+/// What was seen of one system.
+#[derive(Debug)]
+pub struct Recorder {
+    /// Nanoseconds from asking to the answer, one count an operation.
+    pub latency: Histogram<u64>,
+    /// Operations that were answered.
+    pub ops: u64,
+    /// Time spent in turns.
+    pub busy: Duration,
+    /// What the turns used.
+    pub usage: Usage,
+    /// Operations in each slice of the busy time.
+    pub slices: Vec<u64>,
+    turn: Instant,
+}
+
+impl Default for Recorder {
+    fn default() -> Self {
+        let mut latency = Histogram::new(3).unwrap_or_else(|_| unreachable!("3 digits are allowed"));
+        latency.auto(true);
+        Self {
+            latency,
+            ops: 0,
+            busy: Duration::ZERO,
+            usage: Usage::default(),
+            slices: Vec::new(),
+            turn: Instant::now(),
+        }
+    }
+}
+
+impl Recorder {
+    /// `count` operations that started at `start` were answered now.
+    pub fn answered(&mut self, count: u64, start: Instant) {
+        let now = Instant::now();
+        self.latency.saturating_record_n(nanos(now - start), count);
+        self.count(count, now);
+    }
+
+    /// `count` operations are done, of which one took from `start` to `sampled`.
+    pub fn sampled(&mut self, count: u64, start: Instant, sampled: Instant) {
+        self.latency.saturating_record(nanos(sampled - start));
+        self.count(count, sampled);
+    }
+
+    fn count(&mut self, count: u64, now: Instant) {
+        self.ops += count;
+        let at = self.busy + now.saturating_duration_since(self.turn);
+        let slice = (at.as_nanos() / SLICE.as_nanos()) as usize;
+        if slice >= self.slices.len() {
+            self.slices.resize(slice + 1, 0);
+        }
+        self.slices[slice] += count;
+    }
+
+    /// Operations a second.
+    pub fn rate(&self) -> f64 {
+        self.ops as f64 / self.busy.as_secs_f64().max(1e-9)
+    }
+
+    /// The latency in microseconds below which `share` of the operations stayed.
+    pub fn micros(&self, share: f64) -> f64 {
+        self.latency.value_at_quantile(share) as f64 / 1e3
+    }
+
+    /// Operations a second over time: (seconds, rate).
+    pub fn over_time(&self) -> Vec<(f64, f64)> {
+        let width = SLICE.as_secs_f64();
+        let whole = (self.busy.as_nanos() / SLICE.as_nanos()) as usize;
+        let slices = self.slices.iter().take(whole).enumerate();
+        slices.map(|(n, ops)| (n as f64 * width, *ops as f64 / width)).collect()
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Runs every subject for `time`, in turns, and checks what they hold at the end.
+///
+/// # Errors
+/// The first error of a subject, also that its results are wrong.
+pub fn measure(subjects: &mut [Box<dyn Subject>], time: Duration) -> Result<Vec<Recorder>> {
+    let mut seen: Vec<Recorder> = subjects.iter().map(|_| Recorder::default()).collect();
+    for subject in subjects.iter_mut() {
+        subject.run(Instant::now() + time.mul_f64(WARM_UP), &mut Recorder::default())?;
+    }
+    for _ in 0..ROUNDS {
+        for (subject, seen) in subjects.iter_mut().zip(&mut seen) {
+            turn(&mut **subject, seen, time / ROUNDS)?;
+        }
+    }
+    for subject in subjects.iter_mut() {
+        subject.check()?;
+    }
+    Ok(seen)
+}
+
+/// One turn of a subject.
+///
+/// # Errors
+/// Those of the subject.
+pub fn turn(subject: &mut dyn Subject, seen: &mut Recorder, time: Duration) -> Result<()> {
+    let servers = subject.servers();
+    let before = Usage::now(&servers);
+    seen.turn = Instant::now();
+    subject.run(seen.turn + time, seen)?;
+    seen.busy += seen.turn.elapsed();
+    let used = Usage::now(&servers).since(before);
+    seen.usage.cpu += used.cpu;
+    seen.usage.written += used.written;
+    Ok(())
+}

@@ -1,0 +1,159 @@
+//! The modules that workloads run.
+
+use gridmill::prelude::*;
+
+/// The seed's todo application.
+pub mod todo {
+    use super::*;
+
+    /// One entry of a user's list.
+    #[record]
+    pub struct Todo {
+        /// What to do.
+        pub text: Str,
+        /// When it was done, in microseconds.
+        pub completed_at: Option<i64>,
+    }
+
+    /// What users do.
+    #[record]
+    pub enum TodoEvent {
+        /// A new todo at the end of the list.
+        New {
+            /// Whose list.
+            user: Str,
+            /// What to do.
+            text: Str,
+        },
+        /// A todo is done.
+        Complete {
+            /// Whose list.
+            user: Str,
+            /// Which entry.
+            index: u32,
+            /// When.
+            at: i64,
+        },
+        /// A todo moves in the list.
+        Reorder {
+            /// Whose list.
+            user: Str,
+            /// Which entry.
+            from: u32,
+            /// Its new place.
+            to: u32,
+        },
+    }
+
+    impl TodoEvent {
+        fn user(&self) -> &str {
+            match self {
+                Self::New { user, .. }
+                | Self::Complete { user, .. }
+                | Self::Reorder { user, .. } => user,
+            }
+        }
+    }
+
+    type Todos = Map<Str, List<Todo>>;
+    type Completed = Map<Str, u64>;
+
+    /// What users did.
+    pub const EVENTS: Depot<TodoEvent> =
+        Depot::hash_by("todo/events", |event| event.user().into());
+    /// Each user's list.
+    pub const TODOS: PState<Todos> = PState::new("todo/todos");
+    /// How many todos each user completed.
+    pub const COMPLETED: PState<Completed> = PState::new("todo/completed");
+
+    /// The whole application.
+    #[derive(Debug)]
+    pub struct TodoModule;
+
+    impl Module for TodoModule {
+        const NAME: &'static str = "todo";
+
+        fn define(module: &mut Setup) {
+            module.depot(EVENTS);
+            module.stream("todos", (TODOS, COMPLETED)).source(EVENTS).each(on_event);
+        }
+    }
+
+    /// The depot alone, for `replay`: the view is added later.
+    #[derive(Debug)]
+    pub struct EventsOnly;
+
+    impl Module for EventsOnly {
+        const NAME: &'static str = "todo";
+
+        fn define(module: &mut Setup) {
+            module.depot(EVENTS);
+        }
+    }
+
+    fn on_event(event: TodoEvent, (todos, completed): (&mut Todos, &mut Completed)) {
+        match event {
+            TodoEvent::New { user, text } => {
+                todos.entry(user).or_default().push_back(Todo { text, completed_at: None });
+            }
+            TodoEvent::Complete { user, index, at } => {
+                let Some(list) = todos.get_mut(&user) else { return };
+                let Some(todo) = list.get_mut(index as usize) else { return };
+                if todo.completed_at.replace(at).is_none() {
+                    *completed.entry(user).or_default() += 1;
+                }
+            }
+            TodoEvent::Reorder { user, from, to } => {
+                TODOS.key(user).index(from).move_to(to).apply(todos);
+            }
+        }
+    }
+}
+
+/// A counter for each key.
+pub mod count {
+    use super::*;
+
+    /// Something happened to `key`.
+    #[record]
+    pub struct Hit {
+        /// What is counted.
+        pub key: u64,
+        /// More that one wants to know; nobody reads it here.
+        pub note: Str,
+    }
+
+    /// What happened.
+    pub const HITS: Depot<Hit> = Depot::hash_by("count/hits", |hit| hit.key.into());
+    /// How often.
+    pub const COUNTS: PState<Map<u64, u64>> = PState::new("count/counts");
+
+    /// The counter.
+    #[derive(Debug)]
+    pub struct CountModule;
+
+    impl Module for CountModule {
+        const NAME: &'static str = "count";
+
+        fn define(module: &mut Setup) {
+            module.depot(HITS);
+            module.stream("count", COUNTS).source(HITS).each(
+                |hit: Hit, counts: &mut Map<u64, u64>| {
+                    *counts.entry(hit.key).or_default() += 1;
+                },
+            );
+        }
+    }
+
+    /// The depot alone: for `log`, and for `replay`, which adds the view later.
+    #[derive(Debug)]
+    pub struct HitsOnly;
+
+    impl Module for HitsOnly {
+        const NAME: &'static str = "count";
+
+        fn define(module: &mut Setup) {
+            module.depot(HITS);
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! Systems that do the same operations.
+
+pub mod file;
+pub mod fjall;
+pub mod hashmap;
+pub mod postgres;
+pub mod redis;
+mod server;

@@ -1,0 +1,183 @@
+//! Gridmill under appends: a caller with so many calls in flight.
+
+use std::time::Instant;
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use gridmill::client::{Ack, Client};
+use gridmill::prelude::{Depot, Grid, Module};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+use crate::args::Options;
+use crate::error::{Result, failed};
+use crate::measure::{Recorder, Subject};
+
+use super::events::Feed;
+
+/// A grid in a folder of its own, and the runtime of its caller.
+#[derive(Debug)]
+pub struct Running {
+    pub(crate) runtime: Runtime,
+    pub(crate) grid: Option<Grid>,
+    pub(crate) folder: TempDir,
+}
+
+impl Running {
+    /// Starts module `M` in an empty folder.
+    ///
+    /// # Errors
+    /// Where the grid does not start.
+    pub fn start<M: Module>(options: &Options, partitions: u32) -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(failed("a runtime"))?;
+        let folder = tempfile::tempdir().map_err(failed("a folder"))?;
+        let mut running = Self { runtime, grid: None, folder };
+        running.open::<M>(options, partitions)?;
+        Ok(running)
+    }
+
+    /// Starts module `M` in the same folder.
+    ///
+    /// # Errors
+    /// Where the grid does not start.
+    pub fn open<M: Module>(&mut self, options: &Options, partitions: u32) -> Result<()> {
+        let builder = Grid::builder(self.folder.path())
+            .partitions(options.partitions(partitions))
+            .threads(options.threads)
+            .durability(options.durability)
+            .module::<M>();
+        let grid = self.runtime.block_on(builder.start()).map_err(failed("starting the grid"))?;
+        self.grid = Some(grid);
+        Ok(())
+    }
+
+    /// Stops cleanly.
+    ///
+    /// # Errors
+    /// Where a partition does not.
+    pub fn stop(&mut self) -> Result<()> {
+        let Some(grid) = self.grid.take() else { return Ok(()) };
+        self.runtime.block_on(grid.shutdown()).map_err(failed("stopping the grid"))
+    }
+
+    /// A client of the running grid.
+    ///
+    /// # Errors
+    /// Where it does not run.
+    pub fn client(&self) -> Result<Client> {
+        let grid = self.grid.as_ref().ok_or("it does not run").map_err(failed("the grid"))?;
+        Ok(grid.client())
+    }
+}
+
+/// How appends are made.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// Events a call.
+    pub batch: usize,
+    /// Calls at a time.
+    pub in_flight: usize,
+    /// When a call is answered.
+    pub ack: Ack,
+}
+
+/// Appends of a feed's events, and how the result is checked.
+pub struct Appends<F: Feed, C> {
+    pub(crate) running: Running,
+    depot: Depot<F::Event>,
+    pub(crate) feed: F,
+    pace: Pace,
+    pub(crate) done: u64,
+    checker: C,
+}
+
+impl<F: Feed, C> Appends<F, C>
+where
+    C: FnMut(&Running, &F, u64) -> Result<()>,
+{
+    /// Appends to `depot`; `checker` is given the feed and how many of its events were appended.
+    pub fn new(running: Running, depot: Depot<F::Event>, feed: F, pace: Pace, checker: C) -> Self {
+        Self { running, depot, feed, pace, done: 0, checker }
+    }
+
+    /// Makes calls until `until`, `in_flight` at a time.
+    async fn calls<A: Future<Output = Result<()>>>(
+        &mut self,
+        until: Instant,
+        seen: &mut Recorder,
+        mut call: impl FnMut(&mut F) -> A,
+    ) -> Result<()> {
+        let (count, feed) = (self.pace.batch as u64, &mut self.feed);
+        let mut flying = FuturesUnordered::new();
+        let mut now = Instant::now();
+        loop {
+            while flying.len() < self.pace.in_flight && now < until {
+                let answer = call(feed);
+                flying.push(async move {
+                    let start = Instant::now();
+                    answer.await.map(|()| start)
+                });
+                self.done += count;
+                now = Instant::now();
+            }
+            let Some(start) = flying.next().await else { return Ok(()) };
+            seen.answered(count, start?);
+            now = Instant::now();
+        }
+    }
+
+    async fn run_all(&mut self, until: Instant, seen: &mut Recorder) -> Result<()> {
+        let (client, depot, pace) = (self.running.client()?, self.depot, self.pace);
+        let client = &client;
+        if pace.batch == 1 {
+            let one = |feed: &mut F| {
+                let event = feed.next();
+                async move {
+                    let answer = client.append_with(depot, event, pace.ack).await;
+                    answer.map(drop).map_err(failed("an append"))
+                }
+            };
+            return self.calls(until, seen, one).await;
+        }
+        let many = |feed: &mut F| {
+            let events: Vec<_> = (0..pace.batch).map(|_| feed.next()).collect();
+            async move {
+                let answer = client.append_many_with(depot, events, pace.ack).await;
+                answer.map(drop).map_err(failed("an append"))
+            }
+        };
+        self.calls(until, seen, many).await
+    }
+}
+
+impl<F: Feed, C> Subject for Appends<F, C>
+where
+    C: FnMut(&Running, &F, u64) -> Result<()>,
+{
+    fn name(&self) -> &str {
+        "gridmill"
+    }
+
+    fn run(&mut self, until: Instant, seen: &mut Recorder) -> Result<()> {
+        // The runtime is taken out for the time of the call, so that the rest can be borrowed.
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let runtime = runtime.map_err(failed("a runtime"))?;
+        runtime.block_on(self.run_all(until, seen))
+    }
+
+    fn check(&mut self) -> Result<()> {
+        let grid = self.running.grid.as_ref();
+        if let Some(grid) = grid {
+            self.running.runtime.block_on(grid.processed());
+        }
+        (self.checker)(&self.running, &self.feed, self.done)
+    }
+}
+
+impl<F: Feed, C> std::fmt::Debug for Appends<F, C> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Appends").field("pace", &self.pace).finish_non_exhaustive()
+    }
+}

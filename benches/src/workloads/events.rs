@@ -1,0 +1,154 @@
+//! The operations of the workloads, and what they add up to.
+
+use gridmill::prelude::Str;
+
+use crate::args::{Dist, Options};
+use crate::draw::Draw;
+use crate::modules::count::Hit;
+use crate::modules::todo::TodoEvent;
+
+/// The seed of all operations: runs do the same.
+const SEED: u64 = 42;
+
+/// A stream of events. Two of the same options are the same.
+pub trait Feed {
+    /// Their type.
+    type Event: gridmill::prelude::Event;
+
+    /// The next one.
+    fn next(&mut self) -> Self::Event;
+}
+
+/// Hits on random keys.
+#[derive(Clone, Debug)]
+pub struct Hits {
+    draw: Draw,
+    note: Str,
+}
+
+impl Hits {
+    /// Hits on `keys` keys, with notes of so many bytes.
+    pub fn new(keys: usize, dist: Dist, note: usize) -> Self {
+        Self { draw: Draw::new(SEED, keys, dist), note: Str::from("x".repeat(note)) }
+    }
+
+    /// The key of the next one.
+    pub fn key(&mut self) -> u64 {
+        self.draw.key()
+    }
+}
+
+impl Feed for Hits {
+    type Event = Hit;
+
+    fn next(&mut self) -> Hit {
+        Hit { key: self.draw.key(), note: self.note.clone() }
+    }
+}
+
+/// One user of an application with todos: half of the events are new todos, 40 % complete one, 10 %
+/// move one. Users at their cap complete instead.
+#[derive(Clone, Debug)]
+pub struct Todos {
+    draw: Draw,
+    cap: u32,
+    /// The first of `step` users: several feeds share the users between them.
+    first: u64,
+    step: u64,
+    lens: Vec<u32>,
+}
+
+/// An event, by the number of its user.
+#[derive(Clone, Copy, Debug)]
+pub enum Act {
+    /// A new todo; its number in the list.
+    New(u32),
+    /// Completes the one at this index.
+    Complete(u32),
+    /// Moves one.
+    Move(u32, u32),
+}
+
+impl Todos {
+    /// All users' events.
+    pub fn new(options: &Options) -> Self {
+        Self::part(options, 0, 1)
+    }
+
+    /// The events of every `step`th user, from `first` on.
+    pub fn part(options: &Options, first: usize, step: usize) -> Self {
+        let users = options.keys(100_000).div_ceil(step);
+        Self {
+            draw: Draw::new(SEED + first as u64, users, options.dist),
+            cap: if options.cap == 0 { u32::MAX } else { options.cap as u32 },
+            first: first as u64,
+            step: step as u64,
+            lens: vec![0; users],
+        }
+    }
+
+    /// The next act and its user's number.
+    pub fn act(&mut self) -> (u64, Act) {
+        let slot = self.draw.key();
+        let len = &mut self.lens[slot as usize];
+        let kind = self.draw.below(10);
+        let act = if *len == 0 || (kind < 5 && *len < self.cap) {
+            *len += 1;
+            Act::New(*len - 1)
+        } else if kind < 9 {
+            Act::Complete(self.draw.below(u64::from(*len)) as u32)
+        } else {
+            let (from, to) = (self.draw.below(u64::from(*len)), self.draw.below(u64::from(*len)));
+            Act::Move(from as u32, to as u32)
+        };
+        (self.first + slot * self.step, act)
+    }
+
+    /// How many todos the users of this feed have.
+    pub fn total(&self) -> u64 {
+        self.lens.iter().map(|len| u64::from(*len)).sum()
+    }
+
+    /// How many todos `acts` of a feed like this one complete: the same acts on plain vectors.
+    pub fn completed(mut fresh: Self, acts: u64) -> u64 {
+        let mut lists: Vec<Vec<bool>> = vec![Vec::new(); fresh.lens.len()];
+        let mut completed = 0;
+        for _ in 0..acts {
+            let (user, act) = fresh.act();
+            let list = &mut lists[((user - fresh.first) / fresh.step) as usize];
+            match act {
+                Act::New(_) => list.push(false),
+                Act::Complete(index) => {
+                    completed += u64::from(!std::mem::replace(&mut list[index as usize], true));
+                }
+                Act::Move(from, to) => {
+                    let done = list.remove(from as usize);
+                    list.insert(to as usize, done);
+                }
+            }
+        }
+        completed
+    }
+}
+
+/// What a user calls themselves.
+pub fn user_name(user: u64) -> Str {
+    Str::from(format!("user-{user:07}"))
+}
+
+/// The text of a todo.
+pub const TEXT: &str = "water the plants";
+
+impl Feed for Todos {
+    type Event = TodoEvent;
+
+    fn next(&mut self) -> TodoEvent {
+        let (user, act) = self.act();
+        let user = user_name(user);
+        match act {
+            Act::New(_) => TodoEvent::New { user, text: Str::new(TEXT) },
+            Act::Complete(index) => TodoEvent::Complete { user, index, at: 1_700_000_000_000_000 },
+            Act::Move(from, to) => TodoEvent::Reorder { user, from, to },
+        }
+    }
+}
