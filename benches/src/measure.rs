@@ -16,6 +16,9 @@ const WARM_UP: f64 = 0.1;
 /// How finely throughput over time is kept.
 const SLICE: Duration = Duration::from_millis(50);
 
+/// The longest latency that is told apart: a minute, in nanoseconds.
+const LATENCY_MAX: u64 = 60_000_000_000;
+
 /// One system that does the operations of a workload.
 pub trait Subject {
     /// The name in the table.
@@ -57,8 +60,8 @@ pub struct Recorder {
 
 impl Default for Recorder {
     fn default() -> Self {
-        let mut latency = Histogram::new(3).unwrap_or_else(|_| unreachable!("3 digits are allowed"));
-        latency.auto(true);
+        let latency = Histogram::new_with_bounds(1, LATENCY_MAX, 3)
+            .unwrap_or_else(|_| unreachable!("the bounds are allowed"));
         Self {
             latency,
             ops: 0,

@@ -3,6 +3,7 @@
 use gridmill::prelude::*;
 
 /// The seed's todo application.
+#[allow(missing_docs, reason = "the derives of a record leave a field of theirs without a word")]
 pub mod todo {
     use super::*;
 

@@ -31,7 +31,7 @@ pub(crate) fn item(shape: &Shape, input: &DeriveInput) -> Tokens {
         #[derive(#private::serde::Serialize, #private::serde::Deserialize)]
         #[serde(crate = #serde_path, deny_unknown_fields)]
         #[derive(#private::rkyv::Archive, #private::rkyv::Serialize, #private::rkyv::Deserialize)]
-        #[rkyv(crate = #private::rkyv, attr(allow(missing_docs)))]
+        #[rkyv(crate = #private::rkyv)]
         #input
     }
 }
