@@ -86,7 +86,9 @@ impl<V: State> Frozen for FrozenRoot<V> {
             }
             written += 1;
         }
-        if written == 0 {
+        // A root that was emptied gets a run without entries: with none it would count as fresh, and
+        // its initial value would come back.
+        if written == 0 && !oldest {
             return Ok(Folded { run: None, cleared });
         }
         writer.finish()?;
