@@ -101,7 +101,7 @@ impl GridEngine {
         &self,
         depot: usize,
         partition: u32,
-    ) -> Result<(&ModuleRun, usize, &Arc<Shared>, Arc<LogReader>), DepotError> {
+    ) -> Result<(&ModuleRun, usize, Arc<LogReader>), DepotError> {
         let (entry, address) = &self.depots[depot];
         let module = &self.modules[address.module];
         let bad = || DepotError::BadPartition {
@@ -117,7 +117,7 @@ impl GridEngine {
             partition,
             reason: "it has not started".to_owned(),
         })?;
-        Ok((module, address.number, shared, reader))
+        Ok((module, address.number, reader))
     }
 }
 
@@ -186,7 +186,7 @@ impl Engine for GridEngine {
     }
 
     fn depot_range(&self, depot: usize, partition: u32) -> Result<DepotRange, DepotError> {
-        let (module, number, _, reader) = self.depot_partition(depot, partition)?;
+        let (module, number, reader) = self.depot_partition(depot, partition)?;
         let source = module.registries[partition as usize].source(number);
         let bounds = reader.depot_bounds(source);
         let (start, end) = bounds.map_err(|error| unreadable(partition, error))?;
@@ -205,7 +205,7 @@ impl Engine for GridEngine {
             let depot = self.depots[depot].0.name.clone();
             return Err(DepotError::OutOfRange { depot, partition, start, end, from, to });
         }
-        let (module, number, _, reader) = self.depot_partition(depot, partition)?;
+        let (module, number, reader) = self.depot_partition(depot, partition)?;
         let registry = &module.registries[partition as usize];
         let scan = reader.depot_range(registry.source(number), from, to);
         let mut scan = scan.map_err(|error| unreadable(partition, error))?;
@@ -225,7 +225,7 @@ impl Engine for GridEngine {
 
     fn decode_json(&self, depot: usize, json: &str) -> Result<JsonEvent, AppendErrorKind> {
         let (entry, address) = &self.depots[depot];
-        self.modules[address.module].plan.depots[address.number].codec.from_json(entry, json)
+        self.modules[address.module].plan.depots[address.number].codec.decode_json(entry, json)
     }
 
     fn select_json(&self, pstate: usize, path: &str) -> Result<String, ReadError> {

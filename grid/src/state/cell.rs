@@ -147,13 +147,13 @@ impl<R: Root> RootCell<R> {
             return Ok(());
         }
         let value = self.sealed.get(&[])?.map(Ref::into_owned);
-        self.root = self.from_single(value);
+        self.root = self.single_root(value);
         self.single = Some(overlay);
         Ok(())
     }
 
     /// The root that is one value: the value itself.
-    fn from_single(&self, value: Option<R::Value>) -> R {
+    fn single_root(&self, value: Option<R::Value>) -> R {
         let value = value.as_ref().and_then(|value| (value as &dyn Any).downcast_ref::<R>());
         value.cloned().unwrap_or_else(|| self.pstate.initial_value())
     }
@@ -225,7 +225,7 @@ impl<R: Root> Cell for RootCell<R> {
         overlay.rollback_record();
         if !R::KEYED {
             let value = overlay.get(&[])?.map(Ref::into_owned);
-            self.root = self.from_single(value);
+            self.root = self.single_root(value);
         }
         Ok(Undone::Record)
     }

@@ -30,7 +30,7 @@ impl<'a, V> Peeked<'a, V> {
 enum Cursor<'a, V> {
     Entries(std::slice::Iter<'a, (KeyBytes, Option<V>)>),
     Touched(std::vec::IntoIter<(&'a [u8], &'a Option<V>)>),
-    Run(&'a Run, RunRange<'a>),
+    Run(&'a Run, Box<RunRange<'a>>),
 }
 
 impl<'a, V> Cursor<'a, V> {
@@ -87,7 +87,7 @@ impl<'a, V> Source<'a, V> {
     }
 
     pub(crate) fn run(run: &'a Run, from: Bound<&[u8]>, to: Bound<&[u8]>) -> Self {
-        Self::new(Cursor::Run(run, run.range(from, to)))
+        Self::new(Cursor::Run(run, Box::new(run.range(from, to))))
     }
 
     /// The next entry from one end. An entry that the other end looked at already still counts.

@@ -36,7 +36,7 @@ pub(crate) trait DepotCodec: Send + Sync {
         bytes: &[u8],
     ) -> Result<(), DecodeError>;
     /// Decodes and encodes an event that came as JSON.
-    fn from_json(&self, entry: &DepotEntry, json: &str) -> Result<JsonEvent, AppendErrorKind>;
+    fn decode_json(&self, entry: &DepotEntry, json: &str) -> Result<JsonEvent, AppendErrorKind>;
 }
 
 pub(crate) struct TypedDepot<E: 'static> {
@@ -84,7 +84,7 @@ impl<E: Event> DepotCodec for TypedDepot<E> {
         self.decode(events, variant, bytes)
     }
 
-    fn from_json(&self, entry: &DepotEntry, json: &str) -> Result<JsonEvent, AppendErrorKind> {
+    fn decode_json(&self, entry: &DepotEntry, json: &str) -> Result<JsonEvent, AppendErrorKind> {
         gridmill_client::json_event(&self.depot, entry, json)
     }
 }

@@ -45,8 +45,10 @@ fn tool(arguments: &[&str], folder: Option<&Path>) -> Result<(i32, String), Box<
     Ok((status.code().unwrap_or(-1), text))
 }
 
+type Files = Vec<(PathBuf, Vec<u8>)>;
+
 /// Every file below a folder, with its content.
-fn files(folder: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>, Box<dyn Error>> {
+fn files(folder: &Path) -> Result<Files, Box<dyn Error>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
