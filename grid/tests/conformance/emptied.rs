@@ -18,7 +18,7 @@ impl Module for Shop {
                 if order == 0 {
                     stock.clear();
                 } else {
-                    stock.remove(&order);
+                    stock.remove(order);
                 }
             },
         );
