@@ -200,6 +200,21 @@ impl GridBuilder {
         let lock: Arc<dyn LockGuard> = Arc::from(self.lock(&*storage)?);
         let workers = Workers::start(self.threads, Arc::new(lock)).map_err(StartError::Threads)?;
         let workers = Arc::new(workers);
+        let modules = self.start_modules(plans, &storage, &workers).await;
+        if modules.is_err() {
+            // The folder is free again when the error is known.
+            workers.stop().await;
+        }
+        let engine = GridEngine::new(modules?, self.event_bytes_max);
+        Ok(Grid::new(engine, workers, storage))
+    }
+
+    async fn start_modules(
+        &self,
+        plans: Vec<Arc<Plan>>,
+        storage: &Arc<dyn Storage>,
+        workers: &Workers,
+    ) -> Result<Vec<ModuleRun>, StartError> {
         let slots: Slots = Arc::default();
         let supervisor = Supervisor { slots: Arc::clone(&slots) };
         let spawn = workers.of(0).spawn(Actor::spawn(None, supervisor, ()));
@@ -209,13 +224,12 @@ impl GridBuilder {
         let mut modules = Vec::new();
         let mut first = 0;
         for plan in plans {
-            let slots_of_module = self.slots(&plan, &storage, &workers, first);
+            let slots_of_module = self.slots(&plan, storage, workers, first);
             first += self.partitions as usize;
             let cell = supervisor.get_cell();
             modules.push(start_module(plan, slots_of_module, &slots, cell).await?);
         }
-        let engine = GridEngine::new(modules, self.event_bytes_max);
-        Ok(Grid::new(engine, workers, storage))
+        Ok(modules)
     }
 
     fn check_options(&self) -> Result<(), StartError> {

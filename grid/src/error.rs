@@ -160,6 +160,21 @@ pub enum StartError {
     Threads(io::Error),
 }
 
+impl StartError {
+    /// Whether bytes on the disk are not what was written.
+    pub(crate) fn is_damage(&self) -> bool {
+        match self {
+            Self::Damaged { .. } => true,
+            Self::Log { source, .. } => matches!(source, LogError::Damaged { .. }),
+            Self::Run { source, .. } => matches!(
+                source,
+                RunError::Damaged { .. } | RunError::NotARun { .. } | RunError::Malformed { .. }
+            ),
+            _ => false,
+        }
+    }
+}
+
 /// Why a shutdown was not clean. What was acknowledged is safe; the next start replays more.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

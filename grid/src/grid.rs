@@ -151,14 +151,13 @@ impl Grid {
     }
 
     /// Waits until everything that was appended before the call, with whatever
-    /// [`Ack`](gridmill_client::Ack), is processed and visible.
+    /// [`Ack`](gridmill_client::Ack), is processed and visible. It waits for a partition that is
+    /// being restarted, and not for one that was given up.
     pub async fn processed(&self) {
         for module in &self.engine.modules {
             for shared in &module.partitions {
                 let mut changed = shared.changed.subscribe();
-                while !(shared.is_idle() && shared.flights.len() == 0)
-                    && shared.stopped.lock().is_none()
-                {
+                while !(shared.is_idle() && shared.flights.len() == 0) {
                     let _ = changed.changed().await;
                 }
             }

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use gridmill_client::engine::EncodedEvents;
 use gridmill_model::engine::Damaged;
 use gridmill_persistence::Position;
 
@@ -205,19 +206,21 @@ impl Core {
             let step = if self.plan.coupled { 1 } else { records.max(1) };
             for start in (0..records).step_by(step) {
                 for topology in 0..topologies {
-                    self.run(topology, events, start..(start + step).min(records), answers)?;
+                    self.run(topology, events, start..(start + step).min(records), 0, answers)?;
                 }
             }
         }
         Ok(())
     }
 
-    /// Runs one topology over some records of one item, where it reads their depot.
+    /// Runs one topology over some records of one item, where it reads their depot. `base` is the
+    /// index in its item of the first of `events`.
     fn run(
         &mut self,
         topology: usize,
         events: &mut Events,
         range: std::ops::Range<usize>,
+        base: usize,
         answers: &mut ItemAnswers,
     ) -> Result<(), StageError> {
         let lane = &self.lanes[topology];
@@ -237,6 +240,7 @@ impl Core {
             events: &mut events.events,
             infos: &events.infos,
             range,
+            base,
             take: source.last,
             window: Window { after: lane.next, start, skip },
             cells: &mut self.cells,
@@ -311,21 +315,22 @@ impl Core {
     fn attempt(
         &mut self,
         one: One<'_>,
-        events: &mut Events,
+        events: &Events,
         answers: &mut ItemAnswers,
     ) -> Result<Attempt, Stop> {
         let codec = &self.plan.depots[events.depot].codec;
-        let mut single = codec.events();
-        // Records before the index are placeholders, so that indices stay those of the item.
-        let decoded = codec.decode_at(&mut single, one.index, usize::from(one.variant), one.bytes);
-        if let Err(error) = decoded {
+        let mut single = Events {
+            depot: events.depot,
+            events: codec.events(),
+            encoded: EncodedEvents::default(),
+            infos: vec![events.infos[one.index]],
+            only: events.only,
+        };
+        if let Err(error) = codec.decode(&mut single.events, usize::from(one.variant), one.bytes) {
             return Ok(Attempt::Refused(format!("the event cannot be decoded: {error}")));
         }
-        std::mem::swap(&mut events.events, &mut single);
-        let range = one.index..one.index + 1;
-        let ran = catch_unwind(AssertUnwindSafe(|| self.run(one.topology, events, range, answers)));
-        std::mem::swap(&mut events.events, &mut single);
-        match ran {
+        let run = || self.run(one.topology, &mut single, 0..1, one.index, answers);
+        match catch_unwind(AssertUnwindSafe(run)) {
             Ok(Ok(())) => {}
             Ok(Err(StageError::Lost)) => {
                 self.rollback()?;

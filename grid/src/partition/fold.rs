@@ -79,19 +79,32 @@ impl FoldJob {
     /// [`FoldFault`]: the snapshot is as it was; give the job's PStates to [`thaw`].
     pub(crate) fn run(&self, context: &FoldContext) -> Result<FoldDone, FoldFault> {
         let mut done = Vec::new();
-        let mut bytes = 0;
-        for pstate in self.pstates.iter().filter(|pstate| !pstate.frozen.is_empty()) {
-            let (name, path) = context.manifest.lock().next_run();
-            let folded = pstate.frozen.write(&context.storage, &path)?;
-            bytes += folded.run.as_ref().map_or(0, Run::bytes);
-            done.push((pstate, name, folded));
+        if let Err(fault) = self.write_runs(context, &mut done) {
+            // No manifest ever named them, and a full disk needs their room.
+            let unused: Vec<String> = done.into_iter().map(|(_, name, _)| name).collect();
+            remove_files(context, &unused);
+            return Err(fault);
         }
-        // A snapshot must not know more than the log: sync before the manifest says so.
-        context.syncer.sync()?;
+        let bytes = done.iter().filter_map(|(.., folded)| folded.run.as_ref()).map(Run::bytes).sum();
         let void = self.enter(context, &done)?;
         remove_files(context, &void);
         let pstates = done.into_iter().map(|(pstate, _, folded)| (pstate.pstate, folded));
         Ok(FoldDone { next: self.next, pstates: pstates.collect(), bytes })
+    }
+
+    fn write_runs<'a>(
+        &'a self,
+        context: &FoldContext,
+        done: &mut Vec<(&'a FrozenPState, String, Folded)>,
+    ) -> Result<(), FoldFault> {
+        for pstate in self.pstates.iter().filter(|pstate| !pstate.frozen.is_empty()) {
+            let (name, path) = context.manifest.lock().next_run();
+            let folded = pstate.frozen.write(&context.storage, &path)?;
+            done.push((pstate, name, folded));
+        }
+        // A snapshot must not know more than the log: sync before the manifest says so.
+        context.syncer.sync()?;
+        Ok(())
     }
 
     /// Enters the fold into the manifest; returns the files that nothing names any more.

@@ -119,13 +119,20 @@ pub(crate) struct ManifestFile {
     storage: Arc<dyn Storage>,
     dir: PathBuf,
     manifest: Manifest,
+    /// The log's epoch, which every unclean stop raises.
+    epoch: u16,
     /// Its owner is gone; nothing may be written any more.
     revoked: bool,
 }
 
 impl ManifestFile {
-    pub(crate) fn new(storage: Arc<dyn Storage>, dir: PathBuf, manifest: Manifest) -> Self {
-        Self { storage, dir, manifest, revoked: false }
+    pub(crate) fn new(
+        storage: Arc<dyn Storage>,
+        dir: PathBuf,
+        manifest: Manifest,
+        epoch: u16,
+    ) -> Self {
+        Self { storage, dir, manifest, epoch, revoked: false }
     }
 
     /// The manifest in `dir`, if there is one.
@@ -180,8 +187,9 @@ impl ManifestFile {
     }
 
     /// A path for a new run. The number is used up even if nothing comes of it, until the next start.
+    /// The epoch in the name keeps apart what a thread of an actor that died may still be writing.
     pub(crate) fn next_run(&mut self) -> (String, PathBuf) {
-        let name = format!("{:08}.run", self.manifest.next_run);
+        let name = format!("{:04x}-{:08}.run", self.epoch, self.manifest.next_run);
         self.manifest.next_run += 1;
         let path = runs_dir(&self.dir).join(&name);
         (name, path)

@@ -13,14 +13,14 @@ use crate::error::StartError;
 use crate::state::Cell;
 
 use super::batch::{NO_DEPOT, Verdict, kind};
-use super::core::{Core, Lane, Limits, place};
+use super::core::{Core, Lane, Limits, Stop, place};
 use super::crumbs::{Crumbs, Past};
 use super::fold::{FoldContext, fold_now};
-use super::manifest::{Manifest, ManifestFile, PStateMeta, TopologyMeta, runs_dir};
+use super::manifest::{Manifest, ManifestFault, ManifestFile, PStateMeta, TopologyMeta, runs_dir};
 use super::plan::Plan;
 use super::reconcile::{LogFacts, reconcile};
 use super::registry::Registry;
-use super::replay::{Replay, verdicts};
+use super::replay::{Replay, ReplayError, verdicts};
 
 /// What opening a partition needs.
 #[derive(Clone)]
@@ -43,6 +43,8 @@ pub(crate) struct OpenOptions {
 pub(crate) struct Opened {
     pub(crate) core: Core,
     pub(crate) log: Log,
+    /// Where the log ended before anything was added to it.
+    pub(crate) end: Position,
     pub(crate) registry: Registry,
     pub(crate) folds: FoldContext,
     /// The next offset of each depot of the plan.
@@ -71,6 +73,27 @@ impl OpenOptions {
         let (module, partition) = (self.plan.name.to_owned(), self.partition);
         StartError::Log { module, partition, source }
     }
+
+    fn replay_fault(&self, error: ReplayError) -> StartError {
+        match error {
+            ReplayError::Log(source) => self.log_fault(source),
+            other => self.fail(other),
+        }
+    }
+
+    fn stopped(&self, stop: Stop) -> StartError {
+        match stop {
+            Stop::Damaged(damage) => self.damaged(damage),
+            other => self.fail(other),
+        }
+    }
+
+    fn manifest_fault(&self, fault: ManifestFault) -> StartError {
+        match fault {
+            ManifestFault::File(source) => self.log_fault(source),
+            other => self.fail(other),
+        }
+    }
 }
 
 /// Opens the partition's folder, creating what is not there.
@@ -81,7 +104,8 @@ pub(crate) fn open(options: &OpenOptions) -> Result<Opened, StartError> {
     let storage = &options.storage;
     let made = storage.create_dir_all(&runs_dir(&options.dir));
     made.map_err(|source| StartError::Folder { folder: storage.display(&options.dir), source })?;
-    let stored = ManifestFile::read(&**storage, &options.dir).map_err(|e| options.fail(e))?;
+    let stored = ManifestFile::read(&**storage, &options.dir);
+    let stored = stored.map_err(|fault| options.manifest_fault(fault))?;
     if let Some(stored) = &stored {
         refuse_foreign(options, stored)?;
     }
@@ -98,15 +122,16 @@ pub(crate) fn open(options: &OpenOptions) -> Result<Opened, StartError> {
     refuse_gap(options, &manifest, fresh, &recovered)?;
     refuse_other_version(options, &manifest, &log, &recovered)?;
     let reader = log.reader();
-    let facts = LogFacts { reader: &reader, end: log.next_position() };
+    let end = log.next_position();
+    let facts = LogFacts { reader: &reader, end };
     let before = manifest.clone();
     let mut manifest = reconcile(&options.plan, manifest, &facts)?;
     manifest.version = options.plan.version;
     let registry = Registry::new(&options.plan, &manifest);
     let core = load(options, &manifest)?;
-    let file = ManifestFile::new(Arc::clone(storage), options.dir.clone(), manifest);
+    let file = ManifestFile::new(Arc::clone(storage), options.dir.clone(), manifest, end.epoch());
     if fresh || *file.get() != before {
-        file.write(file.get()).map_err(|e| options.fail(e))?;
+        file.write(file.get()).map_err(|fault| options.manifest_fault(fault))?;
     }
     remove_orphans(options, file.get());
     let folds = FoldContext {
@@ -118,7 +143,8 @@ pub(crate) fn open(options: &OpenOptions) -> Result<Opened, StartError> {
     let next_offsets = next_offsets(&options.plan, &registry, &recovered);
     let Recovered { how, last_time, .. } = recovered;
     let replayed = 0;
-    let mut opened = Opened { core, log, registry, folds, next_offsets, last_time, how, replayed };
+    let mut opened =
+        Opened { core, log, end, registry, folds, next_offsets, last_time, how, replayed };
     replay(options, &mut opened)?;
     Ok(opened)
 }
@@ -283,7 +309,7 @@ fn replay(options: &OpenOptions, opened: &mut Opened) -> Result<(), StartError> 
         return Ok(());
     }
     let reader = opened.log.reader();
-    let mut skip = verdicts(&reader, from).map_err(|e| options.fail(e))?;
+    let mut skip = verdicts(&reader, from).map_err(|e| options.replay_fault(e))?;
     for &position in &options.quarantine_at {
         let names = live.iter().map(|&topology| plan.topologies[topology].name.to_owned());
         skip.extend(names.map(|name| (name, position)));
@@ -291,17 +317,17 @@ fn replay(options: &OpenOptions, opened: &mut Opened) -> Result<(), StartError> 
     set_skips(&mut opened.core, &skip);
     let registry = opened.registry.clone();
     let replay = Replay::new(&plan, &registry, reader, from, live.iter().copied());
-    let mut replay = replay.map_err(|e| options.fail(e))?;
+    let mut replay = replay.map_err(|e| options.replay_fault(e))?;
     let crumbs = begin_replay(options)?;
     if crumbs.is_wary() {
         replay.one_by_one();
     }
     let mut found = Vec::new();
-    while let Some(mut batch) = replay.next_batch().map_err(|e| options.fail(e))? {
+    while let Some(mut batch) = replay.next_batch().map_err(|e| options.replay_fault(e))? {
         if let Some(position) = batch.first_event() {
             crumbs.drop_at(position).map_err(|e| options.log_fault(e))?;
         }
-        let applied = opened.core.apply(&mut batch).map_err(|e| options.fail(e))?;
+        let applied = opened.core.apply(&mut batch).map_err(|e| options.stopped(e))?;
         found.extend(applied.verdicts);
         opened.replayed = replay.position().number() - from.number();
         for &topology in &live {

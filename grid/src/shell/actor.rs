@@ -100,6 +100,8 @@ pub(crate) struct Partition {
     pub(crate) job: bool,
     /// Folds have failed since the last good one; they are tried again with the next batch.
     pub(crate) fold_failed: bool,
+    /// The end of the log when the last fold or merge failed, until one succeeds.
+    pub(crate) failed_at: Option<Position>,
     /// By topology: the position that its runs cover.
     pub(crate) folded: Vec<Position>,
     /// Topologies to fold although they are small.
@@ -135,7 +137,7 @@ impl Actor for PartitionActor {
         start: Start,
     ) -> Result<Option<Partition>, ActorProcessingErr> {
         let Start { shared, opened, options } = start;
-        let Opened { core, log, registry, folds, next_offsets, last_time, .. } = opened;
+        let Opened { core, log, end, registry, folds, next_offsets, last_time, .. } = opened;
         let folded = folded_positions(&core, &folds);
         let catching_up = CatchUps::default();
         let fence =
@@ -155,6 +157,7 @@ impl Actor for PartitionActor {
             sync_wanted: false,
             job: false,
             fold_failed: false,
+            failed_at: None,
             folded,
             fold_asked: HashSet::new(),
             catching_up,
@@ -163,7 +166,7 @@ impl Actor for PartitionActor {
             taken: Vec::new(),
             fence,
         };
-        partition.begin().map_err(|fatal| fatal.to_string())?;
+        partition.begin(end).map_err(|fatal| fatal.to_string())?;
         Ok(Some(partition))
     }
 
@@ -177,6 +180,8 @@ impl Actor for PartitionActor {
         if let Err(fatal) = partition.handle(message) {
             let (module, number) = (partition.shared.module, partition.shared.partition);
             tracing::error!(module, partition = number, error = %fatal, "a partition stops");
+            // Its threads must have let go of the folder before the supervisor opens it again.
+            *state = None;
             return Err(fatal.to_string().into());
         }
         if partition.may_stop()
@@ -223,15 +228,15 @@ pub(crate) enum Fatal {
 }
 
 impl Partition {
-    /// Shows what the folder held, and starts what goes on beside the live flow.
-    fn begin(&mut self) -> Result<(), Fatal> {
+    /// Shows what the folder held, and starts what goes on beside the live flow. The log ended at
+    /// `end` when it was opened.
+    fn begin(&mut self, end: Position) -> Result<(), Fatal> {
         let reader = self.log.reader();
         self.shared.reader.store(Some(Arc::new(reader)));
         self.note_quarantine();
         let view = self.view();
-        self.shared.view.store(view);
-        let end = self.log.next_position();
-        self.shared.flights.recovered(end, "the partition restarted before it was written");
+        let reason = "the partition restarted before it was written";
+        self.shared.flights.recovered(&self.shared, end, view, reason);
         self.start_catch_ups()?;
         if let Durability::Interval(every) = self.options.durability {
             self.me.send_interval(every, || Msg::SyncDue);

@@ -149,11 +149,11 @@ impl Partition {
         }
         self.note_quarantine();
         self.fold_asked.insert(topology);
+        let view = self.view();
+        self.shared.view.store(view);
         for &pstate in &self.core.plan.topologies[topology].owned {
             self.shared.partial.remove(&pstate);
         }
-        let view = self.view();
-        self.shared.view.store(view);
         self.shared.progress.remove(&topology);
         self.shared.touch();
         self.shared.send(Msg::Wake);

@@ -47,105 +47,162 @@ impl Waiting {
     }
 }
 
+/// An order of the operator (a retry, a discard) that waits until its effect is durable and shown.
+#[derive(Debug)]
+pub(crate) struct Order {
+    done: oneshot::Sender<Result<(), String>>,
+    /// What it will be answered with.
+    pub(crate) answer: Result<(), String>,
+}
+
+impl Order {
+    pub(crate) fn new(done: oneshot::Sender<Result<(), String>>) -> Self {
+        Self { done, answer: Ok(()) }
+    }
+
+    fn answer(self) {
+        // Nobody has to listen.
+        let _ = self.done.send(self.answer);
+    }
+}
+
 /// One batch.
 #[derive(Debug)]
 pub(crate) struct Flight {
     /// The position after its last record.
     end: Position,
     waiting: Vec<Waiting>,
-    durable: bool,
+    order: Option<Order>,
     /// The view that shows it, once it is applied.
     view: Option<Arc<PartitionView>>,
 }
 
 /// All batches that are under way, oldest first.
 #[derive(Debug, Default)]
+struct UnderWay {
+    flights: VecDeque<Flight>,
+    /// Everything before it is durable. It is kept because a batch's end may move on (a verdict
+    /// comes behind its events) after the sync that covers both.
+    durable: Position,
+    /// Why nothing will be answered any more.
+    abandoned: Option<String>,
+}
+
+/// All batches that are under way.
+#[derive(Debug, Default)]
 pub(crate) struct Flights {
-    flights: Mutex<VecDeque<Flight>>,
+    under_way: Mutex<UnderWay>,
 }
 
 impl Flights {
     pub(crate) fn len(&self) -> usize {
-        self.flights.lock().len()
+        self.under_way.lock().flights.len()
     }
 
     /// A batch was written.
-    pub(crate) fn written(&self, end: Position, waiting: Vec<Waiting>) {
-        let flight = Flight { end, waiting, durable: false, view: None };
-        self.flights.lock().push_back(flight);
+    pub(crate) fn written(&self, end: Position, waiting: Vec<Waiting>, order: Option<Order>) {
+        let mut flight = Flight { end, waiting, order, view: None };
+        let mut under_way = self.under_way.lock();
+        match &under_way.abandoned {
+            // A dropped grid's actor may be in the middle of a batch: nobody else would answer.
+            Some(reason) => flight.give_up(reason),
+            None => under_way.flights.push_back(flight),
+        }
     }
 
-    /// The newest batch was applied: its receipts are complete, `view` shows it, and its last
-    /// record (a verdict may have come behind its events) ends at `end`.
+    /// The newest batch was applied: `complete` enters what handlers said, `view` shows it, and its
+    /// last record (a verdict may have come behind its events) ends at `end`.
     pub(crate) fn applied(
         &self,
         shared: &Shared,
         end: Position,
-        receipts: impl FnOnce(&mut [Waiting]),
+        complete: impl FnOnce(&mut [Waiting], Option<&mut Order>),
         view: Arc<PartitionView>,
     ) {
-        let mut flights = self.flights.lock();
-        let Some(flight) = flights.back_mut() else { return };
-        receipts(&mut flight.waiting);
-        if flight.end < end {
-            flight.end = end;
-            flight.durable = false;
-        }
+        let mut under_way = self.under_way.lock();
+        let Some(flight) = under_way.flights.back_mut() else { return };
+        complete(&mut flight.waiting, flight.order.as_mut());
+        flight.end = flight.end.max(end);
         flight.view = Some(view);
-        land(shared, &mut flights);
+        land(shared, &mut under_way);
     }
 
     /// Everything before `durable` is durable.
     pub(crate) fn durable(&self, shared: &Shared, durable: Position) {
-        let mut flights = self.flights.lock();
-        for flight in flights.iter_mut().filter(|flight| flight.end <= durable) {
-            flight.durable = true;
+        let mut under_way = self.under_way.lock();
+        under_way.durable = under_way.durable.max(durable);
+        for flight in under_way.flights.iter_mut().filter(|flight| flight.end <= durable) {
             let appended = |waiting: &&mut Waiting| waiting.ack == Ack::Appended;
             flight.waiting.iter_mut().filter(appended).for_each(Waiting::answer);
         }
-        land(shared, &mut flights);
+        land(shared, &mut under_way);
     }
 
-    /// After a restart: what is in the log has been replayed and is answered; the rest is not in it.
-    pub(crate) fn recovered(&self, end: Position, reason: &str) {
-        for mut flight in std::mem::take(&mut *self.flights.lock()) {
+    /// After a restart: `view` shows everything before `end`, which is what the log has kept. What
+    /// is in it is answered; the rest is not in it. A sync of the old actor that ends only now finds
+    /// nothing to show any more.
+    pub(crate) fn recovered(
+        &self,
+        shared: &Shared,
+        end: Position,
+        view: Arc<PartitionView>,
+        reason: &str,
+    ) {
+        let mut under_way = self.under_way.lock();
+        shared.view.store(view);
+        for mut flight in std::mem::take(&mut under_way.flights) {
             let logged = flight.end.epoch() <= end.epoch() && flight.end.number() <= end.number();
+            if logged {
+                flight.answer();
+                continue;
+            }
             for waiting in &mut flight.waiting {
-                if logged {
-                    waiting.answer();
-                } else {
-                    waiting.fail(AppendErrorKind::NotLogged { reason: reason.to_owned() });
-                }
+                waiting.fail(AppendErrorKind::NotLogged { reason: reason.to_owned() });
             }
         }
     }
 
-    /// The partition is gone for good: it is not known what became of these.
+    /// The partition is gone for good: it is not known what became of these, nor of any that its
+    /// actor may still write.
     pub(crate) fn abandon(&self, reason: &str) {
-        for mut flight in std::mem::take(&mut *self.flights.lock()) {
-            let kind = AppendErrorKind::Unknown { reason: reason.to_owned() };
-            flight.waiting.iter_mut().for_each(|waiting| waiting.fail(kind.clone()));
+        let mut under_way = self.under_way.lock();
+        under_way.abandoned = Some(reason.to_owned());
+        for mut flight in std::mem::take(&mut under_way.flights) {
+            flight.give_up(reason);
         }
+    }
+}
+
+impl Flight {
+    fn answer(&mut self) {
+        for waiting in &mut self.waiting {
+            waiting.admission = None;
+            waiting.answer();
+        }
+        if let Some(order) = self.order.take() {
+            order.answer();
+        }
+    }
+
+    fn give_up(&mut self, reason: &str) {
+        let kind = AppendErrorKind::Unknown { reason: reason.to_owned() };
+        self.waiting.iter_mut().for_each(|waiting| waiting.fail(kind.clone()));
     }
 }
 
 /// Shows and answers batches that are durable and applied. The view goes first: an answer promises
 /// that readers see the batch.
-fn land(shared: &Shared, flights: &mut VecDeque<Flight>) {
-    let ready = |flight: &Flight| flight.durable && flight.view.is_some();
-    let count = flights.iter().take_while(|flight| ready(flight)).count();
+fn land(shared: &Shared, under_way: &mut UnderWay) {
+    let UnderWay { flights, durable, .. } = under_way;
+    let ready = |flight: &&Flight| flight.end <= *durable && flight.view.is_some();
+    let count = flights.iter().take_while(ready).count();
     if count == 0 {
         return;
     }
     if let Some(view) = flights[count - 1].view.take() {
         shared.view.store(view);
     }
-    for mut flight in flights.drain(..count) {
-        for waiting in &mut flight.waiting {
-            waiting.admission = None;
-            waiting.answer();
-        }
-    }
+    flights.drain(..count).for_each(|mut flight| flight.answer());
     shared.touch();
 }
 

@@ -9,7 +9,10 @@ impl Partition {
     /// Starts what is due, where nothing runs.
     pub(crate) fn start_jobs(&mut self) {
         self.note_sizes();
-        if self.job {
+        // What failed is tried again when something was logged since: without more to keep there is
+        // no hurry, and a full disk would be asked again and again.
+        let just_failed = self.failed_at == Some(self.log.next_position());
+        if self.job || just_failed || self.shutdown.is_some() {
             return;
         }
         let due = self.live().find(|&topology| self.fold_is_due(topology));
@@ -63,6 +66,7 @@ impl Partition {
         match result {
             Ok(done) => {
                 self.fold_failed = false;
+                self.failed_at = None;
                 self.folded[topology] = done.next;
                 Counters::add(&self.shared.counters.folds, 1);
                 Counters::add(&self.shared.counters.folded_bytes, done.bytes);
@@ -71,6 +75,7 @@ impl Partition {
             }
             Err(error) => {
                 self.fold_failed = true;
+                self.failed_at = Some(self.log.next_position());
                 thaw(&mut self.core, topology);
                 let partition = self.shared.partition;
                 tracing::error!(partition, %error, "a fold failed; it is tried again later");
@@ -92,11 +97,13 @@ impl Partition {
         self.job = false;
         match result {
             Ok(MergeDone { pstate, first, count, run }) => {
+                self.failed_at = None;
                 Counters::add(&self.shared.counters.merges, 1);
                 self.core.cell_mut(pstate).replace_runs(first, count, run);
                 self.show();
             }
             Err(error) => {
+                self.failed_at = Some(self.log.next_position());
                 let partition = self.shared.partition;
                 tracing::error!(partition, %error, "a merge failed; it is tried again later");
             }

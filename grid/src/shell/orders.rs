@@ -9,6 +9,7 @@ use crate::partition::replay::retried;
 use crate::topology::RecordInfo;
 
 use super::actor::{Fatal, Partition, QuarantineOrder};
+use super::flight::Order;
 use super::shared::Counters;
 
 impl Partition {
@@ -33,11 +34,17 @@ impl Partition {
         let item = if discard {
             Item::Discard(retry.clone())
         } else {
-            let events =
-                retried(&self.core.plan, &self.registry, &self.log.reader(), &retry, info)?;
-            let Some(events) = events else {
-                let _ = done.send(Err("its depot or topology is gone".to_owned()));
-                return Ok(());
+            let reader = self.log.reader();
+            let events = match retried(&self.core.plan, &self.registry, &reader, &retry, info) {
+                Ok(Some(events)) => events,
+                Ok(None) => {
+                    let _ = done.send(Err("its depot or topology is gone".to_owned()));
+                    return Ok(());
+                }
+                Err(error) => {
+                    let _ = done.send(Err(error.to_string()));
+                    return Ok(());
+                }
             };
             Item::Retry(retry.clone(), events)
         };
@@ -49,14 +56,9 @@ impl Partition {
         }
         self.last_time = time;
         let mut batch = Batch { items: vec![item], end: self.log.next_position() };
-        self.shared.flights.written(batch.end, Vec::new());
+        self.shared.flights.written(batch.end, Vec::new(), Some(Order::new(done)));
         self.make_durable();
-        let applied = self.apply(&mut batch)?;
-        self.note_quarantine();
-        let again = applied.verdicts.first().map(|verdict| verdict.message.clone());
-        let _ =
-            done.send(again.map_or(Ok(()), |message| Err(format!("it failed again: {message}"))));
-        self.show();
+        self.apply(&mut batch)?;
         Ok(())
     }
 

@@ -155,6 +155,16 @@ impl Shared {
     /// What was taken is under way, or refused.
     pub(crate) fn put_down(&self) {
         self.inbox.lock().in_hand = false;
+        self.touch();
+    }
+
+    /// Puts submissions that could not be logged yet back to the front.
+    pub(crate) fn put_back(&self, submissions: Vec<Submission>) {
+        let mut inbox = self.inbox.lock();
+        for submission in submissions.into_iter().rev() {
+            inbox.waiting.push_front(submission);
+        }
+        inbox.in_hand = false;
     }
 
     /// Whether nothing waits to be logged.
@@ -163,12 +173,19 @@ impl Shared {
         inbox.waiting.is_empty() && !inbox.in_hand
     }
 
-    /// Takes nothing any more; what waits is given back.
+    /// Takes nothing any more, because the grid ends; what waits is given back.
     pub(crate) fn close(&self, reason: &str) {
         self.gate.close();
+        self.give_up(reason);
+    }
+
+    /// Takes nothing any more, because this partition cannot go on; what waits is given back. Who
+    /// appends later is told the reason.
+    pub(crate) fn give_up(&self, reason: &str) {
         let waiting = {
             let mut inbox = self.inbox.lock();
             inbox.closed = Some(reason.to_owned());
+            inbox.in_hand = false;
             std::mem::take(&mut inbox.waiting)
         };
         for submission in waiting {
@@ -187,7 +204,11 @@ impl Shared {
     pub(crate) fn attach(&self, actor: ActorRef<Msg>) {
         self.actor.store(Some(Arc::new(actor)));
         *self.stopped.lock() = None;
-        self.inbox.lock().rung = true;
+        {
+            let mut inbox = self.inbox.lock();
+            inbox.rung = true;
+            inbox.in_hand = false;
+        }
         self.send(Msg::Wake);
         self.touch();
     }

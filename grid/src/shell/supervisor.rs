@@ -82,14 +82,21 @@ async fn restart(slot: Slot, slots: Slots, supervisor: ActorCell, reason: String
                 Ok(()) => return,
                 Err(error) => reason = error,
             },
+            // Bytes that are not what was written stay so: trying again only keeps callers waiting.
+            Err(error) if error.is_damage() => {
+                reason = error.to_string();
+                break;
+            }
             Err(error) => reason = error.to_string(),
         }
         let (module, partition) = (slot.shared.module, slot.shared.partition);
         tracing::error!(module, partition, %reason, "a partition could not be restarted");
         slot.shared.detach(reason.clone());
     }
-    slot.shared.close(&reason);
+    slot.shared.detach(reason.clone());
+    slot.shared.give_up(&reason);
     slot.shared.flights.abandon(&reason);
+    slot.shared.touch();
 }
 
 /// Opens a partition's folder, on a thread that may block.

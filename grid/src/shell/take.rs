@@ -11,7 +11,7 @@ use crate::partition::plan::Plan;
 use crate::topology::RecordInfo;
 
 use super::actor::{Durability, Fatal, Partition};
-use super::flight::{Waiting, fail};
+use super::flight::{Order, Waiting, fail};
 use super::shared::Counters;
 
 /// Bytes that one batch takes from the mailbox, about: a millisecond of work.
@@ -51,17 +51,14 @@ impl Partition {
             Ok(written) => {
                 let (mut batch, waiting) = self.split(&mut taken, &offsets, &written);
                 self.taken = taken;
-                self.shared.flights.written(batch.end, waiting);
+                self.shared.flights.written(batch.end, waiting, None);
                 self.shared.put_down();
                 self.make_durable();
                 self.apply(&mut batch)?;
             }
             Err(error) => {
                 self.next_offsets = offsets;
-                let refused = self.refuse(taken, &error);
-                self.shared.put_down();
-                self.shared.touch();
-                refused?;
+                self.not_logged(taken, &error)?;
             }
         }
         if !self.shared.is_idle() {
@@ -147,8 +144,13 @@ impl Partition {
         (batch, waiting)
     }
 
-    /// Nothing of the batch was logged: tell everybody, with their events back.
-    fn refuse(&mut self, taken: Vec<Submission>, error: &LogError) -> Result<(), Fatal> {
+    /// Nothing of the batch was logged: tell everybody, with their events back. A failed sync is
+    /// recovered from, and the batch is tried again.
+    fn not_logged(&mut self, taken: Vec<Submission>, error: &LogError) -> Result<(), Fatal> {
+        if let LogError::SyncFailed { .. } = error {
+            self.shared.put_back(taken);
+            return self.recover_log();
+        }
         let partition = self.shared.partition;
         for submission in taken {
             fail(
@@ -161,10 +163,8 @@ impl Partition {
                 },
             );
         }
-        match error {
-            LogError::SyncFailed { .. } => self.recover_log(),
-            _ => Ok(()),
-        }
+        self.shared.put_down();
+        Ok(())
     }
 
     /// Starts the sync of what was written, or says that none is needed.
@@ -184,12 +184,19 @@ impl Partition {
         let mut end = batch.end;
         if !applied.verdicts.is_empty() {
             end = self.log_verdicts(&applied.verdicts)?;
+        }
+        let control = |item: &Item| !matches!(item, Item::Events(_));
+        if !applied.verdicts.is_empty() || batch.items.iter().any(control) {
             self.note_quarantine();
         }
+        let failed = applied.verdicts.first().map(|verdict| verdict.message.clone());
         let answers = std::mem::take(&mut applied.answers);
         let plan = std::sync::Arc::clone(&self.core.plan);
         let counters = &self.shared.counters;
-        let complete = |waiting: &mut [Waiting]| {
+        let complete = |waiting: &mut [Waiting], order: Option<&mut Order>| {
+            if let (Some(order), Some(message)) = (order, failed) {
+                order.answer = Err(format!("it failed again: {message}"));
+            }
             for (waiting, answers) in waiting.iter_mut().zip(answers) {
                 complete(&plan, &mut waiting.receipt, answers);
                 Counters::add(&counters.rejected, waiting.receipt.rejections.len() as u64);
@@ -204,18 +211,35 @@ impl Partition {
         Ok(applied)
     }
 
-    /// Logs verdicts; returns the position after them.
+    /// Logs verdicts, which the live flow knows already; returns the position after them.
     pub(crate) fn log_verdicts(&mut self, verdicts: &[Verdict]) -> Result<Position, Fatal> {
         for verdict in verdicts {
             tracing::warn!(
                 topology = %verdict.topology, position = %verdict.position, depot = %verdict.depot,
                 message = %verdict.message, "a record goes into quarantine"
             );
+        }
+        if let Err(error) = self.write_verdicts(verdicts) {
+            self.log.discard();
+            let LogError::SyncFailed { .. } = error else { return Err(error.into()) };
+            self.recover_log()?;
+            self.write_verdicts(verdicts)?;
+        }
+        self.make_durable();
+        let end = self.log.next_position();
+        for lane in self.core.lanes.iter_mut().filter(|lane| lane.live) {
+            lane.next = end;
+        }
+        Ok(end)
+    }
+}
+
+impl Partition {
+    fn write_verdicts(&mut self, verdicts: &[Verdict]) -> Result<(), LogError> {
+        for verdict in verdicts {
             push_control(&mut self.log, kind::VERDICT, self.last_time, verdict)?;
         }
-        self.log.write()?;
-        self.make_durable();
-        Ok(self.log.next_position())
+        self.log.write().map(|_| ())
     }
 }
 

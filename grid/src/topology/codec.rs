@@ -27,14 +27,6 @@ pub(crate) trait DepotCodec: Send + Sync {
         variant: usize,
         bytes: &[u8],
     ) -> Result<(), DecodeError>;
-    /// Decodes a record into an empty `events`, at `index`; what lies before stays absent.
-    fn decode_at(
-        &self,
-        events: &mut AnyEvents,
-        index: usize,
-        variant: usize,
-        bytes: &[u8],
-    ) -> Result<(), DecodeError>;
     /// Decodes and encodes an event that came as JSON.
     fn decode_json(&self, entry: &DepotEntry, json: &str) -> Result<JsonEvent, AppendErrorKind>;
 }
@@ -69,19 +61,6 @@ impl<E: Event> DepotCodec for TypedDepot<E> {
             events.push(Some(event));
         }
         Ok(())
-    }
-
-    fn decode_at(
-        &self,
-        events: &mut AnyEvents,
-        index: usize,
-        variant: usize,
-        bytes: &[u8],
-    ) -> Result<(), DecodeError> {
-        if let Some(events) = events.downcast_mut::<Vec<Option<E>>>() {
-            events.resize(index, None);
-        }
-        self.decode(events, variant, bytes)
     }
 
     fn decode_json(&self, entry: &DepotEntry, json: &str) -> Result<JsonEvent, AppendErrorKind> {

@@ -55,6 +55,8 @@ pub(crate) struct StageRun<'a> {
     pub(crate) infos: &'a [RecordInfo],
     /// Which of them to handle.
     pub(crate) range: Range<usize>,
+    /// The index in the item of the first of them.
+    pub(crate) base: usize,
     /// The events are not needed after this run.
     pub(crate) take: bool,
     pub(crate) window: Window<'a>,
@@ -131,7 +133,7 @@ where
                 reply: &mut reply,
             };
             let outcome = (self.handler)(event, S::lend(run.cells, run.at), &mut context);
-            let index = u32::try_from(index).unwrap_or(u32::MAX);
+            let index = u32::try_from(run.base + index).unwrap_or(u32::MAX);
             let reply = reply.take();
             if let Some(refusal) = outcome.refusal() {
                 run.answers.refusals.push((index, refusal));
