@@ -11,7 +11,7 @@ use crate::error::StartError;
 use crate::grid::Grid;
 use crate::module::Module;
 use crate::partition::core::Limits;
-use crate::partition::open::{OpenOptions, partition_dir};
+use crate::partition::open::{OpenOptions, check_folder, partition_dir};
 use crate::partition::plan::Plan;
 use crate::shell::actor::{ActorOptions, Durability};
 use crate::shell::clock::Clock;
@@ -391,6 +391,12 @@ async fn start_module(
     slots: &Slots,
     supervisor: ractor::ActorCell,
 ) -> Result<ModuleRun, StartError> {
+    let asked: Vec<OpenOptions> = mine.iter().map(|slot| slot.open.clone()).collect();
+    if let Some(first) = mine.first() {
+        // Before anything is created in folders that another count of partitions would have.
+        let checked = first.worker.spawn_blocking(move || asked.iter().try_for_each(check_folder));
+        checked.await.map_err(|error| StartError::Threads(std::io::Error::other(error)))??;
+    }
     let mut opening = Vec::new();
     for slot in &mine {
         let (slot, worker) = (slot.clone(), slot.worker.clone());

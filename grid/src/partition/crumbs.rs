@@ -73,8 +73,16 @@ impl<'a> Crumbs<'a> {
         crumb.write_at(0, &bits).map_err(|source| io(self.storage, &path, source))
     }
 
-    /// The replay is through: forgets everything.
+    /// The replay is through.
     pub(crate) fn end(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Crumbs<'_> {
+    /// Forgets everything: the replay is through, or ended with an error that says more than a crumb
+    /// (a full disk, say). Only a process that ends leaves its notes.
+    fn drop(&mut self) {
         for name in [CRUMB, NOTE] {
             // What stays is taken for one more start that did not get through: harmless.
             let _ = self.storage.remove(&self.dir.join(name));
@@ -109,6 +117,8 @@ mod tests {
             let Past::Fine(crumbs) = begin(&disk, &[]) else { panic!("start {start} is refused") };
             assert_eq!(crumbs.is_wary(), start == 2);
             crumbs.drop_at(poison).expect("the disk has no faults");
+            // As a process that ends: nothing is tidied up.
+            std::mem::forget(crumbs);
         }
         assert!(matches!(begin(&disk, &[]), Past::EndedAt(position) if position == poison));
         let Past::Fine(crumbs) = begin(&disk, &[poison]) else {
@@ -116,5 +126,14 @@ mod tests {
         };
         crumbs.end();
         assert!(matches!(begin(&disk, &[]), Past::Fine(crumbs) if !crumbs.is_wary()));
+    }
+
+    #[test]
+    fn an_error_is_no_end_of_the_process() {
+        let disk = SimStorage::new();
+        for _ in 0..5 {
+            let Past::Fine(crumbs) = begin(&disk, &[]) else { panic!("nothing ended here") };
+            crumbs.drop_at(Position::new(1, 3)).expect("the disk has no faults");
+        }
     }
 }

@@ -149,6 +149,14 @@ pub(crate) fn open(options: &OpenOptions) -> Result<Opened, StartError> {
     Ok(opened)
 }
 
+/// Whether the partition's folder, where there is one, is that of this partition of so many. Changes
+/// nothing.
+pub(crate) fn check_folder(options: &OpenOptions) -> Result<(), StartError> {
+    let stored = ManifestFile::read(&*options.storage, &options.dir);
+    let stored = stored.map_err(|fault| options.manifest_fault(fault))?;
+    stored.map_or(Ok(()), |stored| refuse_foreign(options, &stored))
+}
+
 fn refuse_foreign(options: &OpenOptions, manifest: &Manifest) -> Result<(), StartError> {
     if manifest.module != options.plan.name || manifest.partition != options.partition {
         let (module, partition) = (&manifest.module, manifest.partition);
