@@ -40,13 +40,14 @@ impl<'a> Crumbs<'a> {
         known: &[Position],
     ) -> Result<Past<'a>, LogError> {
         let crumb_path = dir.join(CRUMB);
-        if let Some(position) = read_crumb(storage, &crumb_path)
+        let starts = manifest::read_checked(storage, dir, NOTE)?;
+        let starts = starts.and_then(|note| note.first().copied()).unwrap_or(0);
+        if starts > PATIENCE
+            && let Some(position) = read_crumb(storage, &crumb_path)
             && !known.contains(&position)
         {
             return Ok(Past::EndedAt(position));
         }
-        let starts = manifest::read_checked(storage, dir, NOTE)?;
-        let starts = starts.and_then(|note| note.first().copied()).unwrap_or(0);
         manifest::write_atomic(storage, dir, NOTE, &[starts.saturating_add(1)])?;
         let crumb = if starts >= PATIENCE {
             // A crumb from before belongs to a record that is set aside now.
@@ -68,9 +69,11 @@ impl<'a> Crumbs<'a> {
     /// all that it is for; it is not synced.
     pub(crate) fn drop_at(&self, position: Position) -> Result<(), LogError> {
         let Some(crumb) = &self.crumb else { return Ok(()) };
-        let bits = position.to_bits().to_le_bytes();
+        let bits = position.to_bits();
+        // Twice, once inverted: what a power loss leaves of a crumb names no record.
+        let bytes = [bits.to_le_bytes(), (!bits).to_le_bytes()].concat();
         let path = self.dir.join(CRUMB);
-        crumb.write_at(0, &bits).map_err(|source| io(self.storage, &path, source))
+        crumb.write_at(0, &bytes).map_err(|source| io(self.storage, &path, source))
     }
 
     /// The replay is through.
@@ -87,6 +90,8 @@ impl Drop for Crumbs<'_> {
             // What stays is taken for one more start that did not get through: harmless.
             let _ = self.storage.remove(&self.dir.join(name));
         }
+        // Otherwise a power loss would bring them back, and count a start that did get through.
+        let _ = self.storage.sync_dir(&self.dir);
     }
 }
 
@@ -96,8 +101,10 @@ fn io(storage: &dyn Storage, path: &Path, source: std::io::Error) -> LogError {
 
 fn read_crumb(storage: &dyn Storage, path: &Path) -> Option<Position> {
     let file = storage.open_read(path).ok()?;
-    let bytes = file.map(0..8).ok()?;
-    Some(Position::from_bits(u64::from_le_bytes(bytes.get(..8)?.try_into().ok()?)))
+    let bytes = file.map(0..16).ok()?;
+    let half = |at: usize| Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
+    let (bits, inverted) = (half(0)?, half(8)?);
+    (bits == !inverted).then(|| Position::from_bits(bits))
 }
 
 #[cfg(test)]
