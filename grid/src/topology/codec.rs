@@ -107,6 +107,8 @@ impl<R: Root> PStateCodec for TypedPState<R> {
             _ => None,
         };
         let partition = match (self.pstate.partitioner(), key) {
+            // Keys say nothing about the partition of a local PState.
+            _ if self.pstate.is_local() => None,
             (Some(choose), Some(key)) => {
                 R::Key::decode_key(key).ok().map(|key| choose(&key, partitions))
             }
