@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use gridmill_persistence::Run;
+
 use crate::engine::{GridEngine, ModuleRun};
 use crate::shell::shared::{Progress, Shared};
 
@@ -57,6 +59,12 @@ pub struct PartitionStats {
     pub tail_bytes: u64,
     /// Bytes of memory, about, that hold changes not folded yet.
     pub overlay_bytes: u64,
+    /// Runs that the views of the live flow read from.
+    pub runs: u64,
+    /// Bytes of these runs.
+    pub run_bytes: u64,
+    /// Pages (16 KiB) of these runs that were read since they were opened. A page counts once.
+    pub run_pages_read: u64,
     /// Batches that are written and not answered yet.
     pub in_flight: usize,
     /// Why the partition does not run, if it does not.
@@ -106,6 +114,7 @@ fn module(run: &ModuleRun) -> ModuleStats {
 fn partition(run: &ModuleRun, shared: &Shared) -> PartitionStats {
     let counters = &shared.counters;
     let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    let runs = shared.runs.load();
     PartitionStats {
         records: get(&counters.records),
         batches: get(&counters.batches),
@@ -120,6 +129,9 @@ fn partition(run: &ModuleRun, shared: &Shared) -> PartitionStats {
         recovery: shared.recovery.lock().clone(),
         tail_bytes: get(&counters.tail_bytes),
         overlay_bytes: get(&counters.overlay_bytes),
+        runs: runs.len() as u64,
+        run_bytes: runs.iter().map(Run::bytes).sum(),
+        run_pages_read: runs.iter().map(Run::pages_read).sum(),
         in_flight: shared.flights.len(),
         stopped: shared.stopped.lock().clone(),
         topologies: topologies(run, shared),

@@ -234,6 +234,7 @@ impl Partition {
         let reader = self.log.reader();
         self.shared.reader.store(Some(Arc::new(reader)));
         self.note_quarantine();
+        self.note_runs();
         let view = self.view();
         let reason = "the partition restarted before it was written";
         self.shared.flights.recovered(&self.shared, end, view, reason);

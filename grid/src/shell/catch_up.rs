@@ -155,6 +155,7 @@ impl Partition {
             self.shared.partial.remove(&pstate);
         }
         self.shared.progress.remove(&topology);
+        self.note_runs();
         self.shared.touch();
         self.shared.send(Msg::Wake);
         Ok(())
@@ -250,12 +251,13 @@ impl Reading {
 
     /// Publishes how far it is, and what it has so far.
     fn show(&mut self, position: Position) {
-        let progress = Progress { done: position.number(), total: self.reader.end().number() };
-        self.shared.progress.insert(self.topology, progress);
         let views = self.core.views();
         for &pstate in &self.core.plan.topologies[self.topology].owned {
             self.shared.partial.insert(pstate, Arc::clone(&views[pstate]));
         }
+        // Last, so that what it says is done can be read.
+        let progress = Progress { done: position.number(), total: self.reader.end().number() };
+        self.shared.progress.insert(self.topology, progress);
         self.shared.touch();
     }
 }

@@ -1,5 +1,7 @@
 //! Folds and merges: one at a time, on another thread, at batch boundaries.
 
+use std::sync::Arc;
+
 use crate::partition::fold::{FoldDone, FoldFault, FoldJob, MergeDone, MergeJob, install, thaw};
 
 use super::actor::{Msg, Partition};
@@ -34,6 +36,13 @@ impl Partition {
         let relaxed = std::sync::atomic::Ordering::Relaxed;
         self.shared.counters.tail_bytes.store(tail, relaxed);
         self.shared.counters.overlay_bytes.store(overlay as u64, relaxed);
+    }
+
+    /// Lets the figures see the runs that are read now.
+    pub(crate) fn note_runs(&self) {
+        let cells = (0..self.core.plan.pstates.len()).map(|pstate| self.core.cell(pstate));
+        let runs = cells.flat_map(|cell| cell.runs().to_vec()).collect();
+        self.shared.runs.store(Arc::new(runs));
     }
 
     /// Bytes of the log that a restart would replay for a topology.
@@ -71,6 +80,7 @@ impl Partition {
                 Counters::add(&self.shared.counters.folds, 1);
                 Counters::add(&self.shared.counters.folded_bytes, done.bytes);
                 install(&mut self.core, done);
+                self.note_runs();
                 self.show();
             }
             Err(error) => {
@@ -100,6 +110,7 @@ impl Partition {
                 self.failed_at = None;
                 Counters::add(&self.shared.counters.merges, 1);
                 self.core.cell_mut(pstate).replace_runs(first, count, run);
+                self.note_runs();
                 self.show();
             }
             Err(error) => {

@@ -10,7 +10,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use dashmap::DashMap;
 use gridmill_client::Gate;
 use gridmill_client::engine::Submission;
-use gridmill_persistence::{LogReader, Position};
+use gridmill_persistence::{LogReader, Position, Run};
 use parking_lot::Mutex;
 use ractor::ActorRef;
 use tokio::sync::watch;
@@ -97,6 +97,8 @@ pub(crate) struct Shared {
     pub(crate) changed: watch::Sender<u64>,
     /// How the log had been stopped before the last start.
     pub(crate) recovery: Mutex<String>,
+    /// The runs of the live flow, for the figures.
+    pub(crate) runs: ArcSwap<Vec<Run>>,
     /// Why the partition does not run, while it does not.
     pub(crate) stopped: Mutex<Option<String>>,
 }
@@ -118,6 +120,7 @@ impl Shared {
             partial: DashMap::new(),
             changed: watch::Sender::new(0),
             recovery: Mutex::default(),
+            runs: ArcSwap::default(),
             stopped: Mutex::new(None),
         }
     }

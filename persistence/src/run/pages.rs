@@ -34,6 +34,11 @@ impl Pages {
         }
     }
 
+    /// How many pages were verified.
+    pub(super) fn read(&self) -> u64 {
+        self.good.count()
+    }
+
     /// Makes sure that the pages which hold `from..to` are as they were written.
     #[inline]
     pub(super) fn touch(&self, bytes: &[u8], from: u64, to: u64) -> Result<(), RunError> {
@@ -106,6 +111,10 @@ impl Bits {
     fn has(&self, bit: u64) -> bool {
         let word = self.0.get((bit / 64) as usize);
         word.is_some_and(|word| word.load(Ordering::Relaxed) & (1 << (bit % 64)) != 0)
+    }
+
+    fn count(&self) -> u64 {
+        self.0.iter().map(|word| u64::from(word.load(Ordering::Relaxed).count_ones())).sum()
     }
 
     fn set(&self, bit: u64) {

@@ -163,6 +163,12 @@ impl Run {
         self.inner.map.len() as u64
     }
 
+    /// How many pages of the file were read since it was opened, each counted once.
+    #[must_use]
+    pub fn pages_read(&self) -> u64 {
+        self.inner.pages.read()
+    }
+
     /// The fingerprint of the values' type that the writer was given.
     #[must_use]
     pub fn schema(&self) -> u64 {
