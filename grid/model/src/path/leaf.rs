@@ -5,6 +5,10 @@ use super::walk_list::Position;
 use crate::{Bytes, Key, List, Map, Set, State, Str, Uuid};
 
 /// A map: `key`, `must`, `map_vals`, `map_keys`.
+#[diagnostic::on_unimplemented(
+    message = "`key`, `must`, `map_vals` and `map_keys` need a map, not `{Self}`",
+    label = "the path has come to `{Self}` here"
+)]
 pub trait Keyed: Walk {
     /// The type of the keys.
     type Key: Key;
@@ -18,6 +22,10 @@ impl<K: Key, V: State> Keyed for Map<K, V> {
 }
 
 /// A list: `nth`, `index`, `after_elem`, `before_elem`.
+#[diagnostic::on_unimplemented(
+    message = "`nth`, `index`, `after_elem` and `before_elem` need a list, not `{Self}`",
+    label = "the path has come to `{Self}` here"
+)]
 pub trait Listed: Walk {
     /// The type of the elements.
     type Elem: State;
@@ -32,6 +40,10 @@ impl<T: State> Listed for Vec<T> {
 }
 
 /// A set: `elem`, `add_elem`.
+#[diagnostic::on_unimplemented(
+    message = "`elem` and `add_elem` need a set, not `{Self}`",
+    label = "the path has come to `{Self}` here"
+)]
 pub trait SetOf: Walk {
     /// The type of the elements.
     type Elem: Key;
@@ -42,6 +54,10 @@ impl<T: Key> SetOf for Set<T> {
 }
 
 /// Something with elements: `all`. The elements of a map are its entries, as pairs.
+#[diagnostic::on_unimplemented(
+    message = "`all` needs a list, a set or a map, not `{Self}`",
+    label = "the path has come to `{Self}` here"
+)]
 pub trait Elements: Walk {
     /// The type of the elements.
     type Elem: Walk;
@@ -64,6 +80,10 @@ impl<K: Key, V: State> Elements for Map<K, V> {
 }
 
 /// Something with two ends: `first`, `last`. The ends of a pair are its two parts.
+#[diagnostic::on_unimplemented(
+    message = "`first` and `last` need a list or a pair, not `{Self}`",
+    label = "the path has come to `{Self}` here"
+)]
 pub trait Ends: Walk {
     /// The type of the first element.
     type First: Walk;
@@ -87,6 +107,10 @@ impl<A: State, B: State> Ends for (A, B) {
 }
 
 /// A collection in the order of its keys: the `key_range` family.
+#[diagnostic::on_unimplemented(
+    message = "ranges of keys need a map or a set, not `{Self}`",
+    label = "the path has come to `{Self}` here"
+)]
 pub trait Sorted: Walk {
     /// The type that it is sorted by.
     type Key: Key;
@@ -101,6 +125,10 @@ impl<T: Key> Sorted for Set<T> {
 }
 
 /// A collection that knows its length: `len`.
+#[diagnostic::on_unimplemented(
+    message = "`len` needs a list, a set or a map, not `{Self}`",
+    label = "the path has come to `{Self}` here"
+)]
 pub trait Measured: Walk {}
 
 impl<T: State> Measured for List<T> {}
@@ -109,6 +137,10 @@ impl<T: Key> Measured for Set<T> {}
 impl<K: Key, V: State> Measured for Map<K, V> {}
 
 /// An `Option`: `some`.
+#[diagnostic::on_unimplemented(
+    message = "`some` needs an `Option`, not `{Self}`",
+    label = "the path has come to `{Self}` here"
+)]
 pub trait Optional: Walk {
     /// The type of the value inside.
     type Value: State;
@@ -123,6 +155,7 @@ impl<T: State> Optional for Option<T> {
 /// `None` and `NaN` are neither less nor greater than anything: such a filter does not pass.
 #[diagnostic::on_unimplemented(
     message = "values of type `{Self}` have no order that a filter can use",
+    label = "the path has come to `{Self}` here",
     note = "numbers, strings, `char`, `bool`, `Bytes`, `Uuid`, tuples and `Option` of these have"
 )]
 pub trait Ordered: Walk {}
@@ -175,6 +208,10 @@ to_index!(u8, u16, u32, u64, usize, i32, i64);
 ///
 /// `L` itself, and what is commonly written for it: text for strings, arrays for collections.
 /// (`Into` would not let a literal `5` stand for a `u64`.)
+#[diagnostic::on_unimplemented(
+    message = "the path leads to `{L}`, which cannot be written as `{Self}`",
+    label = "expected `{L}`"
+)]
 pub trait IntoLeaf<L> {
     /// The value as an `L`.
     fn into_leaf(self) -> L;
