@@ -143,7 +143,10 @@ impl Grid {
         let Some((module, number)) = self.topology(topology) else { return };
         for shared in &self.engine.modules[module].partitions {
             let mut changed = shared.changed.subscribe();
-            while !is_live(shared, number) && !shared.problems.contains_key(&number) {
+            while !is_live(shared, number)
+                    && !shared.problems.contains_key(&number)
+                    && !shared.is_given_up()
+                {
                 // The sender lives as long as the grid does.
                 let _ = changed.changed().await;
             }

@@ -24,6 +24,7 @@ use crate::partition::replay::ReplayError;
 use super::catch_up::CatchUps;
 use super::clock::Clock;
 use super::shared::{PartitionView, Shared};
+use super::supervisor::{Slot, Slots};
 
 /// How durable an append is before it is answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -120,9 +121,10 @@ pub(crate) struct PartitionActor;
 
 /// What an actor starts from.
 pub(crate) struct Start {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) slot: Slot,
+    /// Where it enters itself, so that its supervisor knows what to start again.
+    pub(crate) slots: Slots,
     pub(crate) opened: Opened,
-    pub(crate) options: ActorOptions,
 }
 
 impl Actor for PartitionActor {
@@ -136,7 +138,8 @@ impl Actor for PartitionActor {
         me: ActorRef<Msg>,
         start: Start,
     ) -> Result<Option<Partition>, ActorProcessingErr> {
-        let Start { shared, opened, options } = start;
+        let Start { slot, slots, opened } = start;
+        let (shared, options) = (Arc::clone(&slot.shared), slot.options.clone());
         let Opened { core, log, end, registry, folds, next_offsets, last_time, .. } = opened;
         let folded = folded_positions(&core, &folds);
         let catching_up = CatchUps::default();
@@ -152,7 +155,7 @@ impl Actor for PartitionActor {
             options,
             next_offsets,
             last_time,
-            me,
+            me: me.clone(),
             syncing: false,
             sync_wanted: false,
             job: false,
@@ -167,6 +170,9 @@ impl Actor for PartitionActor {
             fence,
         };
         partition.begin(end).map_err(|fatal| fatal.to_string())?;
+        // Before the first message: from then on it may die, and nobody may find it missing.
+        slots.insert(me.get_id(), slot);
+        partition.shared.attach(me);
         Ok(Some(partition))
     }
 

@@ -196,6 +196,10 @@ impl Shared {
         }
     }
 
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.inbox.lock().closed.is_some()
+    }
+
     pub(crate) fn send(&self, message: Msg) {
         if let Some(actor) = &*self.actor.load() {
             // A message to an actor that just died is made up for when it restarts.

@@ -116,17 +116,14 @@ pub(crate) async fn run(
     slots: &Slots,
     supervisor: ActorCell,
 ) -> Result<(), String> {
-    let start = Start { shared: Arc::clone(&slot.shared), opened, options: slot.options.clone() };
+    let start = Start { slot: slot.clone(), slots: Arc::clone(slots), opened };
     Counters::add(&slot.shared.counters.replayed, start.opened.replayed);
     report(&slot.shared, &start.opened.how);
     let spawned = slot.worker.spawn(async move {
         PartitionActor::spawn_linked(None, PartitionActor, start, supervisor).await
     });
     let spawned = spawned.await.map_err(|error| error.to_string())?;
-    let (actor, _) = spawned.map_err(|error| error.to_string())?;
-    slots.insert(actor.get_id(), slot.clone());
-    slot.shared.attach(actor);
-    Ok(())
+    spawned.map(|_| ()).map_err(|error| error.to_string())
 }
 
 /// Says how the log had been stopped; a cut tail is worth a warning although nothing acknowledged

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use gridmill::GridBuilder;
 use gridmill::client::{AppendErrorKind, ReadError};
@@ -235,6 +236,31 @@ async fn r143_actor_restarts() {
     client.append(ENTRIES, Entry::of(0, 2, 10)).await.expect("it runs again");
     let acked = (0..3).map(|number| Entry::of(0, number, 10).id()).collect();
     assert_eq!(check(&client, &acked, false).await, 3);
+}
+
+// Row 144: a verdict comes behind the batch that it is about; where nothing waits for a sync, the
+// batch is answered all the same, and a verdict lies in the log that a clean stop leaves behind.
+#[tokio::test]
+async fn r144_verdict_without_sync() {
+    for durability in [Durability::Os, Durability::Interval(Duration::from_secs(3600))] {
+        let disk = Disk::new(SimStorage::new());
+        let start = || on(&disk).durability(durability).value_bytes_max(1).start();
+        let grid = start().await.expect("a fresh disk");
+        let put = Entry::Put { key: "k".into(), id: 1, padding: "".into() };
+        let refused = grid.client().append(ENTRIES, put).await.expect_err("any list is too large");
+        let quarantined = |kind: &AppendErrorKind| matches!(kind, AppendErrorKind::Rejected(rejection) if rejection.quarantined);
+        assert!(quarantined(&refused.kind), "{refused}");
+        grid.processed().await;
+        grid.shutdown().await.expect("nothing is wrong");
+        let grid = start().await.expect("a clean folder");
+        assert_eq!(grid.stats().total(|partition| partition.replayed), 0);
+        let record = grid.quarantine().pop().expect("it is still there");
+        let error = grid.retry_quarantined(&record).await.expect_err("it is still too large");
+        assert!(error.to_string().contains("it failed again"), "{error}");
+        let again = grid.quarantine();
+        assert_eq!(again.len(), 1, "only under its new position");
+        assert!(again[0].position > record.position);
+    }
 }
 
 /// Every file below a folder of a disk, with its bytes.
