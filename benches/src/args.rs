@@ -216,7 +216,9 @@ fn size(value: &str) -> Result<u64> {
         "KB" => 1 << 10,
         "MB" => 1 << 20,
         "GB" => 1 << 30,
-        other => return Err(BenchError::Usage(format!("--state: `{other}` is no unit; use MB or GB"))),
+        other => {
+            return Err(BenchError::Usage(format!("--state: `{other}` is no unit; use MB or GB")));
+        }
     };
     Ok(number::<u64>("state", digits)?.saturating_mul(unit))
 }

@@ -44,8 +44,7 @@ impl Draw {
 /// Vose's alias table for weights of 1/n: a draw then costs one look-up, whatever the weights.
 fn alias_table(count: usize) -> Vec<(f32, u32)> {
     let sum: f64 = (1..=count).map(|n| 1.0 / n as f64).sum();
-    let mut weights: Vec<f64> =
-        (1..=count).map(|n| count as f64 / (n as f64 * sum)).collect();
+    let mut weights: Vec<f64> = (1..=count).map(|n| count as f64 / (n as f64 * sum)).collect();
     let mut columns = vec![(1.0_f32, 0_u32); count];
     let (mut small, mut large): (Vec<usize>, Vec<usize>) =
         (0..count).partition(|&n| weights[n] < 1.0);

@@ -60,8 +60,7 @@ pub mod todo {
     type Completed = Map<Str, u64>;
 
     /// What users did.
-    pub const EVENTS: Depot<TodoEvent> =
-        Depot::hash_by("todo/events", |event| event.user().into());
+    pub const EVENTS: Depot<TodoEvent> = Depot::hash_by("todo/events", |event| event.user().into());
     /// Each user's list.
     pub const TODOS: PState<Todos> = PState::new("todo/todos");
     /// How many todos each user completed.

@@ -43,10 +43,11 @@ fn throughput(report: &Report, title: &str, area: &Area<'_>) -> Result<()> {
     mesh.x_desc("seconds").y_desc("operations a second").draw().map_err(failed("drawing"))?;
     for (number, (line, points)) in report.lines.iter().zip(series).enumerate() {
         let colour = Palette99::pick(number).to_rgba();
-        let drawn = chart.draw_series(LineSeries::new(points, colour)).map_err(failed("drawing"))?;
-        drawn.label(line.name.as_str()).legend(move |(x, y)| {
-            PathElement::new(vec![(x, y), (x + 16, y)], colour)
-        });
+        let drawn =
+            chart.draw_series(LineSeries::new(points, colour)).map_err(failed("drawing"))?;
+        drawn
+            .label(line.name.as_str())
+            .legend(move |(x, y)| PathElement::new(vec![(x, y), (x + 16, y)], colour));
     }
     let labels = &mut chart.configure_series_labels();
     labels.border_style(BLACK).background_style(WHITE).draw().map_err(failed("drawing"))

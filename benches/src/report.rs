@@ -41,7 +41,15 @@ impl Report {
         if !self.lines.is_empty() {
             text += &format!(
                 "{:<12} {:>12} {:>10} {:>10} {:>10} {:>10} {:>11} {:>11} {:>7}\n",
-                "", "ops/s", "p50 us", "p99 us", "p99.9 us", "max us", "cpu us/op", "bytes/op", "ratio"
+                "",
+                "ops/s",
+                "p50 us",
+                "p99 us",
+                "p99.9 us",
+                "max us",
+                "cpu us/op",
+                "bytes/op",
+                "ratio"
             );
         }
         for line in &self.lines {

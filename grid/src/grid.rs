@@ -144,9 +144,9 @@ impl Grid {
         for shared in &self.engine.modules[module].partitions {
             let mut changed = shared.changed.subscribe();
             while !is_live(shared, number)
-                    && !shared.problems.contains_key(&number)
-                    && !shared.is_given_up()
-                {
+                && !shared.problems.contains_key(&number)
+                && !shared.is_given_up()
+            {
                 // The sender lives as long as the grid does.
                 let _ = changed.changed().await;
             }

@@ -157,7 +157,11 @@ impl Connection {
         }
     }
 
-    async fn run(&mut self, until: Instant, seen: &std::cell::RefCell<&mut Recorder>) -> Result<()> {
+    async fn run(
+        &mut self,
+        until: Instant,
+        seen: &std::cell::RefCell<&mut Recorder>,
+    ) -> Result<()> {
         while Instant::now() < until {
             let start = Instant::now();
             self.act().await.map_err(failed("postgres"))?;

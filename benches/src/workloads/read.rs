@@ -1,7 +1,7 @@
 //! Point selects in process: alone, and beside a writer at full speed.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
@@ -151,8 +151,7 @@ fn write(
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     let runtime = runtime.map_err(failed("a runtime"))?;
     while !stop.load(Ordering::Relaxed) {
-        let hits: Vec<Hit> =
-            (0..BATCH).map(|_| Hit { key: draw.key(), note: "".into() }).collect();
+        let hits: Vec<Hit> = (0..BATCH).map(|_| Hit { key: draw.key(), note: "".into() }).collect();
         let appended = runtime.block_on(client.append_many_with(HITS, hits, Ack::Processed));
         appended.map_err(failed("an append"))?;
         // The reader may have ended already.

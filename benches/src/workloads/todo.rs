@@ -19,10 +19,11 @@ pub(super) fn run(options: &Options) -> Result<Report> {
     let pace = Pace { batch, in_flight, ack: options.ack };
     let running = Running::start::<TodoModule>(options, 2)?;
     let fresh = Todos::new(options);
-    let gridmill = Appends::new(running, EVENTS, fresh.clone(), pace, move |running, feed, acts| {
-        let completed = Todos::completed(fresh.clone(), acts);
-        check_todos(running, feed.total(), completed)
-    });
+    let gridmill =
+        Appends::new(running, EVENTS, fresh.clone(), pace, move |running, feed, acts| {
+            let completed = Todos::completed(fresh.clone(), acts);
+            check_todos(running, feed.total(), completed)
+        });
     let subjects = with_peers(gridmill, options, |name| match name {
         "postgres" => Ok(Some(Box::new(PostgresPeer::new(options)?))),
         "redis" => Ok(Some(Box::new(RedisPeer::new(options)?))),

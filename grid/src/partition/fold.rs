@@ -85,7 +85,8 @@ impl FoldJob {
             remove_files(context, &unused);
             return Err(fault);
         }
-        let bytes = done.iter().filter_map(|(.., folded)| folded.run.as_ref()).map(Run::bytes).sum();
+        let bytes =
+            done.iter().filter_map(|(.., folded)| folded.run.as_ref()).map(Run::bytes).sum();
         let void = self.enter(context, &done)?;
         remove_files(context, &void);
         let pstates = done.into_iter().map(|(pstate, _, folded)| (pstate.pstate, folded));
