@@ -8,13 +8,15 @@ use std::time::Instant;
 use gridmill_client::engine::{
     DepotEntry, DepotRange, Engine, JsonEvent, PStateEntry, StoredEvent, Submission,
 };
-use gridmill_client::{AppendErrorKind, DepotError, ReadError};
+use gridmill_client::{AppendErrorKind, DepotError, Gate, ReadError};
 use gridmill_persistence::{LogError, LogReader};
 
+use crate::module::{DepotDef, PStateDef};
 use crate::partition::manifest::ManifestFile;
 use crate::partition::plan::Plan;
 use crate::partition::registry::Registry;
 use crate::shell::shared::{Progress, Shared};
+use crate::topology::PStateCodec;
 
 /// One module at work.
 #[derive(Debug)]
@@ -62,20 +64,12 @@ impl GridEngine {
 
     fn enter_depots(&mut self, module: usize, event_bytes_max: usize) {
         let run = &self.modules[module];
+        let gates: Vec<Gate> = run.partitions.iter().map(|shared| shared.gate.clone()).collect();
         for (number, depot) in run.plan.depots.iter().enumerate() {
             let id = self.depots.len();
-            let partitions = if depot.global { 1 } else { run.partitions.len() };
-            let entry = DepotEntry {
-                id,
-                name: depot.name.to_owned(),
-                event: depot.event,
-                event_name: depot.event_name,
-                partitions: partitions as u32,
-                event_bytes_max,
-                gates: run.partitions[..partitions].iter().map(|p| p.gate.clone()).collect(),
-            };
+            let entry = depot_entry(depot, id, &gates, event_bytes_max);
             self.depots_by_name.insert(depot.name.to_owned(), id);
-            self.depots.push((Arc::new(entry), Address { module, number }));
+            self.depots.push((entry, Address { module, number }));
         }
     }
 
@@ -83,17 +77,9 @@ impl GridEngine {
         let run = &self.modules[module];
         for (number, pstate) in run.plan.pstates.iter().enumerate() {
             let id = self.pstates.len();
-            let partitions = if pstate.global { 1 } else { run.partitions.len() };
-            let entry = PStateEntry {
-                id,
-                name: pstate.name.to_owned(),
-                root: pstate.root,
-                schema: pstate.schema.clone(),
-                partitions: partitions as u32,
-                private: pstate.private,
-            };
+            let entry = pstate_entry(pstate, id, run.partitions.len() as u32);
             self.pstates_by_name.insert(pstate.name.to_owned(), id);
-            self.pstates.push((Arc::new(entry), Address { module, number }));
+            self.pstates.push((entry, Address { module, number }));
         }
     }
 
@@ -231,24 +217,65 @@ impl Engine for GridEngine {
     fn select_json(&self, pstate: usize, path: &str) -> Result<String, ReadError> {
         let (entry, address) = &self.pstates[pstate];
         let codec = &self.modules[address.module].plan.pstates[address.number].codec;
-        let (json, partition) = codec.parse_json(path, entry.partitions)?;
-        let partition = match partition {
-            _ if entry.partitions == 1 => 0,
-            Some(partition) => partition,
-            None => {
-                return Err(ReadError::NoPartition {
-                    pstate: entry.name.clone(),
-                    path: path.to_owned(),
-                    partitions: entry.partitions,
-                });
-            }
-        };
-        let mut found = Ok(String::new());
-        self.view(pstate, partition, false, &mut |view| {
-            found = codec.select_json(view, &json).map_err(ReadError::from);
-        })?;
-        found
+        select_json(self, entry, &**codec, path)
     }
+}
+
+/// What clients know of a depot, where the module's partitions have these gates.
+pub(crate) fn depot_entry(
+    def: &DepotDef,
+    id: usize,
+    gates: &[Gate],
+    event_bytes_max: usize,
+) -> Arc<DepotEntry> {
+    let partitions = if def.global { 1 } else { gates.len() };
+    Arc::new(DepotEntry {
+        id,
+        name: def.name.to_owned(),
+        event: def.event,
+        event_name: def.event_name,
+        partitions: partitions as u32,
+        event_bytes_max,
+        gates: gates[..partitions].to_vec(),
+    })
+}
+
+/// What clients know of a PState of a module with that many partitions.
+pub(crate) fn pstate_entry(def: &PStateDef, id: usize, partitions: u32) -> Arc<PStateEntry> {
+    Arc::new(PStateEntry {
+        id,
+        name: def.name.to_owned(),
+        root: def.root,
+        schema: def.schema.clone(),
+        partitions: if def.global { 1 } else { partitions },
+        private: def.private,
+    })
+}
+
+/// Selects with a path given as JSON, in whatever view the engine lends.
+pub(crate) fn select_json(
+    engine: &impl Engine,
+    entry: &PStateEntry,
+    codec: &dyn PStateCodec,
+    path: &str,
+) -> Result<String, ReadError> {
+    let (json, partition) = codec.parse_json(path, entry.partitions)?;
+    let partition = match partition {
+        _ if entry.partitions == 1 => 0,
+        Some(partition) => partition,
+        None => {
+            return Err(ReadError::NoPartition {
+                pstate: entry.name.clone(),
+                path: path.to_owned(),
+                partitions: entry.partitions,
+            });
+        }
+    };
+    let mut found = Ok(String::new());
+    engine.view(entry.id, partition, false, &mut |view| {
+        found = codec.select_json(view, &json).map_err(ReadError::from);
+    })?;
+    found
 }
 
 fn catching_up(pstate: &str, shared: &Shared, topology: usize) -> ReadError {

@@ -15,6 +15,7 @@
 //! | `shell` | threads, mailboxes, syncs, catch-up, supervision |
 //! | [`Grid`] | all of it, running |
 //! | [`folder`] | the files of a grid that does not run: checked, shown, printed |
+//! | [`Local`] | a module in a unit test, without threads, files or a clock |
 //!
 //! What stays true: the mailbox is the log, so a partition's state is a function of its log and the
 //! code. Only the topology that owns a PState writes it. A published view never changes. A record is
@@ -28,6 +29,7 @@ mod engine;
 mod error;
 pub mod folder;
 mod grid;
+mod local;
 mod module;
 mod partition;
 mod quarantine;
@@ -43,6 +45,7 @@ pub use gridmill_client as client;
 pub use gridmill_macros::record;
 pub use gridmill_model as model;
 pub use gridmill_persistence as persistence;
+pub use local::Local;
 pub use module::{Module, Setup};
 pub use quarantine::{QuarantineError, Quarantined};
 pub use shell::actor::Durability;

@@ -64,6 +64,14 @@ pub(crate) struct ItemAnswers {
     pub(crate) quarantined: Vec<(u32, usize, String)>,
 }
 
+impl ItemAnswers {
+    /// How many refusals there are, and records that were set aside.
+    pub(crate) fn rejected(&self) -> usize {
+        let refused = self.topologies.iter().map(|(_, answers)| answers.refusals.len());
+        refused.sum::<usize>() + self.quarantined.len()
+    }
+}
+
 /// What applying a batch gave.
 #[derive(Debug, Default)]
 pub(crate) struct Applied {

@@ -33,6 +33,11 @@ impl Waiting {
         Self { done, ack, admission: Some(admission), receipt }
     }
 
+    /// Whether it is told what handlers said; who waits for less must not depend on who is faster.
+    pub(crate) fn is_for_processed(&self) -> bool {
+        self.ack == Ack::Processed
+    }
+
     fn answer(&mut self) {
         if let Some(done) = self.done.take() {
             // Nobody has to listen.

@@ -10,5 +10,5 @@ mod orders;
 pub(crate) mod shared;
 pub(crate) mod supervisor;
 mod sync;
-mod take;
+pub(crate) mod take;
 pub(crate) mod worker;

@@ -198,8 +198,10 @@ impl Partition {
                 order.answer = Err(format!("it failed again: {message}"));
             }
             for (waiting, answers) in waiting.iter_mut().zip(answers) {
-                complete(&plan, &mut waiting.receipt, answers);
-                Counters::add(&counters.rejected, waiting.receipt.rejections.len() as u64);
+                Counters::add(&counters.rejected, answers.rejected() as u64);
+                if waiting.is_for_processed() {
+                    complete(&plan, &mut waiting.receipt, answers);
+                }
             }
         };
         let view = std::sync::Arc::new(super::shared::PartitionView {
@@ -244,7 +246,7 @@ impl Partition {
 }
 
 /// Enters what handlers said into the receipt of their submission.
-fn complete(plan: &Plan, receipt: &mut BatchReceipt, answers: ItemAnswers) {
+pub(crate) fn complete(plan: &Plan, receipt: &mut BatchReceipt, answers: ItemAnswers) {
     for (topology, answers) in answers.topologies {
         let name = plan.topologies[topology].name;
         for (index, bytes) in answers.replies {

@@ -54,7 +54,8 @@ pub(crate) enum Undone {
 
 /// What the engine asks of a PState's partition.
 pub(crate) trait Cell: Send {
-    fn begin_record(&mut self);
+    /// Starts a record that [`Cell::rollback_record`] can undo.
+    fn begin_record(&mut self) -> Result<(), Damaged>;
     /// Keeps what the record did.
     fn commit_record(&mut self) -> Result<(), Damaged>;
     fn rollback_record(&mut self) -> Result<Undone, Damaged>;
@@ -206,10 +207,13 @@ impl<R: Root> RootCell<R> {
 }
 
 impl<R: Root> Cell for RootCell<R> {
-    fn begin_record(&mut self) {
+    fn begin_record(&mut self) -> Result<(), Damaged> {
+        // Records before this one, of handlers that never refuse, left what they did in the root.
+        self.notice_assignment()?;
         if let Some(overlay) = self.overlay() {
             overlay.begin_record();
         }
+        Ok(())
     }
 
     fn commit_record(&mut self) -> Result<(), Damaged> {

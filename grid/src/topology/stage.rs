@@ -122,7 +122,9 @@ where
             let event = if run.take { place.take() } else { place.clone() };
             let Some(event) = event else { continue };
             if R::FALLIBLE {
-                run.owned.iter().for_each(|&cell| run.cells.0[cell].0.begin_record());
+                for &cell in run.owned {
+                    run.cells.0[cell].0.begin_record()?;
+                }
             }
             let mut context = Context {
                 partition: run.partition,

@@ -1,22 +1,30 @@
 //! Rows of the feature list, one test each, named after their row.
 
+mod appends;
 mod bad_input;
 mod catch_up;
 mod changes;
 mod compiler;
 mod crash;
+mod depots;
 mod disk;
 mod emptied;
+mod execution;
 mod faults;
+mod latch;
 mod ledger;
 mod opening;
+mod operations;
 mod path_cases;
 mod path_law;
 mod paths;
 mod pstates;
+mod quarantine;
 mod reads;
+mod rejections;
 mod seed;
 mod shapes;
 mod streams;
 mod todo;
 mod tool;
+mod values;

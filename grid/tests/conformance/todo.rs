@@ -45,7 +45,7 @@ impl Module for TodoModule {
     }
 }
 
-fn on_event(event: TodoEvent, (todos, completed): (&mut Todos, &mut Completed)) {
+pub(crate) fn on_event(event: TodoEvent, (todos, completed): (&mut Todos, &mut Completed)) {
     match event {
         TodoEvent::New { user, text } => {
             todos.entry(user).or_default().push_back(Todo { text, completed_at: None });

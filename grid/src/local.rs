@@ -1,0 +1,357 @@
+//! A module's partitions in memory, run by their caller: no threads, no files, no clock.
+//!
+//! The same machine as in a grid, without its log and its shell: an append is one batch, applied
+//! before the call returns.
+
+use std::any::Any;
+use std::fmt;
+use std::marker::PhantomData;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use gridmill_client::engine::{
+    Ack, DepotEntry, DepotRange, Engine, JsonEvent, PStateEntry, StoredEvent, Submission,
+};
+use gridmill_client::{
+    AppendError, AppendErrorKind, BatchReceipt, Client, DepotError, Gate, ReadError, Receipt,
+};
+use gridmill_model::path::Navigate;
+use gridmill_model::{Depot, Event};
+use gridmill_persistence::Position;
+use parking_lot::Mutex;
+
+use crate::engine::{depot_entry, pstate_entry, select_json};
+use crate::error::StartError;
+use crate::module::Module;
+use crate::partition::batch::{Batch, Events, Item};
+use crate::partition::core::{Core, Lane, Limits};
+use crate::partition::plan::Plan;
+use crate::shell::take::complete;
+use crate::topology::RecordInfo;
+
+/// What a mailbox may hold; here nothing ever waits in one.
+const MAILBOX_BYTES: u32 = 1 << 30;
+
+/// The largest event, as a grid has it unless it is told otherwise.
+const EVENT_BYTES_MAX: usize = 1 << 20;
+
+/// The largest value, as a grid has it unless it is told otherwise.
+const VALUE_BYTES_MAX: usize = 16 << 20;
+
+/// How often a record that panics is tried, as a grid has it unless it is told otherwise.
+const ATTEMPTS: u32 = 3;
+
+/// A module in the hand of a unit test: it appends and reads without threads, files, a clock or
+/// `await`.
+///
+/// Handlers, routing, rejections, quarantine and views are those of a [`Grid`](crate::Grid); every
+/// append is applied twice to catch handlers that are not deterministic. What a grid does besides
+/// (logs, restarts, catching up) is not here.
+///
+/// ```
+/// # mod words {
+/// #     use gridmill::prelude::*;
+/// #     pub const WORDS: Depot<Str> = Depot::hash_by("words/seen", |word| word.as_str().into());
+/// #     pub const COUNTS: PState<Map<Str, u64>> = PState::new("words/counts");
+/// #     pub struct Words;
+/// #     impl Module for Words {
+/// #         const NAME: &'static str = "words";
+/// #         fn define(module: &mut Setup) {
+/// #             module.depot(WORDS);
+/// #             module.stream("count", COUNTS).source(WORDS).each(|word: Str, counts: &mut Map<Str, u64>| {
+/// #                 *counts.entry(word).or_default() += 1;
+/// #             });
+/// #         }
+/// #     }
+/// # }
+/// # use words::*;
+/// use gridmill::Local;
+/// use gridmill::prelude::*;
+///
+/// let words = Local::<Words>::new(2)?;
+/// words.append(WORDS, "mill".into())?;
+/// words.append(WORDS, "mill".into())?;
+/// assert_eq!(words.select_one(COUNTS.key("mill"))?, Some(2));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Local<M> {
+    engine: Arc<LocalEngine>,
+    client: Client,
+    module: PhantomData<fn() -> M>,
+}
+
+impl<M> fmt::Debug for Local<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Local").field("engine", &self.engine).finish_non_exhaustive()
+    }
+}
+
+impl<M: Module> Local<M> {
+    /// The module with that many partitions (at least one), all of them empty.
+    ///
+    /// # Errors
+    /// [`StartError::Declaration`] where the module contradicts itself, as when a grid starts.
+    pub fn new(partitions: u32) -> Result<Self, StartError> {
+        let engine = Arc::new(LocalEngine::new(Plan::of::<M>()?, partitions.max(1))?);
+        let client = Client::new(Arc::clone(&engine) as _);
+        Ok(Self { engine, client, module: PhantomData })
+    }
+
+    /// Sets the time of the records to come, in microseconds since 1970 (UTC). It begins at 0 and
+    /// stands still; a partition's records never go back.
+    pub fn set_time(&self, micros: i64) {
+        *self.engine.time.lock() = micros;
+    }
+
+    /// Appends an event; its handlers have finished when this returns.
+    ///
+    /// # Errors
+    /// As [`Client::append`].
+    pub fn append<E: Event>(&self, depot: Depot<E>, event: E) -> Result<Receipt, AppendError<E>> {
+        at_once(self.client.append(depot, event))
+    }
+
+    /// The values that `path` reaches.
+    ///
+    /// # Errors
+    /// As [`Client::select`].
+    pub fn select<N: Navigate>(&self, path: N) -> Result<Vec<N::Leaf>, ReadError> {
+        at_once(self.client.select(path))
+    }
+
+    /// The one value that `path` reaches, or `None` where there is nothing.
+    ///
+    /// # Errors
+    /// As [`Client::select_one`].
+    pub fn select_one<N: Navigate>(&self, path: N) -> Result<Option<N::Leaf>, ReadError> {
+        at_once(self.client.select_one(path))
+    }
+
+    /// A client, for all else that one can do. Its futures never wait: any executor will do.
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+}
+
+/// Runs a future that never waits. Where this runs inside of an async runtime, that runtime's
+/// budget for a task does not count, or the future would be asked to wait after all.
+fn at_once<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(tokio::task::unconstrained(future));
+    let mut context = Context::from_waker(Waker::noop());
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return output;
+        }
+    }
+}
+
+/// One partition: the machine, and its depots' records.
+struct Machine {
+    core: Core,
+    end: Position,
+    time: i64,
+    /// By depot.
+    records: Vec<Vec<StoredEvent>>,
+    /// Why it takes nothing any more: the state of a machine that failed is unusable.
+    stopped: Option<String>,
+}
+
+/// What stands behind the client.
+struct LocalEngine {
+    plan: Arc<Plan>,
+    machines: Vec<Mutex<Machine>>,
+    time: Mutex<i64>,
+    depots: Vec<Arc<DepotEntry>>,
+    pstates: Vec<Arc<PStateEntry>>,
+}
+
+impl fmt::Debug for LocalEngine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalEngine")
+            .field("module", &self.plan.name)
+            .field("partitions", &self.machines.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl LocalEngine {
+    fn new(plan: Plan, partitions: u32) -> Result<Self, StartError> {
+        let plan = Arc::new(plan);
+        let gates: Vec<_> = (0..partitions).map(|_| Gate::new(MAILBOX_BYTES)).collect();
+        let depots = plan.depots.iter().enumerate();
+        let depots =
+            depots.map(|(id, def)| depot_entry(def, id, &gates, EVENT_BYTES_MAX)).collect();
+        let pstates = plan.pstates.iter().enumerate();
+        let pstates = pstates.map(|(id, def)| pstate_entry(def, id, partitions)).collect();
+        let machines = (0..partitions).map(|number| Machine::new(&plan, (number, partitions)));
+        let machines = machines.map(|machine| machine.map(Mutex::new));
+        let machines = machines.collect::<Result<_, _>>()?;
+        Ok(Self { plan, machines, time: Mutex::new(0), depots, pstates })
+    }
+
+    /// The machine of a depot's partition; a global depot has one.
+    fn machine(&self, depot: usize, partition: u32) -> Result<&Mutex<Machine>, DepotError> {
+        let entry = &self.depots[depot];
+        let machine = self.machines.get(partition as usize);
+        machine.filter(|_| partition < entry.partitions).ok_or_else(|| DepotError::BadPartition {
+            depot: entry.name.clone(),
+            expected: entry.partitions,
+            got: partition,
+        })
+    }
+}
+
+impl Machine {
+    fn new(plan: &Arc<Plan>, numbers: (u32, u32)) -> Result<Self, StartError> {
+        let place = |pstate| crate::partition::core::place(plan, pstate, numbers.0, numbers.1);
+        let cells = plan.pstates.iter().enumerate();
+        let cells = cells.map(|(pstate, def)| def.codec.cell(place(pstate), Vec::new(), 0));
+        // Without runs there is nothing that could be damaged.
+        let cells = cells.collect::<Result<_, _>>().map_err(|damage| StartError::Damaged {
+            module: plan.name.to_owned(),
+            partition: numbers.0,
+            damage,
+        })?;
+        let lanes = plan.topologies.iter().map(|topology| Lane {
+            live: true,
+            starts: vec![0; topology.sources.len()],
+            ..Lane::default()
+        });
+        let limits =
+            Limits { value_bytes_max: VALUE_BYTES_MAX, attempts: ATTEMPTS, check_twice: true };
+        let core = Core::new(Arc::clone(plan), numbers, cells, lanes.collect(), limits);
+        let records = plan.depots.iter().map(|_| Vec::new()).collect();
+        Ok(Self { core, end: Position::START, time: 0, records, stopped: None })
+    }
+
+    /// Keeps the events of a submission as records and lets the topologies handle them.
+    fn apply(
+        &mut self,
+        plan: &Plan,
+        submission: Submission,
+        time: i64,
+    ) -> Result<BatchReceipt, AppendErrorKind> {
+        let Submission { depot, events, encoded, ack, returned, .. } = submission;
+        if let Some(reason) = &self.stopped {
+            returned.put(events);
+            return Err(AppendErrorKind::NotLogged { reason: reason.clone() });
+        }
+        self.time = time.max(self.time);
+        let records = &mut self.records[depot];
+        let mut receipt = BatchReceipt {
+            partition: self.core.partition,
+            count: encoded.len() as u64,
+            first_offset: records.len() as u64,
+            first_position: self.end.to_bits(),
+            ..BatchReceipt::default()
+        };
+        let mut infos = Vec::with_capacity(encoded.len());
+        for (variant, bytes) in encoded.iter() {
+            let (offset, position, time) = (records.len() as u64, self.end, self.time);
+            infos.push(RecordInfo { position, offset, time });
+            let (position, bytes) = (position.to_bits(), bytes.to_vec());
+            records.push(StoredEvent { offset, position, time, variant, bytes });
+            self.end = self.end.next();
+        }
+        let events = Events { depot, events, encoded, infos, only: None };
+        let mut batch = Batch { items: vec![Item::Events(events)], end: self.end };
+        let applied = self.core.apply(&mut batch).map_err(|stop| {
+            self.stopped = Some(stop.to_string());
+            AppendErrorKind::Unknown { reason: stop.to_string() }
+        })?;
+        // Who waits for less is told less, as in a grid.
+        if ack == Ack::Processed {
+            applied.answers.into_iter().for_each(|said| complete(plan, &mut receipt, said));
+        }
+        Ok(receipt)
+    }
+}
+
+impl Engine for LocalEngine {
+    fn depot(&self, name: &str) -> Option<Arc<DepotEntry>> {
+        self.depots.iter().find(|entry| entry.name == name).cloned()
+    }
+
+    fn pstate(&self, name: &str) -> Option<Arc<PStateEntry>> {
+        self.pstates.iter().find(|entry| entry.name == name).cloned()
+    }
+
+    fn depot_names(&self) -> Vec<String> {
+        self.depots.iter().map(|entry| entry.name.clone()).collect()
+    }
+
+    fn pstate_names(&self) -> Vec<String> {
+        self.pstates.iter().map(|entry| entry.name.clone()).collect()
+    }
+
+    fn submit(&self, mut submission: Submission) {
+        let done = submission.done.take();
+        let time = *self.time.lock();
+        let machine = &self.machines[submission.partition as usize];
+        let answer = machine.lock().apply(&self.plan, submission, time);
+        if let Some(done) = done {
+            // Nobody has to listen.
+            let _ = done.send(answer);
+        }
+    }
+
+    fn view(
+        &self,
+        pstate: usize,
+        partition: u32,
+        _: bool,
+        read: &mut dyn FnMut(&dyn Any),
+    ) -> Result<(), ReadError> {
+        let entry = &self.pstates[pstate];
+        let machine = self.machines.get(partition as usize);
+        let machine = machine.ok_or_else(|| ReadError::BadPartition {
+            name: entry.name.clone(),
+            expected: entry.partitions,
+            got: partition,
+        })?;
+        let mut machine = machine.lock();
+        if let Some(reason) = machine.stopped.clone() {
+            return Err(ReadError::Stopped { partition, reason });
+        }
+        let root = machine.core.cell_mut(pstate).view();
+        drop(machine);
+        read(&*root);
+        Ok(())
+    }
+
+    fn depot_range(&self, depot: usize, partition: u32) -> Result<DepotRange, DepotError> {
+        let machine = self.machine(depot, partition)?.lock();
+        Ok(DepotRange { start: 0, end: machine.records[depot].len() as u64 })
+    }
+
+    fn depot_read(
+        &self,
+        depot: usize,
+        partition: u32,
+        from: u64,
+        to: u64,
+    ) -> Result<Vec<StoredEvent>, DepotError> {
+        let machine = self.machine(depot, partition)?.lock();
+        let records = &machine.records[depot];
+        let range = usize::try_from(from).ok().zip(usize::try_from(to).ok());
+        let found = range.and_then(|(from, to)| records.get(from..to));
+        found.map(<[_]>::to_vec).ok_or_else(|| DepotError::OutOfRange {
+            depot: self.depots[depot].name.clone(),
+            partition,
+            start: 0,
+            end: records.len() as u64,
+            from,
+            to,
+        })
+    }
+
+    fn decode_json(&self, depot: usize, json: &str) -> Result<JsonEvent, AppendErrorKind> {
+        self.plan.depots[depot].codec.decode_json(&self.depots[depot], json)
+    }
+
+    fn select_json(&self, pstate: usize, path: &str) -> Result<String, ReadError> {
+        let codec = &*self.plan.pstates[pstate].codec;
+        select_json(self, &self.pstates[pstate], codec, path)
+    }
+}
