@@ -89,7 +89,7 @@ fn pstates(module: &ModuleInfo) -> Table {
 }
 
 fn partitions(module: &ModuleInfo) -> Table {
-    let head = ["partition", "stopped", "end", "records", "segments", "log", "runs", "state"];
+    let head = ["partition", "stopped", "end", "records", "segments", "log", "runs", "size"];
     let mut table = Table::new(&head);
     for partition in &module.partitions {
         let runs = || all_pstates(partition).flat_map(|(_, pstate)| &pstate.runs);
