@@ -5,4 +5,4 @@ pub mod fjall;
 pub mod hashmap;
 pub mod postgres;
 pub mod redis;
-mod server;
+pub(crate) mod server;

@@ -53,7 +53,7 @@ pub struct RedisPeer {
 }
 
 /// Starts a server that syncs every command.
-pub(super) fn start(folder: &Path, synced: bool) -> Result<(Server, BufReader<TcpStream>, u16)> {
+pub(crate) fn start(folder: &Path, synced: bool) -> Result<(Server, BufReader<TcpStream>, u16)> {
     let program = find("redis", "redis-server", "redis-server", &[])?;
     let port = free_port()?;
     let mut command = Command::new(program);
@@ -100,7 +100,7 @@ pub(super) fn answer(stream: &mut BufReader<TcpStream>) -> Result<String> {
 }
 
 /// Sends one command and reads its answer.
-pub(super) fn ask(stream: &mut BufReader<TcpStream>, words: &[&str]) -> Result<String> {
+pub(crate) fn ask(stream: &mut BufReader<TcpStream>, words: &[&str]) -> Result<String> {
     let mut request = Vec::new();
     command(&mut request, words);
     stream.get_mut().write_all(&request).map_err(failed("redis"))?;

@@ -12,7 +12,7 @@ const START_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// A server that is stopped when it is dropped.
 #[derive(Debug)]
-pub(super) struct Server {
+pub(crate) struct Server {
     child: Child,
 }
 
@@ -24,7 +24,7 @@ impl Server {
         Ok(Self { child })
     }
 
-    pub(super) fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 

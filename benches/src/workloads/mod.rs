@@ -4,7 +4,10 @@ pub mod appends;
 mod count;
 pub mod events;
 mod log;
+mod memory;
+mod open;
 mod read;
+mod replay;
 mod todo;
 
 use crate::args::Options;
@@ -22,6 +25,9 @@ pub fn run(options: &Options) -> Result<Report> {
         "todo" => todo::run(options),
         "count" => count::run(options),
         "read" => read::run(options),
+        "replay" => replay::run(options),
+        "open" => open::run(options),
+        "memory" => memory::run(options),
         other => Err(BenchError::Usage(format!("there is no workload `{other}`"))),
     }
 }

@@ -50,7 +50,7 @@ fn reads_of(options: &Options, keys: usize) -> Draw {
 }
 
 /// Gives key `n` the count 1.
-fn fill(running: &Running, keys: usize) -> Result<()> {
+pub(super) fn fill(running: &Running, keys: usize) -> Result<()> {
     let client = running.client()?;
     let all: Vec<u64> = (0..keys as u64).collect();
     for keys in all.chunks(4096) {

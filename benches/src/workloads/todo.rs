@@ -33,7 +33,7 @@ pub(super) fn run(options: &Options) -> Result<Report> {
     compare(subjects, options)
 }
 
-fn check_todos(running: &Running, todos: u64, completed: u64) -> Result<()> {
+pub(super) fn check_todos(running: &Running, todos: u64, completed: u64) -> Result<()> {
     let client = running.client()?.with_limit(usize::MAX);
     let lens = running.runtime.block_on(client.select_all(TODOS.map_vals().len()));
     let lens: u64 = lens.map_err(failed("reading all lists"))?.into_iter().sum();
