@@ -357,6 +357,7 @@ impl GridBuilder {
             overlay_bytes_max: self.overlay_bytes_max,
             accept_new_code: self.accept_new_code,
             quarantine_at: self.quarantine_at.iter().filter(mine).map(|&(.., at)| at).collect(),
+            waiting_from: None,
         }
     }
 }

@@ -11,9 +11,10 @@ use parking_lot::Mutex;
 
 use crate::error::StartError;
 use crate::state::Cell;
+use crate::topology::Refusal;
 
-use super::batch::{NO_DEPOT, Verdict, kind};
-use super::core::{Core, Lane, Limits, Stop, place};
+use super::batch::{Batch, Item, NO_DEPOT, Verdict, kind};
+use super::core::{Core, ItemAnswers, Lane, Limits, Stop, place};
 use super::crumbs::{Crumbs, Past};
 use super::fold::{FoldContext, fold_now};
 use super::manifest::{Manifest, ManifestFault, ManifestFile, PStateMeta, TopologyMeta, runs_dir};
@@ -37,12 +38,30 @@ pub(crate) struct OpenOptions {
     pub(crate) accept_new_code: bool,
     /// Records to set aside before they are replayed.
     pub(crate) quarantine_at: Vec<Position>,
+    /// Appenders of records from here on still wait for what handlers say.
+    pub(crate) waiting_from: Option<Position>,
+}
+
+/// What a handler said in a replay to an appender that still waits.
+pub(crate) struct Said {
+    /// The record's position.
+    pub(crate) position: Position,
+    pub(crate) topology: usize,
+    pub(crate) what: What,
+}
+
+pub(crate) enum What {
+    Reply(Vec<u8>),
+    Refusal(Refusal),
+    Quarantined(String),
 }
 
 /// A partition, ready to run.
 pub(crate) struct Opened {
     pub(crate) core: Core,
     pub(crate) log: Log,
+    /// What handlers said to appenders that wait, in the replay.
+    pub(crate) said: Vec<Said>,
     /// Where the log ended before anything was added to it.
     pub(crate) end: Position,
     pub(crate) registry: Registry,
@@ -142,9 +161,9 @@ pub(crate) fn open(options: &OpenOptions) -> Result<Opened, StartError> {
     };
     let next_offsets = next_offsets(&options.plan, &registry, &recovered);
     let Recovered { how, last_time, .. } = recovered;
-    let replayed = 0;
+    let (replayed, said) = (0, Vec::new());
     let mut opened =
-        Opened { core, log, end, registry, folds, next_offsets, last_time, how, replayed };
+        Opened { core, log, end, registry, folds, next_offsets, last_time, how, replayed, said };
     replay(options, &mut opened)?;
     Ok(opened)
 }
@@ -336,6 +355,9 @@ fn replay(options: &OpenOptions, opened: &mut Opened) -> Result<(), StartError> 
             crumbs.drop_at(position).map_err(|e| options.log_fault(e))?;
         }
         let applied = opened.core.apply(&mut batch).map_err(|e| options.stopped(e))?;
+        if let Some(from) = options.waiting_from {
+            note_said(&batch, applied.answers, from, &mut opened.said);
+        }
         found.extend(applied.verdicts);
         opened.replayed = replay.position().number() - from.number();
         for &topology in &live {
@@ -365,6 +387,30 @@ fn begin_replay(options: &OpenOptions) -> Result<Crumbs<'_>, StartError> {
             partition: options.partition,
             position,
         }),
+    }
+}
+
+/// Keeps what handlers said about records from `from` on.
+fn note_said(batch: &Batch, answers: Vec<ItemAnswers>, from: Position, said: &mut Vec<Said>) {
+    for (item, answers) in batch.items.iter().zip(answers) {
+        let Item::Events(events) = item else { continue };
+        let mut note = |index: u32, topology, what| {
+            let position = events.infos[index as usize].position;
+            if position >= from {
+                said.push(Said { position, topology, what });
+            }
+        };
+        for (topology, answers) in answers.topologies {
+            for (index, bytes) in answers.replies {
+                note(index, topology, What::Reply(bytes));
+            }
+            for (index, refusal) in answers.refusals {
+                note(index, topology, What::Refusal(refusal));
+            }
+        }
+        for (index, topology, message) in answers.quarantined {
+            note(index, topology, What::Quarantined(message));
+        }
     }
 }
 

@@ -17,12 +17,13 @@ use crate::partition::batch::{Retry, Verdict};
 use crate::partition::core::{Core, Stop};
 use crate::partition::fold::{FoldContext, FoldDone, FoldFault, MergeDone};
 use crate::partition::manifest::ManifestFile;
-use crate::partition::open::Opened;
+use crate::partition::open::{Opened, Said};
 use crate::partition::registry::Registry;
 use crate::partition::replay::ReplayError;
 
 use super::catch_up::CatchUps;
 use super::clock::Clock;
+use super::flight::Waiting;
 use super::shared::{PartitionView, Shared};
 use super::supervisor::{Slot, Slots};
 
@@ -140,7 +141,7 @@ impl Actor for PartitionActor {
     ) -> Result<Option<Partition>, ActorProcessingErr> {
         let Start { slot, slots, opened } = start;
         let (shared, options) = (Arc::clone(&slot.shared), slot.options.clone());
-        let Opened { core, log, end, registry, folds, next_offsets, last_time, .. } = opened;
+        let Opened { core, log, end, said, registry, folds, next_offsets, last_time, .. } = opened;
         let folded = folded_positions(&core, &folds);
         let catching_up = CatchUps::default();
         let fence =
@@ -169,7 +170,7 @@ impl Actor for PartitionActor {
             taken: Vec::new(),
             fence,
         };
-        partition.begin(end).map_err(|fatal| fatal.to_string())?;
+        partition.begin(end, said).map_err(|fatal| fatal.to_string())?;
         // Before the first message: from then on it may die, and nobody may find it missing.
         slots.insert(me.get_id(), slot);
         partition.shared.attach(me);
@@ -236,14 +237,16 @@ pub(crate) enum Fatal {
 impl Partition {
     /// Shows what the folder held, and starts what goes on beside the live flow. The log ended at
     /// `end` when it was opened.
-    fn begin(&mut self, end: Position) -> Result<(), Fatal> {
+    fn begin(&mut self, end: Position, said: Vec<Said>) -> Result<(), Fatal> {
         let reader = self.log.reader();
         self.shared.reader.store(Some(Arc::new(reader)));
         self.note_quarantine();
         self.note_runs();
         let view = self.view();
+        let plan = Arc::clone(&self.core.plan);
+        let complete = |waiting: &mut Waiting| waiting.hear(&plan, &said);
         let reason = "the partition restarted before it was written";
-        self.shared.flights.recovered(&self.shared, end, view, reason);
+        self.shared.flights.recovered(&self.shared, end, view, complete, reason);
         self.start_catch_ups()?;
         if let Durability::Interval(every) = self.options.durability {
             self.me.send_interval(every, || Msg::SyncDue);

@@ -5,10 +5,14 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use gridmill_client::engine::{Ack, Submission};
-use gridmill_client::{Admission, AppendErrorKind, BatchReceipt};
+use gridmill_client::{Admission, AppendErrorKind, BatchReceipt, Rejection, Reply};
 use gridmill_persistence::Position;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
+
+use crate::partition::open::{Said, What};
+use crate::partition::plan::Plan;
+use crate::topology::Refusal;
 
 use super::shared::{PartitionView, Shared};
 
@@ -36,6 +40,42 @@ impl Waiting {
     /// Whether it is told what handlers said; who waits for less must not depend on who is faster.
     pub(crate) fn is_for_processed(&self) -> bool {
         self.ack == Ack::Processed
+    }
+
+    /// Enters what handlers said about its records in a replay.
+    pub(crate) fn hear(&mut self, plan: &Plan, said: &[Said]) {
+        if !self.is_for_processed() {
+            return;
+        }
+        let receipt = &mut self.receipt;
+        let first = Position::from_bits(receipt.first_position).number();
+        for Said { position, topology, what } in said {
+            let index = position.number().wrapping_sub(first);
+            if index >= receipt.count {
+                continue;
+            }
+            // A submission has far less than 2^32 records.
+            let index = index as u32;
+            let topology = plan.topologies[*topology].name.to_owned();
+            let rejection = |message: &str, error: &[u8], quarantined| Rejection {
+                topology: topology.clone(),
+                message: message.to_owned(),
+                error: error.to_vec(),
+                quarantined,
+            };
+            match what {
+                What::Reply(bytes) => {
+                    let bytes = bytes.clone();
+                    receipt.replies.push((index, Reply { topology, bytes }));
+                }
+                What::Refusal(Refusal { message, error }) => {
+                    receipt.rejections.push((index, rejection(message, error, false)));
+                }
+                What::Quarantined(message) => {
+                    receipt.rejections.push((index, rejection(message, &[], true)));
+                }
+            }
+        }
     }
 
     fn answer(&mut self) {
@@ -151,6 +191,7 @@ impl Flights {
         shared: &Shared,
         end: Position,
         view: Arc<PartitionView>,
+        complete: impl Fn(&mut Waiting),
         reason: &str,
     ) {
         let mut under_way = self.under_way.lock();
@@ -158,6 +199,10 @@ impl Flights {
         for mut flight in std::mem::take(&mut under_way.flights) {
             let logged = flight.end.epoch() <= end.epoch() && flight.end.number() <= end.number();
             if logged {
+                if flight.view.is_none() {
+                    // It was not applied before the restart: the replay says what handlers said.
+                    flight.waiting.iter_mut().for_each(&complete);
+                }
                 flight.answer();
                 continue;
             }
@@ -165,6 +210,14 @@ impl Flights {
                 waiting.fail(AppendErrorKind::NotLogged { reason: reason.to_owned() });
             }
         }
+    }
+
+    /// The first record whose appender has not heard yet what handlers say.
+    pub(crate) fn waiting_from(&self) -> Option<Position> {
+        let under_way = self.under_way.lock();
+        let open = under_way.flights.iter().filter(|flight| flight.view.is_none());
+        let first = open.flat_map(|flight| &flight.waiting).next();
+        first.map(|waiting| Position::from_bits(waiting.receipt.first_position))
     }
 
     /// The partition is gone for good: it is not known what became of these, nor of any that its

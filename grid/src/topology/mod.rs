@@ -9,6 +9,7 @@ mod stream;
 
 pub use context::Context;
 pub use outcome::Outcome;
+pub(crate) use outcome::Refusal;
 pub use states::{AnyCell, Cells, StateSet, StateUnit, Uses};
 pub use stream::{Source, StartFrom, Stream};
 

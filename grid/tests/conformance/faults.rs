@@ -263,6 +263,28 @@ async fn r144_verdict_without_sync() {
     }
 }
 
+// Rows 031 and 144: a verdict that cannot be written ends the actor; after its restart the appender
+// that waits is told the verdict of the replay, not that all went well.
+#[tokio::test]
+async fn r144_verdict_after_restart() {
+    let disk = Disk::new(SimStorage::new());
+    let builder = on(&disk).durability(Durability::Os).value_bytes_max(1);
+    let grid = builder.start().await.expect("a fresh disk");
+    // The first write is the batch, the second its verdict.
+    disk.sim.set_faults(Faults { fail_write: Some(2), ..Faults::default() });
+    let put = Entry::Put { key: "k".into(), id: 1, padding: "".into() };
+    let refused = grid.client().append(ENTRIES, put).await.expect_err("any list is too large");
+    let AppendErrorKind::Rejected(rejection) = &refused.kind else { panic!("{refused}") };
+    assert!(rejection.quarantined && rejection.topology == "ids", "{rejection}");
+    assert_eq!(grid.stats().total(|partition| partition.restarts), 1);
+    assert_eq!(grid.quarantine().len(), 1);
+    assert_eq!(check_log_len(&grid.client()).await, 1);
+}
+
+async fn check_log_len(client: &Client) -> u64 {
+    client.depot_info(ENTRIES).await.expect("it runs").records()
+}
+
 /// Every file below a folder of a disk, with its bytes.
 fn files(disk: &SimStorage) -> Vec<(PathBuf, Vec<u8>)> {
     let (mut found, mut folders) = (Vec::new(), vec![PathBuf::from("ledger/0")]);
