@@ -13,7 +13,9 @@ use super::walk::{Step, Walk};
 use crate::bytes::u32_at;
 use crate::{LogError, Mapped, Position, Storage, StorageFile};
 
-static ZEROS: [u8; 256 * 1024] = [0; 256 * 1024];
+/// Small on purpose: the kernel keeps what one call wrote in pages as large as that, and counts a
+/// whole page as written whenever a record changes a part of it.
+static ZEROS: [u8; 16 * 1024] = [0; 16 * 1024];
 const OPEN: u64 = u64::MAX;
 pub(crate) const DAMAGE_HINT: &str =
     "restore the file from a backup or a replica; nothing was skipped or changed";
