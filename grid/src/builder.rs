@@ -44,6 +44,7 @@ pub struct GridBuilder {
     mailbox_bytes_max: u32,
     event_bytes_max: usize,
     value_bytes_max: usize,
+    cache_bytes_max: usize,
     attempts: u32,
     check_handlers: bool,
     accept_new_code: bool,
@@ -75,6 +76,7 @@ impl GridBuilder {
             mailbox_bytes_max: 16 << 20,
             event_bytes_max: 1 << 20,
             value_bytes_max: 16 << 20,
+            cache_bytes_max: 256 << 20,
             attempts: 3,
             check_handlers: false,
             accept_new_code: false,
@@ -153,6 +155,14 @@ impl GridBuilder {
     /// set aside and its appender told.
     pub fn value_bytes_max(mut self, bytes: usize) -> Self {
         self.value_bytes_max = bytes;
+        self
+    }
+
+    /// Bytes, about, of decoded entries that writers keep, shared out evenly among the PStates and
+    /// partitions of the grid: 256 MiB. A handler that changes an entry that is not among them reads
+    /// it from the layers first, which costs several times as much.
+    pub fn cache_bytes_max(mut self, bytes: usize) -> Self {
+        self.cache_bytes_max = bytes;
         self
     }
 
@@ -333,6 +343,13 @@ impl GridBuilder {
         }
     }
 
+    /// How many caches the writers of all modules have.
+    fn cells(&self) -> usize {
+        let plans = self.plans.iter().flatten();
+        let pstates: usize = plans.map(|plan| plan.pstates.len()).sum();
+        (pstates * self.partitions as usize).max(1)
+    }
+
     fn open_options(
         &self,
         plan: &Arc<Plan>,
@@ -350,6 +367,7 @@ impl GridBuilder {
             partitions: self.partitions,
             limits: Limits {
                 value_bytes_max: self.value_bytes_max,
+                cache_bytes: self.cache_bytes_max / self.cells(),
                 attempts: self.attempts,
                 check_twice: self.check_handlers,
             },

@@ -23,6 +23,8 @@ use super::plan::Plan;
 pub(crate) struct Limits {
     /// The largest value of a PState's entry, in encoded bytes.
     pub(crate) value_bytes_max: usize,
+    /// Bytes, about, that a PState's cache of decoded entries may take on this partition.
+    pub(crate) cache_bytes: usize,
     /// How often a record that panics is tried before it goes into quarantine.
     pub(crate) attempts: u32,
     /// Apply every batch twice and compare, to catch handlers that are not deterministic.
@@ -455,7 +457,8 @@ impl Core {
 
     /// Where a PState's cell lies: a global one has a single partition.
     pub(crate) fn place(&self, pstate: usize) -> Place {
-        place(&self.plan, pstate, self.partition, self.partitions)
+        let numbers = (self.partition, self.partitions);
+        place(&self.plan, pstate, numbers, self.limits.cache_bytes)
     }
 
     /// This machine's numbers: which partition of how many.
@@ -482,8 +485,14 @@ impl Core {
 }
 
 /// Where a PState's cell lies: a global one has a single partition.
-pub(crate) fn place(plan: &Plan, pstate: usize, partition: u32, partitions: u32) -> Place {
-    Place { partition, partitions: if plan.pstates[pstate].global { 1 } else { partitions } }
+pub(crate) fn place(
+    plan: &Plan,
+    pstate: usize,
+    (partition, partitions): (u32, u32),
+    cache_bytes: usize,
+) -> Place {
+    let partitions = if plan.pstates[pstate].global { 1 } else { partitions };
+    Place { partition, partitions, cache_bytes }
 }
 
 enum Attempt {

@@ -290,9 +290,9 @@ fn load_cell(
     for name in names {
         runs.push(open_run(options, name, def.schema.fingerprint())?);
     }
-    def.codec
-        .cell(place(&options.plan, pstate, options.partition, options.partitions), runs, len)
-        .map_err(|damage| options.damaged(damage))
+    let numbers = (options.partition, options.partitions);
+    let place = place(&options.plan, pstate, numbers, options.limits.cache_bytes);
+    def.codec.cell(place, runs, len).map_err(|damage| options.damaged(damage))
 }
 
 fn open_run(options: &OpenOptions, name: &str, schema: u64) -> Result<Run, StartError> {

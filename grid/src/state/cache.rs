@@ -3,13 +3,6 @@
 use gridmill_model::{KeyBytes, State};
 use hashbrown::HashTable;
 
-/// Entries that are kept decoded for the writer. More are dropped between batches: every one of them
-/// can be read again from the layers.
-const ENTRIES_MAX: usize = 1 << 17;
-
-/// Bytes of keys and values that are kept, about.
-const BYTES_MAX: usize = 32 << 20;
-
 /// One entry: its value now, and what is known of it.
 #[derive(Debug)]
 pub(crate) struct CacheSlot<V> {
@@ -33,20 +26,21 @@ pub(crate) struct CacheSlot<V> {
 pub(crate) struct Cache<V> {
     table: HashTable<u32>,
     slots: Vec<CacheSlot<V>>,
-    hasher: foldhash::fast::FixedState,
     bytes: usize,
-}
-
-impl<V: State> Default for Cache<V> {
-    fn default() -> Self {
-        Self { table: HashTable::new(), slots: Vec::new(), hasher: Default::default(), bytes: 0 }
-    }
+    bytes_max: usize,
+    /// The batch of the last sweep: what was not touched since goes with the next one.
+    swept: u64,
 }
 
 impl<V: State> Cache<V> {
-    pub(crate) fn hash(&self, key: &[u8]) -> u64 {
-        use std::hash::BuildHasher;
-        self.hasher.hash_one(key)
+    /// An empty cache for about `bytes_max` bytes.
+    pub(crate) fn new(bytes_max: usize) -> Self {
+        Self { table: HashTable::new(), slots: Vec::new(), bytes: 0, bytes_max, swept: 0 }
+    }
+
+    /// An empty cache with the same limits.
+    pub(crate) fn fresh(&self) -> Self {
+        Self { swept: self.swept, ..Self::new(self.bytes_max) }
     }
 
     pub(crate) fn find(&self, hash: u64, key: &[u8]) -> Option<u32> {
@@ -64,7 +58,7 @@ impl<V: State> Cache<V> {
 
     pub(crate) fn insert(&mut self, hash: u64, key: &[u8], value: Option<V>) -> u32 {
         let number = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
-        self.bytes += size_of::<CacheSlot<V>>() + value.as_ref().map_or(0, State::weight);
+        self.bytes += weight(&value);
         self.slots.push(CacheSlot {
             key: KeyBytes::from_slice(key),
             counted: value.is_some(),
@@ -80,15 +74,56 @@ impl<V: State> Cache<V> {
         number
     }
 
-    /// Forgets everything.
-    pub(crate) fn clear(&mut self) {
+    /// Forgets entries where there are too many; to be called between batches, of which the next is
+    /// number `batch`. Those that were touched since the last time stay, unless they are too many
+    /// themselves. Whatever goes can be read again from the layers.
+    pub(crate) fn shrink(&mut self, batch: u64) {
+        if self.bytes < self.bytes_max {
+            return;
+        }
+        let swept = std::mem::replace(&mut self.swept, batch);
+        self.slots.retain(|slot| slot.batch >= swept);
+        // An entry may have grown since it was read: the sum is made anew.
+        self.bytes = self.slots.iter().map(|slot| weight(&slot.value)).sum();
+        if self.bytes > self.bytes_max / 2 {
+            self.slots.clear();
+            self.bytes = 0;
+        }
         self.table.clear();
-        self.slots.clear();
-        self.bytes = 0;
+        let slots = &self.slots;
+        for (number, slot) in slots.iter().enumerate() {
+            let hash_of = |&slot: &u32| slots[slot as usize].hash;
+            self.table.insert_unique(slot.hash, number as u32, hash_of);
+        }
     }
+}
 
-    /// Whether it holds more than it should; the owner clears it between batches.
-    pub(crate) fn is_full(&self) -> bool {
-        self.slots.len() >= ENTRIES_MAX || self.bytes >= BYTES_MAX
+/// About how many bytes a slot with this value takes, with its place in the table.
+fn weight<V: State>(value: &Option<V>) -> usize {
+    size_of::<CacheSlot<V>>() + 8 + value.as_ref().map_or(0, State::weight)
+}
+
+#[cfg(test)]
+mod tests {
+    use gridmill_persistence::run::hash_key;
+
+    use super::*;
+
+    #[test]
+    fn what_was_touched_lately_stays() {
+        let mut cache: Cache<u64> = Cache::new(100 * weight(&Some(0_u64)));
+        for number in 0..100_u64 {
+            let key = number.to_be_bytes();
+            let slot = cache.insert(hash_key(&key), &key, Some(number));
+            cache.get_mut(slot).batch = number / 10;
+        }
+        cache.swept = 8;
+        cache.shrink(10);
+        for number in 0..100_u64 {
+            let key = number.to_be_bytes();
+            let found = cache.find(hash_key(&key), &key).map(|slot| cache.get(slot).value);
+            assert_eq!(found, (number >= 80).then_some(Some(number)));
+        }
+        assert!(cache.slots.len() == 20 && cache.bytes < cache.bytes_max);
     }
 }

@@ -24,6 +24,8 @@ pub(crate) struct Place {
     pub(crate) partition: u32,
     /// Partitions of the PState.
     pub(crate) partitions: u32,
+    /// Bytes, about, that the writer's cache may take.
+    pub(crate) cache_bytes: usize,
 }
 
 /// What a handler may not do to a PState.
@@ -139,7 +141,7 @@ impl<R: Root> RootCell<R> {
 
     /// Makes the root anew from the sealed layers.
     fn reset(&mut self) -> Result<(), Damaged> {
-        let overlay = Overlay::new(self.sealed.clone(), self.sealed_len);
+        let overlay = Overlay::new(self.sealed.clone(), self.sealed_len, self.place.cache_bytes);
         if R::KEYED {
             self.id = overlay.id();
             if let Some(root) = R::from_store(Box::new(overlay)) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use gridmill_model::engine::{Damaged, ReadStore, StoreRange};
 use gridmill_model::{Ref, State};
+use gridmill_persistence::run::hash_key;
 use gridmill_persistence::{Run, Slot};
 
 use super::delta::Delta;
@@ -49,21 +50,23 @@ impl<V: State> Layers<V> {
     }
 
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Ref<'_, V>>, Damaged> {
+        let hash = hash_key(key);
         for delta in self.deltas.iter() {
-            if let Some(value) = delta.get(key) {
+            if let Some(value) = delta.get(key, hash) {
                 return Ok(value.as_ref().map(Ref::Borrowed));
             }
             if delta.clears() {
                 return Ok(None);
             }
         }
-        self.get_cold(key)
+        self.get_cold(key, hash)
     }
 
     /// Whether there is an entry; its value is not decoded.
     pub(crate) fn contains(&self, key: &[u8]) -> Result<bool, Damaged> {
+        let hash = hash_key(key);
         for delta in self.deltas.iter() {
-            if let Some(value) = delta.get(key) {
+            if let Some(value) = delta.get(key, hash) {
                 return Ok(value.is_some());
             }
             if delta.clears() {
@@ -71,16 +74,16 @@ impl<V: State> Layers<V> {
             }
         }
         for run in self.runs.iter() {
-            if let Some(slot) = run.get(key).map_err(damaged)? {
+            if let Some(slot) = run.get_hashed(key, hash).map_err(damaged)? {
                 return Ok(slot != Slot::Deleted);
             }
         }
         Ok(false)
     }
 
-    fn get_cold(&self, key: &[u8]) -> Result<Option<Ref<'_, V>>, Damaged> {
+    fn get_cold(&self, key: &[u8], hash: u64) -> Result<Option<Ref<'_, V>>, Damaged> {
         for run in self.runs.iter() {
-            match run.get(key).map_err(damaged)? {
+            match run.get_hashed(key, hash).map_err(damaged)? {
                 Some(Slot::Value(bytes)) => return Ok(Some(Ref::Owned(decode(run, bytes)?))),
                 Some(Slot::Deleted) => return Ok(None),
                 None => {}
@@ -110,7 +113,7 @@ impl<V: State> Layers<V> {
     /// Puts `delta` on top and merges it with its neighbours while they are of similar size. Frozen
     /// deltas are being written out and stay as they are.
     pub(crate) fn push(&self, delta: Delta<V>) -> Self {
-        let mut top = Arc::new(delta);
+        let mut top = delta;
         let open = self.deltas.len() - self.frozen;
         let mut merged = 0;
         while merged < open {
@@ -118,10 +121,11 @@ impl<V: State> Layers<V> {
             if next.entries().len() >= MERGE_RATIO * top.entries().len().max(1) {
                 break;
             }
-            top = Arc::new(Delta::merge(&top, next));
+            top = Delta::merge(&top, next);
             merged += 1;
         }
         let rest = self.deltas[merged..].iter().cloned();
+        let top = Arc::new(top.with_lookup());
         Self {
             deltas: std::iter::once(top).chain(rest).collect(),
             frozen: self.frozen,

@@ -14,7 +14,9 @@ mod delta;
 mod digest;
 mod fold;
 mod layers;
+mod lookup;
 mod merge;
+mod order;
 mod overlay;
 mod table;
 

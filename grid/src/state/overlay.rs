@@ -10,11 +10,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use gridmill_model::engine::{Damaged, ReadStore, RootStore, StoreRange};
 use gridmill_model::{KeyBytes, Ref, State};
+use gridmill_persistence::run::hash_key;
 
 use super::cache::Cache;
 use super::delta::Delta;
 use super::layers::Layers;
 use super::merge::Source;
+use super::order::prefix;
 
 /// Tells one overlay from another, also after a handler moved it.
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -49,13 +51,14 @@ pub(crate) struct Overlay<V> {
 }
 
 impl<V: State> Overlay<V> {
-    pub(crate) fn new(layers: Layers<V>, len: u64) -> Self {
+    /// An overlay over `layers` whose cache takes about `cache_bytes`.
+    pub(crate) fn new(layers: Layers<V>, len: u64, cache_bytes: usize) -> Self {
         Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             layers,
             sealed_len: len,
             len,
-            cache: Cache::default(),
+            cache: Cache::new(cache_bytes),
             batch: 1,
             touched: Vec::new(),
             cleared: false,
@@ -92,7 +95,7 @@ impl<V: State> Overlay<V> {
 
     /// The number of the slot of `key`, read from the layers where the cache has none.
     fn slot(&mut self, key: &[u8]) -> Result<u32, Damaged> {
-        let hash = self.cache.hash(key);
+        let hash = hash_key(key);
         if let Some(slot) = self.cache.find(hash, key) {
             return Ok(slot);
         }
@@ -153,24 +156,30 @@ impl<V: State> Overlay<V> {
         self.touched.clear();
         self.cleared = false;
         self.sealed_len = self.len;
-        if self.cache.is_full() {
-            self.cache.clear();
-        }
+        self.cache.shrink(self.batch);
     }
 
     /// What the batch touched, sorted. A key that neither was there nor is there says nothing.
     fn touched_entries(&mut self) -> Vec<(KeyBytes, Option<V>)> {
-        let mut entries = Vec::with_capacity(self.touched.len());
+        let cache = &mut self.cache;
+        let mut numbers: Vec<(u64, u32)> = Vec::with_capacity(self.touched.len());
         for &number in &self.touched {
-            let slot = self.cache.get_mut(number);
+            let slot = cache.get_mut(number);
             let below = slot.sealed && !self.cleared;
             slot.sealed = slot.value.is_some();
             if below || slot.sealed {
-                entries.push((slot.key.clone(), slot.value.clone()));
+                numbers.push((prefix(&slot.key), number));
             }
         }
-        entries.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        entries
+        numbers.sort_unstable_by(|a, b| {
+            let keys = || cache.get(a.1).key.cmp(&cache.get(b.1).key);
+            a.0.cmp(&b.0).then_with(keys)
+        });
+        let entry = |&(_, number): &(u64, u32)| {
+            let slot = cache.get(number);
+            (slot.key.clone(), slot.value.clone())
+        };
+        numbers.iter().map(entry).collect()
     }
 
     /// The first touched value that is larger than `limit` bytes when encoded, and its size.
@@ -208,7 +217,7 @@ impl<V: State> Overlay<V> {
 
 impl<V: State> ReadStore<V> for Overlay<V> {
     fn get(&self, key: &[u8]) -> Result<Option<Ref<'_, V>>, Damaged> {
-        let hash = self.cache.hash(key);
+        let hash = hash_key(key);
         if let Some(slot) = self.cache.find(hash, key) {
             return Ok(self.cache.get(slot).value.as_ref().map(Ref::Borrowed));
         }
@@ -216,7 +225,7 @@ impl<V: State> ReadStore<V> for Overlay<V> {
     }
 
     fn contains(&self, key: &[u8]) -> Result<bool, Damaged> {
-        let hash = self.cache.hash(key);
+        let hash = hash_key(key);
         if let Some(slot) = self.cache.find(hash, key) {
             return Ok(self.cache.get(slot).value.is_some());
         }
@@ -265,7 +274,8 @@ impl<V: State> RootStore<V> for Overlay<V> {
 
     fn clear(&mut self) {
         self.settle();
-        let cache = std::mem::take(&mut self.cache);
+        let fresh = self.cache.fresh();
+        let cache = std::mem::replace(&mut self.cache, fresh);
         let touched = std::mem::take(&mut self.touched);
         let undo = std::mem::take(&mut self.undo);
         if self.undoable && self.aside.is_none() {
