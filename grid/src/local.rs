@@ -39,6 +39,9 @@ const EVENT_BYTES_MAX: usize = 1 << 20;
 /// The largest value, as a grid has it unless it is told otherwise.
 const VALUE_BYTES_MAX: usize = 16 << 20;
 
+/// Bytes of decoded entries that a PState's cache may take, about.
+const CACHE_BYTES: usize = 32 << 20;
+
 /// How often a record that panics is tried, as a grid has it unless it is told otherwise.
 const ATTEMPTS: u32 = 3;
 
@@ -204,7 +207,7 @@ impl LocalEngine {
 
 impl Machine {
     fn new(plan: &Arc<Plan>, numbers: (u32, u32)) -> Result<Self, StartError> {
-        let place = |pstate| crate::partition::core::place(plan, pstate, numbers.0, numbers.1);
+        let place = |pstate| crate::partition::core::place(plan, pstate, numbers, CACHE_BYTES);
         let cells = plan.pstates.iter().enumerate();
         let cells = cells.map(|(pstate, def)| def.codec.cell(place(pstate), Vec::new(), 0));
         // Without runs there is nothing that could be damaged.
@@ -219,7 +222,12 @@ impl Machine {
             ..Lane::default()
         });
         let limits =
-            Limits { value_bytes_max: VALUE_BYTES_MAX, attempts: ATTEMPTS, check_twice: true };
+            Limits {
+                value_bytes_max: VALUE_BYTES_MAX,
+                cache_bytes: CACHE_BYTES,
+                attempts: ATTEMPTS,
+                check_twice: true,
+            };
         let core = Core::new(Arc::clone(plan), numbers, cells, lanes.collect(), limits);
         let records = plan.depots.iter().map(|_| Vec::new()).collect();
         Ok(Self { core, end: Position::START, time: 0, records, stopped: None })
