@@ -221,13 +221,12 @@ impl Machine {
             starts: vec![0; topology.sources.len()],
             ..Lane::default()
         });
-        let limits =
-            Limits {
-                value_bytes_max: VALUE_BYTES_MAX,
-                cache_bytes: CACHE_BYTES,
-                attempts: ATTEMPTS,
-                check_twice: true,
-            };
+        let limits = Limits {
+            value_bytes_max: VALUE_BYTES_MAX,
+            cache_bytes: CACHE_BYTES,
+            attempts: ATTEMPTS,
+            check_twice: true,
+        };
         let core = Core::new(Arc::clone(plan), numbers, cells, lanes.collect(), limits);
         let records = plan.depots.iter().map(|_| Vec::new()).collect();
         Ok(Self { core, end: Position::START, time: 0, records, stopped: None })

@@ -45,7 +45,7 @@ impl<V: State> Cache<V> {
 
     pub(crate) fn find(&self, hash: u64, key: &[u8]) -> Option<u32> {
         let same = |&slot: &u32| self.slots[slot as usize].key.as_slice() == key;
-        self.table.find(hash, same).copied()
+        self.table.find(spread(hash), same).copied()
     }
 
     pub(crate) fn get(&self, slot: u32) -> &CacheSlot<V> {
@@ -70,7 +70,7 @@ impl<V: State> Cache<V> {
             hash,
         });
         let slots = &self.slots;
-        self.table.insert_unique(hash, number, |&slot| slots[slot as usize].hash);
+        self.table.insert_unique(spread(hash), number, |&slot| spread(slots[slot as usize].hash));
         number
     }
 
@@ -92,10 +92,16 @@ impl<V: State> Cache<V> {
         self.table.clear();
         let slots = &self.slots;
         for (number, slot) in slots.iter().enumerate() {
-            let hash_of = |&slot: &u32| slots[slot as usize].hash;
-            self.table.insert_unique(slot.hash, number as u32, hash_of);
+            let hash_of = |&slot: &u32| spread(slots[slot as usize].hash);
+            self.table.insert_unique(spread(slot.hash), number as u32, hash_of);
         }
     }
+}
+
+/// The lowest bits of a hash choose the partition, so that all keys of one have some of them in
+/// common; a table goes by its lowest bits too.
+fn spread(hash: u64) -> u64 {
+    hash.rotate_right(24)
 }
 
 /// About how many bytes a slot with this value takes, with its place in the table.

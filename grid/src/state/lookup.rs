@@ -27,7 +27,7 @@ impl Lookup {
         let mut slots = vec![0; (count * 2).next_power_of_two()].into_boxed_slice();
         let mask = slots.len() - 1;
         for (number, hash) in hashes.enumerate() {
-            let mut at = hash as usize & mask;
+            let mut at = home(hash) & mask;
             while slots[at] != 0 {
                 at = (at + 1) & mask;
             }
@@ -39,7 +39,7 @@ impl Lookup {
     /// The number of the entry that has this hash and that `is_it` knows.
     pub(crate) fn find(&self, hash: u64, is_it: impl Fn(usize) -> bool) -> Option<usize> {
         let (mask, tag) = (self.slots.len() - 1, tag(hash));
-        let mut at = hash as usize & mask;
+        let mut at = home(hash) & mask;
         loop {
             let slot = self.slots[at];
             if slot == 0 {
@@ -59,7 +59,13 @@ impl Lookup {
     }
 }
 
-/// The top bits of a hash; the place in the table comes from its low ones.
+/// Where an entry would stand. The lowest bits of a hash choose the partition, so that all keys of
+/// one have some of them in common: the place comes from the bits above.
+fn home(hash: u64) -> usize {
+    (hash >> 24) as usize
+}
+
+/// The top bits of a hash; the place in the table comes from those below.
 fn tag(hash: u64) -> u32 {
     (hash >> 32) as u32 & !NUMBER_MASK
 }
