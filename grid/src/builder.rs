@@ -71,7 +71,7 @@ impl GridBuilder {
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             durability: Durability::Sync,
             clock: Clock::system(),
-            overlay_bytes_max: 32 << 20,
+            overlay_bytes_max: 64 << 20,
             tail_bytes_max: 64 << 20,
             mailbox_bytes_max: 16 << 20,
             event_bytes_max: 1 << 20,
@@ -125,7 +125,8 @@ impl GridBuilder {
     }
 
     /// Bytes of changes, about, that a topology holds in memory on each partition before they are
-    /// folded into runs: 32 MiB. While a fold runs it may be twice as much.
+    /// folded into runs: 64 MiB. While a fold runs it may be twice as much, and values that were
+    /// overwritten since may take as much again.
     pub fn overlay_bytes_max(mut self, bytes: usize) -> Self {
         self.overlay_bytes_max = bytes;
         self

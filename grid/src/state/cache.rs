@@ -1,31 +1,33 @@
 //! The writer's cache: decoded entries by key, changed in place.
 
 use gridmill_model::{KeyBytes, State};
-use hashbrown::HashTable;
+
+use super::hash_index::HashIndex;
+use super::slab::Slab;
 
 /// One entry: its value now, and what is known of it.
 #[derive(Debug)]
 pub(crate) struct CacheSlot<V> {
     pub(crate) key: KeyBytes,
     pub(crate) value: Option<V>,
-    /// Whether the root's length counts it.
-    pub(crate) counted: bool,
-    /// Whether the layers have it, as of the last seal.
-    pub(crate) sealed: bool,
-    /// How many batches touched it since it was read; sparse size checks go by it.
-    pub(crate) touches: u32,
+    pub(crate) hash: u64,
     /// The last batch that touched it.
     pub(crate) batch: u64,
     /// The last record that touched it, where records can be undone.
     pub(crate) record: u64,
-    hash: u64,
+    /// How many batches touched it since it was read; sparse size checks go by it.
+    pub(crate) touches: u32,
+    /// Whether the root's length counts it.
+    pub(crate) counted: bool,
+    /// Whether the layers have it, as of the last seal.
+    pub(crate) sealed: bool,
 }
 
-/// A hash table over a slab of slots, addressed by number.
+/// Slots, addressed by number, and where each key has its own.
 #[derive(Debug)]
 pub(crate) struct Cache<V> {
-    table: HashTable<u32>,
-    slots: Vec<CacheSlot<V>>,
+    index: HashIndex,
+    slots: Slab<CacheSlot<V>>,
     bytes: usize,
     bytes_max: usize,
     /// The batch of the last sweep: what was not touched since goes with the next one.
@@ -35,7 +37,7 @@ pub(crate) struct Cache<V> {
 impl<V: State> Cache<V> {
     /// An empty cache for about `bytes_max` bytes.
     pub(crate) fn new(bytes_max: usize) -> Self {
-        Self { table: HashTable::new(), slots: Vec::new(), bytes: 0, bytes_max, swept: 0 }
+        Self { index: HashIndex::new(), slots: Slab::new(), bytes: 0, bytes_max, swept: 0 }
     }
 
     /// An empty cache with the same limits.
@@ -44,34 +46,56 @@ impl<V: State> Cache<V> {
     }
 
     pub(crate) fn find(&self, hash: u64, key: &[u8]) -> Option<u32> {
-        let same = |&slot: &u32| self.slots[slot as usize].key.as_slice() == key;
-        self.table.find(spread(hash), same).copied()
+        self.index.find(hash, |number| self.slots.get(number).key.as_slice() == key)
     }
 
     pub(crate) fn get(&self, slot: u32) -> &CacheSlot<V> {
-        &self.slots[slot as usize]
+        self.slots.get(slot)
     }
 
     pub(crate) fn get_mut(&mut self, slot: u32) -> &mut CacheSlot<V> {
-        &mut self.slots[slot as usize]
+        self.slots.get_mut(slot)
     }
 
     pub(crate) fn insert(&mut self, hash: u64, key: &[u8], value: Option<V>) -> u32 {
-        let number = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
         self.bytes += weight(&value);
-        self.slots.push(CacheSlot {
+        let number = self.slots.push(CacheSlot {
             key: KeyBytes::from_slice(key),
             counted: value.is_some(),
             sealed: value.is_some(),
-            touches: 0,
             value,
+            hash,
             batch: 0,
             record: 0,
-            hash,
+            touches: 0,
         });
-        let slots = &self.slots;
-        self.table.insert_unique(spread(hash), number, |&slot| spread(slots[slot as usize].hash));
+        self.index.insert(hash, number);
         number
+    }
+
+    /// Brings what [`Cache::find`] will look at for `hashes` into the processor's cache: a batch
+    /// waits for memory many times at once, its look-ups one after the other. Adds the hashes that
+    /// are not here to `absent`.
+    pub(crate) fn warm(&self, hashes: &[u64], absent: &mut Vec<u64>) {
+        if !self.index.is_far() {
+            return;
+        }
+        let mut seen = 0;
+        let mut numbers = [None; WARM_MAX];
+        for (hash, number) in hashes.iter().zip(&mut numbers) {
+            *number = self.index.glance(*hash);
+        }
+        for (hash, number) in hashes.iter().zip(numbers) {
+            match number {
+                Some(number) => seen ^= self.slots.get(number).batch,
+                None => absent.push(*hash),
+            }
+        }
+        // The heap blocks of the values come last: their addresses lie in the slots.
+        for number in numbers.into_iter().flatten() {
+            seen ^= self.slots.get(number).value.as_ref().map_or(0, State::weight) as u64;
+        }
+        std::hint::black_box(seen);
     }
 
     /// Forgets entries where there are too many; to be called between batches, of which the next is
@@ -82,31 +106,31 @@ impl<V: State> Cache<V> {
             return;
         }
         let swept = std::mem::replace(&mut self.swept, batch);
-        self.slots.retain(|slot| slot.batch >= swept);
-        // An entry may have grown since it was read: the sum is made anew.
-        self.bytes = self.slots.iter().map(|slot| weight(&slot.value)).sum();
-        if self.bytes > self.bytes_max / 2 {
-            self.slots.clear();
-            self.bytes = 0;
+        let mut kept = self.fresh();
+        for slot in std::mem::replace(&mut self.slots, Slab::new()).into_iter() {
+            if slot.batch >= swept {
+                kept.keep(slot);
+            }
         }
-        self.table.clear();
-        let slots = &self.slots;
-        for (number, slot) in slots.iter().enumerate() {
-            let hash_of = |&slot: &u32| spread(slots[slot as usize].hash);
-            self.table.insert_unique(spread(slot.hash), number as u32, hash_of);
-        }
+        let too_many = kept.bytes > self.bytes_max / 2;
+        *self = if too_many { kept.fresh() } else { kept };
+    }
+
+    /// Enters a slot of another cache. Its value may have grown since it was read.
+    fn keep(&mut self, slot: CacheSlot<V>) {
+        self.bytes += weight(&slot.value);
+        let hash = slot.hash;
+        let number = self.slots.push(slot);
+        self.index.insert(hash, number);
     }
 }
 
-/// The lowest bits of a hash choose the partition, so that all keys of one have some of them in
-/// common; a table goes by its lowest bits too.
-fn spread(hash: u64) -> u64 {
-    hash.rotate_right(24)
-}
+/// How many hashes are warmed at a time: more than a core can wait for at once.
+pub(crate) const WARM_MAX: usize = 64;
 
 /// About how many bytes a slot with this value takes, with its place in the table.
 fn weight<V: State>(value: &Option<V>) -> usize {
-    size_of::<CacheSlot<V>>() + 8 + value.as_ref().map_or(0, State::weight)
+    size_of::<CacheSlot<V>>() + 24 + value.as_ref().map_or(0, State::weight)
 }
 
 #[cfg(test)]
@@ -130,6 +154,6 @@ mod tests {
             let found = cache.find(hash_key(&key), &key).map(|slot| cache.get(slot).value);
             assert_eq!(found, (number >= 80).then_some(Some(number)));
         }
-        assert!(cache.slots.len() == 20 && cache.bytes < cache.bytes_max);
+        assert!(cache.bytes < cache.bytes_max);
     }
 }

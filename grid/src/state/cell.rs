@@ -56,6 +56,8 @@ pub(crate) enum Undone {
 
 /// What the engine asks of a PState's partition.
 pub(crate) trait Cell: Send {
+    /// Brings the entries with these hashes, if there are any, into the processor's cache.
+    fn warm(&mut self, hashes: &[u64]);
     /// Starts a record that [`Cell::rollback_record`] can undo.
     fn begin_record(&mut self) -> Result<(), Damaged>;
     /// Keeps what the record did.
@@ -209,6 +211,14 @@ impl<R: Root> RootCell<R> {
 }
 
 impl<R: Root> Cell for RootCell<R> {
+    fn warm(&mut self, hashes: &[u64]) {
+        if R::KEYED
+            && let Some(overlay) = self.overlay()
+        {
+            overlay.warm(hashes);
+        }
+    }
+
     fn begin_record(&mut self) -> Result<(), Damaged> {
         // Records before this one, of handlers that never refuse, left what they did in the root.
         self.notice_assignment()?;

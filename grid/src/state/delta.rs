@@ -1,86 +1,137 @@
-//! An immutable, sorted set of changes: what one batch, or several merged ones, did to a root.
+//! An immutable set of changes: what one batch, or several merged ones, did to a root.
+//!
+//! Entries stay where their batch put them, in a block that nobody changes. A delta is an index over
+//! blocks, in the order of the keys' hashes: merging two deltas merges two indexes and touches no
+//! entry. Who reads in key order pays for that order once a delta.
 
-use std::cmp::Ordering;
+use std::sync::{Arc, OnceLock};
 
 use gridmill_model::{KeyBytes, State};
-use gridmill_persistence::run::hash_key;
 
-use super::lookup::Lookup;
-use super::order::compare;
+use super::order;
+use super::spots::{Spot, Spots};
 
-/// Changes by key, in key order. `None` says that the key was removed.
+/// A key, and its value; `None` says that the key was removed.
+pub(crate) type Entry<V> = (KeyBytes, Option<V>);
+
+/// Entries of one batch.
+#[derive(Debug)]
+struct Block<V> {
+    entries: Vec<Entry<V>>,
+    /// About how many bytes of memory they take.
+    weight: usize,
+}
+
+/// Blocks with fewer entries than this, on average, are copied into one.
+const BLOCK_ENTRIES_MIN: usize = 16;
+
+/// Changes by key. A clone copies the index and shares the entries.
 #[derive(Debug)]
 pub(crate) struct Delta<V> {
-    entries: Vec<(KeyBytes, Option<V>)>,
+    spots: Spots,
+    blocks: Vec<Arc<Block<V>>>,
     /// Whether everything older is gone: the root was cleared before these entries were written.
     clears: bool,
-    /// About how many bytes of memory this takes.
-    weight: usize,
-    /// Where keys stand, for a delta that is looked into.
-    lookup: Option<Lookup>,
+    /// The numbers of the spots in key order, once somebody asked for it.
+    order: OnceLock<Box<[u32]>>,
+}
+
+impl<V> Clone for Delta<V> {
+    fn clone(&self) -> Self {
+        let Self { spots, blocks, clears, order } = self;
+        let (spots, blocks, order) = (spots.clone(), blocks.clone(), order.clone());
+        Self { spots, blocks, clears: *clears, order }
+    }
 }
 
 impl<V: State> Delta<V> {
-    /// A delta of `entries`, which must be sorted by key and free of duplicates.
-    pub(crate) fn new(entries: Vec<(KeyBytes, Option<V>)>, clears: bool) -> Self {
-        debug_assert!(entries.is_sorted_by(|a, b| a.0 < b.0), "a delta is sorted");
+    /// A delta of `entries`, free of duplicates, and the [`hash_key`]s of their keys.
+    ///
+    /// [`hash_key`]: gridmill_persistence::run::hash_key
+    pub(crate) fn new(entries: Vec<Entry<V>>, hashes: &[u64], clears: bool) -> Self {
         let weight = entries.iter().map(entry_weight).sum();
-        Self { entries, clears, weight, lookup: None }
+        let blocks = vec![Arc::new(Block { entries, weight })];
+        Self { spots: Spots::of_block(hashes), blocks, clears, order: OnceLock::new() }
     }
 
-    /// The same delta, ready to be looked into. One that is merged away at once needs no lookup.
-    pub(crate) fn with_lookup(mut self) -> Self {
-        self.lookup = Lookup::new(self.entries.iter().map(|(key, _)| hash_key(key)));
-        self.weight += self.lookup.as_ref().map_or(0, Lookup::bytes);
-        self
-    }
-
-    /// What the delta says of `key`, whose [`hash_key`] is `hash`.
+    /// What the delta says of `key`, whose `hash_key` is `hash`.
     pub(crate) fn get(&self, key: &[u8], hash: u64) -> Option<&Option<V>> {
-        let at = match &self.lookup {
-            Some(lookup) => lookup.find(hash, |entry| self.entries[entry].0.as_slice() == key)?,
-            None => self.entries.binary_search_by(|(probe, _)| compare(probe, key)).ok()?,
-        };
-        Some(&self.entries[at].1)
+        let mut entries = self.spots.with_hash(hash).map(|spot| self.entry(spot));
+        entries.find(|entry| entry.0.as_slice() == key).map(|entry| &entry.1)
     }
 
-    pub(crate) fn entries(&self) -> &[(KeyBytes, Option<V>)] {
-        &self.entries
+    /// How many keys it speaks of.
+    pub(crate) fn len(&self) -> usize {
+        self.spots.len()
     }
 
     pub(crate) fn clears(&self) -> bool {
         self.clears
     }
 
+    /// About how many bytes of memory it takes. What its blocks keep beside its entries counts
+    /// nothing: it is never more than they.
     pub(crate) fn weight(&self) -> usize {
-        self.weight
+        let (weight, entries) = self.blocks.iter().fold((0, 0), |(weight, entries), block| {
+            (weight + block.weight as u128, entries + block.entries.len() as u128)
+        });
+        (weight * self.len() as u128 / entries.max(1)) as usize + self.spots.bytes()
+    }
+
+    /// All entries in the order of their keys.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry<V>> {
+        self.order().iter().map(|number| self.numbered(*number))
+    }
+
+    /// The numbers of the entries in the order of their keys; see [`Delta::numbered`].
+    pub(crate) fn order(&self) -> &[u32] {
+        self.order.get_or_init(|| {
+            let keys = self.spots.iter().map(|spot| self.entry(spot).0.as_slice());
+            order::sorted(&keys.collect::<Vec<_>>())
+        })
+    }
+
+    /// An entry by its number.
+    pub(crate) fn numbered(&self, number: u32) -> &Entry<V> {
+        self.entry(self.spots.get(number))
+    }
+
+    fn entry(&self, spot: &Spot) -> &Entry<V> {
+        &self.blocks[spot.block as usize].entries[spot.entry as usize]
     }
 
     /// Both deltas as one; where both have a key, `newer` wins.
     pub(crate) fn merge(newer: &Self, older: &Self) -> Self {
         if newer.clears {
-            return Self::new(newer.entries.clone(), true);
+            return newer.clone();
         }
-        let mut entries = Vec::with_capacity(newer.entries.len() + older.entries.len());
-        let (mut new, mut old) = (newer.entries.as_slice(), older.entries.as_slice());
-        while let ([next, new_rest @ ..], [prior, old_rest @ ..]) = (new, old) {
-            let order = compare(&next.0, &prior.0);
-            entries.push(if order.is_le() { next.clone() } else { prior.clone() });
-            if order != Ordering::Greater {
-                new = new_rest;
-            }
-            if order != Ordering::Less {
-                old = old_rest;
-            }
-        }
-        entries.extend_from_slice(new);
-        entries.extend_from_slice(old);
-        Self::new(entries, older.clears)
+        let same = |new: &Spot, old: &Spot| newer.entry(new).0 == older.entry(old).0;
+        let spots = Spots::merge(&newer.spots, &older.spots, newer.blocks.len() as u32, same);
+        let blocks = newer.blocks.iter().chain(&older.blocks).cloned().collect();
+        let merged = Self { spots, blocks, clears: older.clears, order: OnceLock::new() };
+        if merged.is_sparse() { merged.compact() } else { merged }
+    }
+
+    /// Whether half of what the blocks hold is out of date, or there are many small ones.
+    fn is_sparse(&self) -> bool {
+        let held: usize = self.blocks.iter().map(|block| block.entries.len()).sum();
+        held > 2 * self.len() || self.blocks.len() * BLOCK_ENTRIES_MIN > held
+    }
+
+    /// The same changes in one block.
+    fn compact(&self) -> Self {
+        let copy = |spot| {
+            let (key, value) = self.entry(spot);
+            (KeyBytes::from_slice(key), value.clone())
+        };
+        let entries = self.spots.iter().map(copy).collect();
+        let hashes: Vec<u64> = self.spots.iter().map(|spot| spot.hash).collect();
+        Self::new(entries, &hashes, self.clears)
     }
 }
 
-fn entry_weight<V: State>(entry: &(KeyBytes, Option<V>)) -> usize {
+fn entry_weight<V: State>(entry: &Entry<V>) -> usize {
     let spilled = if entry.0.spilled() { entry.0.len() } else { 0 };
     let value = entry.1.as_ref().map_or(0, State::weight);
-    size_of::<(KeyBytes, Option<V>)>() + spilled + value
+    size_of::<Entry<V>>() + spilled + value
 }

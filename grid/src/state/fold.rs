@@ -1,6 +1,5 @@
 //! Writing the changes of a root out: frozen deltas become one run, small runs become one larger.
 
-use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,8 +7,8 @@ use gridmill_model::State;
 use gridmill_model::archive::ArchiveBuf;
 use gridmill_persistence::{Run, RunError, RunOptions, RunWriter, Storage};
 
+use super::delta::Delta;
 use super::layers::Layers;
-use super::merge::{MergedEntry, MergedRange, Source};
 
 /// What a fold of one root produced.
 #[derive(Debug)]
@@ -47,17 +46,10 @@ impl<V: State> FrozenRoot<V> {
         Self { layers, schema }
     }
 
-    /// The frozen deltas, newest first, down to the one that clears the root.
-    fn sources(&self) -> (Vec<Source<'_, V>>, bool) {
-        let mut sources = Vec::new();
-        for delta in self.layers.deltas() {
-            let all = Bound::Unbounded;
-            sources.push(Source::delta(delta.entries(), all, all));
-            if delta.clears() {
-                return (sources, true);
-            }
-        }
-        (sources, false)
+    /// All frozen deltas as one.
+    fn merged(&self) -> Delta<V> {
+        let merge = |newer: Delta<V>, older: &Arc<Delta<V>>| Delta::merge(&newer, older);
+        self.layers.deltas().iter().fold(Delta::new(Vec::new(), &[], false), merge)
     }
 }
 
@@ -67,22 +59,22 @@ impl<V: State> Frozen for FrozenRoot<V> {
     }
 
     fn write(&self, storage: &Arc<dyn Storage>, path: &Path) -> Result<Folded, FoldError> {
-        let (sources, cleared) = self.sources();
+        let delta = self.merged();
+        let cleared = delta.clears();
         let oldest = cleared || self.layers.runs().is_empty();
-        let entries = self.layers.deltas().iter().map(|delta| delta.entries().len() as u64).sum();
-        let options =
-            RunOptions { schema: self.schema, entries_hint: entries, ..RunOptions::default() };
+        let entries_hint = delta.len() as u64;
+        let options = RunOptions { schema: self.schema, entries_hint, ..RunOptions::default() };
         let mut writer = RunWriter::create(Arc::clone(storage), path, options)?;
         let mut archive = ArchiveBuf::default();
         let mut written = 0u64;
-        for entry in MergedRange::new(sources).with_deleted() {
-            match entry {
-                MergedEntry::Value(key, value) => {
+        for (key, value) in delta.iter() {
+            match value {
+                Some(value) => {
                     value.archive(&mut archive)?;
                     writer.add(key, Some(archive.as_slice()))?;
                 }
-                MergedEntry::Deleted(_) if oldest => continue,
-                MergedEntry::Deleted(key) => writer.add(key, None)?,
+                None if oldest => continue,
+                None => writer.add(key, None)?,
             }
             written += 1;
         }

@@ -12,7 +12,7 @@ use super::delta::Delta;
 use super::merge::{MergedRange, Source};
 use super::table::damaged;
 
-/// Merging stops where the older delta is this many times larger: every entry is then copied
+/// Merging stops where the older delta is this many times larger: every entry is then merged
 /// O(log n) times, and a reader meets O(log n) deltas.
 const MERGE_RATIO: usize = 3;
 
@@ -50,7 +50,11 @@ impl<V: State> Layers<V> {
     }
 
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Ref<'_, V>>, Damaged> {
-        let hash = hash_key(key);
+        self.get_hashed(key, hash_key(key))
+    }
+
+    /// [`Layers::get`] for a caller that has the [`hash_key`] of `key` already.
+    pub(crate) fn get_hashed(&self, key: &[u8], hash: u64) -> Result<Option<Ref<'_, V>>, Damaged> {
         for delta in self.deltas.iter() {
             if let Some(value) = delta.get(key, hash) {
                 return Ok(value.as_ref().map(Ref::Borrowed));
@@ -81,6 +85,14 @@ impl<V: State> Layers<V> {
         Ok(false)
     }
 
+    /// Brings what [`Layers::get`] will look at for `hashes` into the processor's cache, as far as
+    /// it lies in runs: deltas are small.
+    pub(crate) fn warm(&self, hashes: &[u64]) {
+        for run in self.runs.iter() {
+            run.warm(hashes);
+        }
+    }
+
     fn get_cold(&self, key: &[u8], hash: u64) -> Result<Option<Ref<'_, V>>, Damaged> {
         for run in self.runs.iter() {
             match run.get_hashed(key, hash).map_err(damaged)? {
@@ -101,7 +113,7 @@ impl<V: State> Layers<V> {
     ) -> MergedRange<'a, V> {
         let mut sources: Vec<Source<'a, V>> = top.into_iter().collect();
         for delta in self.deltas.iter() {
-            sources.push(Source::delta(delta.entries(), from, to));
+            sources.push(Source::delta(delta, from, to));
             if delta.clears() {
                 return MergedRange::new(sources);
             }
@@ -118,16 +130,15 @@ impl<V: State> Layers<V> {
         let mut merged = 0;
         while merged < open {
             let next = &self.deltas[merged];
-            if next.entries().len() >= MERGE_RATIO * top.entries().len().max(1) {
+            if next.len() >= MERGE_RATIO * top.len().max(1) {
                 break;
             }
             top = Delta::merge(&top, next);
             merged += 1;
         }
         let rest = self.deltas[merged..].iter().cloned();
-        let top = Arc::new(top.with_lookup());
         Self {
-            deltas: std::iter::once(top).chain(rest).collect(),
+            deltas: std::iter::once(Arc::new(top)).chain(rest).collect(),
             frozen: self.frozen,
             runs: Arc::clone(&self.runs),
         }

@@ -7,6 +7,7 @@ use gridmill_model::engine::Damaged;
 use gridmill_model::{KeyBytes, Ref, State};
 use gridmill_persistence::{Run, RunRange, Slot};
 
+use super::delta::Delta;
 use super::layers::decode;
 use super::table::damaged;
 
@@ -28,16 +29,17 @@ impl<'a, V> Peeked<'a, V> {
 }
 
 enum Cursor<'a, V> {
-    Entries(std::slice::Iter<'a, (KeyBytes, Option<V>)>),
+    Delta(&'a Delta<V>, std::slice::Iter<'a, u32>),
     Touched(std::vec::IntoIter<(&'a [u8], &'a Option<V>)>),
     Run(&'a Run, Box<RunRange<'a>>),
 }
 
-impl<'a, V> Cursor<'a, V> {
+impl<'a, V: State> Cursor<'a, V> {
     fn next(&mut self, back: bool) -> Option<Peeked<'a, V>> {
         match self {
-            Self::Entries(iter) => {
-                let (key, value) = if back { iter.next_back() } else { iter.next() }?;
+            Self::Delta(delta, iter) => {
+                let number = if back { iter.next_back() } else { iter.next() }?;
+                let (key, value) = delta.numbered(*number);
                 Some(Peeked::Hot(key.as_slice(), value))
             }
             Self::Touched(iter) => {
@@ -59,19 +61,17 @@ pub(crate) struct Source<'a, V> {
     back: Option<Peeked<'a, V>>,
 }
 
-impl<'a, V> Source<'a, V> {
+impl<'a, V: State> Source<'a, V> {
     fn new(cursor: Cursor<'a, V>) -> Self {
         Self { cursor, front: None, back: None }
     }
 
-    pub(crate) fn delta(
-        entries: &'a [(KeyBytes, Option<V>)],
-        from: Bound<&[u8]>,
-        to: Bound<&[u8]>,
-    ) -> Self {
-        let start = entries.partition_point(|(key, _)| before(key, from));
-        let end = entries.partition_point(|(key, _)| !after(key, to)).max(start);
-        Self::new(Cursor::Entries(entries[start..end].iter()))
+    pub(crate) fn delta(delta: &'a Delta<V>, from: Bound<&[u8]>, to: Bound<&[u8]>) -> Self {
+        let order = delta.order();
+        let key = |number: &u32| -> &[u8] { &delta.numbered(*number).0 };
+        let start = order.partition_point(|number| before(key(number), from));
+        let end = order.partition_point(|number| !after(key(number), to)).max(start);
+        Self::new(Cursor::Delta(delta, order[start..end].iter()))
     }
 
     /// Entries that the running batch touched, in any order.
@@ -124,12 +124,6 @@ fn after(key: &[u8], to: Bound<&[u8]>) -> bool {
     }
 }
 
-/// What several layers say of a key.
-pub(crate) enum MergedEntry<'a, V> {
-    Value(&'a [u8], &'a V),
-    Deleted(&'a [u8]),
-}
-
 /// The entries of several layers in key order, newest layer first in `sources`.
 pub(crate) struct MergedRange<'a, V> {
     sources: Vec<Source<'a, V>>,
@@ -164,15 +158,6 @@ impl<'a, V: State> MergedRange<'a, V> {
         Some((winner, entry))
     }
 
-    /// The same walk with removed keys, over layers that are all in memory.
-    pub(crate) fn with_deleted(mut self) -> impl Iterator<Item = MergedEntry<'a, V>> {
-        std::iter::from_fn(move || match self.pull(false)?.1 {
-            Peeked::Hot(key, Some(value)) => Some(MergedEntry::Value(key, value)),
-            Peeked::Hot(key, None) => Some(MergedEntry::Deleted(key)),
-            Peeked::Cold(..) | Peeked::Failed(_) => unreachable!("deltas lie in memory"),
-        })
-    }
-
     fn step(&mut self, back: bool) -> Option<Result<(KeyBytes, Ref<'a, V>), Damaged>> {
         while !self.failed {
             let (source, entry) = self.pull(back)?;
@@ -195,7 +180,7 @@ impl<'a, V: State> MergedRange<'a, V> {
     fn decode(&self, source: usize, bytes: &[u8]) -> Result<V, Damaged> {
         match &self.sources[source].cursor {
             Cursor::Run(run, _) => decode(run, bytes),
-            Cursor::Entries(_) | Cursor::Touched(_) => unreachable!("only runs hold cold entries"),
+            Cursor::Delta(..) | Cursor::Touched(_) => unreachable!("only runs hold cold entries"),
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cache     decoded entries, changed in place by the running batch      one writer
-//! deltas    immutable sorted changes, one a batch, merged geometrically  shared with readers
+//! deltas    immutable changes, one a batch, indexes merged geometrically   shared with readers
 //! runs      mapped files, newest first                                   shared with readers
 //! ```
 //!
@@ -13,13 +13,16 @@ mod cell;
 mod delta;
 mod digest;
 mod fold;
+mod hash_index;
 mod layers;
-mod lookup;
 mod merge;
 mod order;
 mod overlay;
+mod slab;
+mod spots;
 mod table;
 
+pub(crate) use cache::WARM_MAX;
 pub(crate) use cell::{AnyView, Cell, Place, RootCell, Undone};
 pub(crate) use fold::{FoldError, Folded, Frozen, merge_runs, pick_tier};
 pub(crate) use table::damaged;

@@ -13,10 +13,9 @@ use gridmill_model::{KeyBytes, Ref, State};
 use gridmill_persistence::run::hash_key;
 
 use super::cache::Cache;
-use super::delta::Delta;
+use super::delta::{Delta, Entry};
 use super::layers::Layers;
 use super::merge::Source;
-use super::order::prefix;
 
 /// Tells one overlay from another, also after a handler moved it.
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -99,7 +98,8 @@ impl<V: State> Overlay<V> {
         if let Some(slot) = self.cache.find(hash, key) {
             return Ok(slot);
         }
-        let value = if self.cleared { None } else { self.layers.get(key)?.map(Ref::into_owned) };
+        let below = if self.cleared { None } else { self.layers.get_hashed(key, hash)? };
+        let value = below.map(Ref::into_owned);
         Ok(self.cache.insert(hash, key, value))
     }
 
@@ -151,35 +151,39 @@ impl<V: State> Overlay<V> {
         if self.is_clean() {
             return;
         }
-        let entries = self.touched_entries();
-        self.layers = self.layers.push(Delta::new(entries, self.cleared));
+        let (entries, hashes) = self.touched_entries();
+        self.layers = self.layers.push(Delta::new(entries, &hashes, self.cleared));
         self.touched.clear();
         self.cleared = false;
         self.sealed_len = self.len;
         self.cache.shrink(self.batch);
     }
 
-    /// What the batch touched, sorted. A key that neither was there nor is there says nothing.
-    fn touched_entries(&mut self) -> Vec<(KeyBytes, Option<V>)> {
-        let cache = &mut self.cache;
-        let mut numbers: Vec<(u64, u32)> = Vec::with_capacity(self.touched.len());
+    /// What the batch touched, and the hashes of the keys. A key that neither was there nor is there
+    /// says nothing.
+    fn touched_entries(&mut self) -> (Vec<Entry<V>>, Vec<u64>) {
+        let count = self.touched.len();
+        let (mut entries, mut hashes) = (Vec::with_capacity(count), Vec::with_capacity(count));
         for &number in &self.touched {
-            let slot = cache.get_mut(number);
+            let slot = self.cache.get_mut(number);
             let below = slot.sealed && !self.cleared;
             slot.sealed = slot.value.is_some();
             if below || slot.sealed {
-                numbers.push((prefix(&slot.key), number));
+                hashes.push(slot.hash);
+                entries.push((KeyBytes::from_slice(&slot.key), slot.value.clone()));
             }
         }
-        numbers.sort_unstable_by(|a, b| {
-            let keys = || cache.get(a.1).key.cmp(&cache.get(b.1).key);
-            a.0.cmp(&b.0).then_with(keys)
-        });
-        let entry = |&(_, number): &(u64, u32)| {
-            let slot = cache.get(number);
-            (slot.key.clone(), slot.value.clone())
-        };
-        numbers.iter().map(entry).collect()
+        (entries, hashes)
+    }
+
+    /// Brings what the records to come will look at into the processor's cache, where the hashes of
+    /// their keys can be guessed. Changes nothing else.
+    pub(crate) fn warm(&self, hashes: &[u64]) {
+        let mut absent = Vec::new();
+        self.cache.warm(hashes, &mut absent);
+        if !absent.is_empty() && !self.cleared {
+            self.layers.warm(&absent);
+        }
     }
 
     /// The first touched value that is larger than `limit` bytes when encoded, and its size.
@@ -221,7 +225,7 @@ impl<V: State> ReadStore<V> for Overlay<V> {
         if let Some(slot) = self.cache.find(hash, key) {
             return Ok(self.cache.get(slot).value.as_ref().map(Ref::Borrowed));
         }
-        if self.cleared { Ok(None) } else { self.layers.get(key) }
+        if self.cleared { Ok(None) } else { self.layers.get_hashed(key, hash) }
     }
 
     fn contains(&self, key: &[u8]) -> Result<bool, Damaged> {

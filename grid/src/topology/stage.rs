@@ -4,11 +4,11 @@ use std::collections::HashSet;
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use gridmill_model::Event;
 use gridmill_model::engine::Damaged;
+use gridmill_model::{Event, RouteKey};
 use gridmill_persistence::Position;
 
-use crate::state::Undone;
+use crate::state::{Undone, WARM_MAX};
 
 use super::codec::AnyEvents;
 use super::context::Context;
@@ -93,12 +93,25 @@ pub(crate) trait Stage: Send + Sync {
 /// A handler of events `E` over the states `S`.
 pub(crate) struct Each<E, S, F> {
     handler: F,
-    types: PhantomData<fn(E, S)>,
+    /// The key that events are partitioned by. PStates are mostly kept under the same key.
+    key: Option<fn(&E) -> RouteKey>,
+    states: PhantomData<fn(S)>,
 }
 
 impl<E, S, F> Each<E, S, F> {
-    pub(crate) fn new(handler: F) -> Self {
-        Self { handler, types: PhantomData }
+    pub(crate) fn new(handler: F, key: Option<fn(&E) -> RouteKey>) -> Self {
+        Self { handler, key, states: PhantomData }
+    }
+
+    /// Warms the entries that `events` will probably look at. A wrong guess costs little.
+    fn warm(&self, events: &[Option<E>], cells: &mut Cells, at: &[usize]) {
+        let Some(key) = self.key else { return };
+        let mut hashes = [0; WARM_MAX];
+        let routes = events.iter().flatten().map(|event| key(event).hash());
+        let count = hashes.iter_mut().zip(routes).map(|(slot, hash)| *slot = hash).count();
+        for &cell in at {
+            cells.0[cell].0.warm(&hashes[..count]);
+        }
     }
 }
 
@@ -114,7 +127,12 @@ where
             unreachable!("a depot's events were matched with its topologies at start");
         };
         let mut reply = None;
-        for index in run.range {
+        let Range { start, end } = run.range;
+        for index in start..end {
+            if (index - start) % WARM_MAX == 0 && end - index > 1 {
+                let next = &events[index..end.min(index + WARM_MAX)];
+                self.warm(next, run.cells, run.at);
+            }
             let (info, place) = (&run.infos[index], &mut events[index]);
             if !run.window.lets(info) {
                 continue;

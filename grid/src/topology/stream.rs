@@ -4,6 +4,7 @@ use std::any::TypeId;
 use std::marker::PhantomData;
 use std::time::SystemTime;
 
+use gridmill_model::handle::Partitioning;
 use gridmill_model::{Depot, Event};
 
 use crate::module::{Setup, StateUse};
@@ -121,11 +122,15 @@ impl<'m, S: StateSet, E: Event> Source<'m, S, E> {
             ));
             return stream;
         }
+        let key = match depot.partitioning() {
+            Partitioning::HashBy(key) => Some(*key),
+            _ => None,
+        };
         topology.sources.push(SourceDef {
             depot: depot.name(),
             event: TypeId::of::<E>(),
             start,
-            stage: Box::new(Each::<E, S, F>::new(handler)),
+            stage: Box::new(Each::<E, S, F>::new(handler, key)),
         });
         stream
     }
