@@ -99,10 +99,10 @@ impl Client {
         event: &E,
     ) -> Result<(Arc<DepotEntry>, u32, EncodedEvents), AppendErrorKind> {
         let entry = self.handles.depot(&*self.engine, &depot)?;
-        let to = prepare::destination(&depot, &entry, event)?;
+        let partition = prepare::partition(&depot, &entry, event)?;
         let mut encoded = EncodedEvents::default();
-        prepare::encode(&entry, to, 0, event, &mut encoded)?;
-        Ok((entry, to.partition, encoded))
+        prepare::encode(&entry, partition, 0, event, &mut encoded)?;
+        Ok((entry, partition, encoded))
     }
 
     fn submit<E: Event>(&self, ready: Ready<E>, ack: Ack, admission: Admission) -> Pending<E> {

@@ -152,7 +152,6 @@ impl<'a, E: Event> Split<'a, E> {
             encoded: EncodedEvents {
                 bytes: Vec::with_capacity(each * 32),
                 ends: Vec::with_capacity(each),
-                hashes: Vec::with_capacity(each),
             },
         };
         Self { depot, entry, parts: (0..entry.partitions).map(part).collect(), count: 0 }
@@ -174,15 +173,15 @@ impl<'a, E: Event> Split<'a, E> {
 
     /// Encodes `event` into the part of its partition.
     fn place(&mut self, event: &E) -> Result<u32, AppendErrorKind> {
-        let to = prepare::destination(&self.depot, self.entry, event)?;
-        let encoded = &mut self.parts[to.partition as usize].encoded;
+        let partition = prepare::partition(&self.depot, self.entry, event)?;
+        let encoded = &mut self.parts[partition as usize].encoded;
         if self.count == u32::MAX {
             let (depot, got) = (self.entry.name.clone(), encoded.bytes.len());
-            let (partition, expected) = (to.partition, prepare::BATCH_BYTES_MAX);
+            let expected = prepare::BATCH_BYTES_MAX;
             return Err(AppendErrorKind::BatchTooLarge { depot, partition, expected, got });
         }
-        prepare::encode(self.entry, to, self.count as usize, event, encoded)?;
-        Ok(to.partition)
+        prepare::encode(self.entry, partition, self.count as usize, event, encoded)?;
+        Ok(partition)
     }
 
     /// All events, in the order of the call.

@@ -135,9 +135,6 @@ pub struct EncodedEvents {
     pub bytes: Vec<u8>,
     /// For every event: its variant, and where its bytes end.
     pub ends: Vec<(u16, u32)>,
-    /// For every event: the hash of the key that its depot partitions by, 0 where there is none;
-    /// empty where no client encoded the events. A hint of what handlers will look for.
-    pub hashes: Vec<u64>,
 }
 
 impl EncodedEvents {

@@ -86,8 +86,8 @@ pub fn json_event<E: Event>(
 ) -> Result<JsonEvent, AppendErrorKind> {
     let event = E::from_json(json)
         .map_err(|source| AppendErrorKind::Json { depot: entry.name.clone(), source })?;
-    let to = prepare::destination(depot, entry, &event)?;
+    let partition = prepare::partition(depot, entry, &event)?;
     let mut encoded = EncodedEvents::default();
-    prepare::encode(entry, to, 0, &event, &mut encoded)?;
-    Ok(JsonEvent { partition: to.partition, events: Box::new(vec![Some(event)]), encoded })
+    prepare::encode(entry, partition, 0, &event, &mut encoded)?;
+    Ok(JsonEvent { partition, events: Box::new(vec![Some(event)]), encoded })
 }

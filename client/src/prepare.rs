@@ -17,52 +17,40 @@ pub(crate) const BATCH_BYTES_MAX: usize = 128 << 20;
 /// What an event takes in the log beside its encoded bytes: its header and padding, rounded up.
 const EVENT_OVERHEAD: usize = 64;
 
-/// Where an event goes.
-#[derive(Clone, Copy)]
-pub(crate) struct Destination {
-    pub(crate) partition: u32,
-    /// The hash of the key that chose the partition; 0 where none did.
-    pub(crate) hash: u64,
-}
-
 /// The partition of `entry` that `event` belongs to.
-pub(crate) fn destination<E: Event>(
+pub(crate) fn partition<E: Event>(
     depot: &Depot<E>,
     entry: &DepotEntry,
     event: &E,
-) -> Result<Destination, AppendErrorKind> {
+) -> Result<u32, AppendErrorKind> {
     let count = entry.partitions;
     let disallowed = || AppendErrorKind::Disallowed { depot: entry.name.clone() };
-    let (partition, hash) = match depot.partitioning() {
+    let chosen = match depot.partitioning() {
         Partitioning::Disallow => return Err(disallowed()),
-        _ if depot.is_global() => (0, 0),
-        Partitioning::HashBy(key) => {
-            let route = key(event);
-            (route.partition(count), route.hash())
-        }
-        Partitioning::Random => (random_below(count), 0),
-        Partitioning::Custom(choose) => (choose(event, count), 0),
+        _ if depot.is_global() => 0,
+        Partitioning::HashBy(key) => key(event).partition(count),
+        Partitioning::Random => random_below(count),
+        Partitioning::Custom(choose) => choose(event, count),
         // A way that this client does not know is not for it to choose by.
         _ => return Err(disallowed()),
     };
-    if partition < count {
-        return Ok(Destination { partition, hash });
+    if chosen < count {
+        return Ok(chosen);
     }
-    let depot = entry.name.clone();
-    Err(AppendErrorKind::BadPartition { depot, expected: count, got: partition })
+    Err(AppendErrorKind::BadPartition { depot: entry.name.clone(), expected: count, got: chosen })
 }
 
 /// Appends `event` to `encoded`; `index` is its number in the call. On an error `encoded` is as it
 /// was before.
 pub(crate) fn encode<E: Event>(
     entry: &DepotEntry,
-    to: Destination,
+    partition: u32,
     index: usize,
     event: &E,
     encoded: &mut EncodedEvents,
 ) -> Result<(), AppendErrorKind> {
     let start = encoded.bytes.len();
-    let result = encode_unless_too_large(entry, to, index, event, encoded);
+    let result = encode_unless_too_large(entry, partition, index, event, encoded);
     if result.is_err() {
         encoded.bytes.truncate(start);
     }
@@ -71,7 +59,7 @@ pub(crate) fn encode<E: Event>(
 
 fn encode_unless_too_large<E: Event>(
     entry: &DepotEntry,
-    to: Destination,
+    partition: u32,
     index: usize,
     event: &E,
     encoded: &mut EncodedEvents,
@@ -84,12 +72,11 @@ fn encode_unless_too_large<E: Event>(
     event.encode_fields(&mut encoded.bytes).map_err(|error| failed(error.to_string()))?;
     let end = encoded.bytes.len();
     let overhead = EVENT_OVERHEAD * (encoded.ends.len() + 1);
-    check_sizes(entry, to.partition, index, end - start, end + overhead)?;
+    check_sizes(entry, partition, index, end - start, end + overhead)?;
     let variant = u16::try_from(event.variant());
     let variant = variant.map_err(|_| failed("it has more than 65,536 variants".into()))?;
     // The limit of a batch is far below 4 GiB, so that the end fits.
     encoded.ends.push((variant, end as u32));
-    encoded.hashes.push(to.hash);
     Ok(())
 }
 
