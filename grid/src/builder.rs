@@ -321,8 +321,11 @@ impl GridBuilder {
         workers: &Workers,
         first: usize,
     ) -> Vec<Slot> {
+        let load = |partition: u32| workers.load_of(first + partition as usize);
+        let shared =
+            |partition| Shared::new(plan.name, partition, self.mailbox_bytes_max, load(partition));
         let slot = |partition: u32| Slot {
-            shared: Arc::new(Shared::new(plan.name, partition, self.mailbox_bytes_max)),
+            shared: Arc::new(shared(partition)),
             open: self.open_options(plan, storage, partition),
             options: ActorOptions {
                 durability: self.durability,

@@ -24,6 +24,7 @@ use crate::partition::replay::ReplayError;
 use super::catch_up::CatchUps;
 use super::clock::Clock;
 use super::flight::Waiting;
+use super::linger::{Linger, linger};
 use super::shared::{PartitionView, Shared};
 use super::supervisor::{Slot, Slots};
 
@@ -114,6 +115,7 @@ pub(crate) struct Partition {
     pub(crate) shutdown: Option<oneshot::Sender<Result<(), String>>>,
     /// Submissions of the batch in the making; kept for its allocation.
     pub(crate) taken: Vec<Submission>,
+    pub(crate) linger: Linger,
     pub(crate) fence: Fence,
 }
 
@@ -168,6 +170,7 @@ impl Actor for PartitionActor {
             quarantine: Arc::default(),
             shutdown: None,
             taken: Vec::new(),
+            linger: Linger::default(),
             fence,
         };
         partition.begin(end, said).map_err(|fatal| fatal.to_string())?;
@@ -190,6 +193,9 @@ impl Actor for PartitionActor {
             // Its threads must have let go of the folder before the supervisor opens it again.
             *state = None;
             return Err(fatal.to_string().into());
+        }
+        if partition.linger.is_due() {
+            linger(&partition.shared).await;
         }
         if partition.may_stop()
             && let Some(partition) = state.take()
@@ -279,6 +285,7 @@ impl Partition {
         }
         self.hand_over()?;
         self.start_jobs();
+        self.shared.settle();
         Ok(())
     }
 

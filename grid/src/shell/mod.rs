@@ -6,6 +6,7 @@ pub(crate) mod catch_up;
 pub(crate) mod clock;
 pub(crate) mod flight;
 mod jobs;
+mod linger;
 mod orders;
 pub(crate) mod shared;
 pub(crate) mod supervisor;

@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use dashmap::DashMap;
@@ -20,6 +20,7 @@ use crate::state::AnyView;
 
 use super::actor::Msg;
 use super::flight::Flights;
+use super::worker::Load;
 
 /// Everything that a reader of a partition sees, as of one position.
 #[derive(Debug, Default)]
@@ -72,7 +73,21 @@ struct Inbox {
     rung: bool,
     /// The actor has taken submissions that are in no flight yet.
     in_hand: bool,
+    /// The partition is counted among those of its thread that have something to do.
+    busy: bool,
     closed: Option<String>,
+}
+
+impl Inbox {
+    fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && !self.in_hand
+    }
+
+    fn rest(&mut self, load: &Load) {
+        if std::mem::take(&mut self.busy) {
+            load.end();
+        }
+    }
 }
 
 /// One partition, seen from outside of its actor.
@@ -82,6 +97,9 @@ pub(crate) struct Shared {
     pub(crate) partition: u32,
     pub(crate) gate: Gate,
     inbox: Mutex<Inbox>,
+    /// A `Wake` was sent since the actor looked last.
+    told: AtomicBool,
+    pub(crate) load: Load,
     actor: ArcSwapOption<ActorRef<Msg>>,
     pub(crate) view: ArcSwap<PartitionView>,
     pub(crate) reader: ArcSwapOption<LogReader>,
@@ -104,12 +122,19 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(module: &'static str, partition: u32, mailbox_bytes_max: u32) -> Self {
+    pub(crate) fn new(
+        module: &'static str,
+        partition: u32,
+        mailbox_bytes_max: u32,
+        load: Load,
+    ) -> Self {
         Self {
             module,
             partition,
             gate: Gate::new(mailbox_bytes_max),
             inbox: Mutex::default(),
+            told: AtomicBool::new(false),
+            load,
             actor: ArcSwapOption::empty(),
             view: ArcSwap::default(),
             reader: ArcSwapOption::empty(),
@@ -135,10 +160,19 @@ impl Shared {
         }
         inbox.waiting.push_back(submission);
         let ring = !std::mem::replace(&mut inbox.rung, true);
+        if !std::mem::replace(&mut inbox.busy, true) {
+            self.load.begin();
+        }
         drop(inbox);
         if ring {
             self.send(Msg::Wake);
+            self.told.store(true, Ordering::Release);
         }
+    }
+
+    /// Whether a `Wake` is there, or was there a moment ago.
+    pub(crate) fn was_told(&self) -> bool {
+        self.told.load(Ordering::Acquire)
     }
 
     /// Takes submissions out of the mailbox, as many as make up about `bytes_max`.
@@ -153,6 +187,7 @@ impl Shared {
         }
         inbox.rung = !inbox.waiting.is_empty();
         inbox.in_hand = !into.is_empty();
+        self.told.store(false, Ordering::Relaxed);
     }
 
     /// What was taken is under way, or refused.
@@ -170,10 +205,20 @@ impl Shared {
         inbox.in_hand = false;
     }
 
+    /// Says that there is nothing to do, where that is so; for the actor alone.
+    pub(crate) fn settle(&self) {
+        if self.flights.len() > 0 {
+            return;
+        }
+        let mut inbox = self.inbox.lock();
+        if inbox.is_idle() {
+            inbox.rest(&self.load);
+        }
+    }
+
     /// Whether nothing waits to be logged.
     pub(crate) fn is_idle(&self) -> bool {
-        let inbox = self.inbox.lock();
-        inbox.waiting.is_empty() && !inbox.in_hand
+        self.inbox.lock().is_idle()
     }
 
     /// Takes nothing any more, because the grid ends; what waits is given back.
@@ -189,6 +234,7 @@ impl Shared {
             let mut inbox = self.inbox.lock();
             inbox.closed = Some(reason.to_owned());
             inbox.in_hand = false;
+            inbox.rest(&self.load);
             std::mem::take(&mut inbox.waiting)
         };
         for submission in waiting {

@@ -1,11 +1,18 @@
-//! Syncs run beside the actor, so that the next batch is made while the last one is synced.
+//! Syncs run beside the actor, so that the next batch is made while the last one is synced. Where
+//! there is no next one, the actor syncs itself: to wake another thread takes almost as long.
 
 use std::sync::Arc;
 
-use gridmill_persistence::LogError;
+use gridmill_persistence::{LogError, LogSyncer};
+
+use crate::partition::batch::{Batch, Item};
 
 use super::actor::{Durability, Fatal, Msg, Partition};
-use super::shared::Counters;
+use super::shared::{Counters, Shared};
+
+/// Records that handlers may take after a sync on the actor's thread. With more, the sync is to run
+/// meanwhile.
+const HANDLED_MAX: usize = 16;
 
 impl Partition {
     /// Syncs what was written, on another thread. One sync runs at a time.
@@ -18,26 +25,52 @@ impl Partition {
         self.sync_wanted = false;
         let (syncer, shared, me) = (self.syncer.clone(), Arc::clone(&self.shared), self.me.clone());
         tokio::task::spawn_blocking(move || {
-            let result = syncer.sync().map(|durable| {
-                Counters::add(&shared.counters.syncs, 1);
-                // Appends that only wait for the log are answered here, never behind a handler.
-                shared.flights.durable(&shared, durable);
-            });
             // An actor that ended meanwhile starts again from its folder.
-            let _ = me.cast(Msg::Synced(result));
+            let _ = me.cast(Msg::Synced(sync(&syncer, &shared)));
         });
     }
 
     pub(crate) fn synced(&mut self, result: Result<(), LogError>) -> Result<(), Fatal> {
         self.syncing = false;
-        if let Err(error) = result {
-            tracing::error!(partition = self.shared.partition, %error, "a sync failed");
-            self.recover_log()?;
-        }
+        self.see_to(result)?;
         if self.sync_wanted {
             self.start_sync();
         }
         Ok(())
+    }
+
+    /// Whether to sync `batch`, which was just written, on this thread: nothing of this partition
+    /// can go on meanwhile, no other partition of the thread waits, and handlers have little to do
+    /// that could be done beside the sync.
+    pub(crate) fn may_sync_here(&self, batch: &Batch) -> bool {
+        self.options.durability == Durability::Sync
+            && !self.syncing
+            && self.shared.flights.len() == 1
+            && self.shared.is_idle()
+            && !self.shared.load.is_shared()
+            && self.handled(batch) <= HANDLED_MAX
+    }
+
+    /// How many records of a batch go to handlers.
+    fn handled(&self, batch: &Batch) -> usize {
+        let is_read = |depot| self.core.plan.topologies.iter().any(|t| t.source(depot).is_some());
+        let handled = |item: &Item| match item {
+            Item::Events(events) if is_read(events.depot) => events.infos.len(),
+            _ => 0,
+        };
+        batch.items.iter().map(handled).sum()
+    }
+
+    /// Syncs on this thread.
+    pub(crate) fn sync_here(&mut self) -> Result<(), Fatal> {
+        let result = sync(&self.syncer, &self.shared);
+        self.see_to(result)
+    }
+
+    fn see_to(&mut self, result: Result<(), LogError>) -> Result<(), Fatal> {
+        let Err(error) = result else { return Ok(()) };
+        tracing::error!(partition = self.shared.partition, %error, "a sync failed");
+        self.recover_log()
     }
 
     /// After a failed sync: writes all that was not durable into a new segment.
@@ -54,4 +87,13 @@ impl Partition {
             self.start_sync();
         }
     }
+}
+
+/// Makes durable what was written.
+fn sync(syncer: &LogSyncer, shared: &Shared) -> Result<(), LogError> {
+    let durable = syncer.sync()?;
+    Counters::add(&shared.counters.syncs, 1);
+    // Appends that only wait for the log are answered here, never behind a handler.
+    shared.flights.durable(shared, durable);
+    Ok(())
 }

@@ -53,8 +53,7 @@ impl Partition {
                 self.taken = taken;
                 self.shared.flights.written(batch.end, waiting, None);
                 self.shared.put_down();
-                self.make_durable();
-                self.apply(&mut batch)?;
+                self.finish(&mut batch)?;
             }
             Err(error) => {
                 self.next_offsets = offsets;
@@ -65,6 +64,20 @@ impl Partition {
             // Others of this thread first; the rest of the mailbox comes with the next message.
             self.shared.send(super::actor::Msg::Wake);
         }
+        Ok(())
+    }
+
+    /// Makes a batch durable that was written, and applies it.
+    fn finish(&mut self, batch: &mut Batch) -> Result<(), Fatal> {
+        if !self.may_sync_here(batch) {
+            self.make_durable();
+            self.apply(batch)?;
+            return Ok(());
+        }
+        self.linger.begin();
+        self.sync_here()?;
+        self.apply(batch)?;
+        self.linger.answered();
         Ok(())
     }
 

@@ -2,11 +2,33 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::watch;
+
+/// Counts the partitions of one thread that have something to do.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Load(Arc<AtomicUsize>);
+
+impl Load {
+    /// A partition has something to do.
+    pub(crate) fn begin(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A partition has nothing to do any more.
+    pub(crate) fn end(&self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Whether more than one partition has something to do.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.0.load(Ordering::Relaxed) > 1
+    }
+}
 
 /// One thread with a runtime of its own.
 #[derive(Debug)]
@@ -18,7 +40,7 @@ struct Worker {
 /// All threads of a grid. Dropping it tells them to end and does not wait for them.
 #[derive(Debug)]
 pub(crate) struct Workers {
-    handles: Vec<Handle>,
+    handles: Vec<(Handle, Load)>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     stop: watch::Sender<bool>,
 }
@@ -34,14 +56,20 @@ impl Workers {
         for number in 0..count {
             workers.push(start(number, stop.subscribe(), Arc::clone(&keep))?);
         }
-        let handles = workers.iter().map(|worker| worker.handle.clone()).collect();
+        let handles =
+            workers.iter().map(|worker| (worker.handle.clone(), Load::default())).collect();
         let threads = workers.into_iter().map(|worker| worker.thread).collect();
         Ok(Self { handles, threads: Mutex::new(threads), stop })
     }
 
     /// The thread of a partition.
     pub(crate) fn of(&self, partition: usize) -> &Handle {
-        &self.handles[partition % self.handles.len()]
+        &self.handles[partition % self.handles.len()].0
+    }
+
+    /// What the thread of a partition has to do.
+    pub(crate) fn load_of(&self, partition: usize) -> Load {
+        self.handles[partition % self.handles.len()].1.clone()
     }
 
     /// Tells the threads to end, and waits until they have.

@@ -1,0 +1,43 @@
+//! A caller who appends one event after the other answers each answer with the next append. The
+//! thread of the partition waits a moment for it before it sleeps: being woken takes longer.
+
+use std::time::{Duration, Instant};
+
+use super::shared::Shared;
+
+/// How long to wait: about what a caller takes to wake up and to append again.
+const MOMENT: Duration = Duration::from_micros(50);
+
+/// Whether it pays to wait for the next append.
+#[derive(Debug, Default)]
+pub(crate) struct Linger {
+    /// When the last lone append was answered.
+    answered: Option<Instant>,
+    due: bool,
+}
+
+impl Linger {
+    /// A lone append is to be answered: if it came soon after the last, so may the next.
+    pub(crate) fn begin(&mut self) {
+        let soon = |answered: Instant| answered.elapsed() < 2 * MOMENT;
+        self.due = self.answered.take().is_some_and(soon);
+    }
+
+    /// It was answered.
+    pub(crate) fn answered(&mut self) {
+        self.answered = Some(Instant::now());
+    }
+
+    /// Whether to wait now; once for each lone append.
+    pub(crate) fn is_due(&mut self) -> bool {
+        std::mem::take(&mut self.due)
+    }
+}
+
+/// Waits a moment for an append, and lets the others of the thread work meanwhile.
+pub(crate) async fn linger(shared: &Shared) {
+    let start = Instant::now();
+    while !shared.was_told() && start.elapsed() < MOMENT {
+        tokio::task::yield_now().await;
+    }
+}
