@@ -1,6 +1,8 @@
 #!/bin/sh
-# Instructions per event of append, apply and publish, counted by callgrind: the difference between
-# two runs of different length, so that starting and stopping do not count. Needs valgrind.
+# Instructions per event of the append-apply-publish path, counted by callgrind, for `count` and `todo`.
+# Each figure is the difference between a long and a short run, so that starting and stopping do not
+# count. Needs valgrind. A stage's figure has all that it calls.
+# Usage: benches/instructions.sh
 set -eu
 cd "$(dirname "$0")/.."
 few=20480
@@ -9,12 +11,35 @@ many=102400
 command -v valgrind >/dev/null || { echo "valgrind was not found; on Debian: apt-get install valgrind" >&2; exit 1; }
 cargo build --quiet --release -p gridmill-benches --bin instructions
 program="${CARGO_TARGET_DIR:-target}/release/instructions"
+work="$(mktemp -d)"
+trap 'rm -rf "$work"' EXIT
 
+# Lists every function of a run with the instructions of it and of what it calls.
 count() {
-    valgrind --tool=callgrind --callgrind-out-file=/dev/null "$program" "$1" 2>&1 |
-        sed -n 's/.*Collected : //p'
+    valgrind --quiet --tool=callgrind --callgrind-out-file="$work/counts" "$program" "$1" "$2" >&2
+    callgrind_annotate --inclusive=yes --threshold=99.99 "$work/counts" |
+        sed -n 's/^ *\([0-9][0-9,]*\) *([ 0-9.]*%) */\1 /p' >"$work/$2"
 }
 
-short=$(count "$few")
-long=$(count "$many")
-echo "instructions per event: $(( (long - short) / (many - few) ))"
+# A stage is the function that matches the pattern and has the most instructions. Inlined ones are
+# listed under the file that they stand in.
+instructions() {
+    awk -v pattern="$1" '{ count = $1; gsub(",", "", count) } $0 ~ pattern && count + 0 > most { most = count + 0 } END { printf "%d\n", most }' "$work/$2"
+}
+
+per_event() {
+    echo $(( ($(instructions "$1" $many) - $(instructions "$1" $few)) / (many - few) ))
+}
+
+printf '%-8s %8s %8s %8s %8s %8s\n' '' all encode log apply seal
+for workload in count todo; do
+    count $workload $few
+    count $workload $many
+    seal=$(per_event 'Cell>::seal')
+    printf '%-8s %8s %8s %8s %8s %8s\n' $workload \
+        "$(per_event 'PROGRAM TOTALS')" \
+        "$(per_event 'gridmill_client::append_many')" \
+        "$(per_event 'persistence/src/log/writer.rs:')" \
+        "$(( $(per_event 'partition::core::Core::apply') - seal ))" \
+        "$seal"
+done

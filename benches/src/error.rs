@@ -11,6 +11,9 @@ pub enum BenchError {
     /// The command line does not say what to do.
     #[error("{0}\n\n{usage}", usage = crate::args::USAGE)]
     Usage(String),
+    /// Help was asked for.
+    #[error("{}", crate::args::USAGE)]
+    Help,
     /// A peer cannot run here.
     #[error("peer `{peer}`: `{program}` was not found; on Debian: apt-get install {package}")]
     Missing {

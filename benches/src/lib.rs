@@ -28,9 +28,7 @@ pub fn run(options: &Options) -> Result<()> {
         let object = report.to_json(options).to_string();
         std::fs::write(file, object).map_err(failed("writing the JSON"))?;
     }
-    if let Some(file) = &options.plot
-        && report.has_rates()
-    {
+    if let Some(file) = &options.plot {
         plot::plot(&report, &format!("gridbench {}", options.workload), file)?;
     }
     Ok(())

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use gridmill_benches::args::Options;
+use gridmill_benches::error::BenchError;
 
 // A faster allocator is the binary's choice, not the library's.
 #[global_allocator]
@@ -11,9 +12,13 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     match Options::from_env().and_then(|options| gridmill_benches::run(&options)) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(help @ BenchError::Help) => {
+            println!("{help}");
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             eprintln!("{error}");
-            ExitCode::FAILURE
+            ExitCode::from(if matches!(error, BenchError::Usage(_)) { 2 } else { 1 })
         }
     }
 }

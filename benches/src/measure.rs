@@ -10,8 +10,11 @@ use crate::usage::Usage;
 /// Turns that each system has.
 const ROUNDS: u32 = 4;
 
-/// Unmeasured time of each system before the first turn, as a share of the measured time.
-const WARM_UP: f64 = 0.1;
+/// A system is at rest when it used less than a tenth of a core for so long.
+const REST: Duration = Duration::from_millis(50);
+
+/// The longest wait for a system to come to rest.
+const REST_MAX: Duration = Duration::from_secs(5);
 
 /// How finely throughput over time is kept.
 const SLICE: Duration = Duration::from_millis(50);
@@ -23,6 +26,14 @@ const LATENCY_MAX: u64 = 60_000_000_000;
 pub trait Subject {
     /// The name in the table.
     fn name(&self) -> &str;
+
+    /// Puts in place what every operation may meet, such as every key. Not measured.
+    ///
+    /// # Errors
+    /// Whatever ends the run.
+    fn touch(&mut self) -> Result<()> {
+        Ok(())
+    }
 
     /// Does operations until `until`, and waits for the answers of all of them.
     ///
@@ -97,6 +108,15 @@ impl Recorder {
         self.slices[slice] += count;
     }
 
+    /// Takes over what was seen in another turn.
+    pub fn add(&mut self, other: &Self) {
+        self.latency.add(&other.latency).unwrap_or_else(|_| unreachable!("the bounds are equal"));
+        self.ops += other.ops;
+        self.busy += other.busy;
+        self.usage += other.usage;
+        self.slices.extend(&other.slices);
+    }
+
     /// Operations a second.
     pub fn rate(&self) -> f64 {
         self.ops as f64 / self.busy.as_secs_f64().max(1e-9)
@@ -120,38 +140,67 @@ fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Runs every subject for `time`, in turns, and checks what they hold at the end.
+/// Lets every subject touch its keys, runs each for `warm_up` unmeasured and for `time` measured, in
+/// turns, and checks what they hold at the end.
 ///
 /// # Errors
 /// The first error of a subject, also that its results are wrong.
-pub fn measure(subjects: &mut [Box<dyn Subject>], time: Duration) -> Result<Vec<Recorder>> {
-    let mut seen: Vec<Recorder> = subjects.iter().map(|_| Recorder::default()).collect();
+pub fn measure(
+    subjects: &mut [Box<dyn Subject>],
+    warm_up: Duration,
+    time: Duration,
+) -> Result<Vec<Recorder>> {
     for subject in subjects.iter_mut() {
-        subject.run(Instant::now() + time.mul_f64(WARM_UP), &mut Recorder::default())?;
+        subject.touch()?;
+        rest(&subject.servers());
     }
-    for _ in 0..ROUNDS {
-        for (subject, seen) in subjects.iter_mut().zip(&mut seen) {
-            turn(&mut **subject, seen, time / ROUNDS)?;
-        }
-    }
+    turns(subjects, warm_up)?;
+    let seen = turns(subjects, time)?;
     for subject in subjects.iter_mut() {
         subject.check()?;
     }
     Ok(seen)
 }
 
-/// One turn of a subject.
+/// Runs every subject for `time`, in turns.
+fn turns(subjects: &mut [Box<dyn Subject>], time: Duration) -> Result<Vec<Recorder>> {
+    let mut seen: Vec<Recorder> = subjects.iter().map(|_| Recorder::default()).collect();
+    if time.is_zero() {
+        return Ok(seen);
+    }
+    for _ in 0..ROUNDS {
+        for (subject, seen) in subjects.iter_mut().zip(&mut seen) {
+            let before = Usage::now(&subject.servers());
+            turn(&mut **subject, seen, time / ROUNDS)?;
+            // What a turn leaves to its background threads is its own: it counts there, and is done
+            // before the next system has its turn.
+            rest(&subject.servers());
+            seen.usage += Usage::now(&subject.servers()).since(before);
+        }
+    }
+    Ok(seen)
+}
+
+/// One turn of a subject; what it used is for the caller to count.
 ///
 /// # Errors
 /// Those of the subject.
 pub fn turn(subject: &mut dyn Subject, seen: &mut Recorder, time: Duration) -> Result<()> {
-    let servers = subject.servers();
-    let before = Usage::now(&servers);
     seen.turn = Instant::now();
     subject.run(seen.turn + time, seen)?;
     seen.busy += seen.turn.elapsed();
-    let used = Usage::now(&servers).since(before);
-    seen.usage.cpu += used.cpu;
-    seen.usage.written += used.written;
     Ok(())
+}
+
+/// Waits until this process and `servers` do nothing any more.
+pub(crate) fn rest(servers: &[u32]) {
+    let (start, mut before) = (Instant::now(), Usage::now(servers));
+    while start.elapsed() < REST_MAX {
+        std::thread::sleep(REST);
+        let now = Usage::now(servers);
+        if now.since(before).cpu < REST / 10 {
+            return;
+        }
+        before = now;
+    }
 }

@@ -7,7 +7,7 @@ use plotters::prelude::*;
 
 use crate::error::{Result, failed};
 use crate::measure::Recorder;
-use crate::report::{Line, Report};
+use crate::report::Report;
 
 /// Width and height in pixels.
 const SIZE: (u32, u32) = (960, 720);
@@ -40,7 +40,8 @@ fn throughput(report: &Report, title: &str, area: &Area<'_>) -> Result<()> {
         .build_cartesian_2d(0.0..end, 0.0..top)
         .map_err(failed("drawing"))?;
     let mesh = &mut chart.configure_mesh();
-    mesh.x_desc("seconds").y_desc("operations a second").draw().map_err(failed("drawing"))?;
+    let mesh = mesh.x_desc("seconds").y_desc("operations a second");
+    mesh.y_label_formatter(&|rate| short(*rate)).draw().map_err(failed("drawing"))?;
     for (number, (line, points)) in report.lines.iter().zip(series).enumerate() {
         let colour = Palette99::pick(number).to_rgba();
         let drawn =
@@ -67,13 +68,23 @@ fn latency(report: &Report, area: &Area<'_>) -> Result<()> {
         .map_err(failed("drawing"))?;
     let mesh = &mut chart.configure_mesh();
     let mesh = mesh.x_desc("latency, microseconds").y_desc("% of operations");
-    mesh.draw().map_err(failed("drawing"))?;
+    let mesh = mesh.x_label_formatter(&|micros| short(*micros));
+    mesh.y_label_formatter(&|share| format!("{share:.0}")).draw().map_err(failed("drawing"))?;
     for (number, points) in series.into_iter().enumerate() {
         let colour = Palette99::pick(number).to_rgba();
         let series = LineSeries::new(points, colour.stroke_width(2));
         chart.draw_series(series).map_err(failed("drawing"))?;
     }
     Ok(())
+}
+
+/// A number for an axis: `2.5 M`.
+fn short(number: f64) -> String {
+    match number {
+        1e6.. => format!("{} M", number / 1e6),
+        1e3.. => format!("{} k", number / 1e3),
+        _ => number.to_string(),
+    }
 }
 
 /// Percent of the operations by latency: eight columns for each doubling.
@@ -87,11 +98,4 @@ fn shares(seen: &Recorder) -> Vec<(f64, f64)> {
             (micros, step.count_since_last_iteration() as f64 * 100.0 / all)
         })
         .collect()
-}
-
-impl Report {
-    /// Whether there is anything to draw.
-    pub fn has_rates(&self) -> bool {
-        self.lines.iter().any(|Line { seen, .. }| !seen.latency.is_empty())
-    }
 }

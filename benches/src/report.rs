@@ -5,6 +5,9 @@ use serde_json::{Map, Value, json};
 use crate::args::Options;
 use crate::measure::Recorder;
 
+/// Figures that the object of `--json` has as well, where the workload measures them.
+const IN_JSON: [&str; 3] = ["first_read_ms", "state_bytes", "bytes_per_entry"];
+
 /// One system's line.
 #[derive(Debug)]
 pub struct Line {
@@ -12,6 +15,8 @@ pub struct Line {
     pub name: String,
     /// What was seen of it.
     pub seen: Recorder,
+    /// What the first system did, in terms of what this one did. Usually the quotient of the rates.
+    pub ratio: f64,
 }
 
 /// The result of a run: gridmill's line first, then its peers'.
@@ -24,10 +29,11 @@ pub struct Report {
 }
 
 impl Report {
-    /// A report of systems that did the same operations.
-    pub fn new(names: Vec<String>, seen: Vec<Recorder>) -> Self {
-        let lines = names.into_iter().zip(seen).map(|(name, seen)| Line { name, seen });
-        Self { lines: lines.collect(), figures: Vec::new() }
+    /// Adds what was seen of a system. Its rate is compared with the first one's.
+    pub fn line(&mut self, name: impl Into<String>, seen: Recorder) {
+        let first = self.lines.first().map_or(seen.rate(), |first| first.seen.rate());
+        let ratio = first / seen.rate().max(1e-9);
+        self.lines.push(Line { name: name.into(), seen, ratio });
     }
 
     /// Adds a figure that is no rate.
@@ -37,34 +43,24 @@ impl Report {
 
     /// The table.
     pub fn table(&self) -> String {
-        let mut text = String::new();
-        if !self.lines.is_empty() {
-            text += &format!(
-                "{:<12} {:>12} {:>10} {:>10} {:>10} {:>10} {:>11} {:>11} {:>7}\n",
-                "",
-                "ops/s",
-                "p50 us",
-                "p99 us",
-                "p99.9 us",
-                "max us",
-                "cpu us/op",
-                "bytes/op",
-                "ratio"
-            );
-        }
+        let heads =
+            ["ops/s", "p50 us", "p99 us", "p99.9 us", "max us", "cpu us/op", "bytes/op", "ratio"];
+        let heads = heads.map(|head| format!("{head:>11}")).join(" ");
+        let mut text = format!("{:<22} {heads} {:>9}\n", "", "p50 ratio");
         for line in &self.lines {
             text += &self.row(line);
         }
         for (name, value, unit) in &self.figures {
-            text += &format!("{name:<28} {value:>14.2} {unit}\n");
+            text += &format!("{name:<22} {value:>11.2} {unit}\n");
         }
         text
     }
 
     fn row(&self, line: &Line) -> String {
         let seen = &line.seen;
+        let median = self.lines.first().map_or(0.0, |first| first.seen.micros(0.5));
         format!(
-            "{:<12} {:>12.0} {:>10.1} {:>10.1} {:>10.1} {:>10.1} {:>11.3} {:>11.1} {:>7.2}\n",
+            "{:<22} {:>11.0} {:>11.2} {:>11.2} {:>11.1} {:>11.1} {:>11.3} {:>11.1} {:>11.2} {:>9.2}\n",
             line.name,
             seen.rate(),
             seen.micros(0.5),
@@ -73,14 +69,9 @@ impl Report {
             seen.micros(1.0),
             cpu_per_op(seen),
             written_per_op(seen),
-            self.ratio(line),
+            line.ratio,
+            median / seen.micros(0.5).max(1e-9),
         )
-    }
-
-    /// How many times as fast as the other the first system was.
-    fn ratio(&self, line: &Line) -> f64 {
-        let first = self.lines.first().map_or(0.0, |first| first.seen.rate());
-        first / line.seen.rate().max(1e-9)
     }
 
     /// The object of `--json`.
@@ -97,22 +88,22 @@ impl Report {
             object.insert("max_us".into(), seen.micros(1.0).into());
             object.insert("bytes_written_per_op".into(), written_per_op(seen).into());
         }
-        let peers = self.lines.iter().skip(1).map(|line| (line.name.clone(), self.peer(line)));
+        let peers = self.lines.iter().skip(1).map(|line| (line.name.clone(), peer(line)));
         object.insert("peers".into(), Value::Object(peers.collect()));
-        for (name, value, _) in &self.figures {
+        for (name, value, _) in self.figures.iter().filter(|(name, ..)| IN_JSON.contains(name)) {
             object.insert((*name).into(), (*value).into());
         }
         Value::Object(object)
     }
+}
 
-    fn peer(&self, line: &Line) -> Value {
-        json!({
-            "ops_per_s": line.seen.rate(),
-            "p50_us": line.seen.micros(0.5),
-            "p99_us": line.seen.micros(0.99),
-            "ratio": self.ratio(line),
-        })
-    }
+fn peer(Line { seen, ratio, .. }: &Line) -> Value {
+    json!({
+        "ops_per_s": seen.rate(),
+        "p50_us": seen.micros(0.5),
+        "p99_us": seen.micros(0.99),
+        "ratio": ratio,
+    })
 }
 
 fn cpu_per_op(seen: &Recorder) -> f64 {

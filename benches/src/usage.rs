@@ -1,6 +1,8 @@
-//! What a run costs: CPU time and bytes written, from `/proc`.
+//! What a run costs: CPU time, and bytes written, from `/proc`.
 
 use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
 
 /// Clock ticks a second in `/proc/PID/stat`: 100 on every Linux that we know of.
 const TICKS_PER_SECOND: u64 = 100;
@@ -17,12 +19,11 @@ pub struct Usage {
 impl Usage {
     /// What this process and `servers` used so far. A server that has gone counts nothing.
     pub fn now(servers: &[u32]) -> Self {
-        let mut sum = Self::of("self");
+        let cpu = clock(ClockId::ProcessCPUTime);
+        let mut sum = Self { cpu, written: written("self").unwrap_or_default() };
         for server in servers {
             for pid in with_children(*server) {
-                let one = Self::of(&pid.to_string());
-                sum.cpu += one.cpu;
-                sum.written += one.written;
+                sum += Self::of(&pid.to_string());
             }
         }
         sum
@@ -32,6 +33,11 @@ impl Usage {
         Self { cpu: cpu(pid).unwrap_or_default(), written: written(pid).unwrap_or_default() }
     }
 
+    /// The CPU time of the calling thread so far.
+    pub fn of_thread() -> Duration {
+        clock(ClockId::ThreadCPUTime)
+    }
+
     /// What was used since `before`.
     pub fn since(self, before: Self) -> Self {
         Self {
@@ -39,6 +45,20 @@ impl Usage {
             written: self.written.saturating_sub(before.written),
         }
     }
+}
+
+impl std::ops::AddAssign for Usage {
+    fn add_assign(&mut self, other: Self) {
+        self.cpu += other.cpu;
+        self.written += other.written;
+    }
+}
+
+fn clock(id: ClockId) -> Duration {
+    let time = clock_gettime(id);
+    let nanos = u64::try_from(time.tv_nsec).unwrap_or_default();
+    Duration::from_secs(u64::try_from(time.tv_sec).unwrap_or_default())
+        + Duration::from_nanos(nanos)
 }
 
 fn cpu(pid: &str) -> Option<Duration> {

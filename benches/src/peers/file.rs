@@ -14,8 +14,13 @@ use crate::workloads::events::Feed;
 /// The file is written over and over, so that it stays pre-zeroed and in place.
 const FILE_BYTES: usize = 256 << 20;
 
-/// Bytes of the log around a record: its header, and padding to 16 on average.
+/// Bytes of the log before a batch, and before each of its records. Records are padded to 16.
+const BATCH_HEADER: usize = 32;
 const RECORD_HEADER: usize = 32;
+
+/// Zeros are written in pieces of this size, as the log does: what the page cache took in one piece
+/// it also writes back in one piece, however little of it has changed.
+static ZEROS: [u8; 16 << 10] = [0; 16 << 10];
 
 /// One `pwrite` and one `fdatasync` for the records of all calls that are in flight.
 #[derive(Debug)]
@@ -39,12 +44,12 @@ impl FilePeer {
         let path = folder.path().join("log");
         let file = File::options().create_new(true).read(true).write(true).open(path);
         let file = file.map_err(failed("a file"))?;
-        for start in (0..FILE_BYTES).step_by(1 << 20) {
-            let zeroed = file.write_all_at(&[0; 1 << 20], start as u64);
+        for start in (0..FILE_BYTES).step_by(ZEROS.len()) {
+            let zeroed = file.write_all_at(&ZEROS, start as u64);
             zeroed.map_err(failed("zeroing"))?;
         }
         file.sync_all().map_err(failed("a sync"))?;
-        let mut batch = Vec::new();
+        let mut batch = vec![7; BATCH_HEADER];
         for _ in 0..records {
             encode(&feed.next(), &mut batch)?;
         }

@@ -29,6 +29,12 @@ impl Subject for HashMapPeer {
         "hashmap"
     }
 
+    fn touch(&mut self) -> Result<()> {
+        self.counts.extend((0..self.hits.keys()).map(|key| (key, 1)));
+        self.done += self.hits.keys();
+        Ok(())
+    }
+
     fn run(&mut self, until: Instant, seen: &mut Recorder) -> Result<()> {
         while Instant::now() < until {
             let start = Instant::now();

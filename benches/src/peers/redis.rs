@@ -107,6 +107,20 @@ pub(crate) fn ask(stream: &mut BufReader<TcpStream>, words: &[&str]) -> Result<S
     answer(stream)
 }
 
+/// Sends so many commands at once and reads their answers.
+pub(crate) fn ask_all<'a, const N: usize>(
+    stream: &mut BufReader<TcpStream>,
+    commands: impl Iterator<Item = [&'a str; N]>,
+) -> Result<()> {
+    let (mut request, mut count) = (Vec::new(), 0);
+    for words in commands {
+        command(&mut request, &words);
+        count += 1;
+    }
+    stream.get_mut().write_all(&request).map_err(failed("redis"))?;
+    (0..count).try_for_each(|_| answer(stream).map(drop))
+}
+
 impl RedisPeer {
     /// Starts a server in a folder of its own.
     ///

@@ -27,14 +27,14 @@ impl Running {
     ///
     /// # Errors
     /// Where the grid does not start.
-    pub fn start<M: Module>(options: &Options, partitions: u32) -> Result<Self> {
+    pub fn start<M: Module>(options: &Options) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(failed("a runtime"))?;
         let folder = tempfile::tempdir().map_err(failed("a folder"))?;
         let mut running = Self { runtime, grid: None, folder };
-        running.open::<M>(options, partitions)?;
+        running.open::<M>(options)?;
         Ok(running)
     }
 
@@ -42,9 +42,9 @@ impl Running {
     ///
     /// # Errors
     /// Where the grid does not start.
-    pub fn open<M: Module>(&mut self, options: &Options, partitions: u32) -> Result<()> {
+    pub fn open<M: Module>(&mut self, options: &Options) -> Result<()> {
         let builder = Grid::builder(self.folder.path())
-            .partitions(options.partitions(partitions))
+            .partitions(options.partitions)
             .threads(options.threads)
             .durability(options.durability)
             .module::<M>();
@@ -82,6 +82,31 @@ pub struct Pace {
     /// When a call is answered.
     pub ack: Ack,
 }
+
+impl Pace {
+    /// As the options want it.
+    pub fn new(options: &Options) -> Self {
+        Self { batch: options.batch, in_flight: options.in_flight, ack: options.ack }
+    }
+}
+
+/// Appends one event for each key of `feed`, and says how many these were.
+pub(super) fn touch<F: Feed>(running: &Running, depot: Depot<F::Event>, feed: &F) -> Result<u64> {
+    let (client, mut touched) = (running.client()?, 0);
+    let mut events = feed.every_key();
+    loop {
+        let batch: Vec<_> = events.by_ref().take(TOUCH_BATCH).collect();
+        if batch.is_empty() {
+            return Ok(touched);
+        }
+        touched += batch.len() as u64;
+        let appended = running.runtime.block_on(client.append_many(depot, batch));
+        appended.map_err(failed("touching the keys"))?;
+    }
+}
+
+/// Events a call of [`touch`].
+const TOUCH_BATCH: usize = 4096;
 
 /// Appends of a feed's events, and how the result is checked.
 pub struct Appends<F: Feed, C> {
@@ -158,6 +183,11 @@ where
 {
     fn name(&self) -> &str {
         "gridmill"
+    }
+
+    fn touch(&mut self) -> Result<()> {
+        self.done += touch(&self.running, self.depot, &self.feed)?;
+        Ok(())
     }
 
     fn run(&mut self, until: Instant, seen: &mut Recorder) -> Result<()> {

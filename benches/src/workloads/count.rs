@@ -14,11 +14,9 @@ use super::events::Hits;
 use super::{compare, log, with_peers};
 
 pub(super) fn run(options: &Options) -> Result<Report> {
-    let (keys, note) = (options.keys(1_000_000), options.event_bytes.unwrap_or(0));
-    let hits = || Hits::new(keys, options.dist, note);
-    let pace =
-        Pace { batch: options.batch(4096), in_flight: options.in_flight(2), ack: options.ack };
-    let running = Running::start::<CountModule>(options, 2)?;
+    let (keys, pace) = (options.keys, Pace::new(options));
+    let hits = || Hits::new(options);
+    let running = Running::start::<CountModule>(options)?;
     let gridmill = Appends::new(running, HITS, hits(), pace, move |running, _, hits| {
         check("gridmill", "sum of the counters", hits, sum(running, keys)?)
     });

@@ -2,13 +2,16 @@
 
 use gridmill::prelude::Str;
 
-use crate::args::{Dist, Options};
+use crate::args::Options;
 use crate::draw::Draw;
 use crate::modules::count::Hit;
 use crate::modules::todo::TodoEvent;
 
 /// The seed of all operations: runs do the same.
 const SEED: u64 = 42;
+
+/// Bytes of a hit without its note: a key of up to 2 million, and the note's length.
+const KEY_BYTES: usize = 4;
 
 /// A stream of events. Two of the same options are the same.
 pub trait Feed {
@@ -17,19 +20,32 @@ pub trait Feed {
 
     /// The next one.
     fn next(&mut self) -> Self::Event;
+
+    /// One event for each key, where a workload wants all keys to be there from the start.
+    fn every_key(&self) -> impl Iterator<Item = Self::Event> {
+        std::iter::empty()
+    }
 }
 
 /// Hits on random keys.
 #[derive(Clone, Debug)]
 pub struct Hits {
     draw: Draw,
+    keys: u64,
     note: Str,
 }
 
 impl Hits {
-    /// Hits on `keys` keys, with notes of so many bytes.
-    pub fn new(keys: usize, dist: Dist, note: usize) -> Self {
-        Self { draw: Draw::new(SEED, keys, dist), note: Str::from("x".repeat(note)) }
+    /// Hits as the options want them.
+    pub fn new(options: &Options) -> Self {
+        let note = options.event_bytes.saturating_sub(KEY_BYTES);
+        let draw = Draw::new(SEED, options.keys, options.dist);
+        Self { draw, keys: options.keys as u64, note: Str::from("x".repeat(note)) }
+    }
+
+    /// How many keys there are.
+    pub fn keys(&self) -> u64 {
+        self.keys
     }
 
     /// The key of the next one.
@@ -43,6 +59,10 @@ impl Feed for Hits {
 
     fn next(&mut self) -> Hit {
         Hit { key: self.draw.key(), note: self.note.clone() }
+    }
+
+    fn every_key(&self) -> impl Iterator<Item = Hit> {
+        (0..self.keys).map(|key| Hit { key, note: self.note.clone() })
     }
 }
 
@@ -77,7 +97,7 @@ impl Todos {
 
     /// The events of every `step`th user, from `first` on.
     pub fn part(options: &Options, first: usize, step: usize) -> Self {
-        let users = options.keys(100_000).div_ceil(step);
+        let users = options.keys.div_ceil(step);
         Self {
             draw: Draw::new(SEED + first as u64, users, options.dist),
             cap: if options.cap == 0 { u32::MAX } else { options.cap as u32 },

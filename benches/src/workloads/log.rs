@@ -11,15 +11,9 @@ use super::appends::{Appends, Pace, Running};
 use super::events::{Feed, Hits};
 use super::{compare, with_peers};
 
-/// Bytes of an event's payload.
-const EVENT_BYTES: usize = 92;
-
 pub(super) fn run(options: &Options) -> Result<Report> {
-    let note = options.event_bytes.unwrap_or(EVENT_BYTES);
-    let hits = || Hits::new(options.keys(1_000_000), options.dist, note);
-    let pace =
-        Pace { batch: options.batch(256), in_flight: options.in_flight(1), ack: options.ack };
-    let running = Running::start::<HitsOnly>(options, 1)?;
+    let (hits, pace) = (|| Hits::new(options), Pace::new(options));
+    let running = Running::start::<HitsOnly>(options)?;
     let gridmill = Appends::new(running, HITS, hits(), pace, |running, _, appended| {
         let info = running.runtime.block_on(running.client()?.depot_info(HITS));
         let records = info.map_err(failed("the depot"))?.records();

@@ -1,6 +1,8 @@
 //! What `gridbench` can do.
 
 pub mod appends;
+mod beside;
+mod cores;
 mod count;
 pub mod events;
 mod log;
@@ -10,10 +12,39 @@ mod read;
 mod replay;
 mod todo;
 
-use crate::args::Options;
+use crate::args::{Of, Options};
 use crate::error::{BenchError, Result};
 use crate::measure::{Subject, measure};
 use crate::report::Report;
+
+/// What a workload does unless told otherwise.
+pub(crate) struct Defaults {
+    /// Keys or users.
+    pub(crate) keys: usize,
+    /// Partitions of the grid.
+    pub(crate) partitions: u32,
+    /// Events a call.
+    pub(crate) batch: usize,
+    /// Calls that wait for their answer at a time.
+    pub(crate) in_flight: usize,
+    /// Payload of an event.
+    pub(crate) event_bytes: usize,
+}
+
+/// The defaults of the workload `name`.
+pub(crate) fn defaults(name: &str, of: Of) -> Result<Defaults> {
+    let (keys, partitions, batch, in_flight, event_bytes) = match name {
+        // Records of 128 bytes with their headers.
+        "log" => (1_000_000, 1, 256, 1, 96),
+        "todo" => (100_000, 2, 256, 8, 0),
+        "count" => (1_000_000, 2, 4096, 2, 0),
+        "read" => (1_000_000, 2, 1024, 4, 0),
+        "replay" if of == Of::Todo => (100_000, 2, 4096, 4, 0),
+        "open" | "memory" | "replay" => (1_000_000, 2, 4096, 4, 0),
+        other => return Err(BenchError::Usage(format!("there is no workload `{other}`"))),
+    };
+    Ok(Defaults { keys, partitions, batch, in_flight, event_bytes })
+}
 
 /// Runs the workload that the options name.
 ///
@@ -34,9 +65,12 @@ pub fn run(options: &Options) -> Result<Report> {
 
 /// Runs Gridmill and its peers in turns.
 fn compare(mut subjects: Vec<Box<dyn Subject>>, options: &Options) -> Result<Report> {
-    let seen = measure(&mut subjects, options.time())?;
-    let names = subjects.iter().map(|subject| subject.name().to_owned()).collect();
-    Ok(Report::new(names, seen))
+    let seen = measure(&mut subjects, options.warm_up, options.time)?;
+    let mut report = Report::default();
+    for (subject, seen) in subjects.iter().zip(seen) {
+        report.line(subject.name(), seen);
+    }
+    Ok(report)
 }
 
 /// Gridmill, and every peer that was asked for.

@@ -7,8 +7,10 @@ use gridmill::prelude::Navigate;
 
 use crate::args::Options;
 use crate::error::{Result, check, failed};
+use crate::measure::Recorder;
 use crate::modules::todo::{EVENTS, TODOS, TodoEvent, TodoModule};
 use crate::report::Report;
+use crate::usage::Usage;
 
 use super::appends::Running;
 use super::events::user_name;
@@ -19,31 +21,41 @@ const TEXT_BYTES: usize = 1000;
 /// Events a call.
 const BATCH: u64 = 4096;
 
-/// Starts that are timed; the best counts, as the machine may be busy.
-const STARTS: usize = 5;
+/// Starts that are timed.
+const STARTS: usize = 9;
 
 pub(super) fn run(options: &Options) -> Result<Report> {
-    let mut running = Running::start::<TodoModule>(options, 2)?;
+    let mut running = Running::start::<TodoModule>(options)?;
     let users = options.state.div_ceil(TEXT_BYTES as u64);
     for first in (0..users).step_by(BATCH as usize) {
         add(&running, first..(first + BATCH).min(users))?;
     }
     running.stop()?;
-    let mut report = Report::default();
-    let clean = (0..STARTS).map(|_| start(&mut running, options, users, true));
-    let clean = clean.collect::<Result<Vec<f64>>>()?.into_iter().fold(f64::MAX, f64::min);
-    report.figure("first_read_ms", clean, "ms until the first read, cleanly stopped");
-    report.figure("state_bytes", runs_bytes(running.folder.path()) as f64, "bytes in runs");
+    let mut clean = Recorder::default();
+    for _ in 0..STARTS {
+        clean.add(&start(&mut running, options, users, 1)?);
+    }
     // What was killed replays its tail: one more batch, and no clean stop.
-    running.open::<TodoModule>(options, 2)?;
+    running.open::<TodoModule>(options)?;
     add(&running, 0..BATCH.min(users))?;
     if let Some(grid) = running.grid.take() {
         running.runtime.block_on(grid.halt());
     }
-    let killed = start(&mut running, options, users, false)?;
-    report.figure("first_read_killed_ms", killed, "ms until the first read, killed");
-    report.figure("tail_events", BATCH.min(users) as f64, "events in the tail");
-    Ok(report)
+    let again = u64::from(users / 2 < BATCH.min(users));
+    let killed = start(&mut running, options, users, 1 + again)?;
+    Ok(report(clean, &killed, runs_bytes(running.folder.path()), users))
+}
+
+fn report(clean: Recorder, killed: &Recorder, state: u64, users: u64) -> Report {
+    let mut report = Report::default();
+    let (first, after_kill) = (clean.micros(0.5) / 1e3, killed.micros(0.5) / 1e3);
+    report.line("gridmill", clean);
+    report.figure("first_read_ms", first, "ms until the first read, cleanly stopped, median");
+    report.figure("state_bytes", state as f64, "bytes in runs");
+    report.figure("bytes_per_entry", state as f64 / users as f64, "bytes in runs of each user");
+    report.figure("killed", after_kill, "ms until the first read, killed");
+    report.figure("tail", BATCH.min(users) as f64, "events that the killed one replays");
+    report
 }
 
 /// Appends a todo for each user.
@@ -55,18 +67,19 @@ fn add(running: &Running, users: std::ops::Range<u64>) -> Result<()> {
     appended.map(drop).map_err(failed("filling"))
 }
 
-/// Milliseconds from the start to the first read, which has to be right.
-fn start(running: &mut Running, options: &Options, users: u64, clean: bool) -> Result<f64> {
-    let start = Instant::now();
-    running.open::<TodoModule>(options, 2)?;
+/// From the start to the first read, which has to find `todos`.
+fn start(running: &mut Running, options: &Options, users: u64, todos: u64) -> Result<Recorder> {
+    let (mut seen, start, before) = (Recorder::default(), Instant::now(), Usage::now(&[]));
+    running.open::<TodoModule>(options)?;
     let path = TODOS.key(user_name(users / 2)).len();
     let found = running.runtime.block_on(running.client()?.select_one(path));
-    let millis = start.elapsed().as_secs_f64() * 1e3;
+    seen.answered(1, start);
+    seen.busy = start.elapsed();
+    seen.usage = Usage::now(&[]).since(before);
     let found = found.map_err(failed("the first read"))?.unwrap_or_default();
-    let again = u64::from(!clean && users / 2 < BATCH.min(users));
-    check("gridmill", "todos of the first user read", 1 + again, found)?;
+    check("gridmill", "todos of the first user read", todos, found)?;
     running.stop()?;
-    Ok(millis)
+    Ok(seen)
 }
 
 /// Bytes of all runs below `folder`.

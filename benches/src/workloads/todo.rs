@@ -14,10 +14,8 @@ use super::events::Todos;
 use super::{compare, log, with_peers};
 
 pub(super) fn run(options: &Options) -> Result<Report> {
-    let batch = options.batch(256);
-    let in_flight = options.in_flight(if batch == 1 { 1024 } else { 8 });
-    let pace = Pace { batch, in_flight, ack: options.ack };
-    let running = Running::start::<TodoModule>(options, 2)?;
+    let pace = Pace::new(options);
+    let running = Running::start::<TodoModule>(options)?;
     let fresh = Todos::new(options);
     let gridmill =
         Appends::new(running, EVENTS, fresh.clone(), pace, move |running, feed, acts| {
