@@ -82,9 +82,7 @@ impl<T: State> Sequence<T> for List<T> {
         self.insert(index, value);
     }
     fn shift(&mut self, from: usize, to: usize) {
-        if let Some(value) = self.remove(from) {
-            self.insert(to, value);
-        }
+        self.move_to(from, to);
     }
     fn keep(&mut self, keep: &[bool]) {
         *self = self.iter().zip(keep).filter(|(_, keep)| **keep).map(|(v, _)| v.clone()).collect();
