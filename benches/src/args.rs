@@ -236,10 +236,11 @@ fn count(name: &str, value: &str) -> Result<u32> {
     }
 }
 
+/// Seconds, up to a day.
 fn seconds(name: &str, value: &str) -> Result<Duration> {
-    let wrong = |_| BenchError::Usage(format!("--{name} needs seconds, got `{value}`"));
-    let seconds = number::<f64>(name, value)?.min(86_400.0);
-    Duration::try_from_secs_f64(seconds).map_err(wrong)
+    let seconds = Duration::try_from_secs_f64(number(name, value)?).ok();
+    let seconds = seconds.filter(|seconds| seconds.as_secs() < 86_400);
+    seconds.ok_or_else(|| BenchError::Usage(format!("--{name} needs seconds, got `{value}`")))
 }
 
 fn number<T: std::str::FromStr>(name: &str, value: &str) -> Result<T> {
