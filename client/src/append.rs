@@ -7,10 +7,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use gridmill_model::{Depot, Event};
-use tokio::sync::oneshot::{self, Receiver};
 
 use crate::client::Client;
-use crate::engine::{Ack, DepotEntry, EncodedEvents, GiveBack, Submission};
+use crate::engine::{Ack, Answer, DepotEntry, Done, Failure, Single};
 use crate::error::{AppendError, AppendErrorKind};
 use crate::gate::{Admission, Refused};
 use crate::prepare;
@@ -87,8 +86,11 @@ impl Client {
     }
 
     fn prepare<E: Event>(&self, depot: Depot<E>, event: E) -> Result<Ready<E>, AppendError<E>> {
-        match self.address(depot, &event) {
-            Ok((entry, partition, encoded)) => Ok(Ready { entry, partition, event, encoded }),
+        let mut bytes = prepare::buffer();
+        match self.address(depot, &event, &mut bytes) {
+            Ok((entry, partition, variant)) => {
+                Ok(Ready { entry, partition, event, variant, bytes })
+            }
             Err(kind) => Err(AppendError { kind, events: Some(event) }),
         }
     }
@@ -97,47 +99,39 @@ impl Client {
         &self,
         depot: Depot<E>,
         event: &E,
-    ) -> Result<(Arc<DepotEntry>, u32, EncodedEvents), AppendErrorKind> {
+        bytes: &mut Vec<u8>,
+    ) -> Result<(Arc<DepotEntry>, u32, u16), AppendErrorKind> {
         let entry = self.handles.depot(&*self.engine, &depot)?;
         let partition = prepare::partition(&depot, &entry, event)?;
-        let mut encoded = EncodedEvents::default();
-        prepare::encode(&entry, partition, 0, event, &mut encoded)?;
-        Ok((entry, partition, encoded))
+        let variant = prepare::encode_fields(&entry, 0, event, bytes)?;
+        Ok((entry, partition, variant))
     }
 
     fn submit<E: Event>(&self, ready: Ready<E>, ack: Ack, admission: Admission) -> Pending<E> {
-        let events = Box::new(vec![Some(ready.event)]);
-        let returned = GiveBack::default();
+        let Ready { entry, partition, event, variant, bytes } = ready;
         let (done, answer) = answer_for(ack);
-        self.engine.submit(Submission {
-            depot: ready.entry.id,
-            partition: ready.partition,
-            events,
-            encoded: ready.encoded,
+        self.engine.submit_one(Single {
+            depot: entry.id,
+            partition,
+            event: &mut Some(event),
+            variant,
+            bytes: &bytes,
             ack,
             admission,
             done,
-            returned: returned.clone(),
         });
-        Pending { partition: ready.partition, answer, returned, event: PhantomData }
+        prepare::keep_buffer(bytes);
+        Pending { partition, answer, event: PhantomData }
     }
 }
 
 /// Where a submission's answer is sent and received; nowhere if none is wanted.
-pub(crate) type Done = oneshot::Sender<Result<BatchReceipt, AppendErrorKind>>;
-pub(crate) type Answer = Receiver<Result<BatchReceipt, AppendErrorKind>>;
-
 pub(crate) fn answer_for(ack: Ack) -> (Option<Done>, Option<Answer>) {
     if ack == Ack::None {
         return (None, None);
     }
-    let (done, answer) = oneshot::channel();
+    let (done, answer) = Done::new();
     (Some(done), Some(answer))
-}
-
-/// What is known of a submission whose engine went away without an answer.
-pub(crate) fn unanswered() -> AppendErrorKind {
-    AppendErrorKind::Unknown { reason: "its partition stopped before it answered".into() }
 }
 
 /// An event that waits for room in its partition's mailbox.
@@ -145,16 +139,17 @@ struct Ready<E> {
     entry: Arc<DepotEntry>,
     partition: u32,
     event: E,
-    encoded: EncodedEvents,
+    variant: u16,
+    bytes: Vec<u8>,
 }
 
 impl<E> Ready<E> {
     async fn admit(&self) -> Result<Admission, Refused> {
-        self.entry.gate(self.partition)?.enter(self.encoded.bytes.len()).await
+        self.entry.gate(self.partition)?.enter(self.bytes.len()).await
     }
 
     fn gate_try_enter(&self) -> Result<Admission, Refused> {
-        self.entry.gate(self.partition)?.try_enter(self.encoded.bytes.len())
+        self.entry.gate(self.partition)?.try_enter(self.bytes.len())
     }
 
     fn refused(self, refused: Refused) -> AppendError<E> {
@@ -178,7 +173,6 @@ impl<E> Ready<E> {
 pub struct Pending<E> {
     partition: u32,
     answer: Option<Answer>,
-    returned: GiveBack,
     event: PhantomData<fn() -> E>,
 }
 
@@ -190,15 +184,13 @@ impl<E: Event> Future for Pending<E> {
             return Poll::Ready(Ok(Receipt::unasked(self.partition)));
         };
         let answered = ready!(Pin::new(answer).poll(context));
-        let result = answered.unwrap_or_else(|_| Err(unanswered())).and_then(single);
-        Poll::Ready(result.map_err(|kind| AppendError { events: self.take_back(&kind), kind }))
-    }
-}
-
-impl<E: Event> Pending<E> {
-    fn take_back(&self, kind: &AppendErrorKind) -> Option<E> {
-        let events = if kind.is_not_logged() { self.returned.take::<E>() } else { None };
-        events?.pop().flatten()
+        Poll::Ready(match answered.unwrap_or_else(|_| Err(Failure::unanswered())) {
+            Ok(batch) => single(batch).map_err(|kind| AppendError { kind, events: None }),
+            Err(failure) => {
+                let (kind, events) = failure.into_parts();
+                Err(AppendError { kind, events: events.and_then(|mut events| events.pop()?) })
+            }
+        })
     }
 }
 

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use gridmill_model::{Depot, Event};
 
-use crate::append::{Answer, answer_for, unanswered};
+use crate::append::answer_for;
 use crate::client::Client;
-use crate::engine::{Ack, DepotEntry, EncodedEvents, GiveBack, Submission};
+use crate::engine::{Ack, Answer, DepotEntry, EncodedEvents, Failure, Submission};
 use crate::error::{AppendErrorKind, AppendManyError};
 use crate::prepare;
 use crate::receipt::{BatchReceipt, ManyReceipt, PartReceipt};
@@ -102,7 +102,6 @@ impl Client {
         let Ok(admission) = admission else {
             return Submitted { partition, indexes, fate: Fate::Refused(events) };
         };
-        let returned = GiveBack::default();
         let (done, answer) = answer_for(ack);
         self.engine.submit(Submission {
             depot: entry.id,
@@ -112,9 +111,8 @@ impl Client {
             ack,
             admission,
             done,
-            returned: returned.clone(),
         });
-        Submitted { partition, indexes, fate: Fate::Queued(answer, returned) }
+        Submitted { partition, indexes, fate: Fate::Queued(answer) }
     }
 }
 
@@ -211,7 +209,7 @@ enum Fate<E> {
     /// The gate was closed.
     Refused(Vec<Option<E>>),
     /// It waits in the mailbox; no answer comes where none was asked for.
-    Queued(Option<Answer>, GiveBack),
+    Queued(Option<Answer>),
 }
 
 /// What became of the parts so far.
@@ -237,20 +235,21 @@ impl<E: Event> Outcome<E> {
     /// Waits for a part's answer and takes note of it.
     async fn add(&mut self, part: Submitted<E>) {
         let Submitted { partition, indexes, fate } = part;
-        let (answer, returned) = match fate {
+        let answered = match fate {
             Fate::Refused(events) => {
                 return self.failed(AppendErrorKind::ShuttingDown, &indexes, Some(events));
             }
-            Fate::Queued(answer, returned) => (answer, returned),
-        };
-        let answered = match answer {
-            Some(answer) => answer.await.unwrap_or_else(|_| Err(unanswered())),
-            None => Ok(BatchReceipt { partition, ..BatchReceipt::default() }),
+            Fate::Queued(Some(answer)) => {
+                answer.await.unwrap_or_else(|_| Err(Failure::unanswered()))
+            }
+            Fate::Queued(None) => Ok(BatchReceipt { partition, ..BatchReceipt::default() }),
         };
         match answered {
             Ok(receipt) => self.logged(receipt, indexes),
-            Err(kind) if kind.is_not_logged() => self.failed(kind, &indexes, returned.take()),
-            Err(kind) => self.failed(kind, &indexes, None),
+            Err(failure) => {
+                let (kind, events) = failure.into_parts();
+                self.failed(kind, &indexes, events);
+            }
         }
     }
 

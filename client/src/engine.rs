@@ -8,12 +8,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use gridmill_model::{Schema, engine::ReadStore};
-use parking_lot::Mutex;
-use tokio::sync::oneshot;
 
 use crate::error::{AppendErrorKind, DepotError, ReadError};
-use crate::gate::{Admission, Gate, Refused};
-use crate::receipt::BatchReceipt;
+use crate::gate::{Gate, Refused};
+
+mod submission;
+
+pub(crate) use submission::{Answer, Failure};
+pub use submission::{AnyEvents, Done, EncodedEvents, Lone, Single, Split, Submission};
 
 /// When an append is answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -71,94 +73,6 @@ pub struct PStateEntry {
     pub private: bool,
 }
 
-/// Events of one depot for one partition, typed and encoded.
-pub struct Submission {
-    /// The depot's number.
-    pub depot: usize,
-    /// The partition that gets them.
-    pub partition: u32,
-    /// A `Vec<Option<E>>` of the depot's event type, all `Some`.
-    pub events: Box<dyn Any + Send>,
-    /// The same events as bytes.
-    pub encoded: EncodedEvents,
-    /// When to answer.
-    pub ack: Ack,
-    /// Room in the mailbox; given back when the submission is answered.
-    pub admission: Admission,
-    /// Where the answer goes. Nobody listening is fine.
-    pub done: Option<oneshot::Sender<Result<BatchReceipt, AppendErrorKind>>>,
-    /// Where the events go before an answer that says that nothing of them was logged.
-    pub returned: GiveBack,
-}
-
-/// The way back for events that were not logged, so that their owner can append them again.
-///
-/// An engine that answers a submission with an error of which
-/// [`AppendErrorKind::is_not_logged`] holds puts the submission's `events` here first. Where it
-/// does not, the client treats their fate as unknown.
-#[derive(Clone, Default)]
-pub struct GiveBack(Arc<Mutex<Option<Box<dyn Any + Send>>>>);
-
-impl GiveBack {
-    /// Hands `events` back.
-    pub fn put(&self, events: Box<dyn Any + Send>) {
-        *self.0.lock() = Some(events);
-    }
-
-    /// The events, if they were handed back as the `Vec<Option<E>>` that they were.
-    pub(crate) fn take<E: 'static>(&self) -> Option<Vec<Option<E>>> {
-        self.0.lock().take()?.downcast().ok().map(|events| *events)
-    }
-}
-
-impl fmt::Debug for GiveBack {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("GiveBack")
-    }
-}
-
-impl fmt::Debug for Submission {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Submission")
-            .field("depot", &self.depot)
-            .field("partition", &self.partition)
-            .field("events", &self.encoded.len())
-            .field("ack", &self.ack)
-            .finish_non_exhaustive()
-    }
-}
-
-/// The bytes of a batch of events, end to end.
-#[derive(Clone, Debug, Default)]
-pub struct EncodedEvents {
-    /// The fields of every event, one after the other.
-    pub bytes: Vec<u8>,
-    /// For every event: its variant, and where its bytes end.
-    pub ends: Vec<(u16, u32)>,
-}
-
-impl EncodedEvents {
-    /// How many events.
-    pub fn len(&self) -> usize {
-        self.ends.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
-    }
-
-    /// Variant and bytes of every event, in order.
-    pub fn iter(&self) -> impl Iterator<Item = (u16, &[u8])> {
-        let mut start = 0;
-        self.ends.iter().map(move |&(variant, end)| {
-            let bytes = &self.bytes[start..end as usize];
-            start = end as usize;
-            (variant, bytes)
-        })
-    }
-}
-
 /// A published root, as the engine lends it: a store of the root's values.
 ///
 /// Views travel through [`Engine::view`] as `&dyn Any` of this type, with `V` = `R::Value` of the
@@ -207,6 +121,10 @@ pub trait Engine: fmt::Debug + Send + Sync + 'static {
     fn pstate_names(&self) -> Vec<String>;
     /// Puts a submission into its partition's mailbox.
     fn submit(&self, submission: Submission);
+    /// Puts an event into its partition's mailbox, as [`submit`](Self::submit) does.
+    fn submit_one(&self, single: Single<'_>) {
+        self.submit(single.into());
+    }
     /// Lends the latest published root of a PState's partition to `read`, as a `&ViewRoot<V>`.
     ///
     /// # Errors
@@ -240,7 +158,7 @@ pub struct JsonEvent {
     /// The partition that it belongs to.
     pub partition: u32,
     /// A `Vec<Option<E>>` with the one event.
-    pub events: Box<dyn Any + Send>,
+    pub events: AnyEvents,
     /// The same as bytes.
     pub encoded: EncodedEvents,
 }

@@ -15,7 +15,14 @@ pub struct Gate {
 /// Bytes that were let in. Dropping it gives the room back.
 #[derive(Debug)]
 pub struct Admission {
-    _permit: OwnedSemaphorePermit,
+    permit: OwnedSemaphorePermit,
+}
+
+impl Admission {
+    /// Adds the bytes of `other`, which the same gate has let in. Both are given back together.
+    pub fn merge(&mut self, other: Self) {
+        self.permit.merge(other.permit);
+    }
 }
 
 /// Why a gate did not let bytes in.
@@ -47,7 +54,7 @@ impl Gate {
         }
         let room = Arc::clone(&self.room);
         match room.acquire_many_owned(self.charge(bytes)).await {
-            Ok(permit) => Ok(Admission { _permit: permit }),
+            Ok(permit) => Ok(Admission { permit }),
             Err(_) => Err(Refused::Closed),
         }
     }
@@ -58,7 +65,7 @@ impl Gate {
     /// [`Refused::Full`] or [`Refused::Closed`].
     pub fn try_enter(&self, bytes: usize) -> Result<Admission, Refused> {
         match Arc::clone(&self.room).try_acquire_many_owned(self.charge(bytes)) {
-            Ok(permit) => Ok(Admission { _permit: permit }),
+            Ok(permit) => Ok(Admission { permit }),
             Err(TryAcquireError::NoPermits) => Err(Refused::Full),
             Err(TryAcquireError::Closed) => Err(Refused::Closed),
         }

@@ -1,10 +1,10 @@
 //! The JSON edge: the same calls by name, for code that does not have the types.
 
-use crate::append::{answer_for, single, unanswered};
+use crate::append::{answer_for, single};
 use crate::client::Client;
 use gridmill_model::{Depot, Event};
 
-use crate::engine::{Ack, DepotEntry, EncodedEvents, GiveBack, JsonEvent, Submission};
+use crate::engine::{Ack, DepotEntry, EncodedEvents, Failure, JsonEvent, Submission};
 use crate::error::{AppendErrorKind, ReadError};
 use crate::prepare;
 use crate::receipt::Receipt;
@@ -42,21 +42,12 @@ impl Client {
         let admission = admission.map_err(|_| AppendErrorKind::ShuttingDown)?;
         let ack = Ack::Processed;
         let (done, answer) = answer_for(ack);
-        let (depot, returned) = (entry.id, GiveBack::default());
-        self.engine.submit(Submission {
-            depot,
-            partition,
-            events,
-            encoded,
-            ack,
-            admission,
-            done,
-            returned,
-        });
-        match answer {
-            Some(answer) => single(answer.await.unwrap_or_else(|_| Err(unanswered()))?),
-            None => Ok(Receipt::unasked(partition)),
-        }
+        let depot = entry.id;
+        let submission = Submission { depot, partition, events, encoded, ack, admission, done };
+        self.engine.submit(submission);
+        let Some(answer) = answer else { return Ok(Receipt::unasked(partition)) };
+        let answered = answer.await.unwrap_or_else(|_| Err(Failure::unanswered()));
+        single(answered.map_err(|failure| failure.kind)?)
     }
 
     /// Selects from the PState called `pstate` with a path given as JSON, such as

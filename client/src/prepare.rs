@@ -17,6 +17,9 @@ pub(crate) const BATCH_BYTES_MAX: usize = 128 << 20;
 /// What an event takes in the log beside its encoded bytes: its header and padding, rounded up.
 const EVENT_OVERHEAD: usize = 64;
 
+/// A buffer that had to grow beyond this is not kept.
+const BUFFER_BYTES_MAX: usize = 64 << 10;
+
 /// The partition of `entry` that `event` belongs to.
 pub(crate) fn partition<E: Event>(
     depot: &Depot<E>,
@@ -50,53 +53,66 @@ pub(crate) fn encode<E: Event>(
     encoded: &mut EncodedEvents,
 ) -> Result<(), AppendErrorKind> {
     let start = encoded.bytes.len();
-    let result = encode_unless_too_large(entry, partition, index, event, encoded);
-    if result.is_err() {
-        encoded.bytes.truncate(start);
+    let variant = encode_fields(entry, index, event, &mut encoded.bytes)
+        .and_then(|variant| check_batch(entry, partition, encoded).map(|()| variant));
+    match &variant {
+        Ok(variant) => encoded.close(*variant),
+        Err(_) => encoded.bytes.truncate(start),
     }
-    result
+    variant.map(drop)
 }
 
-fn encode_unless_too_large<E: Event>(
+fn check_batch(
     entry: &DepotEntry,
     partition: u32,
+    encoded: &EncodedEvents,
+) -> Result<(), AppendErrorKind> {
+    let got = encoded.bytes.len() + EVENT_OVERHEAD * (encoded.len() + 1);
+    if got <= BATCH_BYTES_MAX {
+        return Ok(());
+    }
+    let (depot, expected) = (entry.name.clone(), BATCH_BYTES_MAX);
+    Err(AppendErrorKind::BatchTooLarge { depot, partition, expected, got })
+}
+
+/// Adds the encoded fields of `event` to `bytes` and returns its variant. An error may leave a part
+/// of them there.
+pub(crate) fn encode_fields<E: Event>(
+    entry: &DepotEntry,
     index: usize,
     event: &E,
-    encoded: &mut EncodedEvents,
-) -> Result<(), AppendErrorKind> {
+    bytes: &mut Vec<u8>,
+) -> Result<u16, AppendErrorKind> {
     let failed = |message: String| {
         let depot = entry.name.clone();
         AppendErrorKind::Encode { depot, index, message }
     };
-    let start = encoded.bytes.len();
-    event.encode_fields(&mut encoded.bytes).map_err(|error| failed(error.to_string()))?;
-    let end = encoded.bytes.len();
-    let overhead = EVENT_OVERHEAD * (encoded.ends.len() + 1);
-    check_sizes(entry, partition, index, end - start, end + overhead)?;
-    let variant = u16::try_from(event.variant());
-    let variant = variant.map_err(|_| failed("it has more than 65,536 variants".into()))?;
-    // The limit of a batch is far below 4 GiB, so that the end fits.
-    encoded.ends.push((variant, end as u32));
-    Ok(())
-}
-
-fn check_sizes(
-    entry: &DepotEntry,
-    partition: u32,
-    index: usize,
-    event: usize,
-    batch: usize,
-) -> Result<(), AppendErrorKind> {
-    let (expected, got) = (entry.event_bytes_max, event);
+    let start = bytes.len();
+    event.encode_fields(bytes).map_err(|error| failed(error.to_string()))?;
+    let (expected, got) = (entry.event_bytes_max, bytes.len() - start);
     if got > expected {
         let depot = entry.name.clone();
         return Err(AppendErrorKind::TooLarge { depot, index, expected, got });
     }
-    if batch > BATCH_BYTES_MAX {
-        let (depot, expected) = (entry.name.clone(), BATCH_BYTES_MAX);
-        return Err(AppendErrorKind::BatchTooLarge { depot, partition, expected, got: batch });
+    let variant = u16::try_from(event.variant());
+    variant.map_err(|_| failed("it has more than 65,536 variants".into()))
+}
+
+thread_local! {
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// An empty buffer for one event: the thread's, so that appends of single events allocate none.
+pub(crate) fn buffer() -> Vec<u8> {
+    BUFFER.take()
+}
+
+/// Keeps a buffer for the thread's next event.
+pub(crate) fn keep_buffer(mut buffer: Vec<u8>) {
+    if buffer.capacity() <= BUFFER_BYTES_MAX {
+        buffer.clear();
+        BUFFER.set(buffer);
     }
-    Ok(())
 }
 
 /// A number below `count`, evenly spread. Threads start at different seeds, so that many callers

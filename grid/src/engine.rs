@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use gridmill_client::engine::{
-    DepotEntry, DepotRange, Engine, JsonEvent, PStateEntry, StoredEvent, Submission,
+    DepotEntry, DepotRange, Engine, JsonEvent, PStateEntry, Single, StoredEvent, Submission,
 };
 use gridmill_client::{AppendErrorKind, DepotError, Gate, ReadError};
 use gridmill_persistence::{LogError, LogReader};
@@ -135,7 +135,14 @@ impl Engine for GridEngine {
         let (_, address) = &self.depots[submission.depot];
         submission.depot = address.number;
         let partition = submission.partition as usize;
-        self.modules[address.module].partitions[partition].submit(submission);
+        self.modules[address.module].partitions[partition].submit(submission.into());
+    }
+
+    fn submit_one(&self, mut single: Single<'_>) {
+        let (_, address) = &self.depots[single.depot];
+        single.depot = address.number;
+        let partition = single.partition as usize;
+        self.modules[address.module].partitions[partition].submit_one(single);
     }
 
     fn view(

@@ -28,7 +28,7 @@ use crate::partition::batch::{Batch, Events, Item};
 use crate::partition::core::{Core, Lane, Limits};
 use crate::partition::plan::Plan;
 use crate::shell::take::complete;
-use crate::topology::RecordInfo;
+use crate::topology::{AnyEvents, RecordInfo};
 
 /// What a mailbox may hold; here nothing ever waits in one.
 const MAILBOX_BYTES: u32 = 1 << 30;
@@ -238,11 +238,11 @@ impl Machine {
         plan: &Plan,
         submission: Submission,
         time: i64,
-    ) -> Result<BatchReceipt, AppendErrorKind> {
-        let Submission { depot, events, encoded, ack, returned, .. } = submission;
+    ) -> Result<BatchReceipt, (AppendErrorKind, Option<AnyEvents>)> {
+        let Submission { depot, events, encoded, ack, .. } = submission;
         if let Some(reason) = &self.stopped {
-            returned.put(events);
-            return Err(AppendErrorKind::NotLogged { reason: reason.clone() });
+            let kind = AppendErrorKind::NotLogged { reason: reason.clone() };
+            return Err((kind, Some(events)));
         }
         self.time = time.max(self.time);
         let records = &mut self.records[depot];
@@ -265,7 +265,7 @@ impl Machine {
         let mut batch = Batch { items: vec![Item::Events(events)], end: self.end };
         let applied = self.core.apply(&mut batch).map_err(|stop| {
             self.stopped = Some(stop.to_string());
-            AppendErrorKind::Unknown { reason: stop.to_string() }
+            (AppendErrorKind::Unknown { reason: stop.to_string() }, None)
         })?;
         // Who waits for less is told less, as in a grid.
         if ack == Ack::Processed {
@@ -297,9 +297,10 @@ impl Engine for LocalEngine {
         let time = *self.time.lock();
         let machine = &self.machines[submission.partition as usize];
         let answer = machine.lock().apply(&self.plan, submission, time);
-        if let Some(done) = done {
-            // Nobody has to listen.
-            let _ = done.send(answer);
+        match (done, answer) {
+            (Some(done), Ok(receipt)) => done.answer(receipt),
+            (Some(done), Err((kind, events))) => done.fail(kind, events),
+            (None, _) => {}
         }
     }
 

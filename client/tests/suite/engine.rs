@@ -189,17 +189,17 @@ pub(crate) fn logged(submission: &Submission) -> BatchReceipt {
 
 /// Answers a submission, if an answer was asked for.
 pub(crate) fn answer(submission: Submission, result: Result<BatchReceipt, AppendErrorKind>) {
-    if let Some(done) = submission.done {
-        // Nobody may listen any more; that is not the engine's business.
-        drop(done.send(result));
+    match (submission.done, result) {
+        (Some(done), Ok(receipt)) => done.answer(receipt),
+        (Some(done), Err(kind)) => done.fail(kind, None),
+        (None, _) => {}
     }
 }
 
 /// Gives the events back and answers that nothing was logged.
 pub(crate) fn refuse(submission: Submission, kind: AppendErrorKind) {
-    submission.returned.put(submission.events);
     if let Some(done) = submission.done {
-        drop(done.send(Err(kind)));
+        done.fail(kind, Some(submission.events));
     }
 }
 

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use gridmill_client::engine::Submission;
 use gridmill_persistence::{Log, LogError, LogSyncer, Position};
 use parking_lot::Mutex;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -23,8 +22,8 @@ use crate::partition::replay::ReplayError;
 
 use super::catch_up::CatchUps;
 use super::clock::Clock;
-use super::flight::Waiting;
 use super::linger::{Linger, linger};
+use super::part::{Part, Waiting};
 use super::shared::{PartitionView, Shared};
 use super::supervisor::{Slot, Slots};
 
@@ -113,8 +112,8 @@ pub(crate) struct Partition {
     pub(crate) catching_up: CatchUps,
     pub(crate) quarantine: Arc<Vec<Verdict>>,
     pub(crate) shutdown: Option<oneshot::Sender<Result<(), String>>>,
-    /// Submissions of the batch in the making; kept for its allocation.
-    pub(crate) taken: Vec<Submission>,
+    /// What makes up the batch in the making; kept for its allocation.
+    pub(crate) taken: Vec<Part>,
     pub(crate) linger: Linger,
     pub(crate) fence: Fence,
 }

@@ -4,93 +4,13 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use gridmill_client::engine::{Ack, Submission};
-use gridmill_client::{Admission, AppendErrorKind, BatchReceipt, Rejection, Reply};
+use gridmill_client::AppendErrorKind;
 use gridmill_persistence::Position;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use crate::partition::open::{Said, What};
-use crate::partition::plan::Plan;
-use crate::topology::Refusal;
-
+use super::part::Waiting;
 use super::shared::{PartitionView, Shared};
-
-type Done = oneshot::Sender<Result<BatchReceipt, AppendErrorKind>>;
-
-/// One submission that waits for its answer.
-#[derive(Debug)]
-pub(crate) struct Waiting {
-    done: Option<Done>,
-    ack: Ack,
-    admission: Option<Admission>,
-    pub(crate) receipt: BatchReceipt,
-}
-
-impl Waiting {
-    pub(crate) fn new(
-        done: Option<Done>,
-        ack: Ack,
-        admission: Admission,
-        receipt: BatchReceipt,
-    ) -> Self {
-        Self { done, ack, admission: Some(admission), receipt }
-    }
-
-    /// Whether it is told what handlers said; who waits for less must not depend on who is faster.
-    pub(crate) fn is_for_processed(&self) -> bool {
-        self.ack == Ack::Processed
-    }
-
-    /// Enters what handlers said about its records in a replay.
-    pub(crate) fn hear(&mut self, plan: &Plan, said: &[Said]) {
-        if !self.is_for_processed() {
-            return;
-        }
-        let receipt = &mut self.receipt;
-        let first = Position::from_bits(receipt.first_position).number();
-        for Said { position, topology, what } in said {
-            let index = position.number().wrapping_sub(first);
-            if index >= receipt.count {
-                continue;
-            }
-            // A submission has far less than 2^32 records.
-            let index = index as u32;
-            let topology = plan.topologies[*topology].name.to_owned();
-            let rejection = |message: &str, error: &[u8], quarantined| Rejection {
-                topology: topology.clone(),
-                message: message.to_owned(),
-                error: error.to_vec(),
-                quarantined,
-            };
-            match what {
-                What::Reply(bytes) => {
-                    let bytes = bytes.clone();
-                    receipt.replies.push((index, Reply { topology, bytes }));
-                }
-                What::Refusal(Refusal { message, error }) => {
-                    receipt.rejections.push((index, rejection(message, error, false)));
-                }
-                What::Quarantined(message) => {
-                    receipt.rejections.push((index, rejection(message, &[], true)));
-                }
-            }
-        }
-    }
-
-    fn answer(&mut self) {
-        if let Some(done) = self.done.take() {
-            // Nobody has to listen.
-            let _ = done.send(Ok(std::mem::take(&mut self.receipt)));
-        }
-    }
-
-    fn fail(&mut self, kind: AppendErrorKind) {
-        if let Some(done) = self.done.take() {
-            let _ = done.send(Err(kind));
-        }
-    }
-}
 
 /// An order of the operator (a retry, a discard) that waits until its effect is durable and shown.
 #[derive(Debug)]
@@ -177,8 +97,7 @@ impl Flights {
         let mut under_way = self.under_way.lock();
         under_way.durable = under_way.durable.max(durable);
         for flight in under_way.flights.iter_mut().filter(|flight| flight.end <= durable) {
-            let appended = |waiting: &&mut Waiting| waiting.ack == Ack::Appended;
-            flight.waiting.iter_mut().filter(appended).for_each(Waiting::answer);
+            flight.waiting.iter_mut().for_each(Waiting::answer_appended);
         }
         land(shared, &mut under_way);
     }
@@ -206,9 +125,8 @@ impl Flights {
                 flight.answer();
                 continue;
             }
-            for waiting in &mut flight.waiting {
-                waiting.fail(AppendErrorKind::NotLogged { reason: reason.to_owned() });
-            }
+            let kind = AppendErrorKind::NotLogged { reason: reason.to_owned() };
+            flight.waiting.iter_mut().for_each(|waiting| waiting.fail(&kind));
         }
     }
 
@@ -233,10 +151,7 @@ impl Flights {
 
 impl Flight {
     fn answer(&mut self) {
-        for waiting in &mut self.waiting {
-            waiting.admission = None;
-            waiting.answer();
-        }
+        self.waiting.iter_mut().for_each(Waiting::answer);
         if let Some(order) = self.order.take() {
             order.answer();
         }
@@ -244,7 +159,7 @@ impl Flight {
 
     fn give_up(&mut self, reason: &str) {
         let kind = AppendErrorKind::Unknown { reason: reason.to_owned() };
-        self.waiting.iter_mut().for_each(|waiting| waiting.fail(kind.clone()));
+        self.waiting.iter_mut().for_each(|waiting| waiting.fail(&kind));
     }
 }
 
@@ -262,17 +177,4 @@ fn land(shared: &Shared, under_way: &mut UnderWay) {
     }
     flights.drain(..count).for_each(|mut flight| flight.answer());
     shared.touch();
-}
-
-/// Hands a submission back that was not logged.
-pub(crate) fn give_back(submission: Submission, reason: String) {
-    fail(submission, AppendErrorKind::NotLogged { reason });
-}
-
-/// Answers a submission of which nothing was logged.
-pub(crate) fn fail(submission: Submission, kind: AppendErrorKind) {
-    submission.returned.put(submission.events);
-    if let Some(done) = submission.done {
-        let _ = done.send(Err(kind));
-    }
 }

@@ -6,7 +6,11 @@ use std::time::{Duration, Instant};
 use super::shared::Shared;
 
 /// How long to wait: about what a caller takes to wake up and to append again.
-const MOMENT: Duration = Duration::from_micros(50);
+const MOMENT: Duration = Duration::from_micros(100);
+
+/// An append that comes so soon after an answer would have been met by waiting; what it takes to
+/// wake the thread is in it.
+const SOON: Duration = Duration::from_micros(125);
 
 /// Whether it pays to wait for the next append.
 #[derive(Debug, Default)]
@@ -19,7 +23,7 @@ pub(crate) struct Linger {
 impl Linger {
     /// A lone append is to be answered: if it came soon after the last, so may the next.
     pub(crate) fn begin(&mut self) {
-        let soon = |answered: Instant| answered.elapsed() < 2 * MOMENT;
+        let soon = |answered: Instant| answered.elapsed() < SOON;
         self.due = self.answered.take().is_some_and(soon);
     }
 

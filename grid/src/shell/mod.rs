@@ -8,6 +8,7 @@ pub(crate) mod flight;
 mod jobs;
 mod linger;
 mod orders;
+pub(crate) mod part;
 pub(crate) mod shared;
 pub(crate) mod supervisor;
 mod sync;

@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use dashmap::DashMap;
-use gridmill_client::Gate;
-use gridmill_client::engine::Submission;
+use gridmill_client::engine::{Single, Submission};
+use gridmill_client::{AppendErrorKind, Gate};
 use gridmill_persistence::{LogReader, Position, Run};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use ractor::ActorRef;
 use tokio::sync::watch;
 
@@ -20,6 +20,7 @@ use crate::state::AnyView;
 
 use super::actor::Msg;
 use super::flight::Flights;
+use super::part::Part;
 use super::worker::Load;
 
 /// Everything that a reader of a partition sees, as of one position.
@@ -65,13 +66,13 @@ impl Counters {
     }
 }
 
-/// The mailbox: submissions in the order of their arrival.
+/// The mailbox: events in the order of their arrival.
 #[derive(Debug, Default)]
 struct Inbox {
-    waiting: VecDeque<Submission>,
+    waiting: VecDeque<Part>,
     /// The actor has been told, and has not looked yet.
     rung: bool,
-    /// The actor has taken submissions that are in no flight yet.
+    /// The actor has taken events that are in no flight yet.
     in_hand: bool,
     /// The partition is counted among those of its thread that have something to do.
     busy: bool,
@@ -150,15 +151,32 @@ impl Shared {
         }
     }
 
-    /// Puts a submission at the end of the mailbox and wakes the actor.
-    pub(crate) fn submit(&self, submission: Submission) {
+    /// Puts events at the end of the mailbox and wakes the actor.
+    pub(crate) fn submit(&self, part: Part) {
         let mut inbox = self.inbox.lock();
-        if let Some(reason) = &inbox.closed {
-            let reason = reason.clone();
+        if let Some(reason) = inbox.closed.clone() {
             drop(inbox);
-            return super::flight::give_back(submission, reason);
+            return part.fail(&AppendErrorKind::NotLogged { reason });
         }
-        inbox.waiting.push_back(submission);
+        inbox.waiting.push_back(part);
+        self.ring(inbox);
+    }
+
+    /// Puts an event at the end of the mailbox and wakes the actor.
+    pub(crate) fn submit_one(&self, single: Single<'_>) {
+        let mut inbox = self.inbox.lock();
+        let Inbox { waiting, closed, .. } = &mut *inbox;
+        let joined = match waiting.back_mut().filter(|_| closed.is_none()) {
+            Some(last) => last.join(single),
+            None => Err(single),
+        };
+        let Err(single) = joined else { return self.ring(inbox) };
+        drop(inbox);
+        self.submit(Submission::from(single).into());
+    }
+
+    /// Wakes the actor, if it was not woken since it looked last.
+    fn ring(&self, mut inbox: MutexGuard<'_, Inbox>) {
         let ring = !std::mem::replace(&mut inbox.rung, true);
         if !std::mem::replace(&mut inbox.busy, true) {
             self.load.begin();
@@ -175,14 +193,13 @@ impl Shared {
         self.told.load(Ordering::Acquire)
     }
 
-    /// Takes submissions out of the mailbox, as many as make up about `bytes_max`.
-    pub(crate) fn take(&self, bytes_max: usize, into: &mut Vec<Submission>) {
+    /// Takes events out of the mailbox, until they cost about `cost_max`.
+    pub(crate) fn take(&self, cost_max: usize, into: &mut Vec<Part>) {
         let mut inbox = self.inbox.lock();
-        let mut bytes = 0;
-        while bytes < bytes_max {
+        let mut cost = 0;
+        while cost < cost_max {
             let Some(next) = inbox.waiting.pop_front() else { break };
-            // A record costs time beyond its bytes.
-            bytes += next.encoded.bytes.len() + 32 * next.encoded.len();
+            cost += next.cost();
             into.push(next);
         }
         inbox.rung = !inbox.waiting.is_empty();
@@ -196,11 +213,11 @@ impl Shared {
         self.touch();
     }
 
-    /// Puts submissions that could not be logged yet back to the front.
-    pub(crate) fn put_back(&self, submissions: Vec<Submission>) {
+    /// Puts what could not be logged yet back to the front.
+    pub(crate) fn put_back(&self, parts: Vec<Part>) {
         let mut inbox = self.inbox.lock();
-        for submission in submissions.into_iter().rev() {
-            inbox.waiting.push_front(submission);
+        for part in parts.into_iter().rev() {
+            inbox.waiting.push_front(part);
         }
         inbox.in_hand = false;
     }
@@ -237,9 +254,8 @@ impl Shared {
             inbox.rest(&self.load);
             std::mem::take(&mut inbox.waiting)
         };
-        for submission in waiting {
-            super::flight::give_back(submission, reason.to_owned());
-        }
+        let kind = AppendErrorKind::NotLogged { reason: reason.to_owned() };
+        waiting.into_iter().for_each(|part| part.fail(&kind));
     }
 
     pub(crate) fn is_given_up(&self) -> bool {

@@ -1,6 +1,5 @@
 //! One batch: out of the mailbox, into the log, through the machine.
 
-use gridmill_client::engine::Submission;
 use gridmill_client::{AppendErrorKind, BatchReceipt, Rejection, Reply};
 use gridmill_persistence::{LogError, Position, RecordMeta, Written};
 
@@ -11,7 +10,8 @@ use crate::partition::plan::Plan;
 use crate::topology::RecordInfo;
 
 use super::actor::{Durability, Fatal, Partition};
-use super::flight::{Order, Waiting, fail};
+use super::flight::Order;
+use super::part::{Part, Waiting};
 use super::shared::Counters;
 
 /// Bytes that one batch takes from the mailbox, about: a millisecond of work.
@@ -82,7 +82,7 @@ impl Partition {
     }
 
     /// Writes the records of `taken` as one batch. On an error the log is as it was.
-    fn log_batch(&mut self, taken: &[Submission]) -> Result<Written, LogError> {
+    fn log_batch(&mut self, taken: &[Part]) -> Result<Written, LogError> {
         let time = self.options.clock.now().max(self.last_time);
         let pushed = self.push_all(taken, time);
         if let Err(error) = pushed {
@@ -97,11 +97,11 @@ impl Partition {
         Ok(written)
     }
 
-    fn push_all(&mut self, taken: &[Submission], time: i64) -> Result<(), LogError> {
-        for submission in taken {
-            let depot = submission.depot;
+    fn push_all(&mut self, taken: &[Part], time: i64) -> Result<(), LogError> {
+        for part in taken {
+            let depot = part.depot;
             let source = self.registry.source(depot);
-            for (variant, bytes) in submission.encoded.iter() {
+            for (variant, bytes) in part.encoded.iter() {
                 let meta = RecordMeta {
                     time,
                     depot_offset: self.next_offsets[depot],
@@ -117,10 +117,10 @@ impl Partition {
         Ok(())
     }
 
-    /// Splits submissions into what is applied and who waits for it.
+    /// Splits parts into what is applied and who waits for it.
     fn split(
         &self,
-        taken: &mut Vec<Submission>,
+        taken: &mut Vec<Part>,
         offsets: &[u64],
         written: &Written,
     ) -> (Batch, Vec<Waiting>) {
@@ -128,21 +128,16 @@ impl Partition {
         let mut position = written.first;
         let mut waiting = Vec::with_capacity(taken.len());
         let mut batch = Batch::default();
-        for submission in taken.drain(..) {
-            let Submission { depot, events, encoded, ack, admission, done, .. } = submission;
-            let count = encoded.len() as u64;
-            waiting.push(Waiting::new(
-                done,
-                ack,
-                admission,
-                BatchReceipt {
-                    partition: self.shared.partition,
-                    count,
-                    first_offset: offsets[depot],
-                    first_position: position.to_bits(),
-                    ..BatchReceipt::default()
-                },
-            ));
+        for part in taken.drain(..) {
+            let (depot, count) = (part.depot, part.encoded.len() as u64);
+            let (events, encoded, waits) = part.logged(BatchReceipt {
+                partition: self.shared.partition,
+                count,
+                first_offset: offsets[depot],
+                first_position: position.to_bits(),
+                ..BatchReceipt::default()
+            });
+            waiting.push(waits);
             let infos = (0..count).map(|record| RecordInfo {
                 position: position.forward(record),
                 offset: offsets[depot] + record,
@@ -159,23 +154,19 @@ impl Partition {
 
     /// Nothing of the batch was logged: tell everybody, with their events back. A failed sync is
     /// recovered from, and the batch is tried again.
-    fn not_logged(&mut self, taken: Vec<Submission>, error: &LogError) -> Result<(), Fatal> {
+    fn not_logged(&mut self, taken: Vec<Part>, error: &LogError) -> Result<(), Fatal> {
         if let LogError::SyncFailed { .. } = error {
             self.shared.put_back(taken);
             return self.recover_log();
         }
         let partition = self.shared.partition;
-        for submission in taken {
-            fail(
-                submission,
-                match error {
-                    LogError::StorageFull { .. } => {
-                        AppendErrorKind::StorageFull { partition, message: error.to_string() }
-                    }
-                    other => AppendErrorKind::NotLogged { reason: other.to_string() },
-                },
-            );
-        }
+        let kind = match error {
+            LogError::StorageFull { .. } => {
+                AppendErrorKind::StorageFull { partition, message: error.to_string() }
+            }
+            other => AppendErrorKind::NotLogged { reason: other.to_string() },
+        };
+        taken.into_iter().for_each(|part| part.fail(&kind));
         self.shared.put_down();
         Ok(())
     }
@@ -258,7 +249,7 @@ impl Partition {
     }
 }
 
-/// Enters what handlers said into the receipt of their submission.
+/// Enters what handlers said into the receipt of their events.
 pub(crate) fn complete(plan: &Plan, receipt: &mut BatchReceipt, answers: ItemAnswers) {
     for (topology, answers) in answers.topologies {
         let name = plan.topologies[topology].name;

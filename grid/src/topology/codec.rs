@@ -12,8 +12,8 @@ use gridmill_persistence::Run;
 
 use crate::state::{Cell, Place, RootCell};
 
-/// Events of one depot: a `Vec<Option<E>>`, each taken out by the last topology that reads it.
-pub(crate) type AnyEvents = Box<dyn Any + Send>;
+// A `Vec<Option<E>>`: each event is taken out by the last topology that reads it.
+pub(crate) use gridmill_client::engine::AnyEvents;
 
 /// The event type of a depot.
 pub(crate) trait DepotCodec: Send + Sync {

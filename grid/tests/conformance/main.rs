@@ -26,5 +26,6 @@ mod seed;
 mod shapes;
 mod streams;
 mod todo;
+mod together;
 mod tool;
 mod values;
