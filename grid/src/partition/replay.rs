@@ -11,8 +11,8 @@ use super::batch::{Batch, Events, Item, Retry, Verdict, kind};
 use super::plan::Plan;
 use super::registry::Registry;
 
-/// Records in one batch of a replay.
-const BATCH_RECORDS: usize = 4096;
+/// Records in one batch of a replay: nobody waits for one, and larger deltas are merged less often.
+const BATCH_RECORDS: usize = 16_384;
 
 /// Why the past cannot be read.
 #[derive(Debug, thiserror::Error)]

@@ -32,13 +32,16 @@ impl Spots {
 
     fn of_sorted(sorted: Vec<Spot>) -> Self {
         let buckets = (sorted.len() / GROUP).next_power_of_two();
-        let mut starts = Vec::with_capacity(buckets + 1);
-        for (number, spot) in sorted.iter().enumerate() {
-            while starts.len() <= bucket(spot.hash, buckets) {
-                starts.push(number as u32);
-            }
+        let mut starts = vec![0; buckets + 1];
+        for (spot, end) in sorted.iter().zip(1..) {
+            starts[bucket(spot.hash, buckets) + 1] = end;
         }
-        starts.resize(buckets + 1, sorted.len() as u32);
+        // A group without spots begins where the one before it ends.
+        let mut end = 0;
+        for start in &mut starts {
+            end = end.max(*start);
+            *start = end;
+        }
         Self { sorted, starts }
     }
 
@@ -61,20 +64,19 @@ impl Spots {
         let mut merged = Vec::with_capacity(newer.len() + older.len());
         let (mut new, mut old) = (newer.sorted.as_slice(), older.sorted.as_slice());
         while let ([next, ..], [prior, ..]) = (new, old) {
-            if next.hash < prior.hash {
-                merged.push(*next);
-                new = &new[1..];
-            } else if next.hash > prior.hash {
-                merged.push(behind(prior));
-                old = &old[1..];
-            } else {
+            if next.hash == prior.hash {
                 let (stay, rest) = split_hash(new);
                 let (go, others) = split_hash(old);
                 merged.extend_from_slice(stay);
                 let others_keys = go.iter().filter(|old| !stay.iter().any(|new| same(new, old)));
                 merged.extend(others_keys.map(behind));
                 (new, old) = (rest, others);
+                continue;
             }
+            // Which of two hashes is less cannot be predicted: one is taken without a branch.
+            let is_new = usize::from(next.hash < prior.hash);
+            merged.push([behind(prior), *next][is_new]);
+            (new, old) = (&new[is_new..], &old[1 - is_new..]);
         }
         merged.extend_from_slice(new);
         merged.extend(old.iter().map(behind));
