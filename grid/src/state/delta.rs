@@ -32,15 +32,18 @@ pub(crate) struct Delta<V> {
     blocks: Vec<Arc<Block<V>>>,
     /// Whether everything older is gone: the root was cleared before these entries were written.
     clears: bool,
+    /// About how many bytes of memory its own entries and the index take. What blocks keep beside
+    /// those counts nothing: it is never more than they.
+    weight: usize,
     /// The numbers of the spots in key order, once somebody asked for it.
     order: OnceLock<Box<[u32]>>,
 }
 
 impl<V> Clone for Delta<V> {
     fn clone(&self) -> Self {
-        let Self { spots, blocks, clears, order } = self;
+        let Self { spots, blocks, clears, weight, order } = self;
         let (spots, blocks, order) = (spots.clone(), blocks.clone(), order.clone());
-        Self { spots, blocks, clears: *clears, order }
+        Self { spots, blocks, clears: *clears, weight: *weight, order }
     }
 }
 
@@ -50,8 +53,16 @@ impl<V: State> Delta<V> {
     /// [`hash_key`]: gridmill_persistence::run::hash_key
     pub(crate) fn new(entries: Vec<Entry<V>>, hashes: &[u64], clears: bool) -> Self {
         let weight = entries.iter().map(entry_weight).sum();
-        let blocks = vec![Arc::new(Block { entries, weight })];
-        Self { spots: Spots::of_block(hashes), blocks, clears, order: OnceLock::new() }
+        let block = Arc::new(Block { entries, weight });
+        Self::of_blocks(Spots::of_block(hashes), vec![block], clears)
+    }
+
+    fn of_blocks(spots: Spots, blocks: Vec<Arc<Block<V>>>, clears: bool) -> Self {
+        let held = held(&blocks).max(1) as u128;
+        let weights: usize = blocks.iter().map(|block| block.weight).sum();
+        let own = weights as u128 * spots.len() as u128 / held;
+        let weight = own as usize + spots.bytes();
+        Self { spots, blocks, clears, weight, order: OnceLock::new() }
     }
 
     /// What the delta says of `key`, whose `hash_key` is `hash`.
@@ -69,13 +80,9 @@ impl<V: State> Delta<V> {
         self.clears
     }
 
-    /// About how many bytes of memory it takes. What its blocks keep beside its entries counts
-    /// nothing: it is never more than they.
+    /// About how many bytes of memory it takes.
     pub(crate) fn weight(&self) -> usize {
-        let (weight, entries) = self.blocks.iter().fold((0, 0), |(weight, entries), block| {
-            (weight + block.weight as u128, entries + block.entries.len() as u128)
-        });
-        (weight * self.len() as u128 / entries.max(1)) as usize + self.spots.bytes()
+        self.weight
     }
 
     /// All entries in the order of their keys.
@@ -108,13 +115,13 @@ impl<V: State> Delta<V> {
         let same = |new: &Spot, old: &Spot| newer.entry(new).0 == older.entry(old).0;
         let spots = Spots::merge(&newer.spots, &older.spots, newer.blocks.len() as u32, same);
         let blocks = newer.blocks.iter().chain(&older.blocks).cloned().collect();
-        let merged = Self { spots, blocks, clears: older.clears, order: OnceLock::new() };
+        let merged = Self::of_blocks(spots, blocks, older.clears);
         if merged.is_sparse() { merged.compact() } else { merged }
     }
 
     /// Whether half of what the blocks hold is out of date, or there are many small ones.
     fn is_sparse(&self) -> bool {
-        let held: usize = self.blocks.iter().map(|block| block.entries.len()).sum();
+        let held = held(&self.blocks);
         held > 2 * self.len() || self.blocks.len() * BLOCK_ENTRIES_MIN > held
     }
 
@@ -128,6 +135,11 @@ impl<V: State> Delta<V> {
         let hashes: Vec<u64> = self.spots.iter().map(|spot| spot.hash).collect();
         Self::new(entries, &hashes, self.clears)
     }
+}
+
+/// How many entries blocks hold, overwritten ones too.
+fn held<V>(blocks: &[Arc<Block<V>>]) -> usize {
+    blocks.iter().map(|block| block.entries.len()).sum()
 }
 
 fn entry_weight<V: State>(entry: &Entry<V>) -> usize {
