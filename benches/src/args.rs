@@ -87,6 +87,8 @@ pub struct Options {
     pub of: Of,
     /// Systems to compare with.
     pub peers: Vec<String>,
+    /// For the process that `memory` starts on a settled folder; not for users.
+    pub settled: Option<PathBuf>,
     /// Where the JSON goes.
     pub json: Option<PathBuf>,
     /// Where the plot goes.
@@ -131,6 +133,7 @@ impl Options {
             event_bytes: 0,
             of: Of::Count,
             peers: Vec::new(),
+            settled: None,
             json: None,
             plot: None,
         }
@@ -189,6 +192,7 @@ impl Options {
             "cap" => self.cap = number(name, value)?,
             "of" => self.of = of(value)?,
             "peer" => self.peers.push(value.to_owned()),
+            "settled" => self.settled = Some(value.into()),
             "json" => self.json = Some(value.into()),
             "plot" => self.plot = Some(value.into()),
             _ => return Err(BenchError::Usage(format!("there is no option --{name}"))),
@@ -198,6 +202,10 @@ impl Options {
 
     fn fill_in(&mut self, asked: &Asked) -> Result<()> {
         let defaults = workloads::defaults(&self.workload, self.of)?;
+        if self.plot.is_some() && ["replay", "open", "memory"].contains(&self.workload.as_str()) {
+            let message = format!("`{}` has no course over time to plot", self.workload);
+            return Err(BenchError::Usage(message));
+        }
         self.keys = asked.keys.unwrap_or(defaults.keys);
         self.partitions = asked.partitions.unwrap_or(defaults.partitions);
         self.batch = asked.batch.unwrap_or(defaults.batch);
@@ -325,6 +333,7 @@ mod tests {
             (&["todo", "--seconds", "NaN"], "--seconds"),
             (&["open", "--state", "1XB"], "XB"),
             (&["replay", "--of", "log"], "log"),
+            (&["memory", "--plot", "file.svg"], "memory"),
         ] {
             let Err(BenchError::Usage(message)) = parse(args) else { panic!("{args:?}") };
             assert!(message.contains(word), "{message}");

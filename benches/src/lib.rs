@@ -22,6 +22,9 @@ use error::{Result, failed};
 /// # Errors
 /// Whatever ended the run, also a wrong result.
 pub fn run(options: &Options) -> Result<()> {
+    if let Some(folder) = &options.settled {
+        return workloads::print_settled(options, folder);
+    }
     let report = workloads::run(options)?;
     print!("{}", report.table());
     if let Some(file) = &options.json {

@@ -1,5 +1,6 @@
 //! Gridmill under appends: a caller with so many calls in flight.
 
+use std::path::PathBuf;
 use std::time::Instant;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -19,7 +20,9 @@ use super::events::Feed;
 pub struct Running {
     pub(crate) runtime: Runtime,
     pub(crate) grid: Option<Grid>,
-    pub(crate) folder: TempDir,
+    pub(crate) path: PathBuf,
+    /// Removes the folder in the end, if it is a temporary one.
+    _folder: Option<TempDir>,
 }
 
 impl Running {
@@ -28,14 +31,21 @@ impl Running {
     /// # Errors
     /// Where the grid does not start.
     pub fn start<M: Module>(options: &Options) -> Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(failed("a runtime"))?;
         let folder = tempfile::tempdir().map_err(failed("a folder"))?;
-        let mut running = Self { runtime, grid: None, folder };
+        let mut running = Self::at(folder.path().to_owned())?;
+        running._folder = Some(folder);
         running.open::<M>(options)?;
         Ok(running)
+    }
+
+    /// Nothing yet, in the folder `path`.
+    ///
+    /// # Errors
+    /// Where there is no runtime.
+    pub fn at(path: PathBuf) -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(failed("a runtime"))?;
+        Ok(Self { runtime, grid: None, path, _folder: None })
     }
 
     /// Starts module `M` in the same folder.
@@ -43,7 +53,7 @@ impl Running {
     /// # Errors
     /// Where the grid does not start.
     pub fn open<M: Module>(&mut self, options: &Options) -> Result<()> {
-        let builder = Grid::builder(self.folder.path())
+        let builder = Grid::builder(&self.path)
             .partitions(options.partitions)
             .threads(options.threads)
             .durability(options.durability)

@@ -12,6 +12,8 @@ mod read;
 mod replay;
 mod todo;
 
+pub(crate) use memory::print_settled;
+
 use crate::args::{Of, Options};
 use crate::error::{BenchError, Result};
 use crate::measure::{Subject, measure};

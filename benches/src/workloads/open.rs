@@ -43,7 +43,7 @@ pub(super) fn run(options: &Options) -> Result<Report> {
     }
     let again = u64::from(users / 2 < BATCH.min(users));
     let killed = start(&mut running, options, users, 1 + again)?;
-    Ok(report(clean, &killed, runs_bytes(running.folder.path()), users))
+    Ok(report(clean, &killed, runs_bytes(&running.path), users))
 }
 
 fn report(clean: Recorder, killed: &Recorder, state: u64, users: u64) -> Report {
