@@ -15,9 +15,10 @@ work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 
 # Lists every function of a run with the instructions of it and of what it calls.
+# (The script of Debian warns about variables of its own.)
 count() {
     valgrind --quiet --tool=callgrind --callgrind-out-file="$work/counts" "$program" "$1" "$2" >&2
-    callgrind_annotate --inclusive=yes --threshold=99.99 "$work/counts" |
+    callgrind_annotate --inclusive=yes --threshold=99.99 "$work/counts" 2>/dev/null |
         sed -n 's/^ *\([0-9][0-9,]*\) *([ 0-9.]*%) */\1 /p' >"$work/$2"
 }
 
