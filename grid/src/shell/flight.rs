@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use gridmill_client::AppendErrorKind;
 use gridmill_persistence::Position;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
 use super::part::Waiting;
@@ -89,7 +89,7 @@ impl Flights {
         complete(&mut flight.waiting, flight.order.as_mut());
         flight.end = flight.end.max(end);
         flight.view = Some(view);
-        land(shared, &mut under_way);
+        land(shared, under_way);
     }
 
     /// Everything before `durable` is durable.
@@ -99,7 +99,7 @@ impl Flights {
         for flight in under_way.flights.iter_mut().filter(|flight| flight.end <= durable) {
             flight.waiting.iter_mut().for_each(Waiting::answer_appended);
         }
-        land(shared, &mut under_way);
+        land(shared, under_way);
     }
 
     /// After a restart: `view` shows everything before `end`, which is what the log has kept. What
@@ -165,8 +165,8 @@ impl Flight {
 
 /// Shows and answers batches that are durable and applied. The view goes first: an answer promises
 /// that readers see the batch.
-fn land(shared: &Shared, under_way: &mut UnderWay) {
-    let UnderWay { flights, durable, .. } = under_way;
+fn land(shared: &Shared, mut under_way: MutexGuard<'_, UnderWay>) {
+    let UnderWay { flights, durable, .. } = &mut *under_way;
     let ready = |flight: &&Flight| flight.end <= *durable && flight.view.is_some();
     let count = flights.iter().take_while(ready).count();
     if count == 0 {
@@ -175,6 +175,9 @@ fn land(shared: &Shared, under_way: &mut UnderWay) {
     if let Some(view) = flights[count - 1].view.take() {
         shared.view.store(view);
     }
-    flights.drain(..count).for_each(|mut flight| flight.answer());
+    let landed: Vec<_> = flights.drain(..count).collect();
+    // The actor goes on to the next batch while callers are answered.
+    drop(under_way);
+    landed.into_iter().for_each(|mut flight| flight.answer());
     shared.touch();
 }

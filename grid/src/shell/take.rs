@@ -195,8 +195,8 @@ impl Partition {
         }
         let failed = applied.verdicts.first().map(|verdict| verdict.message.clone());
         let answers = std::mem::take(&mut applied.answers);
-        let plan = std::sync::Arc::clone(&self.core.plan);
-        let counters = &self.shared.counters;
+        let view = self.view();
+        let (plan, counters) = (&self.core.plan, &self.shared.counters);
         let complete = |waiting: &mut [Waiting], order: Option<&mut Order>| {
             if let (Some(order), Some(message)) = (order, failed) {
                 order.answer = Err(format!("it failed again: {message}"));
@@ -204,15 +204,10 @@ impl Partition {
             for (waiting, answers) in waiting.iter_mut().zip(answers) {
                 Counters::add(&counters.rejected, answers.rejected() as u64);
                 if waiting.is_for_processed() {
-                    complete(&plan, &mut waiting.receipt, answers);
+                    complete(plan, &mut waiting.receipt, answers);
                 }
             }
         };
-        let view = std::sync::Arc::new(super::shared::PartitionView {
-            roots: self.core.views(),
-            live: self.core.lanes.iter().map(|lane| lane.live).collect(),
-            quarantine: std::sync::Arc::clone(&self.quarantine),
-        });
         self.shared.flights.applied(&self.shared, end, complete, view);
         Ok(applied)
     }
