@@ -143,8 +143,10 @@ impl Connection {
         let user = user.as_str();
         self.done += 1;
         match act {
-            Act::New(place) => {
-                self.client.execute(&self.new, &[&user, &f64::from(place), &TEXT]).await
+            Act::New => {
+                // Behind all others: a move to the end adds 1 to a place, and is an act itself.
+                let place = self.done as f64;
+                self.client.execute(&self.new, &[&user, &place, &TEXT]).await
             }
             Act::Complete(index) => {
                 let at = 1_700_000_000_000_000_i64;

@@ -182,7 +182,7 @@ impl Connection {
             let (list, count) = (format!("t:{user}"), format!("c:{user}"));
             let request = &mut self.request;
             match act {
-                Act::New(_) => command(request, &["RPUSH", &list, &format!("0{TEXT}")]),
+                Act::New => command(request, &["RPUSH", &list, &format!("0{TEXT}")]),
                 Act::Complete(index) => {
                     let (index, at) = (index.to_string(), "1700000000000000 ");
                     command(request, &["EVALSHA", complete, "2", &list, &count, &index, at]);

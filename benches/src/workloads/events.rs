@@ -81,8 +81,8 @@ pub struct Todos {
 /// An event, by the number of its user.
 #[derive(Clone, Copy, Debug)]
 pub enum Act {
-    /// A new todo; its number in the list.
-    New(u32),
+    /// A new todo at the end of the list.
+    New,
     /// Completes the one at this index.
     Complete(u32),
     /// Moves one.
@@ -114,7 +114,7 @@ impl Todos {
         let kind = self.draw.below(10);
         let act = if *len == 0 || (kind < 5 && *len < self.cap) {
             *len += 1;
-            Act::New(*len - 1)
+            Act::New
         } else if kind < 9 {
             Act::Complete(self.draw.below(u64::from(*len)) as u32)
         } else {
@@ -137,7 +137,7 @@ impl Todos {
             let (user, act) = fresh.act();
             let list = &mut lists[((user - fresh.first) / fresh.step) as usize];
             match act {
-                Act::New(_) => list.push(false),
+                Act::New => list.push(false),
                 Act::Complete(index) => {
                     completed += u64::from(!std::mem::replace(&mut list[index as usize], true));
                 }
@@ -166,7 +166,7 @@ impl Feed for Todos {
         let (user, act) = self.act();
         let user = user_name(user);
         match act {
-            Act::New(_) => TodoEvent::New { user, text: Str::new(TEXT) },
+            Act::New => TodoEvent::New { user, text: Str::new(TEXT) },
             Act::Complete(index) => TodoEvent::Complete { user, index, at: 1_700_000_000_000_000 },
             Act::Move(from, to) => TodoEvent::Reorder { user, from, to },
         }
