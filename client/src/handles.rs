@@ -4,10 +4,8 @@
 //! its name. Names of handles are `'static`, so an address never comes to mean another name.
 
 use std::any::{TypeId, type_name};
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use foldhash::fast::RandomState;
 use gridmill_model::{Depot, Event, Root};
@@ -16,16 +14,11 @@ use crate::engine::{DepotEntry, Engine};
 use crate::error::{AppendErrorKind, DepotError, ReadError};
 
 /// What the client has resolved so far.
-///
-/// PStates are read so much more often than they are resolved that their map is copied for a new
-/// one: readers on many cores then share it without writing to memory that the others read.
 #[derive(Debug, Default)]
 pub(crate) struct Handles {
     depots: DashMap<Handle, Arc<DepotEntry>, RandomState>,
-    pstates: ArcSwap<PStates>,
+    pstates: PStates,
 }
-
-type PStates = HashMap<Handle, PStateRef, RandomState>;
 
 /// A handle as it is looked up: by the place of its name and by its type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,6 +29,7 @@ struct Handle {
 }
 
 impl Handle {
+    #[inline]
     fn of<T: 'static>(name: &'static str) -> Self {
         Self { name: name.as_ptr().addr(), length: name.len(), ty: TypeId::of::<T>() }
     }
@@ -71,22 +65,60 @@ impl Handles {
     }
 
     /// The PState called `name`, checked to have the root `R` and to be open to clients.
+    #[inline]
     pub(crate) fn pstate<R: Root>(
         &self,
         engine: &dyn Engine,
         name: &'static str,
     ) -> Result<PStateRef, ReadError> {
         let handle = Handle::of::<R>(name);
-        if let Some(found) = self.pstates.load().get(&handle) {
-            return Ok(*found);
+        match self.pstates.get(handle) {
+            Some(found) => Ok(found),
+            None => {
+                let found = check_pstate::<R>(engine, name)?;
+                self.pstates.put(handle, found);
+                Ok(found)
+            }
         }
-        let found = check_pstate::<R>(engine, name)?;
-        self.pstates.rcu(|known| {
-            let mut known = PStates::clone(known);
-            known.insert(handle, found);
-            known
-        });
-        Ok(found)
+    }
+}
+
+/// PStates by their handles: a table of places that are filled once.
+///
+/// Readers look into it with every select, on many cores: they take no lock and write nothing. A
+/// handle that finds its places taken is resolved anew each time.
+#[derive(Debug)]
+struct PStates(Box<[OnceLock<(Handle, PStateRef)>; PSTATES]>);
+
+/// Places in the table: several times the PStates of a large module.
+const PSTATES: usize = 256;
+
+/// Places where a handle may stand.
+const PLACES: usize = 8;
+
+impl Default for PStates {
+    fn default() -> Self {
+        Self(Box::new([const { OnceLock::new() }; PSTATES]))
+    }
+}
+
+impl PStates {
+    /// The places of a handle, from the middle bits of its address times an odd constant.
+    #[inline]
+    fn places(&self, handle: Handle) -> impl Iterator<Item = &OnceLock<(Handle, PStateRef)>> {
+        let home = (handle.name as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        (0..PLACES).map(move |place| &self.0[(home as usize + place) % PSTATES])
+    }
+
+    #[inline]
+    fn get(&self, handle: Handle) -> Option<PStateRef> {
+        let mut filled = self.places(handle).map_while(OnceLock::get);
+        filled.find(|(known, _)| *known == handle).map(|(_, found)| *found)
+    }
+
+    fn put(&self, handle: Handle, found: PStateRef) {
+        // Whoever comes first has the place.
+        self.places(handle).find(|place| place.get_or_init(|| (handle, found)).0 == handle);
     }
 }
 

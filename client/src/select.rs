@@ -22,11 +22,17 @@ impl Client {
     /// # Errors
     /// [`ReadError`]; more values than the client's [limit](Self::with_limit) are a
     /// [`Path`](ReadError::Path) error.
-    pub async fn select<N: Navigate>(&self, path: N) -> Result<Vec<N::Leaf>, ReadError> {
+    #[inline]
+    pub fn select<N: Navigate>(
+        &self,
+        path: N,
+    ) -> impl Future<Output = Result<Vec<N::Leaf>, ReadError>> {
         let path = path.into_path();
-        let pstate = self.pstate(&path)?;
-        let partition = own_partition(pstate, &path)?;
-        self.many(pstate, partition..=partition, &path)
+        async move {
+            let pstate = self.pstate(&path)?;
+            let partition = own_partition(pstate, &path)?;
+            self.many(pstate, partition..=partition, &path)
+        }
     }
 
     /// The one value that `path` reaches, or `None` where there is nothing.
@@ -34,8 +40,14 @@ impl Client {
     /// # Errors
     /// [`NotOne`](ReadError::NotOne) where there is more than one value, and otherwise as with
     /// [`select`](Self::select).
-    pub async fn select_one<N: Navigate>(&self, path: N) -> Result<Option<N::Leaf>, ReadError> {
-        self.one(&path.into_path())
+    #[inline]
+    pub fn select_one<N: Navigate>(
+        &self,
+        path: N,
+    ) -> impl Future<Output = Result<Option<N::Leaf>, ReadError>> {
+        // The future borrows the path that it was made with; an `async fn` would first move it.
+        let path = path.into_path();
+        async move { self.one(&path) }
     }
 
     /// The values that `path` reaches on the partition that `partition_key` belongs to, for
@@ -87,10 +99,12 @@ impl Client {
         self.many(pstate, 0..=pstate.partitions.saturating_sub(1), &path)
     }
 
+    #[inline]
     fn pstate<R: Root, L: Walk>(&self, path: &Path<R, L>) -> Result<PStateRef, ReadError> {
         self.handles.pstate::<R>(&*self.engine, path.pstate_name())
     }
 
+    #[inline]
     fn one<R: Root, L: Walk>(&self, path: &Path<R, L>) -> Result<Option<L>, ReadError> {
         let pstate = self.pstate(path)?;
         let partition = own_partition(pstate, path)?;
@@ -146,25 +160,39 @@ fn store_of<R: Root>(root: &dyn Any) -> Option<&Store<R>> {
 }
 
 /// The partition that a path names by its first key, if it names one.
+#[inline]
 fn own_partition<R: Root, L: Walk>(pstate: PStateRef, path: &Path<R, L>) -> Result<u32, ReadError> {
     let count = pstate.partitions;
     match path.partition(count) {
         _ if count == 1 => Ok(0),
         Some(partition) if partition < count => Ok(partition),
+        none => Err(no_partition(pstate, path, none)),
+    }
+}
+
+#[cold]
+fn no_partition<R: Root, L: Walk>(
+    pstate: PStateRef,
+    path: &Path<R, L>,
+    partition: Option<u32>,
+) -> ReadError {
+    let count = pstate.partitions;
+    match partition {
         // The PState's own key partitioner is the user's code, and may be wrong.
         Some(got) => {
             let name = path.pstate_name().to_owned();
-            Err(ReadError::BadPartition { name, expected: count, got })
+            ReadError::BadPartition { name, expected: count, got }
         }
-        None => Err(ReadError::NoPartition {
+        None => ReadError::NoPartition {
             pstate: path.pstate_name().to_owned(),
             path: path.to_string(),
             partitions: count,
-        }),
+        },
     }
 }
 
 /// What the walk's error means to a reader: damage is no fault of the path, whoever met it.
+#[cold]
 fn failed<R: Root, L: Walk>(error: PathError, path: &Path<R, L>) -> ReadError {
     match error.kind() {
         PathErrorKind::Damaged(damaged) => ReadError::Damaged(damaged.clone()),

@@ -34,13 +34,22 @@ struct Address {
     number: usize,
 }
 
+/// A PState, and where its views are: one look-up leads a reader to them.
+#[derive(Debug)]
+struct Views {
+    entry: Arc<PStateEntry>,
+    address: Address,
+    topology: usize,
+    partitions: Vec<Arc<Shared>>,
+}
+
 /// All modules of a grid.
 #[derive(Debug)]
 pub(crate) struct GridEngine {
     pub(crate) started: Instant,
     pub(crate) modules: Vec<ModuleRun>,
     depots: Vec<(Arc<DepotEntry>, Address)>,
-    pstates: Vec<(Arc<PStateEntry>, Address)>,
+    pstates: Vec<Views>,
     depots_by_name: HashMap<String, usize>,
     pstates_by_name: HashMap<String, usize>,
 }
@@ -79,7 +88,12 @@ impl GridEngine {
             let id = self.pstates.len();
             let entry = pstate_entry(pstate, id, run.partitions.len() as u32);
             self.pstates_by_name.insert(pstate.name.to_owned(), id);
-            self.pstates.push((entry, Address { module, number }));
+            self.pstates.push(Views {
+                entry,
+                address: Address { module, number },
+                topology: pstate.topology,
+                partitions: run.partitions.clone(),
+            });
         }
     }
 
@@ -120,7 +134,7 @@ impl Engine for GridEngine {
     }
 
     fn pstate(&self, name: &str) -> Option<Arc<PStateEntry>> {
-        self.pstates_by_name.get(name).map(|&id| Arc::clone(&self.pstates[id].0))
+        self.pstates_by_name.get(name).map(|&id| Arc::clone(&self.pstates[id].entry))
     }
 
     fn depot_names(&self) -> Vec<String> {
@@ -128,7 +142,7 @@ impl Engine for GridEngine {
     }
 
     fn pstate_names(&self) -> Vec<String> {
-        self.pstates.iter().map(|(entry, _)| entry.name.clone()).collect()
+        self.pstates.iter().map(|pstate| pstate.entry.name.clone()).collect()
     }
 
     fn submit(&self, mut submission: Submission) {
@@ -152,9 +166,8 @@ impl Engine for GridEngine {
         partial: bool,
         read: &mut dyn FnMut(&dyn Any),
     ) -> Result<(), ReadError> {
-        let (entry, address) = &self.pstates[pstate];
-        let module = &self.modules[address.module];
-        let Some(shared) = module.partitions.get(partition as usize) else {
+        let Views { entry, address, topology, partitions } = &self.pstates[pstate];
+        let Some(shared) = partitions.get(partition as usize) else {
             let (name, expected) = (entry.name.clone(), entry.partitions);
             return Err(ReadError::BadPartition { name, expected, got: partition });
         };
@@ -164,8 +177,7 @@ impl Engine for GridEngine {
             let reason = reason.unwrap_or_else(|| "it is starting".to_owned());
             return Err(ReadError::Stopped { partition, reason });
         };
-        let topology = module.plan.pstates[address.number].topology;
-        if view.live[topology] {
+        if view.live[*topology] {
             read(&**root);
             return Ok(());
         }
@@ -173,7 +185,7 @@ impl Engine for GridEngine {
         match past.filter(|_| partial) {
             Some(root) => read(&*root),
             None if partial => read(&**root),
-            None => return Err(catching_up(&entry.name, shared, topology)),
+            None => return Err(catching_up(&entry.name, shared, *topology)),
         }
         Ok(())
     }
@@ -222,7 +234,7 @@ impl Engine for GridEngine {
     }
 
     fn select_json(&self, pstate: usize, path: &str) -> Result<String, ReadError> {
-        let (entry, address) = &self.pstates[pstate];
+        let Views { entry, address, .. } = &self.pstates[pstate];
         let codec = &self.modules[address.module].plan.pstates[address.number].codec;
         select_json(self, entry, &**codec, path)
     }

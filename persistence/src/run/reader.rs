@@ -273,10 +273,12 @@ fn same(key: &[u8], other: &[u8]) -> bool {
     let (Some(end), Some(other_end)) = (key.last_chunk::<8>(), other.last_chunk::<8>()) else {
         return key.iter().eq(other);
     };
-    let (words, others) = (key.as_chunks::<8>().0, other.as_chunks::<8>().0);
     let word = |bytes: &[u8; 8]| u64::from_ne_bytes(*bytes);
-    word(end) == word(other_end)
-        && words.iter().zip(others).all(|(one, other)| word(one) == word(other))
+    if word(end) != word(other_end) || key.len() == 8 {
+        return word(end) == word(other_end);
+    }
+    let (words, others) = (key.as_chunks::<8>().0, other.as_chunks::<8>().0);
+    words.iter().zip(others).all(|(one, other)| word(one) == word(other))
 }
 
 /// Where the entry of a key probably is, by its home bucket; 0 where it probably is not.

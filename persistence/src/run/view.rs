@@ -53,9 +53,11 @@ impl<'a> View<'a> {
     #[inline]
     pub(super) fn entry(self, at: u64) -> Result<Entry<'a>, RunError> {
         let parts = self.parts(at)?;
-        let key = self.slice(parts.key.0, parts.key.1)?;
+        // All of it at once: the parts lie within.
+        self.run.pages.touch(self.bytes, at, parts.next)?;
+        let key = part(self.bytes, parts.key.0, parts.key.1);
         let slot = match parts.value {
-            Some((from, to)) => Slot::Value(self.slice(from, to)?),
+            Some((from, to)) => Slot::Value(part(self.bytes, from, to)),
             None => Slot::Deleted,
         };
         Ok(Entry { key, slot, next: parts.next })

@@ -9,6 +9,7 @@ use crate::{AsKey, Key, KeyBytes, KeyError, RouteKey};
 macro_rules! int_keys {
     ($($type:ty, $unsigned:ty, $flip:expr, $width:literal;)*) => { $(
         impl AsKey<$type> for $type {
+            #[inline]
             fn encode_as_key(&self, out: &mut KeyBytes) {
                 out.extend_from_slice(&((*self as $unsigned) ^ $flip).to_be_bytes());
             }
@@ -17,6 +18,7 @@ macro_rules! int_keys {
                 AsKey::<$type>::encode_as_key(self, out);
             }
 
+            #[inline]
             fn route_as_key(&self) -> RouteKey {
                 route_int(i128::try_from(*self).ok(), (*self as u128).to_be_bytes())
             }
@@ -49,6 +51,7 @@ int_keys! {
 }
 
 /// Routes by the low 8 bytes if they hold the value as `i64` or `u64`, else by all 16.
+#[inline]
 fn route_int(value: Option<i128>, wide: [u8; 16]) -> RouteKey {
     let fits = |value: i128| i64::try_from(value).is_ok() || u64::try_from(value).is_ok();
     if value.is_some_and(fits) {

@@ -35,6 +35,7 @@ pub trait AsKey<K: ?Sized> {
 }
 
 impl<K: ?Sized, T: AsKey<K> + ?Sized> AsKey<K> for &T {
+    #[inline]
     fn encode_as_key(&self, out: &mut KeyBytes) {
         (**self).encode_as_key(out);
     }
@@ -43,6 +44,7 @@ impl<K: ?Sized, T: AsKey<K> + ?Sized> AsKey<K> for &T {
         (**self).encode_as_part(out);
     }
 
+    #[inline]
     fn route_as_key(&self) -> RouteKey {
         (**self).route_as_key()
     }

@@ -38,6 +38,7 @@ impl RouteKey {
     }
 
     /// The route that these route bytes give.
+    #[inline]
     pub fn from_bytes(bytes: &[u8]) -> Self {
         Self(xxh3_64(bytes))
     }

@@ -47,6 +47,7 @@ pub trait Navigate: Sized {
     fn into_path(self) -> Path<Self::Root, Self::Leaf>;
 
     /// Goes to the value under `key`; a transform may create the entry.
+    #[inline]
     fn key<Q>(self, key: Q) -> Path<Self::Root, <Self::Leaf as Keyed>::Value>
     where
         Self::Leaf: Keyed,
@@ -56,6 +57,7 @@ pub trait Navigate: Sized {
     }
 
     /// Goes to the value under `key` if the entry is there; nothing can create it.
+    #[inline]
     fn must<Q>(self, key: Q) -> Path<Self::Root, <Self::Leaf as Keyed>::Value>
     where
         Self::Leaf: Keyed,
@@ -336,6 +338,7 @@ impl<R: Root> Navigate for PState<R> {
     type Root = R;
     type Leaf = R;
 
+    #[inline]
     fn into_path(self) -> Path<R, R> {
         Path::of(self)
     }
@@ -345,11 +348,13 @@ impl<R: Root, L: Walk> Navigate for Path<R, L> {
     type Root = R;
     type Leaf = L;
 
+    #[inline]
     fn into_path(self) -> Self {
         self
     }
 }
 
+#[inline]
 fn key_bytes<K: crate::Key>(key: &impl AsKey<K>) -> KeyBytes {
     let mut bytes = KeyBytes::new();
     key.encode_as_key(&mut bytes);

@@ -14,6 +14,7 @@ pub struct Trail<'p> {
 
 impl<'p> Trail<'p> {
     /// The start of a path of that many steps on that PState.
+    #[inline]
     pub fn new(pstate: &'p str, total: usize) -> Self {
         Self { pstate, total, tail: 0 }
     }
@@ -28,16 +29,19 @@ impl<'p> Trail<'p> {
     }
 
     /// Refuses a path that is too long before anything is walked.
+    #[inline]
     pub(super) fn check_length(&self) -> Result<(), PathError> {
-        if self.total <= MAX_STEPS {
-            return Ok(());
-        }
+        if self.total <= MAX_STEPS { Ok(()) } else { Err(self.too_long()) }
+    }
+
+    #[cold]
+    fn too_long(&self) -> PathError {
         let misfit = Misfit::new(
             format!("at most {MAX_STEPS} steps"),
             format!("{} steps", self.total),
             "shorten the path, or select twice",
         );
-        Err(self.whole(misfit))
+        self.whole(misfit)
     }
 
     /// An error about the path as a whole.

@@ -1,5 +1,6 @@
 //! A path with its types: from a PState to what it leads to.
 
+use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -12,7 +13,8 @@ use super::term::Transform;
 use super::visit::{Limits, Sink, Visit};
 use super::walk::Walk;
 use crate::engine::ReadStore;
-use crate::{AsKey, Key, PState, Root, RouteKey};
+use crate::handle::Kind;
+use crate::{AsKey, Key, PState, Ref, Root, RouteKey};
 
 /// A path from the PState type `R` to values of type `L`. Built with
 /// [`Navigate`](super::Navigate).
@@ -28,6 +30,7 @@ pub struct Path<R: Root, L> {
 
 impl<R: Root> Path<R, R> {
     /// The path to the whole of a PState.
+    #[inline]
     pub(super) fn of(pstate: PState<R>) -> Self {
         Self { pstate: Some(pstate), steps: SmallVec::new_const(), route: None, leaf: PhantomData }
     }
@@ -45,6 +48,7 @@ impl<R: Root, L: Walk> Path<R, L> {
     }
 
     /// The name of the PState, or nothing for a condition.
+    #[inline]
     pub fn pstate_name(&self) -> &'static str {
         self.pstate.as_ref().map_or("", PState::name)
     }
@@ -64,10 +68,13 @@ impl<R: Root, L: Walk> Path<R, L> {
     /// the PState is local.
     ///
     /// The result of a custom partitioner is handed through, even if it is not below `count`.
+    #[inline]
     pub fn partition(&self, count: u32) -> Option<u32> {
-        let pstate = self.pstate.filter(|pstate| !pstate.is_local())?;
-        if pstate.is_global() {
-            return Some(0);
+        let pstate = self.pstate.as_ref()?;
+        match pstate.kind() {
+            Kind::Hashed => {}
+            Kind::Global => return Some(0),
+            Kind::Local => return None,
         }
         let Some(partitioner) = pstate.partitioner() else {
             return self.route.map(|route| route.partition(count));
@@ -81,6 +88,7 @@ impl<R: Root, L: Walk> Path<R, L> {
     }
 
     /// Takes the route from the key of the first step.
+    #[inline]
     pub(super) fn routed<K: Key>(mut self, key: &impl AsKey<K>) -> Self {
         if self.steps.is_empty() {
             self.route = Some(key.route_as_key());
@@ -88,6 +96,7 @@ impl<R: Root, L: Walk> Path<R, L> {
         self
     }
 
+    #[inline]
     pub(super) fn step<M>(self, step: Step) -> Path<R, M> {
         let Self { pstate, mut steps, route, leaf: _ } = self;
         steps.push(step);
@@ -157,11 +166,34 @@ impl<R: Root, L: Walk> Path<R, L> {
         store: &dyn ReadStore<R::Value>,
         limits: Limits,
     ) -> Result<Option<L>, PathError> {
+        if let Some(key) = self.entry_key() {
+            return self.entry(store, key);
+        }
         let mut found = One::new();
         R::walk_view(store, &self.steps, &mut self.visit(&mut found, limits)?)?;
         finish_one(self.pstate_name(), found)
     }
 
+    /// The key, where the path leads to a whole entry of a root map: the read that is made most
+    /// often, and one that needs no walk.
+    #[inline]
+    fn entry_key(&self) -> Option<&[u8]> {
+        match self.steps.as_slice() {
+            [Step::Key(key) | Step::Must(key)] if R::KEYED => Some(key),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    fn entry(&self, store: &dyn ReadStore<R::Value>, key: &[u8]) -> Result<Option<L>, PathError> {
+        let found = store.get(key).map_err(|e| PathError::damaged(self.pstate_name(), e))?;
+        let mut value = found.map(Ref::into_owned);
+        // After one `key` the leaf is the value of the entries.
+        let value = (&mut value as &mut dyn Any).downcast_mut::<Option<L>>();
+        Ok(value.and_then(Option::take))
+    }
+
+    #[inline]
     fn visit<'v>(&self, sink: &'v mut dyn Sink, limits: Limits) -> Result<Visit<'v>, PathError> {
         Visit::new(self.pstate_name(), &self.steps, sink, limits)
     }

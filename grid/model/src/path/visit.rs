@@ -129,6 +129,7 @@ impl<'v> Visit<'v> {
     /// # Errors
     ///
     /// The path has more than [`MAX_STEPS`](super::MAX_STEPS) steps.
+    #[inline]
     pub fn new(
         pstate: &'v str,
         steps: &[Step],
@@ -140,6 +141,7 @@ impl<'v> Visit<'v> {
         Ok(Self::along(trail, sink, limits))
     }
 
+    #[inline]
     pub(super) fn along(trail: Trail<'v>, sink: &'v mut dyn Sink, limits: Limits) -> Self {
         Self { sink, limits, results_left: limits.results, places_left: limits.places, trail }
     }
@@ -179,6 +181,7 @@ impl<'v> Visit<'v> {
         Ok(!self.sink.is_full())
     }
 
+    #[inline]
     fn count_result(&mut self) -> Result<(), PathError> {
         match self.results_left.checked_sub(1) {
             Some(left) => self.results_left = left,
@@ -187,6 +190,7 @@ impl<'v> Visit<'v> {
         Ok(())
     }
 
+    #[cold]
     fn over(&self, what: &str, limit: u64) -> PathError {
         let misfit = Misfit::new(
             format!("at most {limit} {what}"),
