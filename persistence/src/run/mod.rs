@@ -19,6 +19,7 @@ mod range;
 mod reader;
 mod seek;
 mod sink;
+mod uniform;
 mod verify;
 mod view;
 mod writer;

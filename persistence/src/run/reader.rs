@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use super::error::{RunError, shared};
 use super::hash_key;
-use super::index::{self, Print};
+use super::index::{Print, Shape};
 use super::info::{RunInfo, Slot};
-use super::layout::{FOOT_MAGIC, FRAME, Footer, HEAD_MAGIC, Header, UNIT, VERSION, frame_facts};
+use super::layout::{FOOT_MAGIC, FRAME, Footer, HEAD_MAGIC, Header, VERSION, frame_facts};
 use super::meta::Meta;
 use super::pages::{Pages, part};
 use super::range::RunRange;
+use super::uniform::Uniform;
 use super::verify;
 use super::view::View;
 use crate::{Mapped, Storage};
@@ -58,6 +59,8 @@ pub(super) struct Inner {
     pub(super) map: Mapped,
     pub(super) header: Header,
     pub(super) meta: Meta,
+    pub(super) uniform: Uniform,
+    pub(super) shape: Shape,
     pub(super) pages: Pages,
 }
 
@@ -82,9 +85,12 @@ impl Run {
         if !header.value_align.is_power_of_two() || header.value_align > 16 {
             return Err(malformed(&file, 12, "the alignment of values is none of 1, 2, 4, 8, 16"));
         }
-        let meta = read_meta(&file, &map, len - FRAME as u64)?;
+        let value_align = u64::from(header.value_align);
+        let meta = read_meta(&file, &map, len - FRAME as u64, value_align)?;
+        let uniform = meta.uniform(value_align);
+        let shape = Shape::of(uniform.locations(meta.data_end));
         let pages = Pages::new(Arc::clone(&file), &meta);
-        Ok(Self { inner: Arc::new(Inner { file, map, header, meta, pages }) })
+        Ok(Self { inner: Arc::new(Inner { file, map, header, meta, uniform, shape, pages }) })
     }
 
     /// What the run says of `key`; `None` where it says nothing and an older run may.
@@ -240,20 +246,20 @@ pub(super) fn locate<'a>(
     key: &[u8],
     print: Print,
 ) -> Result<Option<(u64, Slot<'a>)>, RunError> {
-    let buckets = view.run.meta.buckets();
+    let (buckets, shape) = (view.run.meta.buckets(), &view.run.shape);
     let mut number = print.home(buckets);
     for _ in 0..buckets {
         let bucket = view.bucket(number)?;
-        let mut hits = index::matches(bucket, print);
+        let mut hits = shape.matches(bucket, print);
         while hits != 0 {
-            let at = index::first_location(bucket, hits) * UNIT;
+            let at = view.run.uniform.place(shape.first_location(bucket, hits));
             let entry = view.entry(at)?;
             if same(entry.key, key) {
                 return Ok(Some((at, entry.slot)));
             }
             hits &= hits - 1;
         }
-        if !index::spilled(bucket, print) {
+        if !shape.spilled(bucket, print) {
             return Ok(None);
         }
         number = if number + 1 == buckets { 0 } else { number + 1 };
@@ -284,13 +290,13 @@ fn same(key: &[u8], other: &[u8]) -> bool {
 /// Where the entry of a key probably is, by its home bucket; 0 where it probably is not.
 #[inline]
 fn likely(view: View<'_>, print: Print) -> u64 {
-    let buckets = view.run.meta.buckets();
+    let (buckets, shape) = (view.run.meta.buckets(), &view.run.shape);
     if buckets == 0 {
         return 0;
     }
     view.bucket(print.home(buckets)).map_or(0, |bucket| {
-        let hits = index::matches(bucket, print);
-        if hits == 0 { 0 } else { index::first_location(bucket, hits) * UNIT }
+        let hits = shape.matches(bucket, print);
+        if hits == 0 { 0 } else { view.run.uniform.place(shape.first_location(bucket, hits)) }
     })
 }
 
@@ -324,7 +330,12 @@ fn frame<'a>(
 }
 
 /// Finds and reads the meta archive by the footer at `foot_at`.
-fn read_meta(file: &Arc<Path>, map: &Mapped, foot_at: u64) -> Result<Meta, RunError> {
+fn read_meta(
+    file: &Arc<Path>,
+    map: &Mapped,
+    foot_at: u64,
+    value_align: u64,
+) -> Result<Meta, RunError> {
     let footer = Footer::decode(frame(file, map, foot_at, FOOT_MAGIC)?);
     if footer.meta_at.checked_add(footer.meta_len) != Some(foot_at) {
         let got = footer.meta_at.saturating_add(footer.meta_len);
@@ -339,7 +350,7 @@ fn read_meta(file: &Arc<Path>, map: &Mapped, foot_at: u64) -> Result<Meta, RunEr
     }
     let meta = Meta::decode(bytes)
         .map_err(|_| malformed(file, footer.meta_at, "the meta archive cannot be read"))?;
-    match meta.contradiction(footer.meta_at) {
+    match meta.contradiction(footer.meta_at, value_align) {
         Some(what) => Err(malformed(file, footer.meta_at, what)),
         None => Ok(meta),
     }

@@ -2,7 +2,7 @@
 
 use super::error::RunError;
 use super::hash_key;
-use super::index::{self, Print};
+use super::index::Print;
 use super::info::Slot;
 use super::layout::{FRAME, GROUP};
 use super::reader::locate;
@@ -74,7 +74,7 @@ fn verify_index(view: View<'_>) -> Result<(), RunError> {
     let meta = &view.run.meta;
     let mut occupied = 0;
     for number in 0..meta.buckets() {
-        occupied += index::occupied(view.bucket(number)?).count() as u64;
+        occupied += view.run.shape.occupied(view.bucket(number)?);
     }
     rule(view, meta.index_at, occupied == meta.entries, "the index has other entries")
 }

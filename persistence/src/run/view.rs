@@ -7,7 +7,7 @@ use super::error::RunError;
 use super::index::Bucket;
 use super::info::Slot;
 use super::layout::{
-    BUCKET, ENTRY_HEAD, FENCE_HEAD, FRAME, LEN_DELETED, LEN_FOLLOWS, UNIT, align_up,
+    BUCKET, ENTRY_HEAD, FENCE_HEAD, FRAME, GROUP, LEN_DELETED, LEN_FOLLOWS, UNIT, align_up,
 };
 use super::pages::part;
 use super::reader::Inner;
@@ -78,10 +78,25 @@ impl<'a> View<'a> {
 
     #[inline]
     fn parts(self, at: u64) -> Result<Parts, RunError> {
-        let data_end = self.run.meta.data_end;
-        if at < FRAME as u64 || at >= data_end {
+        if at < FRAME as u64 || at >= self.run.meta.data_end {
             return Err(self.malformed(at, "an entry lies outside the entries"));
         }
+        let uniform = &self.run.uniform;
+        if at >= uniform.end() {
+            return self.loose_parts(at);
+        }
+        let value_at = at + uniform.value_at;
+        let next = at + uniform.stride;
+        let next = if next < uniform.end() { next } else { uniform.loose_at() };
+        if value_at + uniform.value_len > next {
+            return Err(self.malformed(at, "a uniform entry begins elsewhere"));
+        }
+        let key = (at, at + uniform.key_len);
+        Ok(Parts { key, value: Some((value_at, value_at + uniform.value_len)), next })
+    }
+
+    fn loose_parts(self, at: u64) -> Result<Parts, RunError> {
+        let data_end = self.run.meta.data_end;
         let head = self.slice(at, at + ENTRY_HEAD)?;
         let [k0, k1, v0, v1] = *head else { return Err(self.malformed(at, "an entry is cut off")) };
         let key_len = u64::from(u16::from_le_bytes([k0, k1]));
@@ -115,7 +130,10 @@ impl<'a> View<'a> {
         if group >= meta.groups() {
             return Ok(meta.data_end);
         }
-        self.u64_at(meta.marks_at + 8 * group)
+        match group.checked_sub(meta.unmarked()) {
+            None => Ok(self.run.uniform.at(group * GROUP)),
+            Some(marked) => self.u64_at(meta.marks_at + 8 * marked),
+        }
     }
 
     /// The fence number `index`, of `fence_count`.

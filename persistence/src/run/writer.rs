@@ -6,27 +6,28 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::error::{RunError, shared};
-use super::index::{Builder, LOCATION_MAX, Print};
+use super::index::{Builder, LOCATION_MAX, Print, Shape};
 use super::info::{RunInfo, RunOptions};
 use super::layout::{
-    FENCE_BYTES, FRAME, Footer, GROUP, Header, LEN_DELETED, LEN_FOLLOWS, PAGE, UNIT, temp_path,
+    FENCE_BYTES, Footer, GROUP, Header, LEN_DELETED, LEN_FOLLOWS, PAGE, UNIT, temp_path,
 };
 use super::meta::{Meta, table_len};
 use super::reader::file_name;
 use super::sink::Sink;
+use super::uniform::Uniform;
 use super::{KEY_BYTES_MAX, USER_BYTES_MAX, VALUE_BYTES_MAX, hash_key};
 use crate::{Storage, StorageFile};
 
 /// Entries to reserve memory for at most, however large the hint: 32 MiB.
 const HINT_MAX: u64 = 4 << 20;
 
-/// Bits of an index word that hold an entry's length; the others hold its print.
+/// Bits of an index word that hold an entry's length in locations; the others hold its print.
 const LENGTH_BITS: u32 = 24;
 
 /// A run being written. It appears under its name when [`RunWriter::finish`] succeeds and not
 /// before; dropping the writer removes what it wrote.
 ///
-/// Memory: 512 KiB of buffer, 8.5 bytes an entry while entries are added, and 8 more for the
+/// Memory: 512 KiB of buffer, 8.5 bytes an entry while entries are added, and 6.4 more for the
 /// index while finishing. See [`Run`](super::Run) for an example.
 #[must_use = "a run exists only after `finish`"]
 pub struct RunWriter {
@@ -39,10 +40,11 @@ pub struct RunWriter {
     state: State,
     entries: u64,
     tombstones: u64,
+    uniform: Uniform,
     min_key: Vec<u8>,
     last_key: Vec<u8>,
-    /// One word an entry: 40 bits of its key's hash, and its length in units. The position follows
-    /// from the lengths before it, so that the index costs 8 bytes an entry to prepare.
+    /// One word an entry: 40 bits of its key's hash, and how far it is to the next location. The
+    /// location follows from those before it, so that the index costs 8 bytes an entry to prepare.
     index: Vec<u64>,
     marks: Vec<u64>,
     fences: Fences,
@@ -91,6 +93,7 @@ impl RunWriter {
             state: State::Writing,
             entries: 0,
             tombstones: 0,
+            uniform: Uniform::default(),
             min_key: Vec::new(),
             last_key: Vec::new(),
             index: Vec::with_capacity(options.entries_hint.min(HINT_MAX) as usize),
@@ -186,24 +189,60 @@ impl RunWriter {
     }
 
     fn put_entry(&mut self, key: &[u8], value: Option<&[u8]>) -> io::Result<()> {
-        let at = self.sink.position();
-        if self.entries.is_multiple_of(GROUP) {
-            self.start_group(key, at);
-        }
-        self.put_head(key, value)?;
-        self.sink.put(key)?;
-        if let Some(value) = value {
-            self.sink.pad_to(self.options.value_align as u64)?;
-            self.sink.put(value)?;
-        }
-        self.sink.pad_to(UNIT)?;
-        let units = (self.sink.position() - at) / UNIT;
-        self.index.push(Print::of(hash_key(key)).bits() << LENGTH_BITS | units);
+        let length = if self.is_uniform(key, value) {
+            self.put_uniform(key, value)?
+        } else {
+            self.put_loose(key, value)?
+        };
+        self.index.push(Print::of(hash_key(key)).bits() << LENGTH_BITS | length);
         self.tombstones += u64::from(value.is_none());
         self.entries += 1;
         self.last_key.clear();
         self.last_key.extend_from_slice(key);
         Ok(())
+    }
+
+    /// Whether the entry goes on with the uniform ones; the first of a run says what these are.
+    #[inline]
+    fn is_uniform(&mut self, key: &[u8], value: Option<&[u8]>) -> bool {
+        if let (0, Some(value)) = (self.entries, value) {
+            let value_align = self.options.value_align as u64;
+            self.uniform = Uniform::of(key.len() as u64, value.len() as u64, value_align);
+        }
+        self.entries == self.uniform.count && self.uniform.fits(key, value)
+    }
+
+    /// Puts an entry without a head; returns its length in locations.
+    #[inline]
+    fn put_uniform(&mut self, key: &[u8], value: Option<&[u8]>) -> io::Result<u64> {
+        if self.entries.is_multiple_of(GROUP) {
+            self.start_group(key, self.sink.position());
+        }
+        self.uniform.count += 1;
+        self.put_body(key, value)?;
+        self.sink.pad_to(self.options.value_align as u64)?;
+        Ok(1)
+    }
+
+    fn put_loose(&mut self, key: &[u8], value: Option<&[u8]>) -> io::Result<u64> {
+        self.sink.pad_to(UNIT)?;
+        let at = self.sink.position();
+        if self.entries.is_multiple_of(GROUP) {
+            self.start_group(key, at);
+            self.marks.push(at);
+        }
+        self.put_head(key, value)?;
+        self.put_body(key, value)?;
+        self.sink.pad_to(UNIT)?;
+        Ok((self.sink.position() - at) / UNIT)
+    }
+
+    #[inline]
+    fn put_body(&mut self, key: &[u8], value: Option<&[u8]>) -> io::Result<()> {
+        self.sink.put(key)?;
+        let Some(value) = value else { return Ok(()) };
+        self.sink.pad_to(self.options.value_align as u64)?;
+        self.sink.put(value)
     }
 
     #[inline]
@@ -229,13 +268,13 @@ impl RunWriter {
             self.min_key = key.to_vec();
         }
         if self.entries == 0 || at - self.fences.last_at >= FENCE_BYTES {
-            self.fences.push(self.marks.len() as u64, key, at);
+            self.fences.push(self.entries / GROUP, key, at);
         }
-        self.marks.push(at);
     }
 
     /// Writes all that comes after the entries; returns the file's length.
     fn put_sections(&mut self) -> io::Result<u64> {
+        self.sink.pad_to(UNIT)?;
         let data_end = self.sink.position();
         self.sink.pad_to(8)?;
         let marks_at = self.sink.position();
@@ -244,12 +283,15 @@ impl RunWriter {
         self.put_fences(fences_at)?;
         self.sink.pad_to(super::layout::BUCKET)?;
         let index_at = self.sink.position();
-        self.put_index()?;
+        self.put_index(Shape::of(self.uniform.locations(data_end)))?;
         let table_at = self.sink.position();
         let table = table(self.sink.seal_pages()?);
         let meta = Meta {
             entries: self.entries,
             tombstones: self.tombstones,
+            uniform: self.uniform.count,
+            key_len: self.uniform.key_len as u32,
+            value_len: self.uniform.value_len as u32,
             data_end,
             marks_at,
             fences_at,
@@ -271,9 +313,9 @@ impl RunWriter {
         self.sink.put(&self.fences.records)
     }
 
-    fn put_index(&mut self) -> io::Result<()> {
-        let mut builder = Builder::new(self.entries);
-        let mut location = FRAME as u64 / UNIT;
+    fn put_index(&mut self, shape: Shape) -> io::Result<()> {
+        let mut builder = Builder::new(shape, self.entries);
+        let mut location = 0;
         for word in std::mem::take(&mut self.index) {
             builder.insert(Print::from_bits(word >> LENGTH_BITS), location);
             location += word & ((1 << LENGTH_BITS) - 1);
@@ -286,7 +328,12 @@ impl RunWriter {
         let meta_at = meta.table_at + tail.len() as u64;
         let footer =
             Footer { meta_at, meta_len: archive.len() as u64, meta_crc: crc32c::crc32c(&archive) };
-        assert_eq!(meta.contradiction(meta_at), None, "a run is written by its own rules");
+        let value_align = self.options.value_align as u64;
+        assert_eq!(
+            meta.contradiction(meta_at, value_align),
+            None,
+            "a run is written by its own rules"
+        );
         tail.extend_from_slice(&archive);
         tail.extend_from_slice(&footer.encode());
         self.sink.finish(&tail)?;

@@ -28,8 +28,17 @@ fn values() -> impl Strategy<Value = Option<Vec<u8>>> {
     ]
 }
 
+/// Entries of all kinds, or entries that are all alike but for a few.
 pub(super) fn models(entries: usize) -> impl Strategy<Value = Model> {
-    prop::collection::btree_map(keys(), values(), 0..entries)
+    let various = |entries| prop::collection::btree_map(keys(), values(), 0..entries);
+    let key = prop::collection::vec(any::<u8>(), 3);
+    let value = prop::collection::vec(any::<u8>(), 5).prop_map(Some);
+    let alike = prop::collection::btree_map(key, value, 0..entries);
+    let mixed = (alike, various(3)).prop_map(|(mut alike, few)| {
+        alike.extend(few);
+        alike
+    });
+    prop_oneof![various(entries), mixed]
 }
 
 fn bounds() -> impl Strategy<Value = Bound<Vec<u8>>> {
