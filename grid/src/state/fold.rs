@@ -63,7 +63,12 @@ impl<V: State> Frozen for FrozenRoot<V> {
         let cleared = delta.clears();
         let oldest = cleared || self.layers.runs().is_empty();
         let entries_hint = delta.len() as u64;
-        let options = RunOptions { schema: self.schema, entries_hint, ..RunOptions::default() };
+        let options = RunOptions {
+            schema: self.schema,
+            value_align: V::ARCHIVE_ALIGN,
+            entries_hint,
+            ..RunOptions::default()
+        };
         let mut writer = RunWriter::create(Arc::clone(storage), path, options)?;
         let mut archive = ArchiveBuf::default();
         let mut written = 0u64;
@@ -127,6 +132,7 @@ pub(crate) fn merge_runs(
     let Some(newest) = runs.first() else { return Ok(None) };
     let options = RunOptions {
         schema: newest.schema(),
+        value_align: runs.iter().map(Run::value_align).fold(1, usize::max),
         entries_hint: runs.iter().map(Run::len).sum(),
         ..RunOptions::default()
     };

@@ -9,6 +9,8 @@ use crate::{Bytes, Schema, State, Str};
 macro_rules! numbers {
     ($($type:ty => $schema:ident),* $(,)?) => { $(
         impl State for $type {
+            const ARCHIVE_ALIGN: usize = 1;
+
             fn schema() -> Schema {
                 Schema::$schema
             }
@@ -41,6 +43,9 @@ numbers! {
 macro_rules! others {
     ($($type:ty => $schema:ident, $weight:expr;)*) => { $(
         impl State for $type {
+            // What these point to is bytes.
+            const ARCHIVE_ALIGN: usize = align_of::<<Self as rkyv::Archive>::Archived>();
+
             fn schema() -> Schema {
                 Schema::$schema
             }
