@@ -456,13 +456,10 @@ fn key_of(entry: &Entry) -> Str {
     }
 }
 
-/// Flips bits in the first page of every run of partition 0, behind its header.
+/// Flips a bit in the first page of every run of partition 0, behind its header.
 fn damage_values(disk: &SimStorage) {
     for (path, _) in files(disk).iter().filter(|(path, _)| path.to_string_lossy().contains("runs"))
     {
-        for byte in [80, 200, 300] {
-            // A short run has fewer bytes.
-            let _ = disk.flip_bit(path, byte, 3);
-        }
+        disk.flip_bit(path, 80, 3).expect("a run is longer");
     }
 }
