@@ -103,6 +103,11 @@ pub(crate) fn print_settled(options: &Options, folder: &Path) -> Result<()> {
     check("gridmill", "the first counter", 1, found)?;
     let sum = count::sum(&running, options.keys)?;
     check("gridmill", "sum of the counters", options.keys as u64, sum)?;
+    // A scan does not need the index; a read of every key does.
+    for key in 0..options.keys as u64 {
+        let read = running.runtime.block_on(running.client()?.select_one(COUNTS.key(key)));
+        check("gridmill", "a counter", 1, read.map_err(failed("a read"))?.unwrap_or_default())?;
+    }
     println!("{first_read_ms} {heap} {}", mapped_runs());
     running.stop()
 }
