@@ -3,6 +3,7 @@
 //! `gridbench` does the same operations with Gridmill and with its peers, in turns, within one run:
 //! ratios can be trusted where absolute figures cannot. See [`args::USAGE`].
 
+pub mod allocator;
 pub mod args;
 pub mod draw;
 pub mod error;

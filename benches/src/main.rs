@@ -5,11 +5,11 @@ use std::process::ExitCode;
 use gridmill_benches::args::Options;
 use gridmill_benches::error::BenchError;
 
-// A faster allocator is the binary's choice, not the library's.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    gridmill_benches::allocator::keep_freed_memory();
     match Options::from_env().and_then(|options| gridmill_benches::run(&options)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(help @ BenchError::Help) => {

@@ -71,8 +71,8 @@ impl GridBuilder {
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             durability: Durability::Sync,
             clock: Clock::system(),
-            overlay_bytes_max: 64 << 20,
-            tail_bytes_max: 64 << 20,
+            overlay_bytes_max: 128 << 20,
+            tail_bytes_max: 128 << 20,
             mailbox_bytes_max: 16 << 20,
             event_bytes_max: 1 << 20,
             value_bytes_max: 16 << 20,
@@ -125,14 +125,13 @@ impl GridBuilder {
     }
 
     /// Bytes of changes, about, that a topology holds in memory on each partition before they are
-    /// folded into runs: 64 MiB. While a fold runs it may be twice as much, and values that were
-    /// overwritten since may take as much again.
+    /// folded into runs: 128 MiB. While a fold runs it may be twice as much.
     pub fn overlay_bytes_max(mut self, bytes: usize) -> Self {
         self.overlay_bytes_max = bytes;
         self
     }
 
-    /// Bytes of the log that a topology lets pile up before a fold: 64 MiB. A start after a crash
+    /// Bytes of the log that a topology lets pile up before a fold: 128 MiB. A start after a crash
     /// replays at most about that much for each partition.
     pub fn tail_bytes_max(mut self, bytes: u64) -> Self {
         self.tail_bytes_max = bytes;

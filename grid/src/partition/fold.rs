@@ -6,7 +6,7 @@ use std::sync::Arc;
 use gridmill_persistence::{LogError, LogSyncer, Position, Run, Storage};
 use parking_lot::Mutex;
 
-use crate::state::{FoldError, Folded, Frozen, merge_runs, pick_tier};
+use crate::state::{FoldError, Folded, Frozen, Spent, merge_runs, pick_tier};
 
 use super::batch::Verdict;
 use super::core::Core;
@@ -147,11 +147,12 @@ fn remove_files(context: &FoldContext, names: &[String]) {
     }
 }
 
-/// Puts what a fold wrote under the live state.
-pub(crate) fn install(core: &mut Core, done: FoldDone) {
-    for (pstate, folded) in done.pstates {
-        core.cell_mut(pstate).unfreeze(folded.run, folded.cleared);
-    }
+/// Puts what a fold wrote under the live state; returns the changes that it wrote.
+pub(crate) fn install(core: &mut Core, done: FoldDone) -> Vec<Spent> {
+    let put = |(pstate, folded): (usize, Folded)| {
+        core.cell_mut(pstate).unfreeze(folded.run, folded.cleared)
+    };
+    done.pstates.into_iter().filter_map(put).collect()
 }
 
 /// Lets the changes of a failed fold live on.

@@ -11,7 +11,7 @@ use super::batch::{Batch, Events, Item, Retry, Verdict, kind};
 use super::plan::Plan;
 use super::registry::Registry;
 
-/// Records in one batch of a replay: nobody waits for one, and larger deltas are merged less often.
+/// Records in one batch of a replay: nobody waits for one, and what is touched twice is sealed once.
 const BATCH_RECORDS: usize = 16_384;
 
 /// Why the past cannot be read.

@@ -19,6 +19,7 @@ use crate::partition::manifest::ManifestFile;
 use crate::partition::open::{Opened, Said};
 use crate::partition::registry::Registry;
 use crate::partition::replay::ReplayError;
+use crate::state::Spent;
 
 use super::catch_up::CatchUps;
 use super::clock::Clock;
@@ -104,6 +105,8 @@ pub(crate) struct Partition {
     pub(crate) fold_failed: bool,
     /// The end of the log when the last fold or merge failed, until one succeeds.
     pub(crate) failed_at: Option<Position>,
+    /// What was folded and may still be read.
+    pub(crate) spent: Vec<Spent>,
     /// By topology: the position that its runs cover.
     pub(crate) folded: Vec<Position>,
     /// Topologies to fold although they are small.
@@ -163,6 +166,7 @@ impl Actor for PartitionActor {
             job: false,
             fold_failed: false,
             failed_at: None,
+            spent: Vec::new(),
             folded,
             fold_asked: HashSet::new(),
             catching_up,
@@ -284,6 +288,7 @@ impl Partition {
         }
         self.hand_over()?;
         self.start_jobs();
+        self.let_go();
         self.shared.settle();
         Ok(())
     }

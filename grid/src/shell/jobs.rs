@@ -27,6 +27,14 @@ impl Partition {
         }
     }
 
+    /// Drops what was folded, where no reader holds it any more; on another thread, because there may
+    /// be millions of values.
+    pub(crate) fn let_go(&mut self) {
+        for spent in self.spent.extract_if(.., |spent| spent.is_last()) {
+            tokio::task::spawn_blocking(move || drop(spent));
+        }
+    }
+
     fn note_sizes(&self) {
         let (mut tail, mut overlay) = (0, 0);
         for topology in self.live() {
@@ -79,7 +87,7 @@ impl Partition {
                 self.folded[topology] = done.next;
                 Counters::add(&self.shared.counters.folds, 1);
                 Counters::add(&self.shared.counters.folded_bytes, done.bytes);
-                install(&mut self.core, done);
+                self.spent.extend(install(&mut self.core, done));
                 self.note_runs();
                 self.show();
             }

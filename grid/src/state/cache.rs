@@ -3,6 +3,7 @@
 use gridmill_model::{KeyBytes, State};
 
 use super::hash_index::HashIndex;
+use super::memtable::Spot;
 use super::slab::Slab;
 
 /// One entry: its value now, and what is known of it.
@@ -17,6 +18,8 @@ pub(crate) struct CacheSlot<V> {
     pub(crate) record: u64,
     /// How many batches touched it since it was read; sparse size checks go by it.
     pub(crate) touches: u32,
+    /// Where the last sealed batch that touched it put its version, if that is known.
+    pub(crate) spot: Option<Spot>,
     /// Whether the root's length counts it.
     pub(crate) counted: bool,
     /// Whether the layers have it, as of the last seal.
@@ -68,6 +71,7 @@ impl<V: State> Cache<V> {
             batch: 0,
             record: 0,
             touches: 0,
+            spot: None,
         });
         self.index.insert(hash, number);
         number
@@ -87,7 +91,11 @@ impl<V: State> Cache<V> {
         }
         for (hash, number) in hashes.iter().zip(numbers) {
             match number {
-                Some(number) => seen ^= self.slots.get(number).batch,
+                Some(number) => {
+                    // The slot may lie in two lines.
+                    let slot = self.slots.get(number);
+                    seen ^= slot.batch ^ slot.key.len() as u64;
+                }
                 None => absent.push(*hash),
             }
         }

@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use gridmill_client::engine::ViewRoot;
 use gridmill_model::engine::{Damaged, ReadStore, RootStore};
-use gridmill_model::{Key, PState, Ref, Root};
+use gridmill_model::{Key, PState, Ref, Root, State};
 use gridmill_persistence::Run;
 
 use super::fold::{Frozen, FrozenRoot};
 use super::layers::{Layers, View};
+use super::memtable::Cut;
 use super::overlay::Overlay;
 
 /// A published root, type erased: an `Arc<ViewRoot<R::Value>>`.
@@ -42,6 +43,21 @@ pub(crate) enum Violation {
          key, or declare the PState `.local()`"
     )]
     Elsewhere { pstate: String, key: String, home: u32, partition: u32 },
+}
+
+/// Changes that no new view shows any more. To drop the last hold on them takes long.
+pub(crate) trait LetGo: Send {
+    /// Whether nobody else holds them.
+    fn is_last(&self) -> bool;
+}
+
+/// What is to be dropped on another thread once it is the last.
+pub(crate) type Spent = Box<dyn LetGo>;
+
+impl<V: State> LetGo for Arc<Cut<V>> {
+    fn is_last(&self) -> bool {
+        Arc::strong_count(self) == 1 && Cut::is_last(self)
+    }
 }
 
 /// How far an undo got.
@@ -77,7 +93,8 @@ pub(crate) trait Cell: Send {
     fn runs(&self) -> &[Run];
     /// Sets the sealed changes aside to be written out; [`Cell::unfreeze`] or [`Cell::thaw`] follows.
     fn freeze(&mut self) -> Box<dyn Frozen>;
-    fn unfreeze(&mut self, run: Option<Run>, cleared: bool);
+    /// Puts what was written in the place of the changes that were set aside; returns those.
+    fn unfreeze(&mut self, run: Option<Run>, cleared: bool) -> Option<Spent>;
     fn thaw(&mut self);
     fn replace_runs(&mut self, first: usize, count: usize, run: Option<Run>);
     /// A number that tells apart what batches did, for the check that handlers are deterministic.
@@ -151,7 +168,7 @@ impl<R: Root> RootCell<R> {
             }
             return Ok(());
         }
-        let value = self.sealed.get(&[])?.map(Ref::into_owned);
+        let value = self.sealed.get(&[])?;
         self.root = self.single_root(value);
         self.single = Some(overlay);
         Ok(())
@@ -321,8 +338,10 @@ impl<R: Root> Cell for RootCell<R> {
         Box::new(FrozenRoot::new(self.sealed.clone(), R::schema().fingerprint()))
     }
 
-    fn unfreeze(&mut self, run: Option<Run>, cleared: bool) {
+    fn unfreeze(&mut self, run: Option<Run>, cleared: bool) -> Option<Spent> {
+        let spent = self.sealed.frozen().cloned();
         self.set_layers(self.sealed.unfreeze(run, cleared));
+        spent.map(|spent| -> Spent { Box::new(spent) })
     }
 
     fn thaw(&mut self) {

@@ -1,4 +1,4 @@
-//! Writing the changes of a root out: frozen deltas become one run, small runs become one larger.
+//! Writing the changes of a root out: a frozen memtable becomes one run, small runs become one larger.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use gridmill_model::State;
 use gridmill_model::archive::ArchiveBuf;
 use gridmill_persistence::{Run, RunError, RunOptions, RunWriter, Storage};
 
-use super::delta::Delta;
+use super::cache::WARM_MAX;
 use super::layers::Layers;
 
 /// What a fold of one root produced.
@@ -27,7 +27,7 @@ pub(crate) trait Frozen: Send {
     fn write(&self, storage: &Arc<dyn Storage>, path: &Path) -> Result<Folded, FoldError>;
 }
 
-/// Why a fold failed. The deltas stay in memory, the log keeps its tail: nothing is lost.
+/// Why a fold failed. The changes stay in memory, the log keeps its tail: nothing is lost.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FoldError {
     #[error("a value cannot be archived: {0}")]
@@ -45,24 +45,21 @@ impl<V: State> FrozenRoot<V> {
     pub(crate) fn new(layers: Layers<V>, schema: u64) -> Self {
         Self { layers, schema }
     }
-
-    /// All frozen deltas as one.
-    fn merged(&self) -> Delta<V> {
-        let merge = |newer: Delta<V>, older: &Arc<Delta<V>>| Delta::merge(&newer, older);
-        self.layers.deltas().iter().fold(Delta::new(Vec::new(), &[], false), merge)
-    }
 }
 
 impl<V: State> Frozen for FrozenRoot<V> {
     fn is_empty(&self) -> bool {
-        self.layers.deltas().is_empty()
+        self.layers.frozen().is_none_or(|frozen| frozen.is_empty())
     }
 
     fn write(&self, storage: &Arc<dyn Storage>, path: &Path) -> Result<Folded, FoldError> {
-        let delta = self.merged();
-        let cleared = delta.clears();
+        let Some(frozen) = self.layers.frozen() else {
+            return Ok(Folded { run: None, cleared: false });
+        };
+        let cleared = frozen.clears();
         let oldest = cleared || self.layers.runs().is_empty();
-        let entries_hint = delta.len() as u64;
+        let sorted = frozen.sorted_for_good();
+        let entries_hint = sorted.len() as u64;
         let options = RunOptions {
             schema: self.schema,
             value_align: V::ARCHIVE_ALIGN,
@@ -72,16 +69,19 @@ impl<V: State> Frozen for FrozenRoot<V> {
         let mut writer = RunWriter::create(Arc::clone(storage), path, options)?;
         let mut archive = ArchiveBuf::default();
         let mut written = 0u64;
-        for (key, value) in delta.iter() {
-            match value {
-                Some(value) => {
-                    value.archive(&mut archive)?;
-                    writer.add(key, Some(archive.as_slice()))?;
+        for some in sorted.chunks(WARM_MAX) {
+            frozen.warm(some);
+            for version in some.iter().map(|spot| frozen.at(*spot)) {
+                match version.lock() {
+                    Some(value) => {
+                        value.archive(&mut archive)?;
+                        writer.add(version.key(), Some(archive.as_slice()))?;
+                    }
+                    None if oldest => continue,
+                    None => writer.add(version.key(), None)?,
                 }
-                None if oldest => continue,
-                None => writer.add(key, None)?,
+                written += 1;
             }
-            written += 1;
         }
         // A root that was emptied gets a run without entries: with none it would count as fresh, and
         // its initial value would come back.

@@ -33,11 +33,9 @@ impl HashIndex {
         }
     }
 
-    /// A number that probably has this hash, after one look at the table.
+    /// A number that probably has this hash.
     pub(super) fn glance(&self, hash: u64) -> Option<u32> {
-        let tag = tag(hash);
-        let cell = self.cells[tag as usize & (self.cells.len() - 1)];
-        (cell != 0 && tag == tag_of(cell)).then(|| number_of(cell))
+        self.find(hash, |_| true)
     }
 
     /// Adds a number that is not there.

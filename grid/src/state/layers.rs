@@ -1,4 +1,4 @@
-//! The layers of a root: a few immutable deltas in memory over a few immutable runs on disk.
+//! The layers of a root: changes in memory over a few immutable runs on disk.
 
 use std::ops::Bound;
 use std::sync::Arc;
@@ -8,76 +8,79 @@ use gridmill_model::{Ref, State};
 use gridmill_persistence::run::hash_key;
 use gridmill_persistence::{Run, Slot};
 
-use super::delta::Delta;
+use super::memtable::{Cut, Memtable};
 use super::merge::{MergedRange, Source};
 use super::table::damaged;
 
-/// Merging stops where the older delta is this many times larger: every entry is then merged
-/// O(log n) times, and a reader meets O(log n) deltas.
-const MERGE_RATIO: usize = 3;
-
-/// What a reader of a root looks through, newest first. Cloning copies two pointers.
+/// What a reader of a root looks through, newest first. Cloning copies three pointers.
 #[derive(Debug)]
 pub(crate) struct Layers<V> {
-    deltas: Arc<[Arc<Delta<V>>]>,
-    /// How many of the oldest deltas are being written to a run.
-    frozen: usize,
+    /// What was written since the last fold began.
+    open: Arc<Cut<V>>,
+    /// What a fold is writing to a run.
+    frozen: Option<Arc<Cut<V>>>,
     runs: Arc<[Run]>,
 }
 
 impl<V> Clone for Layers<V> {
     fn clone(&self) -> Self {
-        Self { deltas: Arc::clone(&self.deltas), frozen: self.frozen, runs: Arc::clone(&self.runs) }
+        Self {
+            open: Arc::clone(&self.open),
+            frozen: self.frozen.clone(),
+            runs: Arc::clone(&self.runs),
+        }
     }
 }
 
 impl<V: State> Layers<V> {
     pub(crate) fn new(runs: Vec<Run>) -> Self {
-        Self { deltas: Arc::new([]), frozen: 0, runs: runs.into() }
+        Self { open: Memtable::start(false), frozen: None, runs: runs.into() }
     }
 
     pub(crate) fn runs(&self) -> &[Run] {
         &self.runs
     }
 
-    pub(crate) fn deltas(&self) -> &[Arc<Delta<V>>] {
-        &self.deltas
+    /// What a fold is writing.
+    pub(crate) fn frozen(&self) -> Option<&Arc<Cut<V>>> {
+        self.frozen.as_ref()
     }
 
-    /// About how many bytes of memory the deltas take.
+    /// The changes in memory, newest first, as far as older ones count.
+    fn cuts(&self) -> impl Iterator<Item = &Cut<V>> {
+        let frozen = self.frozen.as_deref().filter(|_| !self.open.clears());
+        std::iter::once(&*self.open).chain(frozen)
+    }
+
+    /// The runs, as far as they count.
+    fn counting_runs(&self) -> &[Run] {
+        if self.cuts().any(Cut::clears) { &[] } else { &self.runs }
+    }
+
+    /// About how many bytes of memory the changes take.
     pub(crate) fn weight(&self) -> usize {
-        self.deltas.iter().map(|delta| delta.weight()).sum()
+        self.open.weight() + self.frozen.as_ref().map_or(0, |frozen| frozen.weight())
     }
 
-    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Ref<'_, V>>, Damaged> {
+    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<V>, Damaged> {
         self.get_hashed(key, hash_key(key))
     }
 
     /// [`Layers::get`] for a caller that has the [`hash_key`] of `key` already.
-    pub(crate) fn get_hashed(&self, key: &[u8], hash: u64) -> Result<Option<Ref<'_, V>>, Damaged> {
-        for delta in self.deltas.iter() {
-            if let Some(value) = delta.get(key, hash) {
-                return Ok(value.as_ref().map(Ref::Borrowed));
-            }
-            if delta.clears() {
-                return Ok(None);
-            }
+    pub(crate) fn get_hashed(&self, key: &[u8], hash: u64) -> Result<Option<V>, Damaged> {
+        match self.cuts().find_map(|cut| cut.get(key, hash)) {
+            Some(said) => Ok(said),
+            None => self.get_cold(key, hash),
         }
-        self.get_cold(key, hash)
     }
 
     /// Whether there is an entry; its value is not decoded.
     pub(crate) fn contains(&self, key: &[u8]) -> Result<bool, Damaged> {
         let hash = hash_key(key);
-        for delta in self.deltas.iter() {
-            if let Some(value) = delta.get(key, hash) {
-                return Ok(value.is_some());
-            }
-            if delta.clears() {
-                return Ok(false);
-            }
+        if let Some(said) = self.cuts().find_map(|cut| cut.contains(key, hash)) {
+            return Ok(said);
         }
-        for run in self.runs.iter() {
+        for run in self.counting_runs() {
             if let Some(slot) = run.get_hashed(key, hash).map_err(damaged)? {
                 return Ok(slot != Slot::Deleted);
             }
@@ -86,17 +89,17 @@ impl<V: State> Layers<V> {
     }
 
     /// Brings what [`Layers::get`] will look at for `hashes` into the processor's cache, as far as
-    /// it lies in runs: deltas are small.
+    /// it lies in runs.
     pub(crate) fn warm(&self, hashes: &[u64]) {
         for run in self.runs.iter() {
             run.warm(hashes);
         }
     }
 
-    fn get_cold(&self, key: &[u8], hash: u64) -> Result<Option<Ref<'_, V>>, Damaged> {
-        for run in self.runs.iter() {
+    fn get_cold(&self, key: &[u8], hash: u64) -> Result<Option<V>, Damaged> {
+        for run in self.counting_runs() {
             match run.get_hashed(key, hash).map_err(damaged)? {
-                Some(Slot::Value(bytes)) => return Ok(Some(Ref::Owned(decode(run, bytes)?))),
+                Some(Slot::Value(bytes)) => return decode(run, bytes).map(Some),
                 Some(Slot::Deleted) => return Ok(None),
                 None => {}
             }
@@ -112,56 +115,64 @@ impl<V: State> Layers<V> {
         to: Bound<&[u8]>,
     ) -> MergedRange<'a, V> {
         let mut sources: Vec<Source<'a, V>> = top.into_iter().collect();
-        for delta in self.deltas.iter() {
-            sources.push(Source::delta(delta, from, to));
-            if delta.clears() {
-                return MergedRange::new(sources);
-            }
+        for cut in self.cuts() {
+            let lists = cut.sorted().iter();
+            sources.extend(lists.map(|list| Source::versions(cut, list, from, to)));
         }
-        sources.extend(self.runs.iter().map(|run| Source::run(run, from, to)));
+        sources.extend(self.counting_runs().iter().map(|run| Source::run(run, from, to)));
         MergedRange::new(sources)
     }
 
-    /// Puts `delta` on top and merges it with its neighbours while they are of similar size. Frozen
-    /// deltas are being written out and stay as they are.
-    pub(crate) fn push(&self, delta: Delta<V>) -> Self {
-        let mut top = delta;
-        let open = self.deltas.len() - self.frozen;
-        let mut merged = 0;
-        while merged < open {
-            let next = &self.deltas[merged];
-            if next.len() >= MERGE_RATIO * top.len().max(1) {
-                break;
-            }
-            top = Delta::merge(&top, next);
-            merged += 1;
+    /// Layers to which a batch of `count` entries can be added: with `clears`, everything older is
+    /// gone.
+    pub(crate) fn opened(&self, count: usize, clears: bool) -> Self {
+        if clears {
+            return Self { open: Memtable::start(true), ..self.clone() };
         }
-        let rest = self.deltas[merged..].iter().cloned();
-        Self {
-            deltas: std::iter::once(Arc::new(top)).chain(rest).collect(),
-            frozen: self.frozen,
-            runs: Arc::clone(&self.runs),
+        if self.open.is_full(count) {
+            let open = Memtable::start(self.open.clears()).with(&self.open);
+            return Self { open, ..self.clone() };
         }
+        self.clone()
     }
 
-    /// All present deltas frozen, for a fold.
+    /// The changes that can be added to, and their cut.
+    pub(crate) fn open(&self) -> &Arc<Cut<V>> {
+        &self.open
+    }
+
+    /// The layers after a batch was added.
+    pub(crate) fn with_open(&self, open: Arc<Cut<V>>) -> Self {
+        Self { open, ..self.clone() }
+    }
+
+    /// All present changes frozen, for a fold.
     pub(crate) fn freeze(&self) -> Self {
-        Self { frozen: self.deltas.len(), ..self.clone() }
+        if self.open.is_empty() {
+            return self.clone();
+        }
+        let frozen = Some(Arc::clone(&self.open));
+        Self { open: Memtable::start(false), frozen, runs: Arc::clone(&self.runs) }
     }
 
-    /// The frozen deltas live on: their fold failed.
+    /// The frozen changes live on: their fold failed.
     pub(crate) fn thaw(&self) -> Self {
-        Self { frozen: 0, ..self.clone() }
+        let open = match &self.frozen {
+            Some(frozen) if self.open.is_empty() => Arc::clone(frozen),
+            Some(frozen) if !self.open.clears() => {
+                Memtable::start(frozen.clears()).with(frozen).with(&self.open)
+            }
+            _ => Arc::clone(&self.open),
+        };
+        Self { open, frozen: None, runs: Arc::clone(&self.runs) }
     }
 
-    /// The layers after the frozen deltas were written into `run`. With `cleared`, the older runs are
+    /// The layers after the frozen changes were written into `run`. With `cleared`, the older runs are
     /// gone.
     pub(crate) fn unfreeze(&self, run: Option<Run>, cleared: bool) -> Self {
-        let keep = self.deltas.len() - self.frozen;
         let older = if cleared { &[] } else { &self.runs[..] };
-        let runs: Vec<Run> = run.into_iter().chain(older.iter().cloned()).collect();
-        let deltas = self.deltas[..keep].iter().cloned().collect();
-        Self { deltas, frozen: 0, runs: runs.into() }
+        let runs = run.into_iter().chain(older.iter().cloned()).collect();
+        Self { open: Arc::clone(&self.open), frozen: None, runs }
     }
 
     /// The layers after the `count` runs from `first` on were merged into `run`.
@@ -191,7 +202,7 @@ impl<V: State> View<V> {
 
 impl<V: State> ReadStore<V> for View<V> {
     fn get(&self, key: &[u8]) -> Result<Option<Ref<'_, V>>, Damaged> {
-        self.layers.get(key)
+        Ok(self.layers.get(key)?.map(Ref::Owned))
     }
 
     fn contains(&self, key: &[u8]) -> Result<bool, Damaged> {

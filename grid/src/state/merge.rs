@@ -7,29 +7,31 @@ use gridmill_model::engine::Damaged;
 use gridmill_model::{KeyBytes, Ref, State};
 use gridmill_persistence::{Run, RunRange, Slot};
 
-use super::delta::Delta;
 use super::layers::decode;
+use super::memtable::{Cut, Spot, Version};
 use super::table::damaged;
 
 /// A key and what one layer says of it.
 enum Peeked<'a, V> {
-    Hot(&'a [u8], &'a Option<V>),
+    Touched(&'a [u8], &'a Option<V>),
+    Version(&'a Version<V>),
     Cold(&'a [u8], Slot<'a>),
     Failed(Damaged),
 }
 
-impl<'a, V> Peeked<'a, V> {
+impl<'a, V: State> Peeked<'a, V> {
     /// Failures sort before every key from either end, so that they surface at once.
     fn key(&self) -> Option<&'a [u8]> {
         match self {
-            Self::Hot(key, _) | Self::Cold(key, _) => Some(key),
+            Self::Touched(key, _) | Self::Cold(key, _) => Some(key),
+            Self::Version(version) => Some(version.key()),
             Self::Failed(_) => None,
         }
     }
 }
 
 enum Cursor<'a, V> {
-    Delta(&'a Delta<V>, std::slice::Iter<'a, u32>),
+    Versions(&'a Cut<V>, std::slice::Iter<'a, Spot>),
     Touched(std::vec::IntoIter<(&'a [u8], &'a Option<V>)>),
     Run(&'a Run, Box<RunRange<'a>>),
 }
@@ -37,14 +39,13 @@ enum Cursor<'a, V> {
 impl<'a, V: State> Cursor<'a, V> {
     fn next(&mut self, back: bool) -> Option<Peeked<'a, V>> {
         match self {
-            Self::Delta(delta, iter) => {
-                let number = if back { iter.next_back() } else { iter.next() }?;
-                let (key, value) = delta.numbered(*number);
-                Some(Peeked::Hot(key.as_slice(), value))
+            Self::Versions(cut, iter) => {
+                let spot = if back { iter.next_back() } else { iter.next() }?;
+                Some(Peeked::Version(cut.at(*spot)))
             }
             Self::Touched(iter) => {
                 let (key, value) = if back { iter.next_back() } else { iter.next() }?;
-                Some(Peeked::Hot(key, value))
+                Some(Peeked::Touched(key, value))
             }
             Self::Run(_, iter) => Some(match if back { iter.next_back() } else { iter.next() }? {
                 Ok((key, slot)) => Peeked::Cold(key, slot),
@@ -66,12 +67,17 @@ impl<'a, V: State> Source<'a, V> {
         Self { cursor, front: None, back: None }
     }
 
-    pub(crate) fn delta(delta: &'a Delta<V>, from: Bound<&[u8]>, to: Bound<&[u8]>) -> Self {
-        let order = delta.order();
-        let key = |number: &u32| -> &[u8] { &delta.numbered(*number).0 };
-        let start = order.partition_point(|number| before(key(number), from));
-        let end = order.partition_point(|number| !after(key(number), to)).max(start);
-        Self::new(Cursor::Delta(delta, order[start..end].iter()))
+    /// Sorted versions of a memtable.
+    pub(crate) fn versions(
+        cut: &'a Cut<V>,
+        sorted: &'a [Spot],
+        from: Bound<&[u8]>,
+        to: Bound<&[u8]>,
+    ) -> Self {
+        let key = |spot: &Spot| cut.at(*spot).key();
+        let start = sorted.partition_point(|spot| before(key(spot), from));
+        let end = sorted.partition_point(|spot| !after(key(spot), to)).max(start);
+        Self::new(Cursor::Versions(cut, sorted[start..end].iter()))
     }
 
     /// Entries that the running batch touched, in any order.
@@ -162,9 +168,13 @@ impl<'a, V: State> MergedRange<'a, V> {
         while !self.failed {
             let (source, entry) = self.pull(back)?;
             let found = match entry {
-                Peeked::Hot(_, None) | Peeked::Cold(_, Slot::Deleted) => continue,
-                Peeked::Hot(key, Some(value)) => {
+                Peeked::Touched(_, None) | Peeked::Cold(_, Slot::Deleted) => continue,
+                Peeked::Touched(key, Some(value)) => {
                     Ok((KeyBytes::from_slice(key), Ref::Borrowed(value)))
+                }
+                Peeked::Version(version) => {
+                    let Some(value) = version.value() else { continue };
+                    Ok((KeyBytes::from_slice(version.key()), Ref::Owned(value)))
                 }
                 Peeked::Cold(key, Slot::Value(bytes)) => self
                     .decode(source, bytes)
@@ -180,7 +190,9 @@ impl<'a, V: State> MergedRange<'a, V> {
     fn decode(&self, source: usize, bytes: &[u8]) -> Result<V, Damaged> {
         match &self.sources[source].cursor {
             Cursor::Run(run, _) => decode(run, bytes),
-            Cursor::Delta(..) | Cursor::Touched(_) => unreachable!("only runs hold cold entries"),
+            Cursor::Versions(..) | Cursor::Touched(_) => {
+                unreachable!("only runs hold cold entries")
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What the writer of a root works on: a cache of decoded entries over the sealed layers.
 //!
-//! A batch of records changes entries in the cache, in place. [`Overlay::seal`] turns what the batch
-//! touched into one immutable delta on top of the layers; [`Overlay::rollback_batch`] forgets it. While
+//! A batch of records changes entries in the cache, in place. [`Overlay::seal`] adds what the batch
+//! touched to the layers; [`Overlay::rollback_batch`] forgets it. While
 //! records can be undone one by one, the value that an entry had before the record is kept.
 
 use std::any::Any;
@@ -13,7 +13,6 @@ use gridmill_model::{KeyBytes, Ref, State};
 use gridmill_persistence::run::hash_key;
 
 use super::cache::Cache;
-use super::delta::{Delta, Entry};
 use super::layers::Layers;
 use super::merge::Source;
 
@@ -39,6 +38,8 @@ pub(crate) struct Overlay<V> {
     len: u64,
     cache: Cache<V>,
     batch: u64,
+    /// The first batch of the open memtable: spots of batches before it mean nothing any more.
+    opened: u64,
     touched: Vec<u32>,
     cleared: bool,
     /// The slot whose presence may have changed since it was lent.
@@ -59,6 +60,7 @@ impl<V: State> Overlay<V> {
             len,
             cache: Cache::new(cache_bytes),
             batch: 1,
+            opened: 1,
             touched: Vec::new(),
             cleared: false,
             lent: None,
@@ -99,8 +101,7 @@ impl<V: State> Overlay<V> {
             return Ok(slot);
         }
         let below = if self.cleared { None } else { self.layers.get_hashed(key, hash)? };
-        let value = below.map(Ref::into_owned);
-        Ok(self.cache.insert(hash, key, value))
+        Ok(self.cache.insert(hash, key, below))
     }
 
     /// Starts a record that [`Overlay::rollback_record`] can undo.
@@ -151,29 +152,31 @@ impl<V: State> Overlay<V> {
         if self.is_clean() {
             return;
         }
-        let (entries, hashes) = self.touched_entries();
-        self.layers = self.layers.push(Delta::new(entries, &hashes, self.cleared));
+        self.layers = self.appended();
         self.touched.clear();
         self.cleared = false;
         self.sealed_len = self.len;
         self.cache.shrink(self.batch);
     }
 
-    /// What the batch touched, and the hashes of the keys. A key that neither was there nor is there
-    /// says nothing.
-    fn touched_entries(&mut self) -> (Vec<Entry<V>>, Vec<u64>) {
-        let count = self.touched.len();
-        let (mut entries, mut hashes) = (Vec::with_capacity(count), Vec::with_capacity(count));
+    /// The layers with what the batch touched. A key that neither was there nor is there says
+    /// nothing.
+    fn appended(&mut self) -> Layers<V> {
+        let layers = self.layers.opened(self.touched.len(), self.cleared);
+        let same = layers.open().is_of(self.layers.open());
+        let mut appender = layers.open().append(self.touched.len());
         for &number in &self.touched {
             let slot = self.cache.get_mut(number);
             let below = slot.sealed && !self.cleared;
             slot.sealed = slot.value.is_some();
             if below || slot.sealed {
-                hashes.push(slot.hash);
-                entries.push((KeyBytes::from_slice(&slot.key), slot.value.clone()));
+                let (key, value) = (KeyBytes::from_slice(&slot.key), slot.value.clone());
+                let known = slot.spot.filter(|_| same);
+                slot.spot = appender.add(slot.hash, key, value, known);
             }
         }
-        (entries, hashes)
+        let open = appender.finish();
+        layers.with_open(open)
     }
 
     /// Brings what the records to come will look at into the processor's cache, where the hashes of
@@ -205,8 +208,11 @@ impl<V: State> Overlay<V> {
         None
     }
 
-    /// Puts other layers with the same content under the cache.
+    /// Puts other layers with the same content under the cache; not while a batch runs.
     pub(crate) fn set_layers(&mut self, layers: Layers<V>) {
+        if !layers.open().is_of(self.layers.open()) {
+            self.opened = self.batch;
+        }
         self.layers = layers;
     }
 
@@ -225,7 +231,10 @@ impl<V: State> ReadStore<V> for Overlay<V> {
         if let Some(slot) = self.cache.find(hash, key) {
             return Ok(self.cache.get(slot).value.as_ref().map(Ref::Borrowed));
         }
-        if self.cleared { Ok(None) } else { self.layers.get_hashed(key, hash) }
+        if self.cleared {
+            return Ok(None);
+        }
+        Ok(self.layers.get_hashed(key, hash)?.map(Ref::Owned))
     }
 
     fn contains(&self, key: &[u8]) -> Result<bool, Damaged> {
@@ -261,6 +270,9 @@ impl<V: State> RootStore<V> for Overlay<V> {
         let number = self.slot(key)?;
         let slot = self.cache.get_mut(number);
         if slot.batch != self.batch {
+            if slot.batch < self.opened {
+                slot.spot = None;
+            }
             slot.batch = self.batch;
             self.touched.push(number);
         }

@@ -63,12 +63,23 @@ macro_rules! either_mut {
     ($repr:expr, $list:ident => $call:expr) => {
         match $repr {
             Repr::Flat(flat) => {
-                let $list = Arc::make_mut(flat);
+                let $list = own(flat, 0);
                 $call
             }
             Repr::Tree($list) => $call,
         }
     };
+}
+
+/// The elements, copied where they are shared, with room for `more`: a copy without room would be
+/// copied again by what follows.
+fn own<T: Clone>(flat: &mut Arc<Vec<T>>, more: usize) -> &mut Vec<T> {
+    if Arc::get_mut(flat).is_none() {
+        let mut copy = Vec::with_capacity(flat.len() + more);
+        copy.extend_from_slice(flat);
+        *flat = Arc::new(copy);
+    }
+    Arc::make_mut(flat)
 }
 
 impl<T: Clone> List<T> {
@@ -124,7 +135,7 @@ impl<T: Clone> List<T> {
     pub fn push_back(&mut self, value: T) {
         self.make_room(1);
         match &mut self.0 {
-            Repr::Flat(flat) => Arc::make_mut(flat).push(value),
+            Repr::Flat(flat) => own(flat, 1).push(value),
             Repr::Tree(tree) => tree.push_back(value),
         }
     }
@@ -149,7 +160,10 @@ impl<T: Clone> List<T> {
         let fits = index <= self.len();
         if fits {
             self.make_room(1);
-            either_mut!(&mut self.0, list => list.insert(index, value));
+            match &mut self.0 {
+                Repr::Flat(flat) => own(flat, 1).insert(index, value),
+                Repr::Tree(tree) => tree.insert(index, value),
+            }
         }
         fits
     }
@@ -169,8 +183,8 @@ impl<T: Clone> List<T> {
         let fits = from < self.len() && to < self.len();
         if fits && from != to {
             match &mut self.0 {
-                Repr::Flat(flat) if from < to => Arc::make_mut(flat)[from..=to].rotate_left(1),
-                Repr::Flat(flat) => Arc::make_mut(flat)[to..=from].rotate_right(1),
+                Repr::Flat(flat) if from < to => own(flat, 0)[from..=to].rotate_left(1),
+                Repr::Flat(flat) => own(flat, 0)[to..=from].rotate_right(1),
                 Repr::Tree(tree) => {
                     let value = tree.remove(from);
                     tree.insert(to, value);
@@ -227,7 +241,7 @@ impl<T: Clone> List<T> {
         self.make_room(other.len());
         match (&mut self.0, other.0) {
             (Repr::Flat(flat), Repr::Flat(other)) => {
-                Arc::make_mut(flat).extend(other.iter().cloned());
+                own(flat, other.len()).extend(other.iter().cloned());
             }
             (Repr::Tree(tree), Repr::Flat(other)) => tree.extend(other.iter().cloned()),
             (Repr::Tree(tree), Repr::Tree(other)) => tree.append(other),
@@ -249,7 +263,7 @@ impl<T: Clone> List<T> {
     /// Sorts by a comparison; equal elements keep no particular order.
     pub fn sort_by(&mut self, compare: impl Fn(&T, &T) -> Ordering) {
         match &mut self.0 {
-            Repr::Flat(flat) => Arc::make_mut(flat).sort_unstable_by(compare),
+            Repr::Flat(flat) => own(flat, 0).sort_unstable_by(compare),
             Repr::Tree(tree) => tree.sort_by(compare),
         }
     }
@@ -342,7 +356,8 @@ impl<T: Clone> Extend<T> for List<T> {
         let iter = iter.into_iter();
         if let Repr::Flat(flat) = &mut self.0 {
             let (least, _) = iter.size_hint();
-            Arc::make_mut(flat).reserve(least.min(FLAT_MAX));
+            let more = least.min(FLAT_MAX);
+            own(flat, more).reserve(more);
         }
         iter.for_each(|value| self.push_back(value));
     }

@@ -1,0 +1,134 @@
+//! From the hash of a key to its newest version, for one writer and many readers.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::blocks::{SPOT_BITS, Spot};
+
+/// Fewer cells than this are not worth a table's growing pains.
+const CELLS_MIN: usize = 64;
+
+/// How many bits of a hash a cell has.
+const TAG_BITS: u32 = u64::BITS - SPOT_BITS;
+
+/// An open-addressing table, at most two thirds full. A cell has the top bits of a hash, its tag,
+/// above a [`Spot`]; 0 is free. A key's search begins where its tag says, so that growing reads
+/// nothing but the table, from one end to the other.
+///
+/// Readers look while the writer stores: a cell that was taken stays with its key, and what a cell
+/// leads to is there before the cell says so.
+#[derive(Debug)]
+pub(super) struct Index {
+    cells: Box<[AtomicU64]>,
+}
+
+impl Index {
+    pub(super) fn new() -> Self {
+        Self::with_cells(CELLS_MIN)
+    }
+
+    fn with_cells(count: usize) -> Self {
+        Self { cells: (0..count).map(|_| AtomicU64::new(0)).collect() }
+    }
+
+    /// The newest version of each key whose hash has the same tag.
+    pub(super) fn with_hash(&self, hash: u64) -> impl Iterator<Item = Spot> {
+        let tag = tag(hash);
+        let cells = self.cells_from(tag).map(|cell| cell.load(Ordering::Acquire));
+        let taken = cells.take_while(|cell| *cell != 0);
+        taken.filter(move |cell| tag_of(*cell) == tag).filter_map(spot_of)
+    }
+
+    /// The newest versions of all keys.
+    pub(super) fn iter(&self) -> impl Iterator<Item = Spot> {
+        self.cells.iter().filter_map(|cell| spot_of(cell.load(Ordering::Acquire)))
+    }
+
+    /// Leads from the key with this hash to `spot`, and not to its version before any more.
+    pub(super) fn store(&self, hash: u64, spot: Spot, prior: Option<Spot>) {
+        let tag = tag(hash);
+        let replaced = prior.map_or(0, |prior| cell(tag, prior));
+        let is_it = |cell: &&AtomicU64| cell.load(Ordering::Relaxed) == replaced;
+        // There is one: the table is never full.
+        if let Some(place) = self.cells_from(tag).find(is_it) {
+            place.store(cell(tag, spot), Ordering::Release);
+        }
+    }
+
+    /// The same in a larger table, if `count` keys are too many for this one.
+    pub(super) fn grown(&self, count: usize) -> Option<Self> {
+        let mut cells = self.cells.len();
+        while count * 3 > cells * 2 {
+            cells *= 2;
+        }
+        if cells == self.cells.len() {
+            return None;
+        }
+        let larger = Self::with_cells(cells);
+        for word in self.cells.iter().map(|cell| cell.load(Ordering::Relaxed)) {
+            let free = |place: &&AtomicU64| place.load(Ordering::Relaxed) == 0;
+            if word != 0
+                && let Some(place) = larger.cells_from(tag_of(word)).find(free)
+            {
+                place.store(word, Ordering::Relaxed);
+            }
+        }
+        Some(larger)
+    }
+
+    /// Bytes of memory.
+    pub(super) fn bytes(&self) -> usize {
+        size_of_val(&*self.cells)
+    }
+
+    /// All cells once, from the home of a tag on.
+    fn cells_from(&self, tag: u64) -> impl Iterator<Item = &AtomicU64> {
+        let bits = self.cells.len().trailing_zeros();
+        let home =
+            if bits < TAG_BITS { tag >> (TAG_BITS - bits) } else { tag << (bits - TAG_BITS) };
+        let (before, from) = self.cells.split_at(home as usize);
+        from.iter().chain(before)
+    }
+}
+
+fn tag(hash: u64) -> u64 {
+    hash >> SPOT_BITS
+}
+
+fn cell(tag: u64, spot: Spot) -> u64 {
+    tag << SPOT_BITS | spot.bits()
+}
+
+fn tag_of(cell: u64) -> u64 {
+    cell >> SPOT_BITS
+}
+
+fn spot_of(cell: u64) -> Option<Spot> {
+    Spot::from_bits(cell << TAG_BITS >> TAG_BITS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leads_to_the_newest_of_every_key() {
+        // Hashes that all begin at one cell, or are the same, differ by what they lead to.
+        for stride in [0, 1, 1 << 40, 0x9e37_79b9_7f4a_7c15] {
+            let hash = |number: u32| u64::from(number).wrapping_mul(stride);
+            let spot = |number: u32, version| Spot::new(number, version);
+            let mut index = Index::new();
+            for number in 1..1000 {
+                if let Some(larger) = index.grown(number as usize) {
+                    index = larger;
+                }
+                index.store(hash(number), spot(number, 0).unwrap(), None);
+                index.store(hash(number), spot(number, 1).unwrap(), spot(number, 0));
+            }
+            for number in 1..1000 {
+                assert!(index.with_hash(hash(number)).any(|found| Some(found) == spot(number, 1)));
+            }
+            assert_eq!(index.iter().count(), 999);
+            assert_eq!(index.with_hash(u64::MAX).count(), 0);
+        }
+    }
+}
