@@ -18,7 +18,7 @@ pub(crate) struct CacheSlot<V> {
     pub(crate) record: u64,
     /// How many batches touched it since it was read; sparse size checks go by it.
     pub(crate) touches: u32,
-    /// Where the last sealed batch that touched it put its version, if that is known.
+    /// Where its entry of the memtable lies, if that is known.
     pub(crate) spot: Option<Spot>,
     /// Whether the root's length counts it.
     pub(crate) counted: bool,

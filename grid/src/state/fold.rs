@@ -9,6 +9,7 @@ use gridmill_persistence::{Run, RunError, RunOptions, RunWriter, Storage};
 
 use super::cache::WARM_MAX;
 use super::layers::Layers;
+use super::memtable::Version;
 
 /// What a fold of one root produced.
 #[derive(Debug)]
@@ -58,7 +59,7 @@ impl<V: State> Frozen for FrozenRoot<V> {
         };
         let cleared = frozen.clears();
         let oldest = cleared || self.layers.runs().is_empty();
-        let sorted = frozen.sorted_for_good();
+        let sorted = frozen.sorted_at_once();
         let entries_hint = sorted.len() as u64;
         let options = RunOptions {
             schema: self.schema,
@@ -71,14 +72,15 @@ impl<V: State> Frozen for FrozenRoot<V> {
         let mut written = 0u64;
         for some in sorted.chunks(WARM_MAX) {
             frozen.warm(some);
-            for version in some.iter().map(|spot| frozen.at(*spot)) {
-                match version.lock() {
+            for entry in some.iter().map(|spot| frozen.entry(*spot)) {
+                let version = frozen.version(entry);
+                match version.and_then(Version::lock) {
                     Some(value) => {
                         value.archive(&mut archive)?;
-                        writer.add(version.key(), Some(archive.as_slice()))?;
+                        writer.add(entry.key(), Some(archive.as_slice()))?;
                     }
                     None if oldest => continue,
-                    None => writer.add(version.key(), None)?,
+                    None => writer.add(entry.key(), None)?,
                 }
                 written += 1;
             }

@@ -117,7 +117,7 @@ impl<V: State> Layers<V> {
         let mut sources: Vec<Source<'a, V>> = top.into_iter().collect();
         for cut in self.cuts() {
             let lists = cut.sorted().iter();
-            sources.extend(lists.map(|list| Source::versions(cut, list, from, to)));
+            sources.extend(lists.map(|list| Source::entries(cut, list, from, to)));
         }
         sources.extend(self.counting_runs().iter().map(|run| Source::run(run, from, to)));
         MergedRange::new(sources)

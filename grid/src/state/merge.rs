@@ -14,7 +14,7 @@ use super::table::damaged;
 /// A key and what one layer says of it.
 enum Peeked<'a, V> {
     Touched(&'a [u8], &'a Option<V>),
-    Version(&'a Version<V>),
+    Version(&'a [u8], &'a Version<V>),
     Cold(&'a [u8], Slot<'a>),
     Failed(Damaged),
 }
@@ -23,15 +23,14 @@ impl<'a, V: State> Peeked<'a, V> {
     /// Failures sort before every key from either end, so that they surface at once.
     fn key(&self) -> Option<&'a [u8]> {
         match self {
-            Self::Touched(key, _) | Self::Cold(key, _) => Some(key),
-            Self::Version(version) => Some(version.key()),
+            Self::Touched(key, _) | Self::Version(key, _) | Self::Cold(key, _) => Some(key),
             Self::Failed(_) => None,
         }
     }
 }
 
 enum Cursor<'a, V> {
-    Versions(&'a Cut<V>, std::slice::Iter<'a, Spot>),
+    Entries(&'a Cut<V>, std::slice::Iter<'a, Spot>),
     Touched(std::vec::IntoIter<(&'a [u8], &'a Option<V>)>),
     Run(&'a Run, Box<RunRange<'a>>),
 }
@@ -39,10 +38,13 @@ enum Cursor<'a, V> {
 impl<'a, V: State> Cursor<'a, V> {
     fn next(&mut self, back: bool) -> Option<Peeked<'a, V>> {
         match self {
-            Self::Versions(cut, iter) => {
-                let spot = if back { iter.next_back() } else { iter.next() }?;
-                Some(Peeked::Version(cut.at(*spot)))
-            }
+            Self::Entries(cut, iter) => loop {
+                let entry = cut.entry(*if back { iter.next_back() } else { iter.next() }?);
+                // Some were added after the cut.
+                if let Some(version) = cut.version(entry) {
+                    return Some(Peeked::Version(entry.key(), version));
+                }
+            },
             Self::Touched(iter) => {
                 let (key, value) = if back { iter.next_back() } else { iter.next() }?;
                 Some(Peeked::Touched(key, value))
@@ -67,17 +69,17 @@ impl<'a, V: State> Source<'a, V> {
         Self { cursor, front: None, back: None }
     }
 
-    /// Sorted versions of a memtable.
-    pub(crate) fn versions(
+    /// Sorted entries of a memtable.
+    pub(crate) fn entries(
         cut: &'a Cut<V>,
         sorted: &'a [Spot],
         from: Bound<&[u8]>,
         to: Bound<&[u8]>,
     ) -> Self {
-        let key = |spot: &Spot| cut.at(*spot).key();
+        let key = |spot: &Spot| cut.entry(*spot).key();
         let start = sorted.partition_point(|spot| before(key(spot), from));
         let end = sorted.partition_point(|spot| !after(key(spot), to)).max(start);
-        Self::new(Cursor::Versions(cut, sorted[start..end].iter()))
+        Self::new(Cursor::Entries(cut, sorted[start..end].iter()))
     }
 
     /// Entries that the running batch touched, in any order.
@@ -172,9 +174,9 @@ impl<'a, V: State> MergedRange<'a, V> {
                 Peeked::Touched(key, Some(value)) => {
                     Ok((KeyBytes::from_slice(key), Ref::Borrowed(value)))
                 }
-                Peeked::Version(version) => {
+                Peeked::Version(key, version) => {
                     let Some(value) = version.value() else { continue };
-                    Ok((KeyBytes::from_slice(version.key()), Ref::Owned(value)))
+                    Ok((KeyBytes::from_slice(key), Ref::Owned(value)))
                 }
                 Peeked::Cold(key, Slot::Value(bytes)) => self
                     .decode(source, bytes)
@@ -190,7 +192,7 @@ impl<'a, V: State> MergedRange<'a, V> {
     fn decode(&self, source: usize, bytes: &[u8]) -> Result<V, Damaged> {
         match &self.sources[source].cursor {
             Cursor::Run(run, _) => decode(run, bytes),
-            Cursor::Versions(..) | Cursor::Touched(_) => {
+            Cursor::Entries(..) | Cursor::Touched(_) => {
                 unreachable!("only runs hold cold entries")
             }
         }

@@ -1,6 +1,6 @@
 //! Sorting keys without touching them more often than necessary.
 
-/// The numbers of `keys` in the order of their bytes; those of one key in their own order.
+/// The numbers of `keys` in the order of their bytes.
 ///
 /// Keys of one PState often begin alike. What follows the common beginning is sorted as a word with
 /// the number below it; keys are read again only where such words are the same.
@@ -11,8 +11,7 @@ pub(super) fn sorted(keys: &[&[u8]]) -> Box<[u32]> {
     packed.sort_unstable();
     for alike in packed.chunk_by_mut(|one, other| one >> 32 == other >> 32) {
         if alike.len() > 1 {
-            let key = |packed: u128| keys[number_of(packed) as usize];
-            alike.sort_unstable_by(|one, other| key(*one).cmp(key(*other)).then(one.cmp(other)));
+            alike.sort_unstable_by_key(|packed| keys[number_of(*packed) as usize]);
         }
     }
     packed.into_iter().map(number_of).collect()

@@ -170,9 +170,8 @@ impl<V: State> Overlay<V> {
             let below = slot.sealed && !self.cleared;
             slot.sealed = slot.value.is_some();
             if below || slot.sealed {
-                let (key, value) = (KeyBytes::from_slice(&slot.key), slot.value.clone());
                 let known = slot.spot.filter(|_| same);
-                slot.spot = appender.add(slot.hash, key, value, known);
+                slot.spot = appender.add(slot.hash, &slot.key, slot.value.clone(), known);
             }
         }
         let open = appender.finish();

@@ -45,7 +45,8 @@ const FLAT_MAX: usize = 256;
 #[derive(Clone)]
 pub(super) enum Repr<T> {
     Flat(Arc<Vec<T>>),
-    Tree(im::Vector<T>),
+    /// In a box: most lists are small, and lie in many places.
+    Tree(Box<im::Vector<T>>),
 }
 
 /// Calls a method that both forms have.
@@ -200,11 +201,11 @@ impl<T: Clone> List<T> {
             && flat.len() + more > FLAT_MAX
         {
             let elements = std::mem::take(flat);
-            let tree = match Arc::try_unwrap(elements) {
+            let tree: im::Vector<T> = match Arc::try_unwrap(elements) {
                 Ok(elements) => elements.into_iter().collect(),
                 Err(shared) => shared.iter().cloned().collect(),
             };
-            self.0 = Repr::Tree(tree);
+            self.0 = Repr::Tree(Box::new(tree));
         }
     }
 
@@ -244,12 +245,12 @@ impl<T: Clone> List<T> {
                 own(flat, other.len()).extend(other.iter().cloned());
             }
             (Repr::Tree(tree), Repr::Flat(other)) => tree.extend(other.iter().cloned()),
-            (Repr::Tree(tree), Repr::Tree(other)) => tree.append(other),
+            (Repr::Tree(tree), Repr::Tree(other)) => tree.append(*other),
             // A tree has more elements than a block has room for.
             (Repr::Flat(flat), Repr::Tree(other)) => {
                 let mut tree: im::Vector<T> = flat.iter().cloned().collect();
-                tree.append(other);
-                self.0 = Repr::Tree(tree);
+                tree.append(*other);
+                self.0 = Repr::Tree(Box::new(tree));
             }
         }
     }
@@ -368,7 +369,7 @@ impl<T: Clone> From<Vec<T>> for List<T> {
         if values.len() <= FLAT_MAX {
             return Self(Repr::Flat(Arc::new(values)));
         }
-        Self(Repr::Tree(values.into()))
+        Self(Repr::Tree(Box::new(values.into())))
     }
 }
 

@@ -6,7 +6,8 @@ use std::sync::{Arc, OnceLock};
 use gridmill_model::{KeyBytes, State};
 use parking_lot::MutexGuard;
 
-use super::blocks::{ENTRIES_MAX, Spot, Version};
+use super::blocks::{BLOCK_MAX, Spot};
+use super::entry::{Entry, Version};
 use super::retired::Retired;
 use super::{Cut, Memtable, Writer};
 
@@ -14,8 +15,12 @@ use super::{Cut, Memtable, Writer};
 pub(crate) struct Appender<'a, V> {
     table: &'a Arc<Memtable<V>>,
     writer: MutexGuard<'a, Writer<V>>,
-    /// Those of the block in the making, and the hashes of their keys.
+    /// Those of the block in the making.
     versions: Vec<Version<V>>,
+    /// The entries that they belong to, as far as these were there before.
+    known: Vec<(Spot, Spot)>,
+    /// The other ones, and the hashes of their keys.
+    entries: Vec<Entry>,
     hashes: Vec<u64>,
     /// What they take the place of.
     overwritten: Vec<Spot>,
@@ -24,79 +29,107 @@ pub(crate) struct Appender<'a, V> {
 
 impl<'a, V: State> Appender<'a, V> {
     pub(super) fn new(table: &'a Arc<Memtable<V>>, count: usize) -> Self {
-        let count = count.min(ENTRIES_MAX);
-        let (versions, hashes) = (Vec::with_capacity(count), Vec::with_capacity(count));
-        let writer = table.writer.lock();
-        Self { table, writer, versions, hashes, overwritten: Vec::new(), weight: 0 }
+        Self {
+            table,
+            writer: table.writer.lock(),
+            versions: Vec::with_capacity(count.min(BLOCK_MAX)),
+            known: Vec::with_capacity(count.min(BLOCK_MAX)),
+            entries: Vec::new(),
+            hashes: Vec::new(),
+            overwritten: Vec::new(),
+            weight: 0,
+        }
     }
 
     /// Adds what the batch made of `key`, whose `hash_key` is `hash`; `None` removes it. Each key may
-    /// come once. `known` is the key's version before, if the caller has kept that. Returns where the
-    /// new one lies; `None` where the memtable is full, which [`Cut::is_full`] tells before.
+    /// come once. `known` is where its entry lies, if the caller has kept that. Returns where it lies
+    /// now; `None` where the memtable is full, which [`Cut::is_full`] tells before.
     pub(crate) fn add(
         &mut self,
         hash: u64,
-        key: KeyBytes,
+        key: &[u8],
         value: Option<V>,
         known: Option<Spot>,
     ) -> Option<Spot> {
-        if self.versions.len() == ENTRIES_MAX {
-            self.close_block();
+        if self.versions.len() == BLOCK_MAX {
+            self.close_blocks();
         }
-        let spot = Spot::new(self.writer.last + 1, self.versions.len());
-        let prior = known.or_else(|| self.find(hash, &key));
-        match prior {
-            Some(prior) => self.overwrite(prior),
-            None => self.writer.keys += 1,
+        let version = Spot::new(self.writer.versions + 1, self.versions.len())?;
+        self.weight += size_of::<Version<V>>() + value.as_ref().map_or(0, State::weight);
+        let entry = known.or_else(|| self.find(hash, key));
+        let Some(entry) = entry else {
+            self.versions.push(Version::new(value, None));
+            return self.add_entry(hash, Entry::new(KeyBytes::from_slice(key), Some(version)));
+        };
+        let prior = self.table.entries.get(entry).newest();
+        self.versions.push(Version::new(value, prior));
+        self.known.push((entry, version));
+        if Retired::<V>::is_worth_it() {
+            self.overwritten.extend(prior);
         }
-        let mut version = Version::new(key, value, prior);
-        self.weight += version.weight();
-        self.versions.push(version);
+        Some(entry)
+    }
+
+    fn add_entry(&mut self, hash: u64, entry: Entry) -> Option<Spot> {
+        let spot = Spot::new(self.writer.entries + 1, self.entries.len());
+        self.weight += entry.weight();
+        self.entries.push(entry);
         self.hashes.push(hash);
         spot
     }
 
-    fn overwrite(&mut self, prior: Spot) {
-        self.table.blocks.overwrite(prior);
-        if Retired::<V>::is_worth_it() {
-            self.overwritten.push(prior);
-        }
-    }
-
-    /// The newest version of a key.
+    /// Where the entry of a key lies.
     fn find(&self, hash: u64, key: &[u8]) -> Option<Spot> {
-        let is_it = |spot: &Spot| self.table.blocks.get(*spot).key() == key;
+        let is_it = |spot: &Spot| self.table.entries.get(*spot).key() == key;
         self.writer.index.with_hash(hash).find(is_it)
     }
 
-    /// Puts the versions into a block and leads their keys there. Cuts before this batch step over it.
-    fn close_block(&mut self) {
-        let versions = std::mem::take(&mut self.versions);
-        if versions.is_empty() {
+    /// Puts versions and entries where they stay, and only then leads readers there. Cuts before this
+    /// batch step over them.
+    fn close_blocks(&mut self) {
+        if self.versions.is_empty() {
             return;
         }
+        self.writer.versions += 1;
+        let versions = std::mem::take(&mut self.versions);
+        self.table.versions.put(self.writer.versions, versions.into());
+        for (entry, version) in self.known.drain(..) {
+            self.table.entries.get(entry).set_newest(version);
+        }
+        if !self.entries.is_empty() {
+            self.close_entries();
+        }
+    }
+
+    fn close_entries(&mut self) {
         let writer = &mut *self.writer;
-        writer.last += 1;
-        self.table.blocks.put(writer.last, versions.into());
+        let entries = std::mem::take(&mut self.entries);
+        writer.keys += entries.len();
+        writer.entries += 1;
+        self.table.entries.put(writer.entries, entries.into());
         if let Some(larger) = writer.index.grown(writer.keys) {
             writer.index = Arc::new(larger);
         }
-        let versions = self.table.blocks.block(writer.last);
-        for (entry, (version, hash)) in versions.iter().zip(self.hashes.drain(..)).enumerate() {
-            if let Some(spot) = Spot::new(writer.last, entry) {
-                writer.index.store(hash, spot, version.prior());
+        for (place, hash) in self.hashes.drain(..).enumerate() {
+            if let Some(spot) = Spot::new(writer.entries, place) {
+                writer.index.insert(hash, spot);
             }
         }
     }
 
     /// The cut that sees the batch.
     pub(crate) fn finish(mut self) -> Arc<Cut<V>> {
-        self.close_block();
+        self.close_blocks();
         let writer = &mut *self.writer;
-        let (table, index) = (Arc::clone(self.table), Arc::clone(&writer.index));
-        let cut = Arc::new(Cut { table, index, last: writer.last, order: OnceLock::new() });
+        let cut = Arc::new(Cut {
+            table: Arc::clone(self.table),
+            index: Arc::clone(&writer.index),
+            last: writer.versions,
+            entries: writer.entries,
+            order: OnceLock::new(),
+        });
         writer.retired.add(cut.last, self.overwritten, &cut);
-        let dropped = writer.retired.drop_unseen(&self.table.blocks);
+        let dropped = writer.retired.drop_unseen(&self.table.versions);
         self.table.weight.fetch_add(self.weight.wrapping_sub(dropped), Ordering::Relaxed);
         cut
     }

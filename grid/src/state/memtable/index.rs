@@ -1,4 +1,4 @@
-//! From the hash of a key to its newest version, for one writer and many readers.
+//! From the hash of a key to its entry, for one writer and many readers.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -14,8 +14,8 @@ const TAG_BITS: u32 = u64::BITS - SPOT_BITS;
 /// above a [`Spot`]; 0 is free. A key's search begins where its tag says, so that growing reads
 /// nothing but the table, from one end to the other.
 ///
-/// Readers look while the writer stores: a cell that was taken stays with its key, and what a cell
-/// leads to is there before the cell says so.
+/// Readers look while the writer stores: a cell that was taken stays as it is, and what it leads to
+/// is there before the cell says so.
 #[derive(Debug)]
 pub(super) struct Index {
     cells: Box<[AtomicU64]>,
@@ -30,7 +30,7 @@ impl Index {
         Self { cells: (0..count).map(|_| AtomicU64::new(0)).collect() }
     }
 
-    /// The newest version of each key whose hash has the same tag.
+    /// The entry of each key whose hash has the same tag.
     pub(super) fn with_hash(&self, hash: u64) -> impl Iterator<Item = Spot> {
         let tag = tag(hash);
         let cells = self.cells_from(tag).map(|cell| cell.load(Ordering::Acquire));
@@ -38,19 +38,16 @@ impl Index {
         taken.filter(move |cell| tag_of(*cell) == tag).filter_map(spot_of)
     }
 
-    /// The newest versions of all keys.
-    pub(super) fn iter(&self) -> impl Iterator<Item = Spot> {
-        self.cells.iter().filter_map(|cell| spot_of(cell.load(Ordering::Acquire)))
+    /// Leads from the key with this hash, which is not there yet, to `spot`.
+    pub(super) fn insert(&self, hash: u64, spot: Spot) {
+        self.place(cell(tag(hash), spot));
     }
 
-    /// Leads from the key with this hash to `spot`, and not to its version before any more.
-    pub(super) fn store(&self, hash: u64, spot: Spot, prior: Option<Spot>) {
-        let tag = tag(hash);
-        let replaced = prior.map_or(0, |prior| cell(tag, prior));
-        let is_it = |cell: &&AtomicU64| cell.load(Ordering::Relaxed) == replaced;
+    fn place(&self, cell: u64) {
+        let free = |place: &&AtomicU64| place.load(Ordering::Relaxed) == 0;
         // There is one: the table is never full.
-        if let Some(place) = self.cells_from(tag).find(is_it) {
-            place.store(cell(tag, spot), Ordering::Release);
+        if let Some(place) = self.cells_from(tag_of(cell)).find(free) {
+            place.store(cell, Ordering::Release);
         }
     }
 
@@ -64,14 +61,8 @@ impl Index {
             return None;
         }
         let larger = Self::with_cells(cells);
-        for word in self.cells.iter().map(|cell| cell.load(Ordering::Relaxed)) {
-            let free = |place: &&AtomicU64| place.load(Ordering::Relaxed) == 0;
-            if word != 0
-                && let Some(place) = larger.cells_from(tag_of(word)).find(free)
-            {
-                place.store(word, Ordering::Relaxed);
-            }
-        }
+        let cells = self.cells.iter().map(|cell| cell.load(Ordering::Relaxed));
+        cells.filter(|cell| *cell != 0).for_each(|cell| larger.place(cell));
         Some(larger)
     }
 
@@ -111,23 +102,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn leads_to_the_newest_of_every_key() {
+    fn leads_to_every_entry() {
         // Hashes that all begin at one cell, or are the same, differ by what they lead to.
         for stride in [0, 1, 1 << 40, 0x9e37_79b9_7f4a_7c15] {
             let hash = |number: u32| u64::from(number).wrapping_mul(stride);
-            let spot = |number: u32, version| Spot::new(number, version);
             let mut index = Index::new();
             for number in 1..1000 {
                 if let Some(larger) = index.grown(number as usize) {
                     index = larger;
                 }
-                index.store(hash(number), spot(number, 0).unwrap(), None);
-                index.store(hash(number), spot(number, 1).unwrap(), spot(number, 0));
+                index.insert(hash(number), Spot::new(number, 7).unwrap());
             }
             for number in 1..1000 {
-                assert!(index.with_hash(hash(number)).any(|found| Some(found) == spot(number, 1)));
+                let mut found = index.with_hash(hash(number));
+                assert!(found.any(|found| Some(found) == Spot::new(number, 7)));
             }
-            assert_eq!(index.iter().count(), 999);
             assert_eq!(index.with_hash(u64::MAX).count(), 0);
         }
     }

@@ -1,15 +1,17 @@
 //! The changes of a root since its last fold, which one writer adds to and many readers look into.
 //!
-//! An entry is never changed: each batch adds a block of new versions, and an index of atomic cells
-//! leads from a key to its newest one, from there to the one before. A reader holds a [`Cut`]: the
-//! memtable up to a block. It skips what is newer, so that it sees one batch's end however far the
-//! writer has gone on, and neither of them ever waits for the other. (Multi-version concurrency
-//! control, with the batch as the transaction.)
+//! Nothing is moved or changed: each batch adds a block of new versions, and a block of entries for keys
+//! that were not there. An index of atomic cells leads from a key to its entry, that to the newest
+//! version, and each version to the one before. A reader holds a [`Cut`]: the memtable up to a block.
+//! It skips what is newer, so that it sees one batch's end however far the writer has gone on, and
+//! neither of them ever waits for the other. (Multi-version concurrency control, with the batch as the
+//! transaction.)
 //!
 //! What no cut can see any more is dropped by the writer, see [`retired`].
 
 mod append;
 mod blocks;
+mod entry;
 mod index;
 mod order;
 mod retired;
@@ -19,13 +21,14 @@ mod tests;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use gridmill_model::{KeyBytes, State};
+use gridmill_model::State;
 use gridmill_persistence::run::hash_key;
 use parking_lot::Mutex;
 
 pub(crate) use append::Appender;
 use blocks::Blocks;
-pub(crate) use blocks::{Spot, Version};
+pub(crate) use blocks::Spot;
+pub(crate) use entry::{Entry, Version};
 use index::Index;
 use order::Order;
 use retired::Retired;
@@ -33,24 +36,26 @@ use retired::Retired;
 /// All versions that were written since the last fold.
 #[derive(Debug)]
 pub(crate) struct Memtable<V> {
-    blocks: Blocks<V>,
+    entries: Blocks<Entry>,
+    versions: Blocks<Version<V>>,
     /// Whether everything older is gone: the root was cleared before these were written.
     clears: bool,
-    /// About how many bytes of memory it takes.
+    /// About how many bytes of memory they take.
     weight: AtomicUsize,
     writer: Mutex<Writer<V>>,
-    /// The order of keys at the newest cut that was asked for it.
-    order: Mutex<Option<(u32, Order)>>,
+    /// The order of keys, as far as somebody asked for it.
+    order: Mutex<Order>,
 }
 
 /// What only the writer uses.
 #[derive(Debug)]
 struct Writer<V> {
     index: Arc<Index>,
-    /// How many keys it has.
+    /// How many keys there are.
     keys: usize,
-    /// The number of the last block; there is no block 0.
-    last: u32,
+    /// The numbers of the last blocks.
+    entries: u32,
+    versions: u32,
     retired: Retired<V>,
 }
 
@@ -59,8 +64,10 @@ struct Writer<V> {
 pub(crate) struct Cut<V> {
     table: Arc<Memtable<V>>,
     index: Arc<Index>,
-    /// The last block that it sees.
+    /// The last block of versions that it sees, 0 for none.
     last: u32,
+    /// The last block of entries.
+    entries: u32,
     order: OnceLock<Order>,
 }
 
@@ -68,58 +75,67 @@ impl<V: State> Memtable<V> {
     /// A cut without entries; `clears` says that older layers do not count any more.
     pub(crate) fn start(clears: bool) -> Arc<Cut<V>> {
         let index = Arc::new(Index::new());
-        let writer =
-            Writer { index: Arc::clone(&index), keys: 0, last: 0, retired: Retired::new() };
+        let writer = Writer {
+            index: Arc::clone(&index),
+            keys: 0,
+            entries: 0,
+            versions: 0,
+            retired: Retired::new(),
+        };
         let table = Arc::new(Self {
-            blocks: Blocks::new(),
+            entries: Blocks::new(),
+            versions: Blocks::new(),
             clears,
             weight: AtomicUsize::new(0),
             writer: Mutex::new(writer),
-            order: Mutex::new(None),
+            order: Mutex::default(),
         });
-        Arc::new(Cut { table, index, last: 0, order: OnceLock::new() })
+        Arc::new(Cut { table, index, last: 0, entries: 0, order: OnceLock::new() })
     }
 }
 
 impl<V: State> Cut<V> {
     /// What it says of `key`, whose `hash_key` is `hash`: nothing, that it was removed, or its value.
     pub(crate) fn get(&self, key: &[u8], hash: u64) -> Option<Option<V>> {
-        self.version(key, hash).map(Version::value)
+        self.find(key, hash).map(Version::value)
     }
 
     /// Whether it says that there is a value under `key`; nothing where it does not know the key.
     pub(crate) fn contains(&self, key: &[u8], hash: u64) -> Option<bool> {
-        self.version(key, hash).map(Version::is_value)
+        self.find(key, hash).map(Version::is_value)
     }
 
-    fn version(&self, key: &[u8], hash: u64) -> Option<&Version<V>> {
-        let seen = self.index.with_hash(hash).filter_map(|newest| self.seen(newest));
-        seen.map(|spot| self.at(spot)).find(|version| version.key() == key)
+    fn find(&self, key: &[u8], hash: u64) -> Option<&Version<V>> {
+        let mut entries = self.index.with_hash(hash).map(|spot| self.entry(spot));
+        entries.find(|entry| entry.key() == key).and_then(|entry| self.version(entry))
     }
 
-    /// The newest that this cut sees of a version and those before it.
-    fn seen(&self, newest: Spot) -> Option<Spot> {
-        let mut spot = newest;
+    /// The entry at a spot.
+    pub(crate) fn entry(&self, spot: Spot) -> &Entry {
+        self.table.entries.get(spot)
+    }
+
+    /// The newest version of an entry that this cut sees.
+    pub(crate) fn version<'a>(&'a self, entry: &Entry) -> Option<&'a Version<V>> {
+        let mut spot = entry.newest()?;
         while spot.block() > self.last {
-            spot = self.at(spot).prior()?;
+            spot = self.table.versions.get(spot).prior()?;
         }
-        Some(spot)
+        Some(self.table.versions.get(spot))
     }
 
-    /// The version at a spot.
-    pub(crate) fn at(&self, spot: Spot) -> &Version<V> {
-        self.table.blocks.get(spot)
-    }
-
-    /// Brings versions into the processor's cache, waiting for memory many times at once.
+    /// Brings entries and their versions into the processor's cache, waiting for memory many times at
+    /// once.
     pub(crate) fn warm(&self, spots: &[Spot]) {
-        let lens = spots.iter().map(|spot| self.at(*spot).key().len());
-        std::hint::black_box(lens.sum::<usize>());
+        let newest = spots.iter().filter_map(|spot| self.entry(*spot).newest());
+        let priors = newest.map(|spot| self.table.versions.get(spot).prior().is_some());
+        std::hint::black_box(priors.filter(|is_some| *is_some).count());
     }
 
-    /// The newest version of each key, in no order.
-    fn live(&self) -> impl Iterator<Item = Spot> {
-        self.index.iter().filter_map(|newest| self.seen(newest))
+    /// The entries that it sees, in the order in which they were added.
+    fn seen(&self) -> impl Iterator<Item = (&Entry, &Version<V>)> {
+        let entries = self.table.entries.iter(1..=self.entries);
+        entries.filter_map(|(_, entry)| Some((entry, self.version(entry)?)))
     }
 
     /// Whether everything older is gone.
@@ -139,7 +155,7 @@ impl<V: State> Cut<V> {
 
     /// Whether it has no room for another batch of `count` versions.
     pub(crate) fn is_full(&self, count: usize) -> bool {
-        count.div_ceil(blocks::ENTRIES_MAX) > (blocks::BLOCKS_MAX - self.last) as usize
+        count.div_ceil(blocks::BLOCK_MAX) > (blocks::BLOCKS_MAX - self.last) as usize
     }
 
     /// About how many bytes of memory the memtable takes.
@@ -163,9 +179,8 @@ impl<V: State> Cut<V> {
     /// A cut with all versions that `newer` sees on top of its own.
     pub(crate) fn with(&self, newer: &Self) -> Arc<Self> {
         let mut appender = self.append(0);
-        for version in newer.live().map(|spot| newer.at(spot)) {
-            let key = version.key();
-            appender.add(hash_key(key), KeyBytes::from_slice(key), version.value(), None);
+        for (entry, version) in newer.seen() {
+            appender.add(hash_key(entry.key()), entry.key(), version.value(), None);
         }
         appender.finish()
     }

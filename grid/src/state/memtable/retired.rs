@@ -7,6 +7,7 @@ use gridmill_model::State;
 
 use super::Cut;
 use super::blocks::{Blocks, Spot};
+use super::entry::Version;
 
 /// A version that the batch of block `n` overwrote is seen by cuts before `n` only. Once they are gone
 /// its value can go, soon after it was written and in the thread that made it, which is when memory
@@ -15,7 +16,7 @@ use super::blocks::{Blocks, Spot};
 pub(super) struct Retired<V> {
     /// By the first block that does not need them.
     versions: VecDeque<(u32, Vec<Spot>)>,
-    /// The cuts that may be alive, by the last block that they see.
+    /// The cuts that may be alive, by the last block of versions that they see.
     cuts: VecDeque<(u32, Weak<Cut<V>>)>,
 }
 
@@ -38,7 +39,7 @@ impl<V: State> Retired<V> {
     }
 
     /// Drops what no cut can see; returns about how many bytes that gave back.
-    pub(super) fn drop_unseen(&mut self, blocks: &Blocks<V>) -> usize {
+    pub(super) fn drop_unseen(&mut self, all: &Blocks<Version<V>>) -> usize {
         while self.cuts.front().is_some_and(|(_, cut)| cut.strong_count() == 0) {
             self.cuts.pop_front();
         }
@@ -47,7 +48,7 @@ impl<V: State> Retired<V> {
         while self.versions.front().is_some_and(|(first, _)| *first <= oldest)
             && let Some((_, versions)) = self.versions.pop_front()
         {
-            let values = versions.into_iter().filter_map(|spot| blocks.get(spot).take());
+            let values = versions.into_iter().filter_map(|spot| all.get(spot).take());
             bytes += values.map(|value| value.weight()).sum::<usize>();
         }
         bytes

@@ -45,8 +45,7 @@ fn add(
     let mut appender = cut.append(changed.len());
     for (key, value) in changed {
         let before = known.get(&key).copied().filter(|_| draw.below(2) == 0);
-        let bytes = KeyBytes::from_slice(&key);
-        let spot = appender.add(hash_key(&key), bytes, value.clone(), before);
+        let spot = appender.add(hash_key(&key), &key, value.clone(), before);
         known.insert(key.clone(), spot.expect("there is room"));
         model.insert(key, value);
     }
@@ -62,13 +61,17 @@ fn check(cut: &Cut<List<u64>>, model: &Model) {
     }
 }
 
-/// The entries by the sorted lists: the newest list that has a key counts.
+/// The entries by the sorted lists.
 fn walked(cut: &Cut<List<u64>>) -> Model {
+    let key = |spot: &Spot| cut.entry(*spot).key();
     let mut entries = Model::new();
-    for list in cut.sorted().iter().rev() {
-        assert!(list.is_sorted_by(|one, other| cut.at(*one).key() < cut.at(*other).key()));
-        entries
-            .extend(list.iter().map(|spot| (cut.at(*spot).key().to_vec(), cut.at(*spot).value())));
+    for list in cut.sorted() {
+        assert!(list.is_sorted_by(|one, other| key(one) < key(other)));
+        let seen = list.iter().map(|spot| cut.entry(*spot));
+        let seen = seen.filter_map(|entry| Some((entry.key().to_vec(), cut.version(entry)?)));
+        for (key, version) in seen {
+            assert!(entries.insert(key, version.value()).is_none(), "lists share no key");
+        }
     }
     entries
 }
@@ -96,8 +99,8 @@ fn every_cut_stays_what_it_was() {
             check(cut, model);
             assert_eq!(walked(cut), *model);
         }
-        let for_good = newest.sorted_for_good();
-        let keys: Vec<&[u8]> = for_good.iter().map(|spot| newest.at(*spot).key()).collect();
+        let sorted = newest.sorted_at_once();
+        let keys: Vec<&[u8]> = sorted.iter().map(|spot| newest.entry(*spot).key()).collect();
         assert!(keys.iter().eq(model.keys()));
         check(&Memtable::start(false).with(&newest), &model);
     }
@@ -105,13 +108,13 @@ fn every_cut_stays_what_it_was() {
 
 #[test]
 fn what_no_cut_sees_is_dropped() {
-    let key = KeyBytes::from_slice(b"key");
+    let key = b"key";
     let mut cut = Memtable::start(false);
     let mut held = None;
     let large: List<u64> = (0..200).collect();
     for round in 0..1000 {
         let mut appender = cut.append(1);
-        appender.add(hash_key(&key), key.clone(), Some(large.iter().copied().collect()), None);
+        appender.add(hash_key(key), key, Some(large.iter().copied().collect()), None);
         cut = appender.finish();
         if round == 500 {
             held = Some(Arc::clone(&cut));
@@ -121,24 +124,24 @@ fn what_no_cut_sees_is_dropped() {
         }
     }
     let held = held.expect("round 500 was there");
-    assert_eq!(held.get(&key, hash_key(&key)), Some(Some(large)));
-    assert_eq!(cut.table.blocks.newest(cut.last).count(), 1);
+    assert_eq!(held.get(key, hash_key(key)), Some(Some(large)));
+    assert_eq!(cut.seen().count(), 1);
 }
 
 #[test]
 fn a_block_has_an_end_and_the_batch_goes_on() {
-    let mut appender = Memtable::start(false).append(70_000).finish();
+    let mut cut = Memtable::start(false);
     for value in [1, 2] {
-        let mut batch = appender.append(70_000);
+        let mut batch = cut.append(70_000);
         for number in 0..70_000_u64 {
-            let key = KeyBytes::from_slice(&number.to_be_bytes());
-            batch.add(hash_key(&key), key, Some(number * value), None);
+            let key = number.to_be_bytes();
+            batch.add(hash_key(&key), &key, Some(number * value), None);
         }
-        appender = batch.finish();
+        cut = batch.finish();
     }
-    assert_eq!(appender.sorted_for_good().len(), 70_000);
+    assert_eq!(cut.sorted_at_once().len(), 70_000);
     let key = 69_999_u64.to_be_bytes();
-    assert_eq!(appender.get(&key, hash_key(&key)), Some(Some(2 * 69_999)));
+    assert_eq!(cut.get(&key, hash_key(&key)), Some(Some(2 * 69_999)));
 }
 
 #[test]
@@ -166,8 +169,7 @@ fn readers_see_whole_batches_while_a_writer_goes_on() {
             let mut appender = cut.append(100);
             for number in 0..100 {
                 let key = key(number);
-                let bytes = KeyBytes::from_slice(&key);
-                appender.add(hash_key(&key), bytes, Some([batch].into()), None);
+                appender.add(hash_key(&key), &key, Some([batch].into()), None);
             }
             let cut = appender.finish();
             *newest.lock().expect("no reader fails") = cut;
