@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::mapped::FileMap;
 use crate::storage::{LockGuard, Mapped, Storage, StorageFile};
+use crate::zeros;
 
 /// A folder of the file system as [`Storage`].
 ///
@@ -56,6 +57,13 @@ impl Storage for FileStorage {
     fn create(&self, path: &Path) -> io::Result<Arc<dyn StorageFile>> {
         let mut options = OpenOptions::new();
         opened(options.read(true).write(true).create_new(true).open(self.at(path)))
+    }
+
+    fn create_zeros(&self, path: &Path, len: u64) -> io::Result<Arc<dyn StorageFile>> {
+        let at = self.at(path);
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&at)?;
+        zeros::fill(&file, &at, len)?;
+        opened(Ok(file))
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn StorageFile>> {

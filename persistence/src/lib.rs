@@ -27,6 +27,7 @@ mod position;
 pub mod run;
 mod sim;
 mod storage;
+mod zeros;
 
 pub use error::LogError;
 pub use file_storage::FileStorage;

@@ -24,6 +24,18 @@ pub trait Storage: fmt::Debug + Send + Sync + 'static {
     fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
     /// Creates the file `path` for writing; fails with `AlreadyExists` where there is one.
     fn create(&self, path: &Path) -> io::Result<Arc<dyn StorageFile>>;
+    /// Creates the file `path` for writing, filled with `len` zeros; fails with `AlreadyExists` where
+    /// there is one. After another error it may be there in part.
+    fn create_zeros(&self, path: &Path, len: u64) -> io::Result<Arc<dyn StorageFile>> {
+        let file = self.create(path)?;
+        let mut offset = 0;
+        while offset < len {
+            let zeros = &ZEROS[..(len - offset).min(ZEROS.len() as u64) as usize];
+            file.write_at(offset, zeros)?;
+            offset += zeros.len() as u64;
+        }
+        Ok(file)
+    }
     /// Opens the existing file `path` for reading and writing.
     fn open(&self, path: &Path) -> io::Result<Arc<dyn StorageFile>>;
     /// Opens the existing file `path` for reading; what writes to it may fail.
@@ -45,6 +57,8 @@ pub trait Storage: fmt::Debug + Send + Sync + 'static {
         false
     }
 }
+
+static ZEROS: [u8; 16 * 1024] = [0; 16 * 1024];
 
 /// Keeps a folder locked; dropping it lets go.
 pub trait LockGuard: fmt::Debug + Send + Sync {}

@@ -15,7 +15,6 @@ use crate::{LogError, Mapped, Position, Storage, StorageFile};
 
 /// Small on purpose: the kernel keeps what one call wrote in pages as large as that, and counts a
 /// whole page as written whenever a record changes a part of it.
-static ZEROS: [u8; 16 * 1024] = [0; 16 * 1024];
 const OPEN: u64 = u64::MAX;
 pub(crate) const DAMAGE_HINT: &str =
     "restore the file from a backup or a replica; nothing was skipped or changed";
@@ -212,21 +211,15 @@ fn fill_file(
     capacity: u64,
     header: Option<&SegmentHeader>,
 ) -> io::Result<Arc<dyn StorageFile>> {
-    let file = match storage.create(path) {
+    let file = match storage.create_zeros(path, capacity) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             storage.remove(path)?;
-            storage.create(path)?
+            storage.create_zeros(path, capacity)?
         }
         created => created?,
     };
     if let Some(header) = header {
         file.write_at(0, &header.encode())?;
-    }
-    let mut offset = if header.is_some() { DATA_START } else { 0 };
-    while offset < capacity {
-        let len = (capacity - offset).min(ZEROS.len() as u64);
-        file.write_at(offset, &ZEROS[..len as usize])?;
-        offset += len;
     }
     file.sync()?;
     storage.sync_dir(path.parent().unwrap_or(Path::new("")))?;

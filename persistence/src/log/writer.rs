@@ -16,6 +16,9 @@ use super::shared::{LogSyncer, Pending};
 use super::{Log, SegmentInfo, Written};
 use crate::{LogError, Position};
 
+/// Bytes of a page of the page cache.
+const PAGE: u64 = 4096;
+
 impl Log {
     /// Adds a record to the batch that the next [`write`](Self::write) writes, and returns the
     /// position that it will have. No I/O; no allocation once the batch's buffer has grown.
@@ -72,16 +75,26 @@ impl Log {
         }
         let (count, salt) = (self.summary.count, self.segment.salt);
         seal_batch(&mut self.batch, count, self.next, self.shared.durable(), salt);
+        self.pad_page();
         if let Err(source) = self.segment.file.write_at(self.offset, &self.batch) {
             self.broken = true;
             return Err(self.segment.io("write", source));
         }
+        self.batch.truncate(len as usize);
         let (first, end) = (self.next, self.next.forward(u64::from(count)));
         self.note_written(len);
         self.next = end;
         self.prepare_ahead();
         let last = first.forward(u64::from(count) - 1);
         Ok(Written { first, last, records: count, bytes: len })
+    }
+
+    /// Adds zeros up to the end of the page, which is what lies there: nothing of a page that is written
+    /// whole has to be read first. The batch after this one finds the page in the cache.
+    fn pad_page(&mut self) {
+        let end = self.offset + self.batch.len() as u64;
+        let padded = end.next_multiple_of(PAGE).min(self.segment.capacity);
+        self.batch.resize((padded - self.offset) as usize, 0);
     }
 
     fn note_written(&mut self, len: u64) {
