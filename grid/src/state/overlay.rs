@@ -12,7 +12,7 @@ use gridmill_model::engine::{Damaged, ReadStore, RootStore, StoreRange};
 use gridmill_model::{KeyBytes, Ref, State};
 use gridmill_persistence::run::hash_key;
 
-use super::cache::Cache;
+use super::cache::{Cache, WARM_MAX};
 use super::layers::Layers;
 use super::merge::Source;
 
@@ -165,13 +165,19 @@ impl<V: State> Overlay<V> {
         let layers = self.layers.opened(self.touched.len(), self.cleared);
         let same = layers.open().is_of(self.layers.open());
         let mut appender = layers.open().append(self.touched.len());
-        for &number in &self.touched {
-            let slot = self.cache.get_mut(number);
-            let below = slot.sealed && !self.cleared;
-            slot.sealed = slot.value.is_some();
-            if below || slot.sealed {
-                let known = slot.spot.filter(|_| same);
-                slot.spot = appender.add(slot.hash, &slot.key, slot.value.clone(), known);
+        for some in self.touched.chunks(WARM_MAX) {
+            if same {
+                let spots = some.iter().filter_map(|number| self.cache.get(*number).spot);
+                layers.open().warm_entries(spots);
+            }
+            for &number in some {
+                let slot = self.cache.get_mut(number);
+                let below = slot.sealed && !self.cleared;
+                slot.sealed = slot.value.is_some();
+                if below || slot.sealed {
+                    let known = slot.spot.filter(|_| same);
+                    slot.spot = appender.add(slot.hash, &slot.key, slot.value.clone(), known);
+                }
             }
         }
         let open = appender.finish();

@@ -40,7 +40,7 @@ fn check_len<T, E: Error>(len: usize) -> Result<(), E> {
 }
 
 macro_rules! sequence {
-    ($name:ident, $bound:ident, $add:ident, $weight:ident, $what:literal) => {
+    ($name:ident, $bound:ident, $add:ident, $weight:ident, $touch:expr, $what:literal) => {
         impl<T: $bound> Serialize for $name<T> {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_seq(self)
@@ -115,14 +115,19 @@ macro_rules! sequence {
             fn weight(&self) -> usize {
                 $weight::<T>(self.len())
             }
+
+            fn touch(&self) -> usize {
+                let touch: fn(&Self) -> usize = $touch;
+                touch(self)
+            }
         }
 
         crate::__blob_root!([T: $bound] $name<T>);
     };
 }
 
-sequence!(List, State, push_back, list_weight, "a list");
-sequence!(Set, Key, insert, sorted_weight, "a set");
+sequence!(List, State, push_back, list_weight, |list| list.spread().map(T::touch).sum(), "a list");
+sequence!(Set, Key, insert, sorted_weight, Self::weight, "a set");
 
 /// An iterator over a known number of elements, which archives ask for.
 #[derive(Clone)]

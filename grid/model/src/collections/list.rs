@@ -37,6 +37,8 @@ use super::list_iter::{ListIntoIter, ListIter, ListIterMut};
 #[derive(Clone)]
 pub struct List<T>(pub(super) Repr<T>);
 
+const CACHE_LINE: usize = 64;
+
 /// The most elements of a list in one block. A vector of a tree takes chunks of 64 slots however few
 /// elements it has, and moving an element in it costs microseconds; copying a block of this size
 /// costs less than that.
@@ -277,6 +279,15 @@ impl<T: Clone> List<T> {
     /// The elements in order, to be changed.
     pub fn iter_mut(&mut self) -> ListIterMut<'_, T> {
         ListIterMut::new(&mut self.0)
+    }
+
+    /// Elements of every cache line of a block.
+    pub(super) fn spread(&self) -> impl Iterator<Item = &T> {
+        let flat = match &self.0 {
+            Repr::Flat(flat) => flat.as_slice(),
+            Repr::Tree(_) => &[],
+        };
+        flat.iter().step_by((CACHE_LINE / size_of::<T>().max(1)).max(1))
     }
 
     /// Whether an element equals this one.

@@ -58,6 +58,13 @@ pub trait State:
     /// It takes constant time: a collection counts its elements, not what these hold elsewhere.
     fn weight(&self) -> usize;
 
+    /// Reads a little of all the memory that a change of this value would read, so that it is in the
+    /// processor's cache by then. What it returns means nothing.
+    #[doc(hidden)]
+    fn touch(&self) -> usize {
+        self.weight()
+    }
+
     /// Replaces the content of `out` by the archive of this value.
     ///
     /// # Errors

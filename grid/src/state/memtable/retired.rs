@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 
 use gridmill_model::State;
 
+use super::super::cache::WARM_MAX;
 use super::Cut;
 use super::blocks::{Blocks, Spot};
 use super::entry::Version;
@@ -18,6 +19,15 @@ pub(super) struct Retired<V> {
     versions: VecDeque<(u32, Vec<Spot>)>,
     /// The cuts that may be alive, by the last block of versions that they see.
     cuts: VecDeque<(u32, Weak<Cut<V>>)>,
+}
+
+/// Drops the values of some versions; returns about how many bytes that gave back. Waits for memory
+/// many times at once, and not once for each.
+fn drop_values<V: State>(spots: &[Spot], all: &Blocks<Version<V>>) -> usize {
+    let priors = spots.iter().filter(|spot| all.get(**spot).prior().is_some());
+    std::hint::black_box(priors.count());
+    let values: Vec<V> = spots.iter().filter_map(|spot| all.get(*spot).take()).collect();
+    values.iter().map(State::weight).sum()
 }
 
 impl<V: State> Retired<V> {
@@ -48,8 +58,7 @@ impl<V: State> Retired<V> {
         while self.versions.front().is_some_and(|(first, _)| *first <= oldest)
             && let Some((_, versions)) = self.versions.pop_front()
         {
-            let values = versions.into_iter().filter_map(|spot| all.get(spot).take());
-            bytes += values.map(|value| value.weight()).sum::<usize>();
+            bytes += versions.chunks(WARM_MAX).map(|some| drop_values(some, all)).sum::<usize>();
         }
         bytes
     }
