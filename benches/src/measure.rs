@@ -85,11 +85,12 @@ impl Default for Recorder {
 }
 
 impl Recorder {
-    /// `count` operations that started at `start` were answered now.
-    pub fn answered(&mut self, count: u64, start: Instant) {
+    /// `count` operations that started at `start` were answered now, which is returned.
+    pub fn answered(&mut self, count: u64, start: Instant) -> Instant {
         let now = Instant::now();
         self.latency.saturating_record_n(nanos(now - start), count);
         self.count(count, now);
+        now
     }
 
     /// `count` operations are done, of which one took from `start` to `sampled`.

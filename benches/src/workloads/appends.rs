@@ -1,9 +1,10 @@
 //! Gridmill under appends: a caller with so many calls in flight.
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use futures_util::stream::{FuturesUnordered, StreamExt};
+use futures_util::stream::{FuturesUnordered, TryStreamExt};
 use gridmill::client::{Ack, Client};
 use gridmill::prelude::{Depot, Grid, Module};
 use tempfile::TempDir;
@@ -137,30 +138,31 @@ where
         Self { running, depot, feed, pace, done: 0, checker }
     }
 
-    /// Makes calls until `until`, `in_flight` at a time.
+    /// Makes calls until `until`, by `in_flight` callers who make one after the other.
     async fn calls<A: Future<Output = Result<()>>>(
         &mut self,
         until: Instant,
         seen: &mut Recorder,
-        mut call: impl FnMut(&mut F) -> A,
+        call: impl FnMut(&mut F) -> A,
     ) -> Result<()> {
-        let (count, feed) = (self.pace.batch as u64, &mut self.feed);
-        let mut flying = FuturesUnordered::new();
-        let mut now = Instant::now();
-        loop {
-            while flying.len() < self.pace.in_flight && now < until {
-                let answer = call(feed);
-                flying.push(async move {
-                    let start = Instant::now();
-                    answer.await.map(|()| start)
-                });
-                self.done += count;
-                now = Instant::now();
+        let count = self.pace.batch as u64;
+        let (start, callers) = (Instant::now(), 0..self.pace.in_flight);
+        let shared = RefCell::new((&mut self.feed, &mut self.done, seen, call));
+        let caller = async || {
+            let mut now = start;
+            while now < until {
+                let answer = {
+                    let (feed, done, _, call) = &mut *shared.borrow_mut();
+                    **done += count;
+                    call(feed)
+                };
+                answer.await?;
+                now = shared.borrow_mut().2.answered(count, now);
             }
-            let Some(start) = flying.next().await else { return Ok(()) };
-            seen.answered(count, start?);
-            now = Instant::now();
-        }
+            Ok(())
+        };
+        let callers: FuturesUnordered<_> = callers.map(|_| caller()).collect();
+        callers.try_collect().await
     }
 
     async fn run_all(&mut self, until: Instant, seen: &mut Recorder) -> Result<()> {

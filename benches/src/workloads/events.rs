@@ -151,9 +151,17 @@ impl Todos {
     }
 }
 
-/// What a user calls themselves.
+/// What a user calls themselves. Written by hand: the drawing of events is not what is measured.
 pub fn user_name(user: u64) -> Str {
-    Str::from(format!("user-{user:07}"))
+    let (mut name, mut rest) = (*b"user-0000000", user);
+    for digit in name[5..].iter_mut().rev() {
+        *digit = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    match std::str::from_utf8(&name) {
+        Ok(name) if rest == 0 => Str::new(name),
+        _ => Str::from(format!("user-{user}")),
+    }
 }
 
 /// The text of a todo.
