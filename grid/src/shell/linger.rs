@@ -5,31 +5,34 @@ use std::time::{Duration, Instant};
 
 use super::shared::Shared;
 
-/// How long to wait: about what a caller takes to wake up and to append again.
-const MOMENT: Duration = Duration::from_micros(100);
+/// How long to wait: about what a caller takes to wake up and to append again, a batch of some hundred
+/// events at most.
+const MOMENT: Duration = Duration::from_micros(150);
 
 /// An append that comes so soon after an answer would have been met by waiting; what it takes to
 /// wake the thread is in it.
-const SOON: Duration = Duration::from_micros(125);
+const SOON: Duration = Duration::from_micros(200);
 
 /// Whether it pays to wait for the next append.
 #[derive(Debug, Default)]
 pub(crate) struct Linger {
     /// When the last lone append was answered.
     answered: Option<Instant>,
+    /// Whether the next one came soon after that.
+    soon: bool,
     due: bool,
 }
 
 impl Linger {
-    /// A lone append is to be answered: if it came soon after the last, so may the next.
-    pub(crate) fn begin(&mut self) {
-        let soon = |answered: Instant| answered.elapsed() < SOON;
-        self.due = self.answered.take().is_some_and(soon);
+    /// An append has arrived.
+    pub(crate) fn arrived(&mut self) {
+        self.soon = self.answered.take().is_some_and(|answered| answered.elapsed() < SOON);
     }
 
-    /// It was answered.
+    /// It was a lone one and is answered: if it came soon after the last, so may the next.
     pub(crate) fn answered(&mut self) {
         self.answered = Some(Instant::now());
+        self.due = std::mem::take(&mut self.soon);
     }
 
     /// Whether to wait now; once for each lone append.

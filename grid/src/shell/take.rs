@@ -44,6 +44,7 @@ impl Partition {
             self.taken = taken;
             return Ok(());
         }
+        self.linger.arrived();
         let span = tracing::debug_span!("batch", partition = self.shared.partition);
         let _entered = span.enter();
         let offsets = self.next_offsets.clone();
@@ -74,7 +75,6 @@ impl Partition {
             self.apply(batch)?;
             return Ok(());
         }
-        self.linger.begin();
         self.sync_here()?;
         self.apply(batch)?;
         self.linger.answered();
