@@ -12,7 +12,7 @@ use super::plan::Plan;
 use super::registry::Registry;
 
 /// Records in one batch of a replay: nobody waits for one, and what is touched twice is sealed once.
-const BATCH_RECORDS: usize = 16_384;
+const BATCH_RECORDS: usize = 4096;
 
 /// Why the past cannot be read.
 #[derive(Debug, thiserror::Error)]
