@@ -9,7 +9,6 @@ use gridmill_persistence::{Run, RunError, RunOptions, RunWriter, Storage};
 
 use super::cache::WARM_MAX;
 use super::layers::Layers;
-use super::memtable::Version;
 
 /// What a fold of one root produced.
 #[derive(Debug)]
@@ -73,12 +72,11 @@ impl<V: State> Frozen for FrozenRoot<V> {
         for some in sorted.chunks(WARM_MAX) {
             frozen.warm(some);
             for entry in some.iter().map(|spot| frozen.entry(*spot)) {
-                let version = frozen.version(entry);
-                match version.and_then(Version::lock) {
-                    Some(value) => {
-                        value.archive(&mut archive)?;
-                        writer.add(entry.key(), Some(archive.as_slice()))?;
-                    }
+                let filled = frozen.read(entry, |value| {
+                    value.map(|value| value.archive(&mut archive)).transpose()
+                });
+                match filled.transpose()?.flatten() {
+                    Some(()) => writer.add(entry.key(), Some(archive.as_slice()))?,
                     None if oldest => continue,
                     None => writer.add(entry.key(), None)?,
                 }

@@ -8,13 +8,13 @@ use gridmill_model::{KeyBytes, Ref, State};
 use gridmill_persistence::{Run, RunRange, Slot};
 
 use super::layers::decode;
-use super::memtable::{Cut, Spot, Version};
+use super::memtable::{Cut, Spot};
 use super::table::damaged;
 
 /// A key and what one layer says of it.
 enum Peeked<'a, V> {
     Touched(&'a [u8], &'a Option<V>),
-    Version(&'a [u8], &'a Version<V>),
+    Entry(&'a [u8], Option<V>),
     Cold(&'a [u8], Slot<'a>),
     Failed(Damaged),
 }
@@ -23,7 +23,7 @@ impl<'a, V: State> Peeked<'a, V> {
     /// Failures sort before every key from either end, so that they surface at once.
     fn key(&self) -> Option<&'a [u8]> {
         match self {
-            Self::Touched(key, _) | Self::Version(key, _) | Self::Cold(key, _) => Some(key),
+            Self::Touched(key, _) | Self::Entry(key, _) | Self::Cold(key, _) => Some(key),
             Self::Failed(_) => None,
         }
     }
@@ -41,8 +41,8 @@ impl<'a, V: State> Cursor<'a, V> {
             Self::Entries(cut, iter) => loop {
                 let entry = cut.entry(*if back { iter.next_back() } else { iter.next() }?);
                 // Some were added after the cut.
-                if let Some(version) = cut.version(entry) {
-                    return Some(Peeked::Version(entry.key(), version));
+                if let Some(value) = cut.read(entry, |value| value.cloned()) {
+                    return Some(Peeked::Entry(entry.key(), value));
                 }
             },
             Self::Touched(iter) => {
@@ -170,12 +170,13 @@ impl<'a, V: State> MergedRange<'a, V> {
         while !self.failed {
             let (source, entry) = self.pull(back)?;
             let found = match entry {
-                Peeked::Touched(_, None) | Peeked::Cold(_, Slot::Deleted) => continue,
+                Peeked::Touched(_, None)
+                | Peeked::Entry(_, None)
+                | Peeked::Cold(_, Slot::Deleted) => continue,
                 Peeked::Touched(key, Some(value)) => {
                     Ok((KeyBytes::from_slice(key), Ref::Borrowed(value)))
                 }
-                Peeked::Version(key, version) => {
-                    let Some(value) = version.value() else { continue };
+                Peeked::Entry(key, Some(value)) => {
                     Ok((KeyBytes::from_slice(key), Ref::Owned(value)))
                 }
                 Peeked::Cold(key, Slot::Value(bytes)) => self

@@ -42,10 +42,10 @@ fn door() -> &'static Door {
     DOOR.get_or_init(Door::default)
 }
 
-/// Events of the past: more than one batch of a replay (16,384 records), less than two.
-const PAST: u64 = 30_000;
+/// Events of the past: more than one batch of a replay (4,096 records), less than two.
+const PAST: u64 = 7_500;
 /// The event at which the new topology waits: in the second batch, so that the first is done.
-const HELD_AT: u64 = 20_000;
+const HELD_AT: u64 = 5_000;
 
 const VISITS: Depot<(u64, Str)> = Depot::random("replay/visits").global();
 const LIVE: PState<Map<Str, List<u64>>> = PState::new("replay/live").global();

@@ -7,8 +7,8 @@ use gridmill_model::{KeyBytes, State};
 use parking_lot::MutexGuard;
 
 use super::blocks::{BLOCK_MAX, Spot};
-use super::entry::{Entry, Version};
-use super::retired::Retired;
+use super::entry::Entry;
+use super::versions::Version;
 use super::{Cut, Memtable, Writer};
 
 /// The versions of one batch. Nobody sees them before [`Appender::finish`].
@@ -36,7 +36,7 @@ impl<'a, V: State> Appender<'a, V> {
             known: Vec::with_capacity(count.min(BLOCK_MAX)),
             entries: Vec::new(),
             hashes: Vec::new(),
-            overwritten: Vec::new(),
+            overwritten: Vec::with_capacity(count),
             weight: 0,
         }
     }
@@ -64,9 +64,7 @@ impl<'a, V: State> Appender<'a, V> {
         let prior = self.table.entries.get(entry).newest();
         self.versions.push(Version::new(value, prior));
         self.known.push((entry, version));
-        if Retired::<V>::is_worth_it() {
-            self.overwritten.extend(prior);
-        }
+        self.overwritten.extend(prior);
         Some(entry)
     }
 
@@ -90,9 +88,10 @@ impl<'a, V: State> Appender<'a, V> {
         if self.versions.is_empty() {
             return;
         }
-        self.writer.versions += 1;
+        let writer = &mut *self.writer;
+        writer.versions += 1;
         let versions = std::mem::take(&mut self.versions);
-        self.table.versions.put(self.writer.versions, versions.into());
+        self.table.versions.put(writer.versions, versions.into(), &mut writer.left);
         for (entry, version) in self.known.drain(..) {
             self.table.entries.get(entry).set_newest(version);
         }
@@ -129,7 +128,10 @@ impl<'a, V: State> Appender<'a, V> {
             order: OnceLock::new(),
         });
         writer.retired.add(cut.last, self.overwritten, &cut);
-        let dropped = writer.retired.drop_unseen(&self.table.versions);
+        let mut dropped = 0;
+        while let Some(unseen) = writer.retired.next_unseen() {
+            dropped += self.table.versions.drop_unseen(&unseen, &mut writer.left);
+        }
         self.table.weight.fetch_add(self.weight.wrapping_sub(dropped), Ordering::Relaxed);
         cut
     }

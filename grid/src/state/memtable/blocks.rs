@@ -38,7 +38,7 @@ impl Spot {
         (self.0.get() >> PLACE_BITS) as u32
     }
 
-    fn place(self) -> usize {
+    pub(super) fn place(self) -> usize {
         self.0.get() as usize % BLOCK_MAX
     }
 }
@@ -46,24 +46,45 @@ impl Spot {
 /// How many groups there are: the group of a block is the length of its number.
 const GROUPS: usize = BLOCK_BITS as usize;
 
-type Group<T> = Box<[OnceLock<Box<[T]>>]>;
-
-/// Blocks by number, in groups of which each is twice as long as the one before.
+/// Something for each number from 1 on, in groups of which each is twice as long as the one before.
 #[derive(Debug)]
-pub(super) struct Blocks<T> {
-    groups: [OnceLock<Group<T>>; GROUPS],
+pub(super) struct Numbered<T>([OnceLock<Box<[T]>>; GROUPS]);
+
+impl<T> Numbered<T> {
+    pub(super) fn new() -> Self {
+        Self(std::array::from_fn(|_| OnceLock::new()))
+    }
+
+    /// What stands at a number; `empty` makes what stands there at first.
+    pub(super) fn get_or_make(&self, number: u32, empty: impl Fn() -> T) -> &T {
+        let (group, place) = split(number);
+        &self.0[group].get_or_init(|| (0..1_u32 << group).map(|_| empty()).collect())[place]
+    }
+
+    pub(super) fn get(&self, number: u32) -> Option<&T> {
+        let (group, place) = split(number);
+        self.0[group].get().map(|group| &group[place])
+    }
 }
+
+/// The group of a number, and its place there.
+fn split(number: u32) -> (usize, usize) {
+    let group = number.ilog2();
+    (group as usize, (number - (1 << group)) as usize)
+}
+
+/// Blocks that stay.
+#[derive(Debug)]
+pub(super) struct Blocks<T>(Numbered<OnceLock<Box<[T]>>>);
 
 impl<T> Blocks<T> {
     pub(super) fn new() -> Self {
-        Self { groups: std::array::from_fn(|_| OnceLock::new()) }
+        Self(Numbered::new())
     }
 
     /// Enters a block under a number that has none yet.
     pub(super) fn put(&self, number: u32, block: Box<[T]>) {
-        let (group, index) = split(number);
-        let make = || (0..1_u32 << group).map(|_| OnceLock::new()).collect();
-        let free = self.groups[group].get_or_init(make)[index].set(block);
+        let free = self.0.get_or_make(number, OnceLock::new).set(block);
         debug_assert!(free.is_ok(), "a block is put once");
     }
 
@@ -73,9 +94,7 @@ impl<T> Blocks<T> {
 
     /// What lies in a block; nothing where there is none.
     fn block(&self, number: u32) -> &[T] {
-        let (group, index) = split(number);
-        let block = self.groups[group].get().and_then(|group| group[index].get());
-        block.map_or(&[], |block| block)
+        self.0.get(number).and_then(OnceLock::get).map_or(&[], |block| block)
     }
 
     /// What lies in some blocks, in the order in which it was added.
@@ -88,10 +107,4 @@ impl<T> Blocks<T> {
             placed.filter_map(move |(place, thing)| Some((Spot::new(number, place)?, thing)))
         })
     }
-}
-
-/// The group of a block, and its number there.
-fn split(number: u32) -> (usize, usize) {
-    let group = number.ilog2();
-    (group as usize, (number - (1 << group)) as usize)
 }

@@ -1,9 +1,8 @@
-//! An entry: a key, and the versions of its value.
+//! An entry: a key, and the way to the versions of its value.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use gridmill_model::{KeyBytes, State};
-use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
+use gridmill_model::KeyBytes;
 
 use super::blocks::Spot;
 
@@ -35,42 +34,5 @@ impl Entry {
     /// About how many bytes of memory it takes.
     pub(super) fn weight(&self) -> usize {
         size_of::<Self>() + if self.key.spilled() { self.key.len() } else { 0 }
-    }
-}
-
-/// What one batch made of an entry.
-#[derive(Debug)]
-pub(crate) struct Version<V> {
-    /// `None` says that the entry was removed, and is what is left of a version that nobody can see.
-    value: Mutex<Option<V>>,
-    prior: Option<Spot>,
-}
-
-impl<V: State> Version<V> {
-    pub(super) fn new(value: Option<V>, prior: Option<Spot>) -> Self {
-        Self { value: Mutex::new(value), prior }
-    }
-
-    pub(crate) fn value(&self) -> Option<V> {
-        self.value.lock().clone()
-    }
-
-    pub(crate) fn is_value(&self) -> bool {
-        self.value.lock().is_some()
-    }
-
-    /// The value, for as long as it is looked at.
-    pub(crate) fn lock(&self) -> Option<MappedMutexGuard<'_, V>> {
-        MutexGuard::try_map(self.value.lock(), Option::as_mut).ok()
-    }
-
-    /// The version before it.
-    pub(super) fn prior(&self) -> Option<Spot> {
-        self.prior
-    }
-
-    /// Takes the value out.
-    pub(super) fn take(&self) -> Option<V> {
-        self.value.lock().take()
     }
 }

@@ -17,6 +17,7 @@ mod order;
 mod retired;
 #[cfg(test)]
 mod tests;
+mod versions;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -28,16 +29,17 @@ use parking_lot::Mutex;
 pub(crate) use append::Appender;
 use blocks::Blocks;
 pub(crate) use blocks::Spot;
-pub(crate) use entry::{Entry, Version};
+pub(crate) use entry::Entry;
 use index::Index;
 use order::Order;
 use retired::Retired;
+use versions::{Left, Versions};
 
 /// All versions that were written since the last fold.
 #[derive(Debug)]
 pub(crate) struct Memtable<V> {
     entries: Blocks<Entry>,
-    versions: Blocks<Version<V>>,
+    versions: Versions<V>,
     /// Whether everything older is gone: the root was cleared before these were written.
     clears: bool,
     /// About how many bytes of memory they take.
@@ -56,6 +58,8 @@ struct Writer<V> {
     /// The numbers of the last blocks.
     entries: u32,
     versions: u32,
+    /// Versions of each block that somebody may see.
+    left: Left,
     retired: Retired<V>,
 }
 
@@ -80,11 +84,12 @@ impl<V: State> Memtable<V> {
             keys: 0,
             entries: 0,
             versions: 0,
+            left: Left::default(),
             retired: Retired::new(),
         };
         let table = Arc::new(Self {
             entries: Blocks::new(),
-            versions: Blocks::new(),
+            versions: Versions::new(),
             clears,
             weight: AtomicUsize::new(0),
             writer: Mutex::new(writer),
@@ -97,17 +102,17 @@ impl<V: State> Memtable<V> {
 impl<V: State> Cut<V> {
     /// What it says of `key`, whose `hash_key` is `hash`: nothing, that it was removed, or its value.
     pub(crate) fn get(&self, key: &[u8], hash: u64) -> Option<Option<V>> {
-        self.find(key, hash).map(Version::value)
+        self.read(self.find(key, hash)?, |value| value.cloned())
     }
 
     /// Whether it says that there is a value under `key`; nothing where it does not know the key.
     pub(crate) fn contains(&self, key: &[u8], hash: u64) -> Option<bool> {
-        self.find(key, hash).map(Version::is_value)
+        self.read(self.find(key, hash)?, |value| value.is_some())
     }
 
-    fn find(&self, key: &[u8], hash: u64) -> Option<&Version<V>> {
+    fn find(&self, key: &[u8], hash: u64) -> Option<&Entry> {
         let mut entries = self.index.with_hash(hash).map(|spot| self.entry(spot));
-        entries.find(|entry| entry.key() == key).and_then(|entry| self.version(entry))
+        entries.find(|entry| entry.key() == key)
     }
 
     /// The entry at a spot.
@@ -115,13 +120,10 @@ impl<V: State> Cut<V> {
         self.table.entries.get(spot)
     }
 
-    /// The newest version of an entry that this cut sees.
-    pub(crate) fn version<'a>(&'a self, entry: &Entry) -> Option<&'a Version<V>> {
-        let mut spot = entry.newest()?;
-        while spot.block() > self.last {
-            spot = self.table.versions.get(spot).prior()?;
-        }
-        Some(self.table.versions.get(spot))
+    /// Shows `read` the value of an entry, `None` where it was removed; does nothing where this cut
+    /// does not see the entry.
+    pub(crate) fn read<T>(&self, entry: &Entry, read: impl FnOnce(Option<&V>) -> T) -> Option<T> {
+        self.table.versions.read(entry.newest()?, self.last, read)
     }
 
     /// Brings entries into the processor's cache, waiting for memory many times at once.
@@ -133,15 +135,13 @@ impl<V: State> Cut<V> {
     /// Brings entries and their versions into the processor's cache, waiting for memory many times at
     /// once.
     pub(crate) fn warm(&self, spots: &[Spot]) {
-        let newest = spots.iter().filter_map(|spot| self.entry(*spot).newest());
-        let priors = newest.map(|spot| self.table.versions.get(spot).prior().is_some());
-        std::hint::black_box(priors.filter(|is_some| *is_some).count());
+        self.table.versions.warm(spots.iter().filter_map(|spot| self.entry(*spot).newest()));
     }
 
-    /// The entries that it sees, in the order in which they were added.
-    fn seen(&self) -> impl Iterator<Item = (&Entry, &Version<V>)> {
+    /// The entries that it sees and their values, in the order in which they were added.
+    fn seen(&self) -> impl Iterator<Item = (&Entry, Option<V>)> {
         let entries = self.table.entries.iter(1..=self.entries);
-        entries.filter_map(|(_, entry)| Some((entry, self.version(entry)?)))
+        entries.filter_map(|(_, entry)| Some((entry, self.read(entry, |value| value.cloned())?)))
     }
 
     /// Whether everything older is gone.
@@ -185,8 +185,8 @@ impl<V: State> Cut<V> {
     /// A cut with all versions that `newer` sees on top of its own.
     pub(crate) fn with(&self, newer: &Self) -> Arc<Self> {
         let mut appender = self.append(0);
-        for (entry, version) in newer.seen() {
-            appender.add(hash_key(entry.key()), entry.key(), version.value(), None);
+        for (entry, value) in newer.seen() {
+            appender.add(hash_key(entry.key()), entry.key(), value, None);
         }
         appender.finish()
     }
