@@ -267,18 +267,22 @@ async fn r144_verdict_without_sync() {
 // that waits is told the verdict of the replay, not that all went well.
 #[tokio::test]
 async fn r144_verdict_after_restart() {
-    let disk = Disk::new(SimStorage::new());
-    let builder = on(&disk).durability(Durability::Os).value_bytes_max(1);
-    let grid = builder.start().await.expect("a fresh disk");
-    // The first write is the batch, the second its verdict.
-    disk.sim.set_faults(Faults { fail_write: Some(2), ..Faults::default() });
-    let put = Entry::Put { key: "k".into(), id: 1, padding: "".into() };
-    let refused = grid.client().append(ENTRIES, put).await.expect_err("any list is too large");
-    let AppendErrorKind::Rejected(rejection) = &refused.kind else { panic!("{refused}") };
-    assert!(rejection.quarantined && rejection.topology == "ids", "{rejection}");
-    assert_eq!(grid.stats().total(|partition| partition.restarts), 1);
-    assert_eq!(grid.quarantine().len(), 1);
-    assert_eq!(check_log_len(&grid.client()).await, 1);
+    // Of a write that failed, the disk may have nothing, a part or all: each seed has its own.
+    for seed in 0..16 {
+        let disk = Disk::new(SimStorage::with_faults(seed, Faults::default()));
+        let builder = on(&disk).durability(Durability::Os).value_bytes_max(1);
+        let grid = builder.start().await.expect("a fresh disk");
+        // The first write is the batch, the second its verdict.
+        disk.sim.set_faults(Faults { fail_write: Some(2), ..Faults::default() });
+        let put = Entry::Put { key: "k".into(), id: 1, padding: "".into() };
+        let refused = grid.client().append(ENTRIES, put).await.expect_err("any list is too large");
+        let AppendErrorKind::Rejected(rejection) = &refused.kind else { panic!("{refused}") };
+        assert!(rejection.quarantined && rejection.topology == "ids", "{rejection}");
+        assert_eq!(grid.stats().total(|partition| partition.restarts), 1);
+        assert_eq!(grid.quarantine().len(), 1);
+        assert_eq!(check_log_len(&grid.client()).await, 1);
+        grid.halt().await;
+    }
 }
 
 async fn check_log_len(client: &Client) -> u64 {

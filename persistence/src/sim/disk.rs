@@ -25,6 +25,13 @@ impl Seed {
         self.next() & 1 == 1
     }
 
+    /// How much of a write happens: often it ends before the zeros at its end, which change nothing.
+    pub(super) fn part_of(&mut self, bytes: &[u8]) -> usize {
+        let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        let most = if self.flip() { end } else { bytes.len() };
+        self.up_to(most as u64) as usize
+    }
+
     /// A number in `0..=most`.
     pub(super) fn up_to(&mut self, most: u64) -> u64 {
         self.next() % (most + 1)
@@ -190,7 +197,7 @@ impl Disk {
             self.content(id)?.write(offset, bytes);
             return Ok(());
         }
-        let part = self.seed.up_to(bytes.len() as u64) as usize;
+        let part = self.seed.part_of(bytes);
         self.content(id)?.write(offset, &bytes[..part]);
         self.survived()?;
         Err(io::Error::other("the simulated disk failed this write"))
