@@ -10,7 +10,7 @@
 //! |---|---|
 //! | [`Module`], [`Setup`] | what a user declares |
 //! | `topology` | handlers, the states that they borrow, what they return |
-//! | `state` | a root as a small overlay over immutable runs; published views |
+//! | `state` | a root as a memtable over immutable runs; published views |
 //! | `partition` | the machine: records in, state and answers out; opening, folding, replaying |
 //! | `shell` | threads, mailboxes, syncs, catch-up, supervision |
 //! | [`Grid`] | all of it, running |
