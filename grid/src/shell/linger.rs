@@ -1,6 +1,8 @@
 //! A caller who appends one event after the other answers each answer with the next append. The
 //! thread of the partition waits a moment for it before it sleeps: being woken takes longer.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::shared::Shared;
@@ -13,25 +15,51 @@ const MOMENT: Duration = Duration::from_micros(150);
 /// wake the thread is in it.
 const SOON: Duration = Duration::from_micros(200);
 
+/// When a lone append was answered last, by any partition of the grid: the next one of its caller may
+/// be for another.
+#[derive(Clone, Debug)]
+pub(crate) struct LastLone {
+    start: Instant,
+    /// Microseconds from the start to the answer, plus one; 0 for none.
+    answered: Arc<AtomicU64>,
+}
+
+impl LastLone {
+    pub(crate) fn new() -> Self {
+        Self { start: Instant::now(), answered: Arc::default() }
+    }
+
+    fn answered(&self) {
+        self.answered.store(self.micros() + 1, Ordering::Relaxed);
+    }
+
+    fn is_soon_after(&self) -> bool {
+        let answered = self.answered.load(Ordering::Relaxed);
+        answered > 0 && self.micros().saturating_sub(answered - 1) < SOON.as_micros() as u64
+    }
+
+    fn micros(&self) -> u64 {
+        self.start.elapsed().as_micros() as u64
+    }
+}
+
 /// Whether it pays to wait for the next append.
 #[derive(Debug, Default)]
 pub(crate) struct Linger {
-    /// When the last lone append was answered.
-    answered: Option<Instant>,
-    /// Whether the next one came soon after that.
+    /// Whether an append came soon after the answer to another.
     soon: bool,
     due: bool,
 }
 
 impl Linger {
     /// An append has arrived.
-    pub(crate) fn arrived(&mut self) {
-        self.soon = self.answered.take().is_some_and(|answered| answered.elapsed() < SOON);
+    pub(crate) fn arrived(&mut self, lone: &LastLone) {
+        self.soon = lone.is_soon_after();
     }
 
     /// It was a lone one and is answered: if it came soon after the last, so may the next.
-    pub(crate) fn answered(&mut self) {
-        self.answered = Some(Instant::now());
+    pub(crate) fn answered(&mut self, lone: &LastLone) {
+        lone.answered();
         self.due = std::mem::take(&mut self.soon);
     }
 

@@ -44,7 +44,7 @@ impl Partition {
             self.taken = taken;
             return Ok(());
         }
-        self.linger.arrived();
+        self.linger.arrived(&self.shared.load.lone);
         let span = tracing::debug_span!("batch", partition = self.shared.partition);
         let _entered = span.enter();
         let offsets = self.next_offsets.clone();
@@ -77,7 +77,7 @@ impl Partition {
         }
         self.sync_here()?;
         self.apply(batch)?;
-        self.linger.answered();
+        self.linger.answered(&self.shared.load.lone);
         Ok(())
     }
 

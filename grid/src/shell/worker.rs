@@ -9,24 +9,30 @@ use parking_lot::Mutex;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::watch;
 
+use super::linger::LastLone;
+
 /// Counts the partitions of one thread that have something to do.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Load(Arc<AtomicUsize>);
+#[derive(Clone, Debug)]
+pub(crate) struct Load {
+    busy: Arc<AtomicUsize>,
+    /// Of all threads of the grid.
+    pub(crate) lone: LastLone,
+}
 
 impl Load {
     /// A partition has something to do.
     pub(crate) fn begin(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.busy.fetch_add(1, Ordering::Relaxed);
     }
 
     /// A partition has nothing to do any more.
     pub(crate) fn end(&self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.busy.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Whether more than one partition has something to do.
     pub(crate) fn is_shared(&self) -> bool {
-        self.0.load(Ordering::Relaxed) > 1
+        self.busy.load(Ordering::Relaxed) > 1
     }
 }
 
@@ -56,8 +62,9 @@ impl Workers {
         for number in 0..count {
             workers.push(start(number, stop.subscribe(), Arc::clone(&keep))?);
         }
-        let handles =
-            workers.iter().map(|worker| (worker.handle.clone(), Load::default())).collect();
+        let lone = LastLone::new();
+        let load = || Load { busy: Arc::default(), lone: lone.clone() };
+        let handles = workers.iter().map(|worker| (worker.handle.clone(), load())).collect();
         let threads = workers.into_iter().map(|worker| worker.thread).collect();
         Ok(Self { handles, threads: Mutex::new(threads), stop })
     }
