@@ -58,7 +58,9 @@ pub trait Storage: fmt::Debug + Send + Sync + 'static {
     }
 }
 
-static ZEROS: [u8; 16 * 1024] = [0; 16 * 1024];
+/// Small on purpose: the kernel keeps what one call wrote in pages as large as that, and counts a
+/// whole page as written whenever a record changes a part of it.
+pub(crate) static ZEROS: [u8; 16 * 1024] = [0; 16 * 1024];
 
 /// Keeps a folder locked; dropping it lets go.
 pub trait LockGuard: fmt::Debug + Send + Sync {}

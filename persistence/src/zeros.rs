@@ -11,6 +11,8 @@ use std::path::Path;
 
 use memmap2::MmapMut;
 
+use crate::storage::ZEROS;
+
 /// Bytes of a write: syncs of other files wait for one at most.
 const PIECE: usize = 1 << 20;
 
@@ -32,11 +34,15 @@ pub(crate) fn fill(file: &File, path: &Path, len: u64) -> io::Result<()> {
         match write(&direct, &zeros, 0, whole) {
             Ok(()) => filled = whole,
             // Some file systems only say so when somebody writes.
-            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
+            Err(error) if is_refused(&error) => {}
             Err(error) => return Err(error),
         }
     }
-    write(file, &zeros, filled, len)
+    write(file, &ZEROS, filled, len)
+}
+
+fn is_refused(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported)
 }
 
 fn write(file: &File, zeros: &[u8], from: u64, to: u64) -> io::Result<()> {

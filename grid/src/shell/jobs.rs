@@ -73,6 +73,8 @@ impl Partition {
         tokio::task::spawn_blocking(move || {
             let span = tracing::info_span!("fold", topology);
             let result = span.in_scope(|| job.run(&context));
+            // The actor is to be the last who holds what was folded.
+            drop(job);
             // An actor that ended meanwhile starts again from its folder.
             let _ = me.cast(Msg::Folded(topology, result));
         });

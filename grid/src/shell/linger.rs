@@ -15,18 +15,19 @@ const MOMENT: Duration = Duration::from_micros(150);
 /// wake the thread is in it.
 const SOON: Duration = Duration::from_micros(200);
 
-/// When a lone append was answered last, by any partition of the grid: the next one of its caller may
-/// be for another.
+/// When a lone append was answered last, by any partition of the grid, and how many batches of any have
+/// come: the next append of a caller may be for another partition.
 #[derive(Clone, Debug)]
 pub(crate) struct LastLone {
     start: Instant,
     /// Microseconds from the start to the answer, plus one; 0 for none.
     answered: Arc<AtomicU64>,
+    arrived: Arc<AtomicU64>,
 }
 
 impl LastLone {
     pub(crate) fn new() -> Self {
-        Self { start: Instant::now(), answered: Arc::default() }
+        Self { start: Instant::now(), answered: Arc::default(), arrived: Arc::default() }
     }
 
     fn answered(&self) {
@@ -54,6 +55,7 @@ pub(crate) struct Linger {
 impl Linger {
     /// An append has arrived.
     pub(crate) fn arrived(&mut self, lone: &LastLone) {
+        lone.arrived.fetch_add(1, Ordering::Relaxed);
         self.soon = lone.is_soon_after();
     }
 
@@ -69,10 +71,13 @@ impl Linger {
     }
 }
 
-/// Waits a moment for an append, and lets the others of the thread work meanwhile.
+/// Waits a moment for an append, and lets the others of the thread work meanwhile. Gives up when an
+/// append has come for another partition.
 pub(crate) async fn linger(shared: &Shared) {
-    let start = Instant::now();
-    while !shared.was_told() && start.elapsed() < MOMENT {
+    let (start, arrived) = (Instant::now(), &shared.load.lone.arrived);
+    let before = arrived.load(Ordering::Relaxed);
+    let is_awaited = || !shared.was_told() && arrived.load(Ordering::Relaxed) == before;
+    while is_awaited() && start.elapsed() < MOMENT {
         tokio::task::yield_now().await;
     }
 }

@@ -75,7 +75,9 @@ impl<V: State> Frozen for FrozenRoot<V> {
                 let filled = frozen.read(entry, |value| {
                     value.map(|value| value.archive(&mut archive)).transpose()
                 });
-                match filled.transpose()?.flatten() {
+                // What the cut does not see came after it.
+                let Some(filled) = filled.transpose()? else { continue };
+                match filled {
                     Some(()) => writer.add(entry.key(), Some(archive.as_slice()))?,
                     None if oldest => continue,
                     None => writer.add(entry.key(), None)?,

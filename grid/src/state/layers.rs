@@ -160,7 +160,13 @@ impl<V: State> Layers<V> {
         let open = match &self.frozen {
             Some(frozen) if self.open.is_empty() => Arc::clone(frozen),
             Some(frozen) if !self.open.clears() => {
-                Memtable::start(frozen.clears()).with(frozen).with(&self.open)
+                let full = frozen.is_full(self.open.keys());
+                let room = if full {
+                    Memtable::start(frozen.clears()).with(frozen)
+                } else {
+                    Arc::clone(frozen)
+                };
+                room.with(&self.open)
             }
             _ => Arc::clone(&self.open),
         };

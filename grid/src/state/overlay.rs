@@ -164,6 +164,10 @@ impl<V: State> Overlay<V> {
     fn appended(&mut self) -> Layers<V> {
         let layers = self.layers.opened(self.touched.len(), self.cleared);
         let same = layers.open().is_of(self.layers.open());
+        if !same {
+            // Those that this batch touched get new spots.
+            self.opened = self.batch - 1;
+        }
         let mut appender = layers.open().append(self.touched.len());
         for some in self.touched.chunks(WARM_MAX) {
             if same {
@@ -309,5 +313,34 @@ impl<V: State> RootStore<V> for Overlay<V> {
 
     fn as_any_mut(&mut self) -> &mut dyn Any {
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_go_on_where_a_memtable_is_full() {
+        let mut overlay: Overlay<u64> = Overlay::new(Layers::new(Vec::new()), 0, 1 << 20);
+        let mut model = std::collections::BTreeMap::new();
+        let mut state = 1_u64;
+        for batch in 0..5_000_u64 {
+            for _ in 0..3 {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                // Most keys are touched rarely: their entries lie in a memtable that was left.
+                let key = (state >> 33) % 4_000;
+                let value = (batch % 7 > 0).then_some(batch);
+                *overlay.slot_mut(&key.to_be_bytes()).expect("nothing is read") = value;
+                model.insert(key, value);
+            }
+            overlay.seal();
+        }
+        for (key, value) in &model {
+            let (key, sealed) = (key.to_be_bytes(), overlay.layers().clone());
+            assert_eq!(overlay.get(&key).expect("nothing is read").as_deref(), value.as_ref());
+            assert_eq!(sealed.get(&key).expect("nothing is read"), *value);
+        }
+        assert_eq!(overlay.sealed_len(), model.values().flatten().count() as u64);
     }
 }

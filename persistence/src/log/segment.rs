@@ -13,8 +13,6 @@ use super::walk::{Step, Walk};
 use crate::bytes::u32_at;
 use crate::{LogError, Mapped, Position, Storage, StorageFile};
 
-/// Small on purpose: the kernel keeps what one call wrote in pages as large as that, and counts a
-/// whole page as written whenever a record changes a part of it.
 const OPEN: u64 = u64::MAX;
 pub(crate) const DAMAGE_HINT: &str =
     "restore the file from a backup or a replica; nothing was skipped or changed";

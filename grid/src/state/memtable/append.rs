@@ -11,6 +11,13 @@ use super::entry::Entry;
 use super::versions::Version;
 use super::{Cut, Memtable, Writer};
 
+/// A batch drops this many times as many versions as it adds at most, so that what piled up behind a
+/// reader who took long does not hold up one batch alone.
+const DROPS_PER_ADDED: usize = 4;
+
+/// A batch may always drop this many.
+const DROPS_MIN: usize = 1024;
+
 /// The versions of one batch. Nobody sees them before [`Appender::finish`].
 pub(crate) struct Appender<'a, V> {
     table: &'a Arc<Memtable<V>>,
@@ -43,7 +50,7 @@ impl<'a, V: State> Appender<'a, V> {
 
     /// Adds what the batch made of `key`, whose `hash_key` is `hash`; `None` removes it. Each key may
     /// come once. `known` is where its entry lies, if the caller has kept that. Returns where it lies
-    /// now; `None` where the memtable is full, which [`Cut::is_full`] tells before.
+    /// now. [`Cut::is_full`] tells before whether there is room.
     pub(crate) fn add(
         &mut self,
         hash: u64,
@@ -127,9 +134,13 @@ impl<'a, V: State> Appender<'a, V> {
             entries: writer.entries,
             order: OnceLock::new(),
         });
+        let mut drops = DROPS_MIN.max(DROPS_PER_ADDED * self.overwritten.len());
         writer.retired.add(cut.last, self.overwritten, &cut);
         let mut dropped = 0;
-        while let Some(unseen) = writer.retired.next_unseen() {
+        while drops > 0
+            && let Some(unseen) = writer.retired.next_unseen()
+        {
+            drops = drops.saturating_sub(unseen.len());
             dropped += self.table.versions.drop_unseen(&unseen, &mut writer.left);
         }
         self.table.weight.fetch_add(self.weight.wrapping_sub(dropped), Ordering::Relaxed);

@@ -4,7 +4,7 @@
 //! that were not there. An index of atomic cells leads from a key to its entry, that to the newest
 //! version, and each version to the one before. A reader holds a [`Cut`]: the memtable up to a block.
 //! It skips what is newer, so that it sees one batch's end however far the writer has gone on, and
-//! neither of them ever waits for the other. (Multi-version concurrency control, with the batch as the
+//! neither of them waits for the other, save for the moment in which a value is cloned. (Multi-version concurrency control, with the batch as the
 //! transaction.)
 //!
 //! What no cut can see any more is dropped by the writer, see [`retired`].
@@ -111,6 +111,9 @@ impl<V: State> Cut<V> {
     }
 
     fn find(&self, key: &[u8], hash: u64) -> Option<&Entry> {
+        if self.last == 0 {
+            return None;
+        }
         let mut entries = self.index.with_hash(hash).map(|spot| self.entry(spot));
         entries.find(|entry| entry.key() == key)
     }
@@ -157,6 +160,11 @@ impl<V: State> Cut<V> {
     /// Whether it and `other` are of one memtable.
     pub(crate) fn is_of(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.table, &other.table)
+    }
+
+    /// How many keys the memtable has.
+    pub(crate) fn keys(&self) -> usize {
+        self.table.writer.lock().keys
     }
 
     /// Whether it has no room for another batch of `count` versions.

@@ -99,7 +99,8 @@ impl<V: State> Versions<V> {
 
     fn drop_place(&self, spot: Spot, left: &mut Left) -> usize {
         let left = &mut left.0[spot.block() as usize];
-        *left -= 1;
+        debug_assert!(*left > 0, "a version is dropped once");
+        *left = left.saturating_sub(1);
         if *left > 0 {
             return 0;
         }
