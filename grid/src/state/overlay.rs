@@ -165,7 +165,7 @@ impl<V: State> Overlay<V> {
         let layers = self.layers.opened(self.touched.len(), self.cleared);
         let same = layers.open().is_of(self.layers.open());
         if !same {
-            // Those that this batch touched get new spots.
+            // Those that this batch touched get new spots, or none.
             self.opened = self.batch - 1;
         }
         let mut appender = layers.open().append(self.touched.len());
@@ -178,9 +178,10 @@ impl<V: State> Overlay<V> {
                 let slot = self.cache.get_mut(number);
                 let below = slot.sealed && !self.cleared;
                 slot.sealed = slot.value.is_some();
+                slot.spot = slot.spot.filter(|_| same);
                 if below || slot.sealed {
-                    let known = slot.spot.filter(|_| same);
-                    slot.spot = appender.add(slot.hash, &slot.key, slot.value.clone(), known);
+                    let value = slot.value.clone();
+                    slot.spot = appender.add(slot.hash, &slot.key, value, slot.spot);
                 }
             }
         }
@@ -334,7 +335,17 @@ mod tests {
                 *overlay.slot_mut(&key.to_be_bytes()).expect("nothing is read") = value;
                 model.insert(key, value);
             }
+            // One comes late and goes, and is touched where it is not.
+            let (restless, value) = (u64::MAX.to_be_bytes(), (batch % 50 == 7).then_some(batch));
+            if batch > 500 {
+                *overlay.slot_mut(&restless).expect("nothing is read") = value;
+                model.insert(u64::MAX, value);
+            }
             overlay.seal();
+            assert_eq!(
+                overlay.layers().get(&restless).expect("nothing is read"),
+                model.get(&u64::MAX).copied().flatten()
+            );
         }
         for (key, value) in &model {
             let (key, sealed) = (key.to_be_bytes(), overlay.layers().clone());
