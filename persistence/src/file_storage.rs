@@ -60,10 +60,10 @@ impl Storage for FileStorage {
     }
 
     fn create_zeros(&self, path: &Path, len: u64) -> io::Result<Arc<dyn StorageFile>> {
-        let at = self.at(path);
-        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&at)?;
-        zeros::fill(&file, &at, len)?;
-        opened(Ok(file))
+        let file = self.create(path)?;
+        let filled = zeros::write_past_cache(&self.at(path), len)?;
+        zeros::write(&*file, &zeros::PIECE, filled..len)?;
+        Ok(file)
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn StorageFile>> {
@@ -121,7 +121,7 @@ fn sync_folder(dir: &Path) -> io::Result<()> {
 }
 
 fn opened(file: io::Result<File>) -> io::Result<Arc<dyn StorageFile>> {
-    Ok(Arc::new(RealFile { file: file?, map: FileMap::default() }))
+    Ok(Arc::new(RealFile::new(file?)))
 }
 
 /// The operating system drops the lock with the file, also when the process is killed.
@@ -133,9 +133,15 @@ struct FileLock {
 impl LockGuard for FileLock {}
 
 #[derive(Debug)]
-struct RealFile {
+pub(crate) struct RealFile {
     file: File,
     map: FileMap,
+}
+
+impl RealFile {
+    pub(crate) fn new(file: File) -> Self {
+        Self { file, map: FileMap::default() }
+    }
 }
 
 impl StorageFile for RealFile {

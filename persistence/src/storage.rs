@@ -10,6 +10,8 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::zeros;
+
 /// A folder in which files can be made, written, synced and mapped. All paths are relative to it.
 ///
 /// Durability contract: bytes written with [`StorageFile::write_at`] survive a power loss only
@@ -28,12 +30,7 @@ pub trait Storage: fmt::Debug + Send + Sync + 'static {
     /// there is one. After another error it may be there in part.
     fn create_zeros(&self, path: &Path, len: u64) -> io::Result<Arc<dyn StorageFile>> {
         let file = self.create(path)?;
-        let mut offset = 0;
-        while offset < len {
-            let zeros = &ZEROS[..(len - offset).min(ZEROS.len() as u64) as usize];
-            file.write_at(offset, zeros)?;
-            offset += zeros.len() as u64;
-        }
+        zeros::write(&*file, &zeros::PIECE, 0..len)?;
         Ok(file)
     }
     /// Opens the existing file `path` for reading and writing.
@@ -57,10 +54,6 @@ pub trait Storage: fmt::Debug + Send + Sync + 'static {
         false
     }
 }
-
-/// Small on purpose: the kernel keeps what one call wrote in pages as large as that, and counts a
-/// whole page as written whenever a record changes a part of it.
-pub(crate) static ZEROS: [u8; 16 * 1024] = [0; 16 * 1024];
 
 /// Keeps a folder locked; dropping it lets go.
 pub trait LockGuard: fmt::Debug + Send + Sync {}

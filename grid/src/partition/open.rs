@@ -356,7 +356,7 @@ fn replay(options: &OpenOptions, opened: &mut Opened) -> Result<(), StartError> 
         }
         let applied = opened.core.apply(&mut batch).map_err(|e| options.stopped(e))?;
         if let Some(from) = options.waiting_from {
-            note_verdicts(&batch, &plan, from, &mut opened.said);
+            note_verdicts(&batch, &opened.core, from, &mut opened.said);
             note_said(&batch, applied.answers, from, &mut opened.said);
         }
         found.extend(applied.verdicts);
@@ -417,11 +417,10 @@ fn note_said(batch: &Batch, answers: Vec<ItemAnswers>, from: Position, said: &mu
 
 /// Keeps the verdicts of the log about records from `from` on: the partition may have ended between a
 /// verdict and the answer.
-fn note_verdicts(batch: &Batch, plan: &Plan, from: Position, said: &mut Vec<Said>) {
+fn note_verdicts(batch: &Batch, core: &Core, from: Position, said: &mut Vec<Said>) {
     for item in &batch.items {
         let Item::Verdict(verdict) = item else { continue };
-        let mut topologies = plan.topologies.iter();
-        let topology = topologies.position(|topology| topology.name == verdict.topology);
+        let topology = core.topology(&verdict.topology);
         if let Some(topology) = topology.filter(|_| verdict.position >= from) {
             let (position, message) = (verdict.position, verdict.message.clone());
             said.push(Said { position, topology, what: What::Quarantined(message) });

@@ -11,7 +11,8 @@ use super::batch::{Batch, Events, Item, Retry, Verdict, kind};
 use super::plan::Plan;
 use super::registry::Registry;
 
-/// Records in one batch of a replay: nobody waits for one, and what is touched twice is sealed once.
+/// Records in one batch of a replay: nobody waits for one, and what is touched twice is sealed once;
+/// what more of them touch does not stay in the processor's cache until then.
 const BATCH_RECORDS: usize = 4096;
 
 /// Why the past cannot be read.

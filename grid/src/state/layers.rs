@@ -126,14 +126,8 @@ impl<V: State> Layers<V> {
     /// Layers to which a batch of `count` entries can be added: with `clears`, everything older is
     /// gone.
     pub(crate) fn opened(&self, count: usize, clears: bool) -> Self {
-        if clears {
-            return Self { open: Memtable::start(true), ..self.clone() };
-        }
-        if self.open.is_full(count) {
-            let open = Memtable::start(self.open.clears()).with(&self.open);
-            return Self { open, ..self.clone() };
-        }
-        self.clone()
+        let open = if clears { Memtable::start(true) } else { self.open.with_room(count) };
+        self.with_open(open)
     }
 
     /// The changes that can be added to, and their cut.
@@ -160,13 +154,7 @@ impl<V: State> Layers<V> {
         let open = match &self.frozen {
             Some(frozen) if self.open.is_empty() => Arc::clone(frozen),
             Some(frozen) if !self.open.clears() => {
-                let full = frozen.is_full(self.open.keys());
-                let room = if full {
-                    Memtable::start(frozen.clears()).with(frozen)
-                } else {
-                    Arc::clone(frozen)
-                };
-                room.with(&self.open)
+                frozen.with_room(self.open.keys()).with(&self.open)
             }
             _ => Arc::clone(&self.open),
         };

@@ -16,7 +16,6 @@ mod hash_index;
 mod layers;
 mod memtable;
 mod merge;
-mod order;
 mod overlay;
 mod slab;
 mod table;

@@ -50,7 +50,7 @@ impl<'a, V: State> Appender<'a, V> {
 
     /// Adds what the batch made of `key`, whose `hash_key` is `hash`; `None` removes it. Each key may
     /// come once. `known` is where its entry lies, if the caller has kept that. Returns where it lies
-    /// now. [`Cut::is_full`] tells before whether there is room.
+    /// now. [`Cut::with_room`] sees to it that there is room.
     pub(crate) fn add(
         &mut self,
         hash: u64,
@@ -66,7 +66,7 @@ impl<'a, V: State> Appender<'a, V> {
         let entry = known.or_else(|| self.find(hash, key));
         let Some(entry) = entry else {
             self.versions.push(Version::new(value, None));
-            return self.add_entry(hash, Entry::new(KeyBytes::from_slice(key), Some(version)));
+            return self.add_entry(hash, Entry::new(KeyBytes::from_slice(key), version));
         };
         let prior = self.table.entries.get(entry).newest();
         self.versions.push(Version::new(value, prior));

@@ -14,8 +14,8 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn new(key: KeyBytes, newest: Option<Spot>) -> Self {
-        Self { key, newest: AtomicU64::new(newest.map_or(0, Spot::bits)) }
+    pub(super) fn new(key: KeyBytes, newest: Spot) -> Self {
+        Self { key, newest: AtomicU64::new(newest.bits()) }
     }
 
     pub(crate) fn key(&self) -> &[u8] {

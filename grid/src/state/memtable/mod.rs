@@ -4,8 +4,8 @@
 //! that were not there. An index of atomic cells leads from a key to its entry, that to the newest
 //! version, and each version to the one before. A reader holds a [`Cut`]: the memtable up to a block.
 //! It skips what is newer, so that it sees one batch's end however far the writer has gone on, and
-//! neither of them waits for the other, save for the moment in which a value is cloned. (Multi-version concurrency control, with the batch as the
-//! transaction.)
+//! neither of them waits for the other, save for the moment in which a value is cloned. (Multi-version
+//! concurrency control, with the batch as the transaction.)
 //!
 //! What no cut can see any more is dropped by the writer, see [`retired`].
 
@@ -15,6 +15,7 @@ mod entry;
 mod index;
 mod order;
 mod retired;
+mod sort;
 #[cfg(test)]
 mod tests;
 mod versions;
@@ -167,9 +168,11 @@ impl<V: State> Cut<V> {
         self.table.writer.lock().keys
     }
 
-    /// Whether it has no room for another batch of `count` versions.
-    pub(crate) fn is_full(&self, count: usize) -> bool {
-        count.div_ceil(blocks::BLOCK_MAX) > (blocks::BLOCKS_MAX - self.last) as usize
+    /// This cut, if its memtable has room for another batch of `count` versions; otherwise the same in a
+    /// new one.
+    pub(crate) fn with_room(self: &Arc<Self>, count: usize) -> Arc<Self> {
+        let full = count.div_ceil(blocks::BLOCK_MAX) > (blocks::BLOCKS_MAX - self.last) as usize;
+        if full { Memtable::start(self.clears()).with(self) } else { Arc::clone(self) }
     }
 
     /// About how many bytes of memory the memtable takes.

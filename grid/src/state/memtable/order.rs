@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use gridmill_model::State;
 
-use super::super::order::sorted;
 use super::Cut;
 use super::blocks::{Blocks, Spot};
 use super::entry::Entry;
+use super::sort::sorted;
 
 /// Sorted lists of the entries of the first blocks, the newest ones first.
 #[derive(Clone, Debug, Default)]
