@@ -215,7 +215,14 @@ impl Reading {
         let only = std::iter::once(self.topology);
         let replay = Replay::new(&plan, &registry, self.reader.clone(), from, only);
         let mut replay = replay.map_err(|error| error.to_string())?;
-        while let Some(mut batch) = replay.next_batch().map_err(|error| error.to_string())? {
+        loop {
+            // Also where there is nothing left to read: a stop waits for this.
+            if self.cancel.load(Ordering::Relaxed) {
+                self.fold()?;
+                return Ok(false);
+            }
+            let batch = replay.next_batch().map_err(|error| error.to_string())?;
+            let Some(mut batch) = batch else { return Ok(true) };
             let applied = self.core.apply(&mut batch).map_err(|error| error.to_string())?;
             if !applied.verdicts.is_empty() {
                 let _ = self.me.cast(Msg::SetAside(applied.verdicts));
@@ -224,12 +231,7 @@ impl Reading {
             if self.core.weight(self.topology) > self.overlay_bytes_max {
                 self.fold()?;
             }
-            if self.cancel.load(Ordering::Relaxed) {
-                self.fold()?;
-                return Ok(false);
-            }
         }
-        Ok(true)
     }
 
     fn fold(&mut self) -> Result<(), String> {

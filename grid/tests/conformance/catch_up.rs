@@ -185,3 +185,40 @@ async fn r215_a_catch_up_that_is_cut_short_goes_on() -> Result {
     assert_eq!(client.select_one(NEW).await?, Some(old));
     Ok(())
 }
+
+// A topology may be at the end of its past in the moment in which the grid is told to stop, with
+// nothing left to read: it has to give up all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r215_a_stop_ends_a_catch_up_that_has_nothing_left_to_read() -> Result {
+    const MARKS: Depot<u64> = Depot::random("brief/marks").global();
+    const OLD: PState<u64> = PState::new("brief/old").global();
+    const NEW: PState<u64> = PState::new("brief/new").global();
+    struct Brief;
+    impl Module for Brief {
+        const NAME: &'static str = "brief";
+        fn define(module: &mut Setup) {
+            module.depot(MARKS);
+            module.stream("old", OLD).source(MARKS).each(|mark, sum: &mut u64| *sum += mark);
+        }
+    }
+    struct Longer;
+    impl Module for Longer {
+        const NAME: &'static str = "brief";
+        fn define(module: &mut Setup) {
+            Brief::define(module);
+            module.stream("new", NEW).source(MARKS).each(|mark, sum: &mut u64| *sum += mark);
+        }
+    }
+    for _ in 0..50 {
+        let storage = Arc::new(SimStorage::new());
+        let builder = Grid::in_memory().partitions(1).threads(1).storage(storage);
+        let grid = builder.clone().module::<Brief>().start().await?;
+        grid.client().append(MARKS, 7).await?;
+        grid.shutdown().await?;
+        builder.clone().module::<Longer>().start().await?.shutdown().await?;
+        let grid = builder.module::<Longer>().start().await?;
+        grid.caught_up("new").await;
+        assert_eq!(grid.client().select_one(NEW).await?, Some(7));
+    }
+    Ok(())
+}
