@@ -13,7 +13,7 @@ use tokio_postgres::{Client, NoTls, Statement};
 use crate::args::Options;
 use crate::error::{Result, check, failed};
 use crate::measure::{Recorder, Subject};
-use crate::workloads::events::{Act, TEXT, Todos, user_name};
+use crate::workloads::events::{Act, TEXT, Todos};
 
 use super::server::{Server, find, free_port, give, postgres_folders, servant};
 
@@ -139,7 +139,6 @@ impl Connection {
 
     async fn act(&mut self) -> std::result::Result<u64, tokio_postgres::Error> {
         let (user, act) = self.feed.act();
-        let user = user_name(user);
         let user = user.as_str();
         self.done += 1;
         match act {

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::args::Options;
 use crate::error::{BenchError, Result, check, failed};
 use crate::measure::{Recorder, Subject};
-use crate::workloads::events::{Act, TEXT, Todos, user_name};
+use crate::workloads::events::{Act, TEXT, Todos};
 
 use super::server::{Server, find, free_port};
 
@@ -178,7 +178,6 @@ impl Connection {
         self.request.clear();
         for _ in 0..PIPELINE {
             let (user, act) = self.feed.act();
-            let user = user_name(user);
             let (list, count) = (format!("t:{user}"), format!("c:{user}"));
             let request = &mut self.request;
             match act {

@@ -1,5 +1,7 @@
 //! The operations of the workloads, and what they add up to.
 
+use std::sync::Arc;
+
 use gridmill::prelude::Str;
 
 use crate::args::Options;
@@ -72,10 +74,9 @@ impl Feed for Hits {
 pub struct Todos {
     draw: Draw,
     cap: u32,
-    /// The first of `step` users: several feeds share the users between them.
-    first: u64,
-    step: u64,
     lens: Vec<u32>,
+    /// Made once: to write names is not what is measured.
+    names: Arc<[Str]>,
 }
 
 /// An event, by the number of its user.
@@ -95,22 +96,27 @@ impl Todos {
         Self::part(options, 0, 1)
     }
 
-    /// The events of every `step`th user, from `first` on.
+    /// The events of every `step`th user, from `first` on: several feeds share the users between them.
     pub fn part(options: &Options, first: usize, step: usize) -> Self {
         let users = options.keys.div_ceil(step);
         Self {
             draw: Draw::new(SEED + first as u64, users, options.dist),
             cap: if options.cap == 0 { u32::MAX } else { options.cap as u32 },
-            first: first as u64,
-            step: step as u64,
             lens: vec![0; users],
+            names: (0..users).map(|user| user_name((first + user * step) as u64)).collect(),
         }
     }
 
-    /// The next act and its user's number.
-    pub fn act(&mut self) -> (u64, Act) {
-        let slot = self.draw.key();
-        let len = &mut self.lens[slot as usize];
+    /// The next act, and who does it.
+    pub fn act(&mut self) -> (Str, Act) {
+        let (user, act) = self.next_act();
+        (self.names[user].clone(), act)
+    }
+
+    /// The next act, and which of the feed's users does it.
+    fn next_act(&mut self) -> (usize, Act) {
+        let user = self.draw.key() as usize;
+        let len = &mut self.lens[user];
         let kind = self.draw.below(10);
         let act = if *len == 0 || (kind < 5 && *len < self.cap) {
             *len += 1;
@@ -121,7 +127,7 @@ impl Todos {
             let (from, to) = (self.draw.below(u64::from(*len)), self.draw.below(u64::from(*len)));
             Act::Move(from as u32, to as u32)
         };
-        (self.first + slot * self.step, act)
+        (user, act)
     }
 
     /// How many todos the users of this feed have.
@@ -134,8 +140,8 @@ impl Todos {
         let mut lists: Vec<Vec<bool>> = vec![Vec::new(); fresh.lens.len()];
         let mut completed = 0;
         for _ in 0..acts {
-            let (user, act) = fresh.act();
-            let list = &mut lists[((user - fresh.first) / fresh.step) as usize];
+            let (user, act) = fresh.next_act();
+            let list = &mut lists[user];
             match act {
                 Act::New => list.push(false),
                 Act::Complete(index) => {
@@ -151,17 +157,9 @@ impl Todos {
     }
 }
 
-/// What a user calls themselves. Written by hand: the drawing of events is not what is measured.
+/// What a user calls themselves.
 pub fn user_name(user: u64) -> Str {
-    let (mut name, mut rest) = (*b"user-0000000", user);
-    for digit in name[5..].iter_mut().rev() {
-        *digit = b'0' + (rest % 10) as u8;
-        rest /= 10;
-    }
-    match std::str::from_utf8(&name) {
-        Ok(name) if rest == 0 => Str::new(name),
-        _ => Str::from(format!("user-{user}")),
-    }
+    Str::from(format!("user-{user:07}"))
 }
 
 /// The text of a todo.
@@ -172,7 +170,6 @@ impl Feed for Todos {
 
     fn next(&mut self) -> TodoEvent {
         let (user, act) = self.act();
-        let user = user_name(user);
         match act {
             Act::New => TodoEvent::New { user, text: Str::new(TEXT) },
             Act::Complete(index) => TodoEvent::Complete { user, index, at: 1_700_000_000_000_000 },

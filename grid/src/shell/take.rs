@@ -14,8 +14,9 @@ use super::flight::Order;
 use super::part::{Part, Waiting};
 use super::shared::Counters;
 
-/// Bytes that one batch takes from the mailbox, about: a millisecond of work.
-const BATCH_BYTES: usize = 1 << 20;
+/// What the events of one batch may cost (see [`Part::cost`]), about: a millisecond of work, so that callers
+/// of one batch are answered, and append again, while the next one is made.
+const BATCH_BYTES: usize = 64 << 10;
 
 /// Batches that may be written and not durable yet: one is synced while the next is made.
 const FLIGHTS_MAX: usize = 2;

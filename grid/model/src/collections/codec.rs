@@ -22,7 +22,7 @@ const NODE: usize = 16;
 
 /// The heap bytes of a list's own slots: a block with its counts, or chunks that are about full.
 fn list_weight<T>(len: usize) -> usize {
-    5 * size_of::<usize>() + len * size_of::<T>()
+    2 * size_of::<usize>() + len * size_of::<T>()
 }
 
 /// The heap bytes of a set's or map's own slots.

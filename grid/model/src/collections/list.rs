@@ -4,7 +4,8 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::ops::{Index, IndexMut};
-use std::sync::Arc;
+
+use ecow::EcoVec;
 
 use super::list_iter::{ListIntoIter, ListIter, ListIterMut};
 
@@ -46,7 +47,8 @@ const FLAT_MAX: usize = 256;
 
 #[derive(Clone)]
 pub(super) enum Repr<T> {
-    Flat(Arc<Vec<T>>),
+    /// Counts and elements lie in one piece of memory: a change of a shared list takes one allocation.
+    Flat(EcoVec<T>),
     /// In a box: most lists are small, and lie in many places.
     Tree(Box<im::Vector<T>>),
 }
@@ -61,34 +63,21 @@ macro_rules! either {
     };
 }
 
-/// Calls a method that changes, on either form.
-macro_rules! either_mut {
-    ($repr:expr, $list:ident => $call:expr) => {
-        match $repr {
-            Repr::Flat(flat) => {
-                let $list = own(flat, 0);
-                $call
-            }
-            Repr::Tree($list) => $call,
-        }
-    };
-}
-
 /// The elements, copied where they are shared, with room for `more`: a copy without room would be
-/// copied again by what follows.
-fn own<T: Clone>(flat: &mut Arc<Vec<T>>, more: usize) -> &mut Vec<T> {
-    if Arc::get_mut(flat).is_none() {
-        let mut copy = Vec::with_capacity(flat.len() + more);
+/// copied again by what follows, and one with room for many wastes it.
+fn own<T: Clone>(flat: &mut EcoVec<T>, more: usize) -> &mut EcoVec<T> {
+    if !flat.is_unique() {
+        let mut copy = EcoVec::with_capacity(flat.len() + more);
         copy.extend_from_slice(flat);
-        *flat = Arc::new(copy);
+        *flat = copy;
     }
-    Arc::make_mut(flat)
+    flat
 }
 
 impl<T: Clone> List<T> {
     /// An empty list.
     pub fn new() -> Self {
-        Self(Repr::Flat(Arc::new(Vec::new())))
+        Self(Repr::Flat(EcoVec::new()))
     }
 
     /// The number of elements.
@@ -111,7 +100,10 @@ impl<T: Clone> List<T> {
         if index >= self.len() {
             return None;
         }
-        either_mut!(&mut self.0, list => list.get_mut(index))
+        match &mut self.0 {
+            Repr::Flat(flat) => own(flat, 0).make_mut().get_mut(index),
+            Repr::Tree(tree) => tree.get_mut(index),
+        }
     }
 
     /// The first element.
@@ -176,7 +168,10 @@ impl<T: Clone> List<T> {
         if index >= self.len() {
             return None;
         }
-        let value = either_mut!(&mut self.0, list => list.remove(index));
+        let value = match &mut self.0 {
+            Repr::Flat(flat) => own(flat, 0).remove(index),
+            Repr::Tree(tree) => tree.remove(index),
+        };
         self.settle();
         Some(value)
     }
@@ -186,8 +181,14 @@ impl<T: Clone> List<T> {
         let fits = from < self.len() && to < self.len();
         if fits && from != to {
             match &mut self.0 {
-                Repr::Flat(flat) if from < to => own(flat, 0)[from..=to].rotate_left(1),
-                Repr::Flat(flat) => own(flat, 0)[to..=from].rotate_right(1),
+                Repr::Flat(flat) => {
+                    let elements = own(flat, 0).make_mut();
+                    if from < to {
+                        elements[from..=to].rotate_left(1);
+                    } else {
+                        elements[to..=from].rotate_right(1);
+                    }
+                }
                 Repr::Tree(tree) => {
                     let value = tree.remove(from);
                     tree.insert(to, value);
@@ -202,11 +203,7 @@ impl<T: Clone> List<T> {
         if let Repr::Flat(flat) = &mut self.0
             && flat.len() + more > FLAT_MAX
         {
-            let elements = std::mem::take(flat);
-            let tree: im::Vector<T> = match Arc::try_unwrap(elements) {
-                Ok(elements) => elements.into_iter().collect(),
-                Err(shared) => shared.iter().cloned().collect(),
-            };
+            let tree = std::mem::take(flat).into_iter().collect();
             self.0 = Repr::Tree(Box::new(tree));
         }
     }
@@ -217,7 +214,7 @@ impl<T: Clone> List<T> {
         if let Repr::Tree(tree) = &self.0
             && tree.len() <= FLAT_MAX / 2
         {
-            self.0 = Repr::Flat(Arc::new(tree.iter().cloned().collect()));
+            self.0 = Repr::Flat(tree.iter().cloned().collect());
         }
     }
 
@@ -229,7 +226,10 @@ impl<T: Clone> List<T> {
     /// Drops the elements from a position on.
     pub fn truncate(&mut self, len: usize) {
         if len < self.len() {
-            either_mut!(&mut self.0, list => list.truncate(len));
+            match &mut self.0 {
+                Repr::Flat(flat) => flat.truncate(len),
+                Repr::Tree(tree) => tree.truncate(len),
+            }
             self.settle();
         }
     }
@@ -244,7 +244,7 @@ impl<T: Clone> List<T> {
         self.make_room(other.len());
         match (&mut self.0, other.0) {
             (Repr::Flat(flat), Repr::Flat(other)) => {
-                own(flat, other.len()).extend(other.iter().cloned());
+                own(flat, other.len()).extend_from_slice(&other);
             }
             (Repr::Tree(tree), Repr::Flat(other)) => tree.extend(other.iter().cloned()),
             (Repr::Tree(tree), Repr::Tree(other)) => tree.append(*other),
@@ -258,15 +258,18 @@ impl<T: Clone> List<T> {
     }
 
     /// Keeps only the elements that the condition holds for.
-    pub fn retain(&mut self, keep: impl FnMut(&T) -> bool) {
-        either_mut!(&mut self.0, list => list.retain(keep));
+    pub fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
+        match &mut self.0 {
+            Repr::Flat(flat) => own(flat, 0).retain(|element| keep(element)),
+            Repr::Tree(tree) => tree.retain(keep),
+        }
         self.settle();
     }
 
     /// Sorts by a comparison; equal elements keep no particular order.
     pub fn sort_by(&mut self, compare: impl Fn(&T, &T) -> Ordering) {
         match &mut self.0 {
-            Repr::Flat(flat) => own(flat, 0).sort_unstable_by(compare),
+            Repr::Flat(flat) => own(flat, 0).make_mut().sort_unstable_by(compare),
             Repr::Tree(tree) => tree.sort_by(compare),
         }
     }
@@ -302,7 +305,7 @@ impl<T: Clone> List<T> {
 impl<T: Clone + PartialEq> PartialEq for List<T> {
     fn eq(&self, other: &Self) -> bool {
         if let (Repr::Flat(one), Repr::Flat(other)) = (&self.0, &other.0) {
-            return Arc::ptr_eq(one, other) || one == other;
+            return std::ptr::eq(one.as_slice(), other.as_slice()) || one == other;
         }
         self.len() == other.len() && self.iter().eq(other)
     }
@@ -351,7 +354,10 @@ impl<T: Clone> Index<usize> for List<T> {
 
 impl<T: Clone> IndexMut<usize> for List<T> {
     fn index_mut(&mut self, index: usize) -> &mut T {
-        either_mut!(&mut self.0, list => &mut list[index])
+        match &mut self.0 {
+            Repr::Flat(flat) => &mut own(flat, 0).make_mut()[index],
+            Repr::Tree(tree) => &mut tree[index],
+        }
     }
 }
 
@@ -378,7 +384,7 @@ impl<T: Clone> Extend<T> for List<T> {
 impl<T: Clone> From<Vec<T>> for List<T> {
     fn from(values: Vec<T>) -> Self {
         if values.len() <= FLAT_MAX {
-            return Self(Repr::Flat(Arc::new(values)));
+            return Self(Repr::Flat(values.into()));
         }
         Self(Repr::Tree(Box::new(values.into())))
     }

@@ -1,7 +1,5 @@
 //! Walking a list, whichever form it has.
 
-use std::sync::Arc;
-
 use super::list::Repr;
 
 type Shared = im::shared_ptr::DefaultSharedPtr;
@@ -16,7 +14,7 @@ pub struct ListIterMut<'a, T: Clone>(
 );
 
 /// The elements that a [`List`](crate::List) had, in order.
-pub struct ListIntoIter<T>(Walk<std::vec::IntoIter<T>, im::vector::ConsumingIter<T, Shared>>);
+pub struct ListIntoIter<T>(Walk<ecow::vec::IntoIter<T>, im::vector::ConsumingIter<T, Shared>>);
 
 #[derive(Clone)]
 enum Walk<F, T> {
@@ -63,7 +61,7 @@ impl<'a, T: Clone> ListIter<'a, T> {
 impl<'a, T: Clone> ListIterMut<'a, T> {
     pub(super) fn new(repr: &'a mut Repr<T>) -> Self {
         Self(match repr {
-            Repr::Flat(flat) => Walk::Flat(Arc::make_mut(flat).iter_mut()),
+            Repr::Flat(flat) => Walk::Flat(flat.make_mut().iter_mut()),
             Repr::Tree(tree) => Walk::Tree(tree.iter_mut()),
         })
     }
@@ -72,7 +70,7 @@ impl<'a, T: Clone> ListIterMut<'a, T> {
 impl<T: Clone> ListIntoIter<T> {
     pub(super) fn new(repr: Repr<T>) -> Self {
         Self(match repr {
-            Repr::Flat(flat) => Walk::Flat(Arc::unwrap_or_clone(flat).into_iter()),
+            Repr::Flat(flat) => Walk::Flat(flat.into_iter()),
             Repr::Tree(tree) => Walk::Tree(tree.into_iter()),
         })
     }

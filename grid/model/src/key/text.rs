@@ -44,8 +44,13 @@ fn utf8<K>(bytes: &[u8]) -> Result<&str, KeyError> {
 macro_rules! byte_keys {
     ($($form:ty => $key:ty;)*) => { $(
         impl AsKey<$key> for $form {
+            #[inline]
             fn encode_as_key(&self, out: &mut KeyBytes) {
-                out.extend_from_slice(self.as_ref());
+                match out.is_empty() {
+                    // Nearly always: one copy of known size.
+                    true => *out = KeyBytes::from_slice(self.as_ref()),
+                    false => out.extend_from_slice(self.as_ref()),
+                }
             }
 
             fn encode_as_part(&self, out: &mut KeyBytes) {

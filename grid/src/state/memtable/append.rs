@@ -98,7 +98,7 @@ impl<'a, V: State> Appender<'a, V> {
         let writer = &mut *self.writer;
         writer.versions += 1;
         let versions = std::mem::take(&mut self.versions);
-        self.table.versions.put(writer.versions, versions.into(), &mut writer.left);
+        self.table.versions.put(writer.versions, versions.into(), &mut writer.held);
         for (entry, version) in self.known.drain(..) {
             self.table.entries.get(entry).set_newest(version);
         }
@@ -141,7 +141,7 @@ impl<'a, V: State> Appender<'a, V> {
             && let Some(unseen) = writer.retired.next_unseen()
         {
             drops = drops.saturating_sub(unseen.len());
-            dropped += self.table.versions.drop_unseen(&unseen, &mut writer.left);
+            dropped += self.table.versions.drop_unseen(&unseen, &mut writer.held);
         }
         self.table.weight.fetch_add(self.weight.wrapping_sub(dropped), Ordering::Relaxed);
         cut

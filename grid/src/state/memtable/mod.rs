@@ -34,7 +34,7 @@ pub(crate) use entry::Entry;
 use index::Index;
 use order::Order;
 use retired::Retired;
-use versions::{Left, Versions};
+use versions::{Held, Versions};
 
 /// All versions that were written since the last fold.
 #[derive(Debug)]
@@ -59,8 +59,8 @@ struct Writer<V> {
     /// The numbers of the last blocks.
     entries: u32,
     versions: u32,
-    /// Versions of each block that somebody may see.
-    left: Left,
+    /// The blocks of versions that somebody may see.
+    held: Held<V>,
     retired: Retired<V>,
 }
 
@@ -85,7 +85,7 @@ impl<V: State> Memtable<V> {
             keys: 0,
             entries: 0,
             versions: 0,
-            left: Left::default(),
+            held: Held::default(),
             retired: Retired::new(),
         };
         let table = Arc::new(Self {

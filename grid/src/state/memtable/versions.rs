@@ -26,11 +26,20 @@ impl<V: State> Version<V> {
 
 /// All versions that somebody may see, and some others.
 #[derive(Debug)]
-pub(super) struct Versions<V>(Numbered<ArcSwapOption<Box<[Version<V>]>>>);
+pub(super) struct Versions<V>(Numbered<ArcSwapOption<Block<V>>>);
 
-/// How many versions of each block are left; for the writer.
-#[derive(Debug, Default)]
-pub(super) struct Left(Vec<u32>);
+type Block<V> = Box<[Version<V>]>;
+
+/// The same blocks by number, for the writer: it need not ask whether one is still there.
+#[derive(Debug)]
+pub(super) struct Held<V>(Vec<Option<HeldBlock<V>>>);
+
+#[derive(Debug)]
+struct HeldBlock<V> {
+    versions: Arc<Block<V>>,
+    /// How many of them somebody may see.
+    left: u32,
+}
 
 impl<V: State> Versions<V> {
     pub(super) fn new() -> Self {
@@ -38,11 +47,13 @@ impl<V: State> Versions<V> {
     }
 
     /// Enters the block after the last.
-    pub(super) fn put(&self, number: u32, block: Box<[Version<V>]>, left: &mut Left) {
-        left.0.resize(number as usize + 1, 0);
+    pub(super) fn put(&self, number: u32, block: Block<V>, held: &mut Held<V>) {
         // A block has fewer than 2^32.
-        left.0[number as usize] = block.len() as u32;
-        self.0.get_or_make(number, ArcSwapOption::empty).store(Some(Arc::new(block)));
+        let left = block.len() as u32;
+        let versions = Arc::new(block);
+        self.0.get_or_make(number, ArcSwapOption::empty).store(Some(Arc::clone(&versions)));
+        held.0.resize_with(number as usize, || None);
+        held.0.push(Some(HeldBlock { versions, left }));
     }
 
     /// Shows `read` the newest version from `newest` on backwards that lies in blocks up to `last`.
@@ -76,35 +87,54 @@ impl<V: State> Versions<V> {
 
     /// Drops versions that nobody can see, and blocks of which none is left; returns about how many
     /// bytes that gave back.
-    pub(super) fn drop_unseen(&self, spots: &[Spot], left: &mut Left) -> usize {
+    pub(super) fn drop_unseen(&self, spots: &[Spot], held: &mut Held<V>) -> usize {
         let values: usize = if std::mem::needs_drop::<V>() {
-            spots.chunks(WARM_MAX).map(|some| self.drop_values(some)).sum()
+            spots.chunks(WARM_MAX).map(|some| held.drop_values(some)).sum()
         } else {
             0
         };
-        let blocks: usize = spots.iter().map(|spot| self.drop_place(*spot, left)).sum();
+        let mut blocks = 0;
+        for spot in spots {
+            let Some(bytes) = held.drop_place(*spot) else { continue };
+            blocks += bytes;
+            if let Some(block) = self.0.get(spot.block()) {
+                block.store(None);
+            }
+        }
         values + blocks
     }
+}
 
+impl<V> Default for Held<V> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<V: State> Held<V> {
+    fn version(&self, spot: Spot) -> Option<&Version<V>> {
+        let block = self.0.get(spot.block() as usize)?.as_ref()?;
+        block.versions.get(spot.place())
+    }
+
+    /// Each step waits for the memory of many versions at once: where they lie, then what they hold.
     fn drop_values(&self, spots: &[Spot]) -> usize {
-        self.warm(spots.iter().copied());
-        let values: Vec<V> = spots.iter().filter_map(|spot| self.take(*spot)).collect();
+        let versions = || spots.iter().filter_map(|spot| self.version(*spot));
+        std::hint::black_box(versions().filter(|version| version.value.is_locked()).count());
+        let values: Vec<V> = versions().filter_map(|version| version.value.lock().take()).collect();
+        std::hint::black_box(values.iter().map(State::touch).fold(0, usize::wrapping_add));
         values.iter().map(State::weight).sum()
     }
 
-    fn take(&self, spot: Spot) -> Option<V> {
-        let block = self.0.get(spot.block())?.load();
-        block.as_ref()?[spot.place()].value.lock().take()
-    }
-
-    fn drop_place(&self, spot: Spot, left: &mut Left) -> usize {
-        let left = &mut left.0[spot.block() as usize];
-        debug_assert!(*left > 0, "a version is dropped once");
-        *left = left.saturating_sub(1);
-        if *left > 0 {
-            return 0;
+    /// Counts a version down; returns the bytes of its block if it was the last of it.
+    fn drop_place(&mut self, spot: Spot) -> Option<usize> {
+        let place = self.0.get_mut(spot.block() as usize)?;
+        let block = place.as_mut()?;
+        debug_assert!(block.left > 0, "a version is dropped once");
+        block.left = block.left.saturating_sub(1);
+        if block.left > 0 {
+            return None;
         }
-        let block = self.0.get(spot.block()).and_then(|block| block.swap(None));
-        block.map_or(0, |block| size_of_val(&**block))
+        place.take().map(|block| size_of_val(&**block.versions))
     }
 }
