@@ -5,8 +5,9 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use crate::direct;
 use crate::mapped::FileMap;
 use crate::storage::{LockGuard, Mapped, Storage, StorageFile};
 use crate::zeros;
@@ -56,22 +57,22 @@ impl Storage for FileStorage {
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn StorageFile>> {
         let mut options = OpenOptions::new();
-        opened(options.read(true).write(true).create_new(true).open(self.at(path)))
+        opened(self.at(path), options.read(true).write(true).create_new(true), OnceLock::new())
     }
 
     fn create_zeros(&self, path: &Path, len: u64) -> io::Result<Arc<dyn StorageFile>> {
         let file = self.create(path)?;
         let filled = zeros::write_past_cache(&self.at(path), len)?;
-        zeros::write(&*file, &zeros::PIECE, filled..len)?;
+        zeros::write(&*file, filled..len)?;
         Ok(file)
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn StorageFile>> {
-        opened(OpenOptions::new().read(true).write(true).open(self.at(path)))
+        opened(self.at(path), OpenOptions::new().read(true).write(true), OnceLock::new())
     }
 
     fn open_read(&self, path: &Path) -> io::Result<Arc<dyn StorageFile>> {
-        opened(File::open(self.at(path)))
+        opened(self.at(path), OpenOptions::new().read(true), OnceLock::from(None))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -120,8 +121,13 @@ fn sync_folder(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
-fn opened(file: io::Result<File>) -> io::Result<Arc<dyn StorageFile>> {
-    Ok(Arc::new(RealFile::new(file?)))
+fn opened(
+    path: PathBuf,
+    options: &OpenOptions,
+    direct: OnceLock<Option<File>>,
+) -> io::Result<Arc<dyn StorageFile>> {
+    let file = options.open(&path)?;
+    Ok(Arc::new(RealFile { file, path, direct, map: FileMap::default() }))
 }
 
 /// The operating system drops the lock with the file, also when the process is killed.
@@ -133,15 +139,12 @@ struct FileLock {
 impl LockGuard for FileLock {}
 
 #[derive(Debug)]
-pub(crate) struct RealFile {
+struct RealFile {
     file: File,
+    path: PathBuf,
+    /// For writes past the page cache, where these go; opened by the first.
+    direct: OnceLock<Option<File>>,
     map: FileMap,
-}
-
-impl RealFile {
-    pub(crate) fn new(file: File) -> Self {
-        Self { file, map: FileMap::default() }
-    }
 }
 
 impl StorageFile for RealFile {
@@ -151,6 +154,19 @@ impl StorageFile for RealFile {
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         self.file.write_all_at(bytes, offset)
+    }
+
+    fn write_pages(&self, offset: u64, pages: &[u8]) -> io::Result<()> {
+        let direct = || self.direct.get_or_init(|| direct::open_again(&self.file, &self.path));
+        if direct::fits(offset, pages)
+            && let Some(file) = direct()
+        {
+            match file.write_all_at(pages, offset) {
+                Err(error) if direct::is_refused(&error) => {}
+                written => return written,
+            }
+        }
+        self.write_at(offset, pages)
     }
 
     fn sync(&self) -> io::Result<()> {

@@ -18,6 +18,7 @@ compile_error!(
 );
 
 mod bytes;
+mod direct;
 mod error;
 mod file_storage;
 pub mod log;

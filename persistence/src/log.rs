@@ -13,6 +13,7 @@ mod clean;
 mod format;
 mod index;
 mod open;
+mod pages;
 mod prepare;
 mod reader;
 mod recover;
@@ -131,8 +132,9 @@ pub struct Log {
     /// The position of the first record of that batch.
     next: Position,
     segment: Arc<segment::Segment>,
-    /// Where in the segment the next batch goes.
+    /// Where in the segment the next batch goes, and the page around it.
     offset: u64,
+    pages: pages::Pages,
     preparation: prepare::Preparation,
     last_number: u64,
     /// A write into the segment failed: whatever is behind the offset, nothing more goes there.

@@ -30,7 +30,7 @@ pub trait Storage: fmt::Debug + Send + Sync + 'static {
     /// there is one. After another error it may be there in part.
     fn create_zeros(&self, path: &Path, len: u64) -> io::Result<Arc<dyn StorageFile>> {
         let file = self.create(path)?;
-        zeros::write(&*file, &zeros::PIECE, 0..len)?;
+        zeros::write(&*file, 0..len)?;
         Ok(file)
     }
     /// Opens the existing file `path` for reading and writing.
@@ -66,6 +66,12 @@ pub trait StorageFile: fmt::Debug + Send + Sync {
     /// Writes all of `bytes` at `offset`, growing the file where needed. One system call when it
     /// can.
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
+    /// As [`write_at`](Self::write_at), for whole pages: where offset, length and the bytes' place in
+    /// memory are multiples of 4,096 they may go past the page cache, so that the next sync has little
+    /// left to do. Views of the file show them.
+    fn write_pages(&self, offset: u64, pages: &[u8]) -> io::Result<()> {
+        self.write_at(offset, pages)
+    }
     /// Makes all bytes written so far durable (fdatasync). After an error the file's unsynced bytes
     /// are in an unknown state and must never be synced again: rewrite them elsewhere.
     fn sync(&self) -> io::Result<()>;

@@ -238,6 +238,11 @@ impl Shared {
         self.inbox.lock().is_idle()
     }
 
+    /// Whether events wait in the mailbox, beside those that the actor has taken.
+    pub(crate) fn has_waiting(&self) -> bool {
+        !self.inbox.lock().waiting.is_empty()
+    }
+
     /// Takes nothing any more, because the grid ends; what waits is given back.
     pub(crate) fn close(&self, reason: &str) {
         self.gate.close();

@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use gridmill_persistence::{LogError, LogSyncer};
 
-use crate::partition::batch::{Batch, Item};
-
 use super::actor::{Durability, Fatal, Msg, Partition};
+use super::part::Part;
 use super::shared::{Counters, Shared};
 
 /// Records that handlers may take after a sync on the actor's thread. With more, the sync is to run
@@ -39,26 +38,23 @@ impl Partition {
         Ok(())
     }
 
-    /// Whether to sync `batch`, which was just written, on this thread: nothing of this partition
-    /// can go on meanwhile, no other partition of the thread waits, and handlers have little to do
-    /// that could be done beside the sync.
-    pub(crate) fn may_sync_here(&self, batch: &Batch) -> bool {
+    /// Whether to bring `taken` to the disk on this thread: nothing of this partition can go on
+    /// meanwhile, no other partition of the thread waits, and handlers have little to do that could be
+    /// done beside the sync.
+    pub(crate) fn is_alone(&self, taken: &[Part]) -> bool {
         self.options.durability == Durability::Sync
             && !self.syncing
-            && self.shared.flights.len() == 1
-            && self.shared.is_idle()
+            && self.shared.flights.len() == 0
+            && !self.shared.has_waiting()
             && !self.shared.load.is_shared()
-            && self.handled(batch) <= HANDLED_MAX
+            && self.handled(taken) <= HANDLED_MAX
     }
 
-    /// How many records of a batch go to handlers.
-    fn handled(&self, batch: &Batch) -> usize {
+    /// How many events of `taken` go to handlers.
+    fn handled(&self, taken: &[Part]) -> usize {
         let is_read = |depot| self.core.plan.topologies.iter().any(|t| t.source(depot).is_some());
-        let handled = |item: &Item| match item {
-            Item::Events(events) if is_read(events.depot) => events.infos.len(),
-            _ => 0,
-        };
-        batch.items.iter().map(handled).sum()
+        let read = taken.iter().filter(|part| is_read(part.depot));
+        read.map(|part| part.encoded.len()).sum()
     }
 
     /// Syncs on this thread.

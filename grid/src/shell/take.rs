@@ -49,13 +49,14 @@ impl Partition {
         let span = tracing::debug_span!("batch", partition = self.shared.partition);
         let _entered = span.enter();
         let offsets = self.next_offsets.clone();
-        match self.log_batch(&taken) {
+        let alone = self.is_alone(&taken);
+        match self.log_batch(&taken, alone) {
             Ok(written) => {
                 let (mut batch, waiting) = self.split(&mut taken, &offsets, &written);
                 self.taken = taken;
                 self.shared.flights.written(batch.end, waiting, None);
                 self.shared.put_down();
-                self.finish(&mut batch)?;
+                self.finish(&mut batch, alone)?;
             }
             Err(error) => {
                 self.next_offsets = offsets;
@@ -70,8 +71,8 @@ impl Partition {
     }
 
     /// Makes a batch durable that was written, and applies it.
-    fn finish(&mut self, batch: &mut Batch) -> Result<(), Fatal> {
-        if !self.may_sync_here(batch) {
+    fn finish(&mut self, batch: &mut Batch, alone: bool) -> Result<(), Fatal> {
+        if !alone {
             self.make_durable();
             self.apply(batch)?;
             return Ok(());
@@ -83,14 +84,14 @@ impl Partition {
     }
 
     /// Writes the records of `taken` as one batch. On an error the log is as it was.
-    fn log_batch(&mut self, taken: &[Part]) -> Result<Written, LogError> {
+    fn log_batch(&mut self, taken: &[Part], alone: bool) -> Result<Written, LogError> {
         let time = self.options.clock.now().max(self.last_time);
         let pushed = self.push_all(taken, time);
         if let Err(error) = pushed {
             self.log.discard();
             return Err(error);
         }
-        let written = self.log.write()?;
+        let written = if alone { self.log.write_direct()? } else { self.log.write()? };
         self.last_time = time;
         Counters::add(&self.shared.counters.records, u64::from(written.records));
         Counters::add(&self.shared.counters.bytes, written.bytes);

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::format::{BATCH_HEADER, DATA_START, SegmentHeader, segment_name};
 use super::index::{BatchSummary, SegmentIndex};
+use super::pages::Pages;
 use super::prepare::Preparation;
 use super::recover::{Analysis, HowStopped, analyse};
 use super::segment::{Segment, create_file};
@@ -73,8 +74,11 @@ impl Log {
             let error = std::io::ErrorKind::NotFound.into();
             return Err(LogError::io("open", storage.display(&dir), error));
         };
+        let (offset, mut pages) = (segment.visible_end(), Pages::default());
+        pages.seek(&segment, offset).map_err(|source| segment.io("read", source))?;
         let log = Self {
-            offset: segment.visible_end(),
+            offset,
+            pages,
             clean_marker: analysis.how == HowStopped::Clean,
             last_number: analysis.highest_number.max(segment.number()),
             shared: Arc::new(Shared::new(storage, dir, analysis.segments, next)),

@@ -34,8 +34,9 @@ impl Log {
         shared.replace_tail(&mut state, keep, &rewritten);
         kept.close(end);
         self.offset = rewritten.visible_end();
+        let sought = self.pages.seek(&rewritten, self.offset);
+        self.broken = sought.is_err();
         self.segment = rewritten;
-        self.broken = false;
         Ok(())
     }
 

@@ -9,15 +9,13 @@ use super::format::{
     BATCH_HEADER, DATA_START, RecordMeta, SegmentHeader, seal_batch, segment_name,
 };
 use super::index::{BatchSummary, SegmentIndex};
+use super::pages::Way;
 use super::prepare::{Preparation, Prepared};
 use super::reader::LogReader;
 use super::segment::{Segment, create_file};
 use super::shared::{LogSyncer, Pending};
 use super::{Log, SegmentInfo, Written};
 use crate::{LogError, Position};
-
-/// Bytes of a page of the page cache.
-const PAGE: u64 = 4096;
 
 impl Log {
     /// Adds a record to the batch that the next [`write`](Self::write) writes, and returns the
@@ -55,18 +53,32 @@ impl Log {
     /// the log, and later writes work when the disk does. [`LogError::SyncFailed`] until
     /// [`recover_from_failed_sync`](Self::recover_from_failed_sync) has succeeded.
     pub fn write(&mut self) -> Result<Written, LogError> {
+        self.write_by(Way::Cached)
+    }
+
+    /// As [`write`](Self::write), past the page cache where the file system can: it takes as long as
+    /// the disk does, and leaves the next sync little to do. Both together take a fifth less then, which
+    /// is for who syncs at once and has nothing else to do meanwhile.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub fn write_direct(&mut self) -> Result<Written, LogError> {
+        self.write_by(Way::Direct)
+    }
+
+    fn write_by(&mut self, way: Way) -> Result<Written, LogError> {
         if self.summary.count == 0 {
             let (first, last) = (self.next, self.next);
             return Ok(Written { first, last, records: 0, bytes: 0 });
         }
-        let written = self.write_batch();
+        let written = self.write_batch(way);
         if written.is_err() {
             self.discard();
         }
         written
     }
 
-    fn write_batch(&mut self) -> Result<Written, LogError> {
+    fn write_batch(&mut self, way: Way) -> Result<Written, LogError> {
         self.shared.check_usable()?;
         self.remove_clean_marker()?;
         let len = self.batch.len() as u64;
@@ -75,26 +87,17 @@ impl Log {
         }
         let (count, salt) = (self.summary.count, self.segment.salt);
         seal_batch(&mut self.batch, count, self.next, self.shared.durable(), salt);
-        self.pad_page();
-        if let Err(source) = self.segment.file.write_at(self.offset, &self.batch) {
+        let written = self.pages.write(&self.segment, self.offset, &self.batch, way);
+        if let Err(source) = written {
             self.broken = true;
             return Err(self.segment.io("write", source));
         }
-        self.batch.truncate(len as usize);
         let (first, end) = (self.next, self.next.forward(u64::from(count)));
         self.note_written(len);
         self.next = end;
         self.prepare_ahead();
         let last = first.forward(u64::from(count) - 1);
         Ok(Written { first, last, records: count, bytes: len })
-    }
-
-    /// Adds zeros up to the end of the page, which is what lies there: nothing of a page that is written
-    /// whole has to be read first. The batch after this one finds the page in the cache.
-    fn pad_page(&mut self) {
-        let end = self.offset + self.batch.len() as u64;
-        let padded = end.next_multiple_of(PAGE).min(self.segment.capacity);
-        self.batch.resize((padded - self.offset) as usize, 0);
     }
 
     fn note_written(&mut self, len: u64) {
@@ -185,6 +188,7 @@ impl Log {
         self.shared.append_segment(&segment, &self.segment, self.offset);
         self.segment = segment;
         self.offset = DATA_START;
+        self.pages.restart();
         self.broken = false;
     }
 

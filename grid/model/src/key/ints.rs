@@ -11,7 +11,8 @@ macro_rules! int_keys {
         impl AsKey<$type> for $type {
             #[inline]
             fn encode_as_key(&self, out: &mut KeyBytes) {
-                out.extend_from_slice(&((*self as $unsigned) ^ $flip).to_be_bytes());
+                let bytes = ((*self as $unsigned) ^ $flip).to_be_bytes();
+                super::append(&bytes, out);
             }
 
             fn encode_as_part(&self, out: &mut KeyBytes) {

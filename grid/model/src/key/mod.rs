@@ -141,6 +141,16 @@ pub(crate) fn bytes_of<K>(key: &(impl AsKey<K> + ?Sized)) -> KeyBytes {
     bytes
 }
 
+/// Adds bytes behind those of `out`; mostly there are none yet, which takes one copy and no more.
+#[inline]
+fn append(bytes: &[u8], out: &mut KeyBytes) {
+    if out.is_empty() {
+        *out = KeyBytes::from_slice(bytes);
+    } else {
+        out.extend_from_slice(bytes);
+    }
+}
+
 /// Takes `N` bytes off the front.
 pub(crate) fn take<K, const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], KeyError> {
     let Some((head, rest)) = bytes.split_first_chunk::<N>() else {

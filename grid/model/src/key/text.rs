@@ -46,11 +46,7 @@ macro_rules! byte_keys {
         impl AsKey<$key> for $form {
             #[inline]
             fn encode_as_key(&self, out: &mut KeyBytes) {
-                match out.is_empty() {
-                    // Nearly always: one copy of known size.
-                    true => *out = KeyBytes::from_slice(self.as_ref()),
-                    false => out.extend_from_slice(self.as_ref()),
-                }
+                super::append(self.as_ref(), out);
             }
 
             fn encode_as_part(&self, out: &mut KeyBytes) {

@@ -1,0 +1,37 @@
+//! Writing past the page cache (`O_DIRECT`).
+//!
+//! What goes through the cache is copied into pages that have to be found first, and is brought to the
+//! disk only when somebody syncs. What goes past it is on its way when the write returns, and a sync
+//! has little left to do. Other readers of the file see it: the kernel drops its copies of the pages.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+/// Writes past the cache begin and end at multiples of this, in the file and in memory.
+pub(crate) const PAGE: usize = 4096;
+
+/// A handle of the file `path` whose writes go past the cache; `None` where there is no such thing.
+pub(crate) fn open(path: &Path) -> Option<File> {
+    if cfg!(target_os = "linux") {
+        return OpenOptions::new().write(true).custom_flags(libc::O_DIRECT).open(path).ok();
+    }
+    None
+}
+
+/// Another handle of `file`, which was opened as `path`.
+pub(crate) fn open_again(file: &File, path: &Path) -> Option<File> {
+    let identity = |file: &File| file.metadata().ok().map(|meta| (meta.dev(), meta.ino()));
+    open(path).filter(|again| identity(again) == identity(file))
+}
+
+/// Whether `bytes` can go past the cache to `offset`.
+pub(crate) fn fits(offset: u64, bytes: &[u8]) -> bool {
+    offset % PAGE as u64 == 0 && bytes.len() % PAGE == 0 && bytes.as_ptr().align_offset(PAGE) == 0
+}
+
+/// Whether a write says that it cannot go past the cache: some file systems do so only then.
+pub(crate) fn is_refused(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported)
+}

@@ -1,0 +1,97 @@
+//! Batches as whole pages, which is how they are written.
+//!
+//! A batch ends anywhere in a page. The page goes to the disk as it is, with zeros behind the batch,
+//! which is what lies there, and once more with the batch that fills it: nothing of it has to be read
+//! first, and the part that was durable before does not change.
+
+use std::io;
+
+use super::segment::Segment;
+use crate::direct::PAGE;
+
+/// Memory that is kept between batches.
+const KEPT_BYTES: usize = 1 << 20;
+
+/// Where a write goes first.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Way {
+    /// Into the page cache.
+    Cached,
+    /// To the disk.
+    Direct,
+}
+
+/// The page that is not full yet, and what comes behind it.
+#[derive(Debug, Default)]
+pub(super) struct Pages {
+    memory: Vec<u8>,
+    /// Where in the memory a page starts.
+    start: usize,
+    /// Bytes of the page that is not full.
+    held: usize,
+}
+
+impl Pages {
+    /// Goes on at `offset` of `segment`, reading what its page has.
+    pub(super) fn seek(&mut self, segment: &Segment, offset: u64) -> io::Result<()> {
+        let held = offset as usize % PAGE;
+        let page = segment.file.map(offset - held as u64..offset)?;
+        self.held = 0;
+        self.reserve(PAGE);
+        self.held = held;
+        self.memory[self.start..self.start + held].copy_from_slice(&page);
+        Ok(())
+    }
+
+    /// Goes on at the start of a page of which nothing is known yet.
+    pub(super) fn restart(&mut self) {
+        self.held = 0;
+    }
+
+    /// Writes `batch` at `offset`, where the last one ended. After an error anything may lie there, and
+    /// the next batch has to go elsewhere.
+    pub(super) fn write(
+        &mut self,
+        segment: &Segment,
+        offset: u64,
+        batch: &[u8],
+        way: Way,
+    ) -> io::Result<()> {
+        let (first, len) = (offset - self.held as u64, self.held + batch.len());
+        self.reserve(len.next_multiple_of(PAGE));
+        // A segment need not end with a page.
+        let padded = len.next_multiple_of(PAGE).min((segment.capacity - first) as usize);
+        let pages = &mut self.memory[self.start..][..padded];
+        pages[self.held..len].copy_from_slice(batch);
+        pages[len..].fill(0);
+        match way {
+            Way::Cached => segment.file.write_at(first, pages)?,
+            Way::Direct => segment.file.write_pages(first, pages)?,
+        }
+        let full = len - len % PAGE;
+        pages.copy_within(full..len, 0);
+        self.held = len - full;
+        self.shrink();
+        Ok(())
+    }
+
+    fn reserve(&mut self, len: usize) {
+        if self.memory.len() - self.start < len {
+            self.resize(len.next_power_of_two());
+        }
+    }
+
+    fn shrink(&mut self) {
+        if self.memory.len() > 2 * KEPT_BYTES {
+            self.resize(KEPT_BYTES);
+        }
+    }
+
+    fn resize(&mut self, len: usize) {
+        let mut memory = vec![0; len + PAGE];
+        // Where nobody can tell, the file takes what is not aligned through the cache.
+        let start = memory.as_ptr().align_offset(PAGE).min(PAGE);
+        memory[start..][..self.held].copy_from_slice(&self.memory[self.start..][..self.held]);
+        (self.memory, self.start) = (memory, start);
+    }
+}
