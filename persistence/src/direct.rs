@@ -28,7 +28,8 @@ pub(crate) fn open_again(file: &File, path: &Path) -> Option<File> {
 
 /// Whether `bytes` can go past the cache to `offset`.
 pub(crate) fn fits(offset: u64, bytes: &[u8]) -> bool {
-    offset % PAGE as u64 == 0 && bytes.len() % PAGE == 0 && bytes.as_ptr().align_offset(PAGE) == 0
+    let whole = offset.is_multiple_of(PAGE as u64) && bytes.len().is_multiple_of(PAGE);
+    whole && bytes.as_ptr().align_offset(PAGE) == 0
 }
 
 /// Whether a write says that it cannot go past the cache: some file systems do so only then.

@@ -4,7 +4,19 @@ use gridmill_model::{KeyBytes, State};
 
 use super::hash_index::HashIndex;
 use super::memtable::Spot;
+use super::prefetch::{prefetch_span, prefetch_value};
 use super::slab::Slab;
+
+/// What to bring into the processor's cache, each found by what the one before it brought.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Fetch {
+    /// The cell of the index that leads to the slot.
+    Index,
+    /// The slot.
+    Slot,
+    /// What the slot's value holds elsewhere.
+    Value,
+}
 
 /// One entry: its value now, and what is known of it.
 #[derive(Debug)]
@@ -77,33 +89,29 @@ impl<V: State> Cache<V> {
         number
     }
 
-    /// Brings what [`Cache::find`] will look at for `hashes` into the processor's cache: a batch
-    /// waits for memory many times at once, its look-ups one after the other. Adds the hashes that
-    /// are not here to `absent`.
-    pub(crate) fn warm(&self, hashes: &[u64], absent: &mut Vec<u64>) {
+    /// Brings something of what [`Cache::find`] will look at for `hashes` into the processor's cache.
+    /// Adds the hashes that are not here to `absent` when it comes to the slots.
+    pub(crate) fn fetch(&self, hashes: &[u64], fetch: Fetch, absent: &mut Vec<u64>) {
         if !self.index.is_far() {
             return;
         }
-        let mut seen = 0;
-        let mut numbers = [None; WARM_MAX];
-        for (hash, number) in hashes.iter().zip(&mut numbers) {
-            *number = self.index.glance(*hash);
-        }
-        for (hash, number) in hashes.iter().zip(numbers) {
-            match number {
-                Some(number) => {
-                    // The slot may lie in two lines.
-                    let slot = self.slots.get(number);
-                    seen ^= slot.batch ^ slot.key.len() as u64;
-                }
-                None => absent.push(*hash),
+        for &hash in hashes {
+            match fetch {
+                Fetch::Index => self.index.prefetch(hash),
+                Fetch::Slot => match self.index.glance(hash) {
+                    Some(number) => prefetch_value(self.slots.get(number)),
+                    None => absent.push(hash),
+                },
+                Fetch::Value => self.fetch_value(hash),
             }
         }
-        // The heap blocks of the values come last: their addresses lie in the slots.
-        for number in numbers.into_iter().flatten() {
-            seen ^= self.slots.get(number).value.as_ref().map_or(0, State::touch) as u64;
+    }
+
+    fn fetch_value(&self, hash: u64) {
+        let slot = self.index.glance(hash).map(|number| self.slots.get(number));
+        if let Some(value) = slot.and_then(|slot| slot.value.as_ref()) {
+            prefetch_span(value.block());
         }
-        std::hint::black_box(seen);
     }
 
     /// Forgets entries where there are too many; to be called between batches, of which the next is
@@ -132,9 +140,6 @@ impl<V: State> Cache<V> {
         self.index.insert(hash, number);
     }
 }
-
-/// How many hashes are warmed at a time: more than a core can wait for at once.
-pub(crate) const WARM_MAX: usize = 64;
 
 /// About how many bytes a slot with this value takes, with its place in the table.
 fn weight<V: State>(value: &Option<V>) -> usize {

@@ -11,6 +11,7 @@ use gridmill_model::engine::{Damaged, ReadStore, RootStore};
 use gridmill_model::{Key, PState, Ref, Root, State};
 use gridmill_persistence::Run;
 
+use super::cache::Fetch;
 use super::fold::{Frozen, FrozenRoot};
 use super::layers::{Layers, View};
 use super::memtable::Cut;
@@ -72,8 +73,9 @@ pub(crate) enum Undone {
 
 /// What the engine asks of a PState's partition.
 pub(crate) trait Cell: Send {
-    /// Brings the entries with these hashes, if there are any, into the processor's cache.
-    fn warm(&mut self, hashes: &[u64]);
+    /// Brings something of the entries with these hashes, if there are any, into the processor's
+    /// cache.
+    fn fetch(&mut self, hashes: &[u64], fetch: Fetch);
     /// Starts a record that [`Cell::rollback_record`] can undo.
     fn begin_record(&mut self) -> Result<(), Damaged>;
     /// Keeps what the record did.
@@ -228,11 +230,11 @@ impl<R: Root> RootCell<R> {
 }
 
 impl<R: Root> Cell for RootCell<R> {
-    fn warm(&mut self, hashes: &[u64]) {
+    fn fetch(&mut self, hashes: &[u64], fetch: Fetch) {
         if R::KEYED
             && let Some(overlay) = self.overlay()
         {
-            overlay.warm(hashes);
+            overlay.fetch(hashes, fetch);
         }
     }
 

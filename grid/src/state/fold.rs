@@ -7,8 +7,10 @@ use gridmill_model::State;
 use gridmill_model::archive::ArchiveBuf;
 use gridmill_persistence::{Run, RunError, RunOptions, RunWriter, Storage};
 
-use super::cache::WARM_MAX;
 use super::layers::Layers;
+
+/// Entries that are warmed at a time: more than a core can wait for at once.
+const WARM_MAX: usize = 64;
 
 /// What a fold of one root produced.
 #[derive(Debug)]

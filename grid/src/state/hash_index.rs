@@ -1,5 +1,7 @@
 //! From the hash of a key to a number, for the writer's cache.
 
+use super::prefetch::prefetch;
+
 /// Fewer cells than this are not worth a table's growing pains.
 const CELLS_MIN: usize = 64;
 
@@ -31,6 +33,11 @@ impl HashIndex {
             }
             at = (at + 1) & mask;
         }
+    }
+
+    /// Brings the cell where a hash is looked for into the processor's cache.
+    pub(super) fn prefetch(&self, hash: u64) {
+        prefetch(&self.cells[tag(hash) as usize & (self.cells.len() - 1)]);
     }
 
     /// A number that probably has this hash.

@@ -17,10 +17,11 @@ mod layers;
 mod memtable;
 mod merge;
 mod overlay;
+mod prefetch;
 mod slab;
 mod table;
 
-pub(crate) use cache::WARM_MAX;
+pub(crate) use cache::Fetch;
 pub(crate) use cell::{AnyView, Cell, Place, RootCell, Spent, Undone};
 pub(crate) use fold::{FoldError, Folded, Frozen, merge_runs, pick_tier};
 pub(crate) use table::damaged;

@@ -12,9 +12,13 @@ use gridmill_model::engine::{Damaged, ReadStore, RootStore, StoreRange};
 use gridmill_model::{KeyBytes, Ref, State};
 use gridmill_persistence::run::hash_key;
 
-use super::cache::{Cache, WARM_MAX};
+use super::cache::{Cache, Fetch};
 use super::layers::Layers;
 use super::merge::Source;
+use super::prefetch::prefetch_value;
+
+/// So many entries before its turn, an entry is fetched into the processor's cache.
+const AHEAD: usize = 16;
 
 /// Tells one overlay from another, also after a handler moved it.
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -169,31 +173,33 @@ impl<V: State> Overlay<V> {
             self.opened = self.batch - 1;
         }
         let mut appender = layers.open().append(self.touched.len());
-        for some in self.touched.chunks(WARM_MAX) {
-            if same {
-                let spots = some.iter().filter_map(|number| self.cache.get(*number).spot);
-                layers.open().warm_entries(spots);
+        for (at, &number) in self.touched.iter().enumerate() {
+            if let Some(&later) = self.touched.get(at + 2 * AHEAD) {
+                prefetch_value(self.cache.get(later));
             }
-            for &number in some {
-                let slot = self.cache.get_mut(number);
-                let below = slot.sealed && !self.cleared;
-                slot.sealed = slot.value.is_some();
-                slot.spot = slot.spot.filter(|_| same);
-                if below || slot.sealed {
-                    let value = slot.value.clone();
-                    slot.spot = appender.add(slot.hash, &slot.key, value, slot.spot);
-                }
+            if let Some(&soon) = self.touched.get(at + AHEAD)
+                && let Some(spot) = self.cache.get(soon).spot.filter(|_| same)
+            {
+                prefetch_value(layers.open().entry(spot));
+            }
+            let slot = self.cache.get_mut(number);
+            let below = slot.sealed && !self.cleared;
+            slot.sealed = slot.value.is_some();
+            slot.spot = slot.spot.filter(|_| same);
+            if below || slot.sealed {
+                let value = slot.value.clone();
+                slot.spot = appender.add(slot.hash, &slot.key, value, slot.spot);
             }
         }
         let open = appender.finish();
         layers.with_open(open)
     }
 
-    /// Brings what the records to come will look at into the processor's cache, where the hashes of
-    /// their keys can be guessed. Changes nothing else.
-    pub(crate) fn warm(&self, hashes: &[u64]) {
+    /// Brings something of what the records to come will look at into the processor's cache, where the
+    /// hashes of their keys can be guessed. Changes nothing else.
+    pub(crate) fn fetch(&self, hashes: &[u64], fetch: Fetch) {
         let mut absent = Vec::new();
-        self.cache.warm(hashes, &mut absent);
+        self.cache.fetch(hashes, fetch, &mut absent);
         if !absent.is_empty() && !self.cleared {
             self.layers.warm(&absent);
         }

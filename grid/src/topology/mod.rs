@@ -2,6 +2,7 @@
 
 mod codec;
 mod context;
+mod lookahead;
 mod outcome;
 mod stage;
 mod states;

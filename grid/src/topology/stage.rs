@@ -8,10 +8,11 @@ use gridmill_model::engine::Damaged;
 use gridmill_model::{Event, RouteKey};
 use gridmill_persistence::Position;
 
-use crate::state::{Undone, WARM_MAX};
+use crate::state::Undone;
 
 use super::codec::AnyEvents;
 use super::context::Context;
+use super::lookahead::Lookahead;
 use super::outcome::{Outcome, Refusal};
 use super::states::{Cells, StateSet};
 
@@ -102,17 +103,6 @@ impl<E, S, F> Each<E, S, F> {
     pub(crate) fn new(handler: F, key: Option<fn(&E) -> RouteKey>) -> Self {
         Self { handler, key, states: PhantomData }
     }
-
-    /// Warms the entries that `events` will probably look at. A wrong guess costs little.
-    fn warm(&self, events: &[Option<E>], cells: &mut Cells, at: &[usize]) {
-        let Some(key) = self.key else { return };
-        let mut hashes = [0; WARM_MAX];
-        let routes = events.iter().flatten().map(|event| key(event).hash());
-        let count = hashes.iter_mut().zip(routes).map(|(slot, hash)| *slot = hash).count();
-        for &cell in at {
-            cells.0[cell].0.warm(&hashes[..count]);
-        }
-    }
 }
 
 impl<E, S, F, R> Stage for Each<E, S, F>
@@ -128,12 +118,10 @@ where
         };
         let mut reply = None;
         let Range { start, end } = run.range;
-        for index in start..end {
-            if (index - start) % WARM_MAX == 0 && end - index > 1 {
-                let next = &events[index..end.min(index + WARM_MAX)];
-                self.warm(next, run.cells, run.at);
-            }
-            let (info, place) = (&run.infos[index], &mut events[index]);
+        let mut ahead = Lookahead::new(&events[start..end], self.key);
+        let records = run.infos[start..end].iter().zip(&mut events[start..end]);
+        for (at, (info, place)) in records.enumerate() {
+            ahead.at(at, run.cells, run.at);
             if !run.window.lets(info) {
                 continue;
             }
@@ -153,7 +141,7 @@ where
                 reply: &mut reply,
             };
             let outcome = (self.handler)(event, S::lend(run.cells, run.at), &mut context);
-            let index = u32::try_from(run.base + index).unwrap_or(u32::MAX);
+            let index = u32::try_from(run.base + start + at).unwrap_or(u32::MAX);
             let reply = reply.take();
             if let Some(refusal) = outcome.refusal() {
                 run.answers.refusals.push((index, refusal));

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::ops::Range;
 
 use rkyv::collections::util::{Entry, EntryAdapter};
 use rkyv::rancor::Fallible;
@@ -40,7 +41,7 @@ fn check_len<T, E: Error>(len: usize) -> Result<(), E> {
 }
 
 macro_rules! sequence {
-    ($name:ident, $bound:ident, $add:ident, $weight:ident, $touch:expr, $what:literal) => {
+    ($name:ident, $bound:ident, $add:ident, $weight:ident, $block:expr, $what:literal) => {
         impl<T: $bound> Serialize for $name<T> {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_seq(self)
@@ -116,9 +117,9 @@ macro_rules! sequence {
                 $weight::<T>(self.len())
             }
 
-            fn touch(&self) -> usize {
-                let touch: fn(&Self) -> usize = $touch;
-                touch(self)
+            fn block(&self) -> Range<*const u8> {
+                let block: fn(&Self) -> Range<*const u8> = $block;
+                block(self)
             }
         }
 
@@ -126,8 +127,8 @@ macro_rules! sequence {
     };
 }
 
-sequence!(List, State, push_back, list_weight, |list| list.spread().map(T::touch).sum(), "a list");
-sequence!(Set, Key, insert, sorted_weight, Self::weight, "a set");
+sequence!(List, State, push_back, list_weight, Self::flat, "a list");
+sequence!(Set, Key, insert, sorted_weight, |_| std::ptr::null()..std::ptr::null(), "a set");
 
 /// An iterator over a known number of elements, which archives ask for.
 #[derive(Clone)]

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::ops::{Index, IndexMut};
+use std::ops::{Index, IndexMut, Range};
 
 use ecow::EcoVec;
 
@@ -37,8 +37,6 @@ use super::list_iter::{ListIntoIter, ListIter, ListIterMut};
 /// ```
 #[derive(Clone)]
 pub struct List<T>(pub(super) Repr<T>);
-
-const CACHE_LINE: usize = 64;
 
 /// The most elements of a list in one block. A vector of a tree takes chunks of 64 slots however few
 /// elements it has, and moving an element in it costs microseconds; copying a block of this size
@@ -284,13 +282,13 @@ impl<T: Clone> List<T> {
         ListIterMut::new(&mut self.0)
     }
 
-    /// Elements of every cache line of a block.
-    pub(super) fn spread(&self) -> impl Iterator<Item = &T> {
-        let flat = match &self.0 {
-            Repr::Flat(flat) => flat.as_slice(),
-            Repr::Tree(_) => &[],
+    /// Where the elements lie with the counts before them, if they are in one block.
+    pub(super) fn flat(&self) -> Range<*const u8> {
+        let Range { start, end } = match &self.0 {
+            Repr::Flat(flat) => flat.as_slice().as_ptr_range(),
+            Repr::Tree(_) => std::ptr::null()..std::ptr::null(),
         };
-        flat.iter().step_by((CACHE_LINE / size_of::<T>().max(1)).max(1))
+        start.cast::<u8>().wrapping_sub(2 * size_of::<usize>())..end.cast()
     }
 
     /// Whether an element equals this one.

@@ -7,6 +7,7 @@ mod tuples;
 mod vec;
 
 use std::fmt::Debug;
+use std::ops::Range;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -58,11 +59,11 @@ pub trait State:
     /// It takes constant time: a collection counts its elements, not what these hold elsewhere.
     fn weight(&self) -> usize;
 
-    /// Reads a little of all the memory that a change of this value would read, so that it is in the
-    /// processor's cache by then. What it returns means nothing.
+    /// The memory outside of this value that a change of it reads, where that is one piece: it may be
+    /// fetched into the processor's cache before. It is not to be read through these pointers.
     #[doc(hidden)]
-    fn touch(&self) -> usize {
-        self.weight()
+    fn block(&self) -> Range<*const u8> {
+        std::ptr::null()..std::ptr::null()
     }
 
     /// Replaces the content of `out` by the archive of this value.

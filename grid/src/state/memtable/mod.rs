@@ -130,12 +130,6 @@ impl<V: State> Cut<V> {
         self.table.versions.read(entry.newest()?, self.last, read)
     }
 
-    /// Brings entries into the processor's cache, waiting for memory many times at once.
-    pub(crate) fn warm_entries(&self, spots: impl Iterator<Item = Spot>) {
-        let newest = spots.filter(|spot| self.entry(*spot).newest().is_some());
-        std::hint::black_box(newest.count());
-    }
-
     /// Brings entries and their versions into the processor's cache, waiting for memory many times at
     /// once.
     pub(crate) fn warm(&self, spots: &[Spot]) {

@@ -1,13 +1,17 @@
 //! The versions of values, in blocks of a batch, until nobody can see them any more.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use gridmill_model::State;
 use parking_lot::Mutex;
 
-use super::super::cache::WARM_MAX;
+use super::super::prefetch::{prefetch_span, prefetch_value};
 use super::blocks::{Numbered, Spot};
+
+/// So many versions before its turn, one is fetched into the processor's cache.
+const AHEAD: usize = 16;
 
 /// What one batch made of an entry.
 #[derive(Debug)]
@@ -88,11 +92,7 @@ impl<V: State> Versions<V> {
     /// Drops versions that nobody can see, and blocks of which none is left; returns about how many
     /// bytes that gave back.
     pub(super) fn drop_unseen(&self, spots: &[Spot], held: &mut Held<V>) -> usize {
-        let values: usize = if std::mem::needs_drop::<V>() {
-            spots.chunks(WARM_MAX).map(|some| held.drop_values(some)).sum()
-        } else {
-            0
-        };
+        let values: usize = if std::mem::needs_drop::<V>() { held.drop_values(spots) } else { 0 };
         let mut blocks = 0;
         for spot in spots {
             let Some(bytes) = held.drop_place(*spot) else { continue };
@@ -117,13 +117,28 @@ impl<V: State> Held<V> {
         block.versions.get(spot.place())
     }
 
-    /// Each step waits for the memory of many versions at once: where they lie, then what they hold.
+    /// Where a value lies is fetched first, then what it holds, while values before it are dropped.
     fn drop_values(&self, spots: &[Spot]) -> usize {
-        let versions = || spots.iter().filter_map(|spot| self.version(*spot));
-        std::hint::black_box(versions().filter(|version| version.value.is_locked()).count());
-        let values: Vec<V> = versions().filter_map(|version| version.value.lock().take()).collect();
-        std::hint::black_box(values.iter().map(State::touch).fold(0, usize::wrapping_add));
-        values.iter().map(State::weight).sum()
+        let (mut taken, mut weight) = (VecDeque::with_capacity(AHEAD + 1), 0);
+        for version in spots.iter().take(AHEAD).filter_map(|spot| self.version(*spot)) {
+            prefetch_value(version);
+        }
+        for (at, spot) in spots.iter().enumerate() {
+            if let Some(later) = spots.get(at + AHEAD).and_then(|spot| self.version(*spot)) {
+                prefetch_value(later);
+            }
+            let Some(value) = self.version(*spot).and_then(|version| version.value.lock().take())
+            else {
+                continue;
+            };
+            prefetch_span(value.block());
+            weight += value.weight();
+            taken.push_back(value);
+            if taken.len() > AHEAD {
+                taken.pop_front();
+            }
+        }
+        weight
     }
 
     /// Counts a version down; returns the bytes of its block if it was the last of it.

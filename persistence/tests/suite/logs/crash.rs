@@ -33,7 +33,11 @@ impl Model {
                 })
                 .collect();
             self.batches.push(batch);
-            if step % 2 == 0 { log.write_direct()? } else { log.write()? };
+            if step % 2 == 0 {
+                log.write_direct()?
+            } else {
+                log.write()?
+            };
             if dice.is_multiple_of(3) {
                 log.syncer().sync()?;
                 self.acknowledged = self.batches.len();
