@@ -10,15 +10,16 @@ const LINE: usize = 64;
 /// Of longer spans only so many bytes are asked for: the processor sees by itself how it goes on.
 const SPAN_MAX: usize = 32 * LINE;
 
-/// Asks for the memory at an address; returns at once, and changes nothing.
+/// Asks for the memory at an address; returns at once, and changes nothing. It goes to the second level of
+/// the cache: what is asked for some records ahead would push itself out of the first.
 #[inline]
 pub(super) fn prefetch<T>(address: *const T) {
     #[cfg(target_arch = "x86_64")]
     {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
         // SAFETY: it is a hint: nothing is read or written as far as the program can see, and an
         // address that is not mapped is ignored. Every x86-64 processor has the instruction.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) }
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(address.cast()) }
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = address;
