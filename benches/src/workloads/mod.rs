@@ -38,7 +38,8 @@ pub(crate) fn defaults(name: &str, of: Of) -> Result<Defaults> {
     let (keys, partitions, batch, in_flight, event_bytes) = match name {
         // Records of 128 bytes with their headers.
         "log" => (1_000_000, 1, 256, 1, 96),
-        "todo" => (100_000, 2, 256, 16, 0),
+        // As many calls as Postgres has connections.
+        "todo" => (100_000, 2, 256, 32, 0),
         "count" => (1_000_000, 2, 4096, 8, 0),
         "read" => (1_000_000, 2, 1024, 4, 0),
         "replay" if of == Of::Todo => (100_000, 2, 4096, 4, 0),

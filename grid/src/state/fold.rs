@@ -9,9 +9,6 @@ use gridmill_persistence::{Run, RunError, RunOptions, RunWriter, Storage};
 
 use super::layers::Layers;
 
-/// Entries that are warmed at a time: more than a core can wait for at once.
-const WARM_MAX: usize = 64;
-
 /// What a fold of one root produced.
 #[derive(Debug)]
 pub(crate) struct Folded {
@@ -71,21 +68,19 @@ impl<V: State> Frozen for FrozenRoot<V> {
         let mut writer = RunWriter::create(Arc::clone(storage), path, options)?;
         let mut archive = ArchiveBuf::default();
         let mut written = 0u64;
-        for some in sorted.chunks(WARM_MAX) {
-            frozen.warm(some);
-            for entry in some.iter().map(|spot| frozen.entry(*spot)) {
-                let filled = frozen.read(entry, |value| {
-                    value.map(|value| value.archive(&mut archive)).transpose()
-                });
-                // What the cut does not see came after it.
-                let Some(filled) = filled.transpose()? else { continue };
-                match filled {
-                    Some(()) => writer.add(entry.key(), Some(archive.as_slice()))?,
-                    None if oldest => continue,
-                    None => writer.add(entry.key(), None)?,
-                }
-                written += 1;
+        for (at, spot) in sorted.iter().enumerate() {
+            frozen.fetch_ahead(&sorted, at);
+            let entry = frozen.entry(*spot);
+            let filled = frozen
+                .read(entry, |value| value.map(|value| value.archive(&mut archive)).transpose());
+            // What the cut does not see came after it.
+            let Some(filled) = filled.transpose()? else { continue };
+            match filled {
+                Some(()) => writer.add(entry.key(), Some(archive.as_slice()))?,
+                None if oldest => continue,
+                None => writer.add(entry.key(), None)?,
             }
+            written += 1;
         }
         // A root that was emptied gets a run without entries: with none it would count as fresh, and
         // its initial value would come back.

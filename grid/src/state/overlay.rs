@@ -15,10 +15,7 @@ use gridmill_persistence::run::hash_key;
 use super::cache::{Cache, Fetch};
 use super::layers::Layers;
 use super::merge::Source;
-use super::prefetch::prefetch_value;
-
-/// So many entries before its turn, an entry is fetched into the processor's cache.
-const AHEAD: usize = 16;
+use super::prefetch::{AHEAD, prefetch_value};
 
 /// Tells one overlay from another, also after a handler moved it.
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);

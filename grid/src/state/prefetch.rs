@@ -4,6 +4,9 @@
 
 use std::ops::Range;
 
+/// So many of a sequence before its turn, one is asked for.
+pub(super) const AHEAD: usize = 16;
+
 /// Bytes that the processor brings at a time.
 const LINE: usize = 64;
 

@@ -27,6 +27,8 @@ use gridmill_model::State;
 use gridmill_persistence::run::hash_key;
 use parking_lot::Mutex;
 
+use super::prefetch::{AHEAD, prefetch_span, prefetch_value};
+
 pub(crate) use append::Appender;
 use blocks::Blocks;
 pub(crate) use blocks::Spot;
@@ -130,10 +132,19 @@ impl<V: State> Cut<V> {
         self.table.versions.read(entry.newest()?, self.last, read)
     }
 
-    /// Brings entries and their versions into the processor's cache, waiting for memory many times at
-    /// once.
-    pub(crate) fn warm(&self, spots: &[Spot]) {
-        self.table.versions.warm(spots.iter().filter_map(|spot| self.entry(*spot).newest()));
+    /// Fetches entries, their versions and their values into the processor's cache, where those of `spots`
+    /// are read one after the other, the one at `next` first: so many ahead that each is there in time.
+    pub(crate) fn fetch_ahead(&self, spots: &[Spot], next: usize) {
+        let ahead = |steps: usize| spots.get(next + steps * AHEAD).map(|spot| self.entry(*spot));
+        if let Some(entry) = ahead(3) {
+            prefetch_value(entry);
+        }
+        if let Some(newest) = ahead(2).and_then(Entry::newest) {
+            self.table.versions.prefetch(newest);
+        }
+        if let Some(entry) = ahead(1) {
+            self.read(entry, |value| value.map(|value| prefetch_span(value.block())));
+        }
     }
 
     /// The entries that it sees and their values, in the order in which they were added.

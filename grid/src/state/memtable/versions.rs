@@ -7,11 +7,8 @@ use arc_swap::ArcSwapOption;
 use gridmill_model::State;
 use parking_lot::Mutex;
 
-use super::super::prefetch::{prefetch_span, prefetch_value};
+use super::super::prefetch::{AHEAD, prefetch_span, prefetch_value};
 use super::blocks::{Numbered, Spot};
-
-/// So many versions before its turn, one is fetched into the processor's cache.
-const AHEAD: usize = 16;
 
 /// What one batch made of an entry.
 #[derive(Debug)]
@@ -78,15 +75,12 @@ impl<V: State> Versions<V> {
         }
     }
 
-    /// Brings versions into the processor's cache, waiting for memory many times at once.
-    pub(super) fn warm(&self, spots: impl Iterator<Item = Spot>) {
-        let is_locked = |spot: &Spot| {
-            let block = self.0.get(spot.block()).map(ArcSwapOption::load);
-            block.is_some_and(|block| {
-                block.as_ref().is_some_and(|block| block[spot.place()].value.is_locked())
-            })
-        };
-        std::hint::black_box(spots.filter(is_locked).count());
+    /// Fetches a version into the processor's cache.
+    pub(super) fn prefetch(&self, spot: Spot) {
+        let block = self.0.get(spot.block()).map(ArcSwapOption::load);
+        if let Some(Some(block)) = block.as_deref() {
+            prefetch_value(&block[spot.place()]);
+        }
     }
 
     /// Drops versions that nobody can see, and blocks of which none is left; returns about how many
