@@ -131,11 +131,16 @@ struct Part<E> {
     encoded: EncodedEvents,
 }
 
+/// Beyond this, the encoded events of a part take memory as they come.
+const RESERVE_BYTES_MAX: usize = 1 << 20;
+
 /// A call's events while they are told apart: one part a partition, at the partition's number.
 struct Split<'a, E> {
     depot: Depot<E>,
     entry: &'a DepotEntry,
     parts: Vec<Part<E>>,
+    /// How many events a part probably gets.
+    each: usize,
     count: u32,
 }
 
@@ -147,12 +152,10 @@ impl<'a, E: Event> Split<'a, E> {
             partition,
             indexes: Vec::with_capacity(each),
             events: Vec::with_capacity(each),
-            encoded: EncodedEvents {
-                bytes: Vec::with_capacity(each * 32),
-                ends: Vec::with_capacity(each),
-            },
+            encoded: EncodedEvents { bytes: Vec::new(), ends: Vec::with_capacity(each) },
         };
-        Self { depot, entry, parts: (0..entry.partitions).map(part).collect(), count: 0 }
+        let parts = (0..entry.partitions).map(part).collect();
+        Self { depot, entry, parts, each, count: 0 }
     }
 
     /// Adds the next event of the call, or gives it back.
@@ -179,6 +182,11 @@ impl<'a, E: Event> Split<'a, E> {
             return Err(AppendErrorKind::BatchTooLarge { depot, partition, expected, got });
         }
         prepare::encode(self.entry, partition, self.count as usize, event, encoded)?;
+        if encoded.len() == 1 {
+            // Events are mostly as long as the first.
+            let others = self.each.saturating_sub(1);
+            encoded.bytes.reserve((encoded.bytes.len() * others).min(RESERVE_BYTES_MAX));
+        }
         Ok(partition)
     }
 

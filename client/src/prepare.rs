@@ -31,6 +31,7 @@ pub(crate) fn partition<E: Event>(
     let chosen = match depot.partitioning() {
         Partitioning::Disallow => return Err(disallowed()),
         _ if depot.is_global() => 0,
+        Partitioning::HashBy(_) | Partitioning::Random if count == 1 => 0,
         Partitioning::HashBy(key) => key(event).partition(count),
         Partitioning::Random => random_below(count),
         Partitioning::Custom(choose) => choose(event, count),
