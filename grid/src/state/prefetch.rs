@@ -32,7 +32,11 @@ pub(super) fn prefetch<T>(address: *const T) {
 #[inline]
 pub(super) fn prefetch_value<T>(value: &T) {
     let start = std::ptr::from_ref(value).cast::<u8>();
-    prefetch_span(start..start.wrapping_add(size_of::<T>()));
+    for offset in (0..size_of::<T>()).step_by(LINE) {
+        prefetch(start.wrapping_add(offset));
+    }
+    // It need not begin with a line.
+    prefetch(start.wrapping_add(size_of::<T>().saturating_sub(1)));
 }
 
 /// Asks for a span of memory.
