@@ -4,19 +4,24 @@
 //! disk only when somebody syncs. What goes past it is on its way when the write returns, and a sync
 //! has little left to do. Other readers of the file see it: the kernel drops its copies of the pages.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// Writes past the cache begin and end at multiples of this, in the file and in memory.
 pub(crate) const PAGE: usize = 4096;
 
 /// A handle of the file `path` whose writes go past the cache; `None` where there is no such thing.
+#[cfg(target_os = "linux")]
 pub(crate) fn open(path: &Path) -> Option<File> {
-    if cfg!(target_os = "linux") {
-        return OpenOptions::new().write(true).custom_flags(libc::O_DIRECT).open(path).ok();
-    }
+    use std::os::unix::fs::OpenOptionsExt;
+    std::fs::OpenOptions::new().write(true).custom_flags(libc::O_DIRECT).open(path).ok()
+}
+
+/// A handle of the file `path` whose writes go past the cache: not on this system.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn open(_: &Path) -> Option<File> {
     None
 }
 

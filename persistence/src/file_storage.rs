@@ -156,17 +156,16 @@ impl StorageFile for RealFile {
         self.file.write_all_at(bytes, offset)
     }
 
-    fn write_pages(&self, offset: u64, pages: &[u8]) -> io::Result<()> {
-        let direct = || self.direct.get_or_init(|| direct::open_again(&self.file, &self.path));
-        if direct::fits(offset, pages)
-            && let Some(file) = direct()
-        {
-            match file.write_all_at(pages, offset) {
-                Err(error) if direct::is_refused(&error) => {}
-                written => return written,
-            }
+    fn write_pages(&self, offset: u64, pages: &[u8]) -> io::Result<bool> {
+        if !direct::fits(offset, pages) {
+            return Ok(false);
         }
-        self.write_at(offset, pages)
+        let direct = self.direct.get_or_init(|| direct::open_again(&self.file, &self.path));
+        let Some(file) = direct else { return Ok(false) };
+        match file.write_all_at(pages, offset) {
+            Err(error) if direct::is_refused(&error) => Ok(false),
+            written => written.map(|()| true),
+        }
     }
 
     fn sync(&self) -> io::Result<()> {

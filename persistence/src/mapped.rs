@@ -44,7 +44,9 @@ fn map_file(file: &File, len: u64) -> io::Result<Mmap> {
     // SAFETY: a map is sound while nobody changes or truncates what is read through it. The grid's
     // folder is locked against other processes. This process never truncates a file, and writes to
     // a mapped file only above the range that was asked for (the contract of `StorageFile::map`):
-    // log segments are read below their visible end, which is never written again, and runs are
-    // never written again at all. Nothing else hands out slices of the map.
+    // log segments are read below their visible end, and runs are never written again at all. Nothing
+    // else hands out slices of the map. The page at a segment's end may go to the disk again with more
+    // behind what is visible (`write_pages`): that part of it is the same, and no page that is mapped
+    // is written in place, because such a write goes past the page cache.
     unsafe { MmapOptions::new().len(len).map(file) }
 }

@@ -66,16 +66,17 @@ pub trait StorageFile: fmt::Debug + Send + Sync {
     /// Writes all of `bytes` at `offset`, growing the file where needed. One system call when it
     /// can.
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
-    /// As [`write_at`](Self::write_at), for whole pages: where offset, length and the bytes' place in
-    /// memory are multiples of 4,096 they may go past the page cache, so that the next sync has little
-    /// left to do. Views of the file show them.
-    fn write_pages(&self, offset: u64, pages: &[u8]) -> io::Result<()> {
-        self.write_at(offset, pages)
+    /// Writes whole pages past the page cache, so that the next sync has little left to do: `offset`, the
+    /// length and the place in memory are multiples of 4,096. Views of the file show them; bytes that a
+    /// view shows already may be written again, unchanged. False where that cannot be: nothing was
+    /// written then.
+    fn write_pages(&self, _offset: u64, _pages: &[u8]) -> io::Result<bool> {
+        Ok(false)
     }
     /// Makes all bytes written so far durable (fdatasync). After an error the file's unsynced bytes
     /// are in an unknown state and must never be synced again: rewrite them elsewhere.
     fn sync(&self) -> io::Result<()>;
-    /// A read-only view of `range`, which must lie within the file and must not be written to while
+    /// A read-only view of `range`, which must lie within the file and must not change while
     /// the view lives (the log hands out only what is below its durable position; runs are never
     /// written again).
     fn map(&self, range: Range<u64>) -> io::Result<Mapped>;

@@ -24,7 +24,16 @@ pub(super) fn prefetch<T>(address: *const T) {
         // address that is not mapped is ignored. Every x86-64 processor has the instruction.
         unsafe { _mm_prefetch::<_MM_HINT_T1>(address.cast()) }
     }
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: as above: a hint, which reads and writes nothing as far as the program can see.
+    unsafe {
+        std::arch::asm!(
+            "prfm pldl2keep, [{address}]",
+            address = in(reg) address,
+            options(nostack, preserves_flags, readonly)
+        );
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     let _ = address;
 }
 

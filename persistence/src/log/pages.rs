@@ -64,9 +64,10 @@ impl Pages {
         let pages = &mut self.memory[self.start..][..padded];
         pages[self.held..len].copy_from_slice(batch);
         pages[len..].fill(0);
-        match way {
-            Way::Cached => segment.file.write_at(first, pages)?,
-            Way::Direct => segment.file.write_pages(first, pages)?,
+        let direct = matches!(way, Way::Direct) && segment.file.write_pages(first, pages)?;
+        if !direct {
+            // What was there before is not touched: readers may have it mapped.
+            segment.file.write_at(offset, &pages[self.held..])?;
         }
         let full = len - len % PAGE;
         pages.copy_within(full..len, 0);

@@ -163,6 +163,10 @@ impl StorageFile for SimFile {
         self.storage.with(|disk| disk.write(self.id, offset, bytes))
     }
 
+    fn write_pages(&self, offset: u64, pages: &[u8]) -> io::Result<bool> {
+        self.write_at(offset, pages).map(|()| true)
+    }
+
     fn sync(&self) -> io::Result<()> {
         self.storage.with(|disk| disk.sync(self.id))
     }
