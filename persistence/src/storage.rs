@@ -68,8 +68,8 @@ pub trait StorageFile: fmt::Debug + Send + Sync {
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
     /// Writes whole pages past the page cache, so that the next sync has little left to do: `offset`, the
     /// length and the place in memory are multiples of 4,096. Views of the file show them; bytes that a
-    /// view shows already may be written again, unchanged. False where that cannot be: nothing was
-    /// written then.
+    /// view shows already may be written again, unchanged. False where that cannot be: then `pages` are
+    /// to be written by [`write_at`](Self::write_at), some of them may be there already.
     fn write_pages(&self, _offset: u64, _pages: &[u8]) -> io::Result<bool> {
         Ok(false)
     }

@@ -1,8 +1,9 @@
 //! Batches as whole pages, which is how they are written.
 //!
 //! A batch ends anywhere in a page. The page goes to the disk as it is, with zeros behind the batch,
-//! which is what lies there, and once more with the batch that fills it: nothing of it has to be read
-//! first, and the part that was durable before does not change.
+//! which is what lies there, and once more with the batch that fills it: the part that was durable before
+//! does not change. Nothing has to be read first, but for the page at which writes begin to go through
+//! the cache after one that went past it.
 
 use std::io;
 
@@ -83,7 +84,7 @@ impl Pages {
     }
 
     fn shrink(&mut self) {
-        if self.memory.len() > 2 * KEPT_BYTES {
+        if self.memory.len() > 2 * KEPT_BYTES + PAGE {
             self.resize(KEPT_BYTES);
         }
     }
