@@ -37,7 +37,11 @@ pub(crate) fn fits(offset: u64, bytes: &[u8]) -> bool {
     whole && bytes.as_ptr().align_offset(PAGE) == 0
 }
 
-/// Whether a write says that it cannot go past the cache: some file systems do so only then.
-pub(crate) fn is_refused(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported)
+/// Whether the file system took a write past the cache: some say only then that they do not.
+pub(crate) fn taken(written: io::Result<()>) -> io::Result<bool> {
+    match written.map_err(|error| (error.kind(), error)) {
+        Ok(()) => Ok(true),
+        Err((io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported, _)) => Ok(false),
+        Err((_, error)) => Err(error),
+    }
 }

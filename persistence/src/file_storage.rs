@@ -162,10 +162,7 @@ impl StorageFile for RealFile {
         }
         let direct = self.direct.get_or_init(|| direct::open_again(&self.file, &self.path));
         let Some(file) = direct else { return Ok(false) };
-        match file.write_all_at(pages, offset) {
-            Err(error) if direct::is_refused(&error) => Ok(false),
-            written => written.map(|()| true),
-        }
+        direct::taken(file.write_all_at(pages, offset))
     }
 
     fn sync(&self) -> io::Result<()> {

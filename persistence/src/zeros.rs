@@ -27,10 +27,8 @@ pub(crate) fn write_past_cache(path: &Path, len: u64) -> io::Result<u64> {
     let zeros = MmapMut::map_anon(DIRECT_PIECE)?;
     let whole = len - len % PAGE as u64;
     let Some(file) = direct::open(path) else { return Ok(0) };
-    match in_pieces(&zeros, 0..whole, |offset, piece| file.write_all_at(piece, offset)) {
-        Err(error) if direct::is_refused(&error) => Ok(0),
-        written => written.map(|()| whole),
-    }
+    let written = in_pieces(&zeros, 0..whole, |offset, piece| file.write_all_at(piece, offset));
+    Ok(if direct::taken(written)? { whole } else { 0 })
 }
 
 /// Fills `range` with zeros.

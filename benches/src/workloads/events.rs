@@ -79,7 +79,7 @@ pub struct Todos {
     names: Arc<[Str]>,
 }
 
-/// An event, by the number of its user.
+/// What a user does.
 #[derive(Clone, Copy, Debug)]
 pub enum Act {
     /// A new todo at the end of the list.

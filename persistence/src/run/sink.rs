@@ -12,20 +12,19 @@ const _: () = assert!((CHUNK as u64).is_multiple_of(PAGE), "a page never straddl
 
 /// So many bytes are synced at a time. All of them at once, in the end, would take the disk for long, and
 /// every append to a log waits behind them.
-const SYNC_BYTES: u64 = 2 << 20;
+const SYNC_BYTES: u64 = 4 * CHUNK as u64;
 
 /// A file that is written front to back.
 pub(super) struct Sink {
     file: Arc<dyn StorageFile>,
     buffer: Vec<u8>,
     written: u64,
-    synced: u64,
     page_crcs: Vec<u32>,
 }
 
 impl Sink {
     pub(super) fn new(file: Arc<dyn StorageFile>) -> Self {
-        Self { file, buffer: Vec::new(), written: 0, synced: 0, page_crcs: Vec::new() }
+        Self { file, buffer: Vec::new(), written: 0, page_crcs: Vec::new() }
     }
 
     /// How many bytes were put so far: where the next one goes.
@@ -76,9 +75,8 @@ impl Sink {
         self.page_crcs.extend(self.buffer.chunks(PAGE as usize).map(crc32c::crc32c));
         self.written += self.buffer.len() as u64;
         self.buffer.clear();
-        if self.written - self.synced >= SYNC_BYTES {
+        if self.written.is_multiple_of(SYNC_BYTES) {
             self.file.sync()?;
-            self.synced = self.written;
         }
         Ok(())
     }

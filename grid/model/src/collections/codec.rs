@@ -41,7 +41,7 @@ fn check_len<T, E: Error>(len: usize) -> Result<(), E> {
 }
 
 macro_rules! sequence {
-    ($name:ident, $bound:ident, $add:ident, $weight:ident, $block:expr, $what:literal) => {
+    ($name:ident, $bound:ident, $add:ident, $weight:ident, $what:literal $(, $block:ident)?) => {
         impl<T: $bound> Serialize for $name<T> {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_seq(self)
@@ -117,18 +117,17 @@ macro_rules! sequence {
                 $weight::<T>(self.len())
             }
 
-            fn block(&self) -> Range<*const u8> {
-                let block: fn(&Self) -> Range<*const u8> = $block;
-                block(self)
-            }
+            $(fn block(&self) -> Range<*const u8> {
+                self.$block()
+            })?
         }
 
         crate::__blob_root!([T: $bound] $name<T>);
     };
 }
 
-sequence!(List, State, push_back, list_weight, Self::flat, "a list");
-sequence!(Set, Key, insert, sorted_weight, |_| std::ptr::null()..std::ptr::null(), "a set");
+sequence!(List, State, push_back, list_weight, "a list", flat);
+sequence!(Set, Key, insert, sorted_weight, "a set");
 
 /// An iterator over a known number of elements, which archives ask for.
 #[derive(Clone)]

@@ -61,8 +61,8 @@ macro_rules! either {
     };
 }
 
-/// The elements, copied where they are shared, with room for `more`: a copy without room would be
-/// copied again by what follows, and one with room for many wastes it.
+/// The elements, copied where they are shared, with room for `more`: an `EcoVec` that grows by itself
+/// takes room for twice as many, which most copies never use.
 fn own<T: Clone>(flat: &mut EcoVec<T>, more: usize) -> &mut EcoVec<T> {
     if !flat.is_unique() {
         let mut copy = EcoVec::with_capacity(flat.len() + more);
@@ -99,7 +99,7 @@ impl<T: Clone> List<T> {
             return None;
         }
         match &mut self.0 {
-            Repr::Flat(flat) => own(flat, 0).make_mut().get_mut(index),
+            Repr::Flat(flat) => flat.make_mut().get_mut(index),
             Repr::Tree(tree) => tree.get_mut(index),
         }
     }
@@ -167,7 +167,7 @@ impl<T: Clone> List<T> {
             return None;
         }
         let value = match &mut self.0 {
-            Repr::Flat(flat) => own(flat, 0).remove(index),
+            Repr::Flat(flat) => flat.remove(index),
             Repr::Tree(tree) => tree.remove(index),
         };
         self.settle();
@@ -180,7 +180,7 @@ impl<T: Clone> List<T> {
         if fits && from != to {
             match &mut self.0 {
                 Repr::Flat(flat) => {
-                    let elements = own(flat, 0).make_mut();
+                    let elements = flat.make_mut();
                     if from < to {
                         elements[from..=to].rotate_left(1);
                     } else {
@@ -258,7 +258,7 @@ impl<T: Clone> List<T> {
     /// Keeps only the elements that the condition holds for.
     pub fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
         match &mut self.0 {
-            Repr::Flat(flat) => own(flat, 0).retain(|element| keep(element)),
+            Repr::Flat(flat) => flat.retain(|element| keep(element)),
             Repr::Tree(tree) => tree.retain(keep),
         }
         self.settle();
@@ -267,7 +267,7 @@ impl<T: Clone> List<T> {
     /// Sorts by a comparison; equal elements keep no particular order.
     pub fn sort_by(&mut self, compare: impl Fn(&T, &T) -> Ordering) {
         match &mut self.0 {
-            Repr::Flat(flat) => own(flat, 0).make_mut().sort_unstable_by(compare),
+            Repr::Flat(flat) => flat.make_mut().sort_unstable_by(compare),
             Repr::Tree(tree) => tree.sort_by(compare),
         }
     }
@@ -284,10 +284,8 @@ impl<T: Clone> List<T> {
 
     /// Where the elements lie with the counts before them, if they are in one block.
     pub(super) fn flat(&self) -> Range<*const u8> {
-        let Range { start, end } = match &self.0 {
-            Repr::Flat(flat) => flat.as_slice().as_ptr_range(),
-            Repr::Tree(_) => std::ptr::null()..std::ptr::null(),
-        };
+        let Repr::Flat(flat) = &self.0 else { return std::ptr::null()..std::ptr::null() };
+        let Range { start, end } = flat.as_slice().as_ptr_range();
         start.cast::<u8>().wrapping_sub(2 * size_of::<usize>())..end.cast()
     }
 
@@ -353,7 +351,7 @@ impl<T: Clone> Index<usize> for List<T> {
 impl<T: Clone> IndexMut<usize> for List<T> {
     fn index_mut(&mut self, index: usize) -> &mut T {
         match &mut self.0 {
-            Repr::Flat(flat) => &mut own(flat, 0).make_mut()[index],
+            Repr::Flat(flat) => &mut flat.make_mut()[index],
             Repr::Tree(tree) => &mut tree[index],
         }
     }
