@@ -5,8 +5,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::ops::{Index, IndexMut, Range};
 
-use ecow::EcoVec;
-
+use super::block::Block;
 use super::list_iter::{ListIntoIter, ListIter, ListIterMut};
 
 /// A sequence that clones in O(1) and shares what clones have in common.
@@ -45,8 +44,8 @@ const FLAT_MAX: usize = 256;
 
 #[derive(Clone)]
 pub(super) enum Repr<T> {
-    /// Counts and elements lie in one piece of memory: a change of a shared list takes one allocation.
-    Flat(EcoVec<T>),
+    /// In one piece of memory, which clones share: one of them appends in place, other changes copy.
+    Flat(Block<T>),
     /// In a box: most lists are small, and lie in many places.
     Tree(Box<im::Vector<T>>),
 }
@@ -61,21 +60,10 @@ macro_rules! either {
     };
 }
 
-/// The elements, copied where they are shared, with room for `more`: an `EcoVec` that grows by itself
-/// takes room for twice as many, which most copies never use.
-fn own<T: Clone>(flat: &mut EcoVec<T>, more: usize) -> &mut EcoVec<T> {
-    if !flat.is_unique() {
-        let mut copy = EcoVec::with_capacity(flat.len() + more);
-        copy.extend_from_slice(flat);
-        *flat = copy;
-    }
-    flat
-}
-
 impl<T: Clone> List<T> {
     /// An empty list.
     pub fn new() -> Self {
-        Self(Repr::Flat(EcoVec::new()))
+        Self(Repr::Flat(Block::new()))
     }
 
     /// The number of elements.
@@ -128,7 +116,7 @@ impl<T: Clone> List<T> {
     pub fn push_back(&mut self, value: T) {
         self.make_room(1);
         match &mut self.0 {
-            Repr::Flat(flat) => own(flat, 1).push(value),
+            Repr::Flat(flat) => flat.push(value),
             Repr::Tree(tree) => tree.push_back(value),
         }
     }
@@ -154,7 +142,7 @@ impl<T: Clone> List<T> {
         if fits {
             self.make_room(1);
             match &mut self.0 {
-                Repr::Flat(flat) => own(flat, 1).insert(index, value),
+                Repr::Flat(flat) => flat.insert(index, value),
                 Repr::Tree(tree) => tree.insert(index, value),
             }
         }
@@ -168,10 +156,10 @@ impl<T: Clone> List<T> {
         }
         let value = match &mut self.0 {
             Repr::Flat(flat) => flat.remove(index),
-            Repr::Tree(tree) => tree.remove(index),
+            Repr::Tree(tree) => Some(tree.remove(index)),
         };
         self.settle();
-        Some(value)
+        value
     }
 
     /// Moves the element at `from` so that it stands at `to`; false if either is past the end.
@@ -201,7 +189,7 @@ impl<T: Clone> List<T> {
         if let Repr::Flat(flat) = &mut self.0
             && flat.len() + more > FLAT_MAX
         {
-            let tree = std::mem::take(flat).into_iter().collect();
+            let tree = flat.iter().cloned().collect();
             self.0 = Repr::Tree(Box::new(tree));
         }
     }
@@ -242,7 +230,7 @@ impl<T: Clone> List<T> {
         self.make_room(other.len());
         match (&mut self.0, other.0) {
             (Repr::Flat(flat), Repr::Flat(other)) => {
-                own(flat, other.len()).extend_from_slice(&other);
+                flat.extend_from_slice(&other);
             }
             (Repr::Tree(tree), Repr::Flat(other)) => tree.extend(other.iter().cloned()),
             (Repr::Tree(tree), Repr::Tree(other)) => tree.append(*other),
@@ -258,7 +246,9 @@ impl<T: Clone> List<T> {
     /// Keeps only the elements that the condition holds for.
     pub fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
         match &mut self.0 {
-            Repr::Flat(flat) => flat.retain(|element| keep(element)),
+            Repr::Flat(flat) => {
+                *flat = flat.iter().filter(|element| keep(element)).cloned().collect();
+            }
             Repr::Tree(tree) => tree.retain(keep),
         }
         self.settle();
@@ -284,9 +274,10 @@ impl<T: Clone> List<T> {
 
     /// Where the elements lie with the counts before them, if they are in one block.
     pub(super) fn flat(&self) -> Range<*const u8> {
-        let Repr::Flat(flat) = &self.0 else { return std::ptr::null()..std::ptr::null() };
-        let Range { start, end } = flat.as_slice().as_ptr_range();
-        start.cast::<u8>().wrapping_sub(2 * size_of::<usize>())..end.cast()
+        match &self.0 {
+            Repr::Flat(flat) => flat.span(),
+            Repr::Tree(_) => std::ptr::null()..std::ptr::null(),
+        }
     }
 
     /// Whether an element equals this one.
@@ -301,7 +292,7 @@ impl<T: Clone> List<T> {
 impl<T: Clone + PartialEq> PartialEq for List<T> {
     fn eq(&self, other: &Self) -> bool {
         if let (Repr::Flat(one), Repr::Flat(other)) = (&self.0, &other.0) {
-            return std::ptr::eq(one.as_slice(), other.as_slice()) || one == other;
+            return std::ptr::eq(&**one, &**other) || **one == **other;
         }
         self.len() == other.len() && self.iter().eq(other)
     }
@@ -371,7 +362,7 @@ impl<T: Clone> Extend<T> for List<T> {
         if let Repr::Flat(flat) = &mut self.0 {
             let (least, _) = iter.size_hint();
             let more = least.min(FLAT_MAX);
-            own(flat, more).reserve(more);
+            flat.reserve(more);
         }
         iter.for_each(|value| self.push_back(value));
     }
@@ -380,7 +371,7 @@ impl<T: Clone> Extend<T> for List<T> {
 impl<T: Clone> From<Vec<T>> for List<T> {
     fn from(values: Vec<T>) -> Self {
         if values.len() <= FLAT_MAX {
-            return Self(Repr::Flat(values.into()));
+            return Self(Repr::Flat(values.into_iter().collect()));
         }
         Self(Repr::Tree(Box::new(values.into())))
     }

@@ -1,5 +1,6 @@
 //! Walking a list, whichever form it has.
 
+use super::block;
 use super::list::Repr;
 
 type Shared = im::shared_ptr::DefaultSharedPtr;
@@ -14,7 +15,7 @@ pub struct ListIterMut<'a, T: Clone>(
 );
 
 /// The elements that a [`List`](crate::List) had, in order.
-pub struct ListIntoIter<T>(Walk<ecow::vec::IntoIter<T>, im::vector::ConsumingIter<T, Shared>>);
+pub struct ListIntoIter<T>(Walk<block::IntoIter<T>, im::vector::ConsumingIter<T, Shared>>);
 
 #[derive(Clone)]
 enum Walk<F, T> {

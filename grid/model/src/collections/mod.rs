@@ -1,5 +1,6 @@
 //! The collections of a PState: persistent, so that a clone takes constant time.
 
+mod block;
 mod codec;
 mod list;
 mod list_iter;

@@ -6,6 +6,7 @@ mod archive;
 mod collections;
 mod events;
 mod keys;
+mod lists;
 mod path_json;
 mod path_vectors;
 mod paths;
