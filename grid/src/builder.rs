@@ -10,6 +10,7 @@ use crate::engine::{GridEngine, ModuleRun, registry_of};
 use crate::error::StartError;
 use crate::grid::Grid;
 use crate::module::Module;
+use crate::partition::budget::{Budget, Budgets};
 use crate::partition::core::Limits;
 use crate::partition::open::{OpenOptions, check_folder, partition_dir};
 use crate::partition::plan::Plan;
@@ -40,7 +41,7 @@ pub struct GridBuilder {
     durability: Durability,
     clock: Clock,
     overlay_bytes_max: usize,
-    tail_bytes_max: u64,
+    tail_bytes_max: usize,
     mailbox_bytes_max: u32,
     event_bytes_max: usize,
     value_bytes_max: usize,
@@ -71,8 +72,8 @@ impl GridBuilder {
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             durability: Durability::Sync,
             clock: Clock::system(),
-            overlay_bytes_max: 128 << 20,
-            tail_bytes_max: 128 << 20,
+            overlay_bytes_max: 1 << 30,
+            tail_bytes_max: 256 << 20,
             mailbox_bytes_max: 16 << 20,
             event_bytes_max: 1 << 20,
             value_bytes_max: 16 << 20,
@@ -124,16 +125,18 @@ impl GridBuilder {
         self
     }
 
-    /// Bytes of changes, about, that a topology holds in memory on each partition before they are
-    /// folded into runs: 128 MiB. While a fold runs it may be twice as much.
+    /// Bytes of changes, about, that all topologies and partitions together hold in memory before
+    /// they are folded into runs: 1 GiB. Those that have more than an even share are folded first. While
+    /// folds run it may be twice as much. More memory means that a value that changes often is written
+    /// out less often.
     pub fn overlay_bytes_max(mut self, bytes: usize) -> Self {
         self.overlay_bytes_max = bytes;
         self
     }
 
-    /// Bytes of the log that a topology lets pile up before a fold: 128 MiB. A start after a crash
-    /// replays at most about that much for each partition.
-    pub fn tail_bytes_max(mut self, bytes: u64) -> Self {
+    /// Bytes of logs that the partitions of a thread together let pile up before they fold: 256 MiB. A
+    /// start after a crash replays at most about that much for each thread.
+    pub fn tail_bytes_max(mut self, bytes: usize) -> Self {
         self.tail_bytes_max = bytes;
         self
     }
@@ -231,10 +234,11 @@ impl GridBuilder {
         let threads = |message: String| StartError::Threads(std::io::Error::other(message));
         let spawned = spawn.await.map_err(|error| threads(error.to_string()))?;
         let (supervisor, _) = spawned.map_err(|error| threads(error.to_string()))?;
+        let budgets = self.budgets();
         let mut modules = Vec::new();
         let mut first = 0;
         for plan in plans {
-            let slots_of_module = self.slots(&plan, storage, workers, first);
+            let slots_of_module = self.slots(&plan, storage, workers, &budgets, first);
             first += self.partitions as usize;
             let cell = supervisor.get_cell();
             modules.push(start_module(plan, slots_of_module, &slots, cell).await?);
@@ -318,6 +322,7 @@ impl GridBuilder {
         plan: &Arc<Plan>,
         storage: &Arc<dyn Storage>,
         workers: &Workers,
+        budgets: &Budgets,
         first: usize,
     ) -> Vec<Slot> {
         let load = |partition: u32| workers.load_of(first + partition as usize);
@@ -325,16 +330,29 @@ impl GridBuilder {
             |partition| Shared::new(plan.name, partition, self.mailbox_bytes_max, load(partition));
         let slot = |partition: u32| Slot {
             shared: Arc::new(shared(partition)),
-            open: self.open_options(plan, storage, partition),
+            open: self.open_options(plan, storage, &budgets.changes, partition),
             options: ActorOptions {
                 durability: self.durability,
-                overlay_bytes_max: self.overlay_bytes_max,
-                tail_bytes_max: self.tail_bytes_max,
+                changes: budgets.changes.clone(),
+                tails: budgets.tail(first + partition as usize).clone(),
                 clock: self.clock.clone(),
             },
             worker: workers.of(first + partition as usize).clone(),
         };
         (0..self.partitions).map(slot).collect()
+    }
+
+    fn budgets(&self) -> Budgets {
+        let (plans, partitions) = (self.plans.iter().flatten(), self.partitions as usize);
+        let topologies: usize = plans.map(|plan| plan.topologies.len()).sum();
+        Budgets {
+            changes: Budget::new(self.overlay_bytes_max, topologies * partitions),
+            tails: Budget::for_each(
+                self.threads,
+                self.tail_bytes_max,
+                self.plans.len() * partitions,
+            ),
+        }
     }
 
     fn log_options(&self) -> LogOptions {
@@ -357,6 +375,7 @@ impl GridBuilder {
         &self,
         plan: &Arc<Plan>,
         storage: &Arc<dyn Storage>,
+        changes: &Budget,
         partition: u32,
     ) -> OpenOptions {
         let mine = |(module, number, _): &&(String, u32, Position)| {
@@ -375,7 +394,7 @@ impl GridBuilder {
                 check_twice: self.check_handlers,
             },
             log: self.log_options(),
-            overlay_bytes_max: self.overlay_bytes_max,
+            changes: changes.clone(),
             accept_new_code: self.accept_new_code,
             quarantine_at: self.quarantine_at.iter().filter(mine).map(|&(.., at)| at).collect(),
             waiting_from: None,

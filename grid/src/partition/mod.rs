@@ -5,6 +5,7 @@
 //! folder holds, [`reconcile`] holds that against the code.
 
 pub(crate) mod batch;
+pub(crate) mod budget;
 pub(crate) mod core;
 mod crumbs;
 pub(crate) mod fold;

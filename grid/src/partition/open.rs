@@ -14,6 +14,7 @@ use crate::state::Cell;
 use crate::topology::Refusal;
 
 use super::batch::{Batch, Item, NO_DEPOT, Verdict, kind};
+use super::budget::Budget;
 use super::core::{Core, ItemAnswers, Lane, Limits, Stop, place};
 use super::crumbs::{Crumbs, Past};
 use super::fold::{FoldContext, fold_now};
@@ -34,7 +35,8 @@ pub(crate) struct OpenOptions {
     pub(crate) partitions: u32,
     pub(crate) limits: Limits,
     pub(crate) log: LogOptions,
-    pub(crate) overlay_bytes_max: usize,
+    /// For unfolded changes.
+    pub(crate) changes: Budget,
     pub(crate) accept_new_code: bool,
     /// Records to set aside before they are replayed.
     pub(crate) quarantine_at: Vec<Position>,
@@ -349,6 +351,7 @@ fn replay(options: &OpenOptions, opened: &mut Opened) -> Result<(), StartError> 
     if crumbs.is_wary() {
         replay.one_by_one();
     }
+    let mut changes = options.changes.account();
     let mut found = Vec::new();
     while let Some(mut batch) = replay.next_batch().map_err(|e| options.replay_fault(e))? {
         if let Some(position) = batch.first_event() {
@@ -361,8 +364,9 @@ fn replay(options: &OpenOptions, opened: &mut Opened) -> Result<(), StartError> 
         }
         found.extend(applied.verdicts);
         opened.replayed = replay.position().number() - from.number();
+        changes.set(live.iter().map(|&topology| opened.core.weight(topology)).sum());
         for &topology in &live {
-            if opened.core.weight(topology) > options.overlay_bytes_max {
+            if changes.is_over(1, opened.core.weight(topology)) {
                 fold_now(&mut opened.core, topology, &opened.folds).map_err(|e| options.fail(e))?;
             }
         }

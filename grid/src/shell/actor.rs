@@ -13,6 +13,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::oneshot;
 
 use crate::partition::batch::{Retry, Verdict};
+use crate::partition::budget::{Account, Budget};
 use crate::partition::core::{Core, Stop};
 use crate::partition::fold::{FoldContext, FoldDone, FoldFault, MergeDone};
 use crate::partition::manifest::ManifestFile;
@@ -47,8 +48,10 @@ pub enum Durability {
 #[derive(Clone, Debug)]
 pub(crate) struct ActorOptions {
     pub(crate) durability: Durability,
-    pub(crate) overlay_bytes_max: usize,
-    pub(crate) tail_bytes_max: u64,
+    /// For unfolded changes, of all partitions.
+    pub(crate) changes: Budget,
+    /// For the logs that a restart would replay, of all partitions of the thread.
+    pub(crate) tails: Budget,
     pub(crate) clock: Clock,
 }
 
@@ -107,6 +110,10 @@ pub(crate) struct Partition {
     pub(crate) failed_at: Option<Position>,
     /// What was folded and may still be read.
     pub(crate) spent: Vec<Spent>,
+    /// What the unfolded changes of live topologies take.
+    pub(crate) changes: Account,
+    /// What a restart would replay.
+    pub(crate) tail: Account,
     /// By topology: the position that its runs cover.
     pub(crate) folded: Vec<Position>,
     /// Topologies to fold although they are small.
@@ -147,6 +154,7 @@ impl Actor for PartitionActor {
         let (shared, options) = (Arc::clone(&slot.shared), slot.options.clone());
         let Opened { core, log, end, said, registry, folds, next_offsets, last_time, .. } = opened;
         let folded = folded_positions(&core, &folds);
+        let (changes, tail) = (options.changes.account(), options.tails.account());
         let catching_up = CatchUps::default();
         let fence =
             Fence { manifest: Arc::clone(&folds.manifest), cancel: catching_up.cancel_flag() };
@@ -167,6 +175,8 @@ impl Actor for PartitionActor {
             fold_failed: false,
             failed_at: None,
             spent: Vec::new(),
+            changes,
+            tail,
             folded,
             fold_asked: HashSet::new(),
             catching_up,

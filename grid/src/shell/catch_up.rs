@@ -10,6 +10,7 @@ use gridmill_persistence::{LogReader, Position};
 use ractor::ActorRef;
 
 use crate::partition::batch::Verdict;
+use crate::partition::budget::Account;
 use crate::partition::core::{Core, Lane, Stop};
 use crate::partition::fold::{FoldContext, fold_now};
 use crate::partition::registry::Registry;
@@ -65,7 +66,8 @@ struct Reading {
     shared: Arc<Shared>,
     me: ActorRef<Msg>,
     cancel: Arc<AtomicBool>,
-    overlay_bytes_max: usize,
+    /// What its unfolded changes take.
+    changes: Account,
 }
 
 impl Partition {
@@ -107,7 +109,7 @@ impl Partition {
             shared: Arc::clone(&self.shared),
             me: self.me.clone(),
             cancel: Arc::clone(&self.catching_up.cancel),
-            overlay_bytes_max: self.options.overlay_bytes_max,
+            changes: self.options.changes.account(),
         };
         tokio::task::spawn_blocking(move || reading.run());
     }
@@ -228,7 +230,9 @@ impl Reading {
                 let _ = self.me.cast(Msg::SetAside(applied.verdicts));
             }
             self.show(batch.end);
-            if self.core.weight(self.topology) > self.overlay_bytes_max {
+            let bytes = self.core.weight(self.topology);
+            self.changes.set(bytes);
+            if self.changes.is_over(1, bytes) {
                 self.fold()?;
             }
         }

@@ -35,14 +35,16 @@ impl Partition {
         }
     }
 
-    fn note_sizes(&self) {
+    fn note_sizes(&mut self) {
         let (mut tail, mut overlay) = (0, 0);
         for topology in self.live() {
             tail = tail.max(self.tail_bytes(topology));
             overlay += self.core.weight(topology);
         }
+        self.changes.set(overlay);
+        self.tail.set(tail);
         let relaxed = std::sync::atomic::Ordering::Relaxed;
-        self.shared.counters.tail_bytes.store(tail, relaxed);
+        self.shared.counters.tail_bytes.store(tail as u64, relaxed);
         self.shared.counters.overlay_bytes.store(overlay as u64, relaxed);
     }
 
@@ -54,13 +56,13 @@ impl Partition {
     }
 
     /// Bytes of the log that a restart would replay for a topology.
-    fn tail_bytes(&self, topology: usize) -> u64 {
-        self.log.bytes_after(self.folded[topology])
+    fn tail_bytes(&self, topology: usize) -> usize {
+        usize::try_from(self.log.bytes_after(self.folded[topology])).unwrap_or(usize::MAX)
     }
 
     fn fold_is_due(&self, topology: usize) -> bool {
-        let full = self.core.weight(topology) > self.options.overlay_bytes_max
-            || self.tail_bytes(topology) > self.options.tail_bytes_max
+        let full = self.changes.is_over(1, self.core.weight(topology))
+            || self.tail.is_over(1, self.tail_bytes(topology))
             || self.fold_asked.contains(&topology);
         full && self.folded[topology] < self.core.lanes[topology].next
     }

@@ -24,10 +24,8 @@ const FLIGHTS_MAX: usize = 2;
 impl Partition {
     /// Whether the next batch may start.
     pub(crate) fn may_take(&self) -> bool {
-        let limit = 2 * self.options.overlay_bytes_max;
-        let overlay = || self.live().map(|topology| self.core.weight(topology)).max();
-        let held_back =
-            self.job && !self.fold_failed && overlay().is_some_and(|bytes| bytes > limit);
+        let is_over = |topology| self.changes.is_over(2, self.core.weight(topology));
+        let held_back = self.job && !self.fold_failed && self.live().any(is_over);
         self.shared.flights.len() < FLIGHTS_MAX && !held_back && !self.catching_up.has_arrived()
     }
 

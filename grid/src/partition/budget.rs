@@ -1,0 +1,95 @@
+//! What the partitions of a grid may let pile up, taken together, before they fold.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// What may pile up before a fold.
+pub(crate) struct Budgets {
+    /// Unfolded changes in memory, of all partitions.
+    pub(crate) changes: Budget,
+    /// Logs that a restart would replay, for each thread, as threads replay beside each other.
+    pub(crate) tails: Vec<Budget>,
+}
+
+impl Budgets {
+    /// The logs of the thread that a partition is pinned to.
+    pub(crate) fn tail(&self, partition: usize) -> &Budget {
+        &self.tails[partition % self.tails.len()]
+    }
+}
+
+/// A budget of bytes that several holders share: one may have what others leave.
+#[derive(Clone, Debug)]
+pub(crate) struct Budget {
+    held: Arc<AtomicUsize>,
+    max: usize,
+    share: usize,
+}
+
+impl Budget {
+    /// `max` bytes for so many holders.
+    pub(crate) fn new(max: usize, holders: usize) -> Self {
+        Self { held: Arc::default(), max, share: max / holders.max(1) }
+    }
+
+    /// `max` bytes on each of so many threads, which share out the holders evenly.
+    pub(crate) fn for_each(threads: usize, max: usize, holders: usize) -> Vec<Self> {
+        (0..threads).map(|_| Self::new(max, holders.div_ceil(threads))).collect()
+    }
+
+    /// Opens an account, without anything in it.
+    pub(crate) fn account(&self) -> Account {
+        Account { budget: self.clone(), held: 0 }
+    }
+}
+
+/// What one partition has of a budget; given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Account {
+    budget: Budget,
+    held: usize,
+}
+
+impl Account {
+    /// The partition has so many bytes now.
+    pub(crate) fn set(&mut self, held: usize) {
+        // Wraps where it has fewer than before, as the sum does.
+        self.budget.held.fetch_add(held.wrapping_sub(self.held), Ordering::Relaxed);
+        self.held = held;
+    }
+
+    /// Whether all together have more than so many times the budget, and a holder with `bytes` more
+    /// than an even share of it. Where all have too much, this is true for one of them at least.
+    pub(crate) fn is_over(&self, times: usize, bytes: usize) -> bool {
+        let Budget { held, max, share } = &self.budget;
+        bytes > *share && held.load(Ordering::Relaxed) > max.saturating_mul(times)
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        self.set(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Budget;
+
+    #[test]
+    fn one_holder_may_have_what_others_leave() {
+        let budget = Budget::new(100, 4);
+        let (mut one, mut other) = (budget.account(), budget.account());
+        one.set(90);
+        assert!(!one.is_over(1, 90));
+        other.set(20);
+        assert!(one.is_over(1, 90));
+        assert!(!other.is_over(1, 20), "it has less than its share");
+        assert!(!one.is_over(2, 90));
+        one.set(70);
+        assert!(!one.is_over(1, 70), "what was written out is free again");
+        one.set(90);
+        drop(other);
+        assert!(!one.is_over(1, 90), "so is what a partition had that is gone");
+    }
+}
