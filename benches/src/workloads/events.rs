@@ -1,7 +1,5 @@
 //! The operations of the workloads, and what they add up to.
 
-use std::sync::Arc;
-
 use gridmill::prelude::Str;
 
 use crate::args::Options;
@@ -74,9 +72,16 @@ impl Feed for Hits {
 pub struct Todos {
     draw: Draw,
     cap: u32,
-    lens: Vec<u32>,
+    users: Vec<User>,
+}
+
+/// One of the users: what an act needs lies in one place.
+#[derive(Clone, Debug)]
+struct User {
     /// Made once: to write names is not what is measured.
-    names: Arc<[Str]>,
+    name: Str,
+    /// How many todos there are.
+    len: u32,
 }
 
 /// What a user does.
@@ -98,25 +103,25 @@ impl Todos {
 
     /// The events of every `step`th user, from `first` on: several feeds share the users between them.
     pub fn part(options: &Options, first: usize, step: usize) -> Self {
-        let users = options.keys.div_ceil(step);
+        let count = options.keys.div_ceil(step);
+        let name = |user: usize| user_name((first + user * step) as u64);
         Self {
-            draw: Draw::new(SEED + first as u64, users, options.dist),
+            draw: Draw::new(SEED + first as u64, count, options.dist),
             cap: if options.cap == 0 { u32::MAX } else { options.cap as u32 },
-            lens: vec![0; users],
-            names: (0..users).map(|user| user_name((first + user * step) as u64)).collect(),
+            users: (0..count).map(|user| User { name: name(user), len: 0 }).collect(),
         }
     }
 
     /// The next act, and who does it.
     pub fn act(&mut self) -> (Str, Act) {
         let (user, act) = self.next_act();
-        (self.names[user].clone(), act)
+        (self.users[user].name.clone(), act)
     }
 
     /// The next act, and which of the feed's users does it.
     fn next_act(&mut self) -> (usize, Act) {
         let user = self.draw.key() as usize;
-        let len = &mut self.lens[user];
+        let len = &mut self.users[user].len;
         let kind = self.draw.below(10);
         let act = if *len == 0 || (kind < 5 && *len < self.cap) {
             *len += 1;
@@ -132,12 +137,12 @@ impl Todos {
 
     /// How many todos the users of this feed have.
     pub fn total(&self) -> u64 {
-        self.lens.iter().map(|len| u64::from(*len)).sum()
+        self.users.iter().map(|user| u64::from(user.len)).sum()
     }
 
     /// How many todos `acts` of a feed like this one complete: the same acts on plain vectors.
     pub fn completed(mut fresh: Self, acts: u64) -> u64 {
-        let mut lists: Vec<Vec<bool>> = vec![Vec::new(); fresh.lens.len()];
+        let mut lists: Vec<Vec<bool>> = vec![Vec::new(); fresh.users.len()];
         let mut completed = 0;
         for _ in 0..acts {
             let (user, act) = fresh.next_act();
