@@ -25,7 +25,11 @@ impl<V> Retired<V> {
     /// The batch of block `last`, which `cut` sees, overwrote `versions`.
     pub(super) fn add(&mut self, last: u32, versions: Vec<Spot>, cut: &Arc<Cut<V>>) {
         self.versions.push_back((last, versions));
-        self.cuts.push_back((last, Arc::downgrade(cut)));
+        // One that sees no version holds none up: the views of a topology that reads the past are of
+        // before its first batch as long as it reads.
+        if last > 0 {
+            self.cuts.push_back((last, Arc::downgrade(cut)));
+        }
     }
 
     /// The next versions that no cut can see.
