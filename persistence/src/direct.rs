@@ -25,10 +25,32 @@ pub(crate) fn open(_: &Path) -> Option<File> {
     None
 }
 
-/// Another handle of `file`, which was opened as `path`.
-pub(crate) fn open_again(file: &File, path: &Path) -> Option<File> {
-    let identity = |file: &File| file.metadata().ok().map(|meta| (meta.dev(), meta.ino()));
-    open(path).filter(|again| identity(again) == identity(file))
+/// The handle of a file whose writes go past the cache, beside the one whose writes do not.
+#[derive(Debug)]
+pub(crate) enum Direct {
+    Untried,
+    Open(File),
+    /// The file system, or the way in which the file was opened, has no such thing.
+    Refused,
+}
+
+impl Direct {
+    /// The handle, opened where it is not yet, for `file`, which was opened as `path`.
+    pub(crate) fn handle(&mut self, file: &File, path: &Path) -> Option<&File> {
+        if let Self::Untried = self {
+            let identity = |file: &File| file.metadata().ok().map(|meta| (meta.dev(), meta.ino()));
+            let again = open(path).filter(|again| identity(again) == identity(file));
+            *self = again.map_or(Self::Refused, Self::Open);
+        }
+        if let Self::Open(file) = self { Some(file) } else { None }
+    }
+
+    /// Gives the handle back; the next write opens it again.
+    pub(crate) fn close(&mut self) {
+        if let Self::Open(_) = self {
+            *self = Self::Untried;
+        }
+    }
 }
 
 /// Whether `bytes` can go past the cache to `offset`.

@@ -5,9 +5,11 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use crate::direct;
+use parking_lot::Mutex;
+
+use crate::direct::{self, Direct};
 use crate::mapped::FileMap;
 use crate::storage::{LockGuard, Mapped, Storage, StorageFile};
 use crate::zeros;
@@ -57,7 +59,7 @@ impl Storage for FileStorage {
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn StorageFile>> {
         let mut options = OpenOptions::new();
-        opened(self.at(path), options.read(true).write(true).create_new(true), OnceLock::new())
+        opened(self.at(path), options.read(true).write(true).create_new(true), Direct::Untried)
     }
 
     fn create_zeros(&self, path: &Path, len: u64) -> io::Result<Arc<dyn StorageFile>> {
@@ -68,11 +70,11 @@ impl Storage for FileStorage {
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn StorageFile>> {
-        opened(self.at(path), OpenOptions::new().read(true).write(true), OnceLock::new())
+        opened(self.at(path), OpenOptions::new().read(true).write(true), Direct::Untried)
     }
 
     fn open_read(&self, path: &Path) -> io::Result<Arc<dyn StorageFile>> {
-        opened(self.at(path), OpenOptions::new().read(true), OnceLock::from(None))
+        opened(self.at(path), OpenOptions::new().read(true), Direct::Refused)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -124,10 +126,10 @@ fn sync_folder(dir: &Path) -> io::Result<()> {
 fn opened(
     path: PathBuf,
     options: &OpenOptions,
-    direct: OnceLock<Option<File>>,
+    direct: Direct,
 ) -> io::Result<Arc<dyn StorageFile>> {
     let file = options.open(&path)?;
-    Ok(Arc::new(RealFile { file, path, direct, map: FileMap::default() }))
+    Ok(Arc::new(RealFile { file, path, direct: Mutex::new(direct), map: FileMap::default() }))
 }
 
 /// The operating system drops the lock with the file, also when the process is killed.
@@ -142,8 +144,7 @@ impl LockGuard for FileLock {}
 struct RealFile {
     file: File,
     path: PathBuf,
-    /// For writes past the page cache, where these go; opened by the first.
-    direct: OnceLock<Option<File>>,
+    direct: Mutex<Direct>,
     map: FileMap,
 }
 
@@ -160,9 +161,13 @@ impl StorageFile for RealFile {
         if !direct::fits(offset, pages) {
             return Ok(false);
         }
-        let direct = self.direct.get_or_init(|| direct::open_again(&self.file, &self.path));
-        let Some(file) = direct else { return Ok(false) };
+        let mut direct = self.direct.lock();
+        let Some(file) = direct.handle(&self.file, &self.path) else { return Ok(false) };
         direct::taken(file.write_all_at(pages, offset))
+    }
+
+    fn written(&self) {
+        self.direct.lock().close();
     }
 
     fn sync(&self) -> io::Result<()> {

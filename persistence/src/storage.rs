@@ -73,6 +73,9 @@ pub trait StorageFile: fmt::Debug + Send + Sync {
     fn write_pages(&self, _offset: u64, _pages: &[u8]) -> io::Result<bool> {
         Ok(false)
     }
+    /// Nothing more will be written: the file lets go of what only writes need. A later write may take it
+    /// again.
+    fn written(&self) {}
     /// Makes all bytes written so far durable (fdatasync). After an error the file's unsynced bytes
     /// are in an unknown state and must never be synced again: rewrite them elsewhere.
     fn sync(&self) -> io::Result<()>;

@@ -186,6 +186,7 @@ impl Log {
         segment.bytes_before = self.segment.bytes_before + (self.offset - DATA_START);
         let segment = Arc::new(segment);
         self.shared.append_segment(&segment, &self.segment, self.offset);
+        self.segment.file.written();
         self.segment = segment;
         self.offset = DATA_START;
         self.pages.restart();

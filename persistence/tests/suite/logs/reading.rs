@@ -1,6 +1,6 @@
 //! What was written is read back: by position, by depot, by time, across segments and restarts.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gridmill_persistence::log::{HowStopped, LogReader};
@@ -172,4 +172,25 @@ fn a_folder_is_read_without_being_changed() {
     let (_, recovered) = open(&storage).expect("opened");
     assert_eq!(recovered.how, HowStopped::Unclean, "reading has left no trace");
     assert_eq!(recovered.end, Position::new(1, 8));
+}
+
+/// A log has many segments, and a process few handles.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_segment_that_is_full_has_one_handle() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (mut log, _) = open_on(Arc::new(FileStorage::new(folder.path()))).expect("opened");
+    let mut maker = Maker::default();
+    while log.segments().len() < 5 {
+        write(&mut log, &mut maker, 61);
+        log.syncer().sync().expect("synced");
+    }
+    let handles = std::fs::read_dir("/proc/self/fd").expect("a list of handles").flatten();
+    let open: Vec<_> =
+        handles.filter_map(|handle| std::fs::read_link(handle.path()).ok()).collect();
+    for segment in log.segments().iter().filter(|segment| segment.sealed) {
+        let name = segment.file.file_name().expect("a name");
+        let is_it = |open: &&PathBuf| open.starts_with(folder.path()) && open.ends_with(name);
+        assert_eq!(open.iter().filter(is_it).count(), 1, "{}", segment.file.display());
+    }
 }
