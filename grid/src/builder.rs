@@ -72,7 +72,7 @@ impl GridBuilder {
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             durability: Durability::Sync,
             clock: Clock::system(),
-            overlay_bytes_max: 512 << 20,
+            overlay_bytes_max: 384 << 20,
             tail_bytes_max: 256 << 20,
             mailbox_bytes_max: 16 << 20,
             event_bytes_max: 1 << 20,
@@ -126,7 +126,7 @@ impl GridBuilder {
     }
 
     /// Bytes of changes, about, that all topologies and partitions together hold in memory before
-    /// they are folded into runs: 512 MiB. Those that have more than an even share are folded first. While
+    /// they are folded into runs: 384 MiB. Those that have more than an even share are folded first. While
     /// folds run it may be twice as much. More memory means that a value that changes often is written
     /// out less often.
     pub fn overlay_bytes_max(mut self, bytes: usize) -> Self {
