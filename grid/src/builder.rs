@@ -135,7 +135,8 @@ impl GridBuilder {
     }
 
     /// Bytes of logs that the partitions of a thread together let pile up before they fold: 256 MiB. A
-    /// start after a crash replays at most about that much for each thread.
+    /// start after a crash replays about that much for each thread, at most twice as much: one that has
+    /// less than an even share is not folded for what others have.
     pub fn tail_bytes_max(mut self, bytes: usize) -> Self {
         self.tail_bytes_max = bytes;
         self

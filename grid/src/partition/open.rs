@@ -364,8 +364,8 @@ fn replay(options: &OpenOptions, opened: &mut Opened) -> Result<(), StartError> 
         }
         found.extend(applied.verdicts);
         opened.replayed = replay.position().number() - from.number();
-        changes.set(live.iter().map(|&topology| opened.core.weight(topology)).sum());
         for &topology in &live {
+            changes.set(live.iter().map(|&topology| opened.core.weight(topology)).sum());
             if changes.is_over(1, opened.core.weight(topology)) {
                 fold_now(&mut opened.core, topology, &opened.folds).map_err(|e| options.fail(e))?;
             }

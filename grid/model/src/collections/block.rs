@@ -9,6 +9,7 @@
 #![expect(unsafe_code, reason = "elements are made one by one in memory that clones share")]
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::cell::Cell;
 use std::marker::PhantomData;
 use std::ops::{Deref, Range};
 use std::ptr::{NonNull, slice_from_raw_parts_mut};
@@ -34,7 +35,8 @@ struct Head {
 pub(super) struct Block<T> {
     start: NonNull<T>,
     len: usize,
-    owned: PhantomData<T>,
+    /// Invariant: what one clone appends lives as long as the others.
+    owned: PhantomData<Cell<T>>,
 }
 
 // SAFETY: like an `Arc<[T]>`: clones on several threads lend `&T`, and the last of them, on whatever
@@ -168,12 +170,14 @@ impl<T: Clone> Block<T> {
 
     /// Makes the elements this clone's alone, with room for `more`.
     pub(super) fn reserve(&mut self, more: usize) {
-        self.trim();
-        let (len, room) = (self.len, self.head().map_or(0, |head| head.room as usize));
+        let needed = self.len + more;
+        // Asked once: another owner may go at any time, and one that was alone stays so.
         if !self.is_unique() {
-            self.copy(Self::room_for(len + more));
-        } else if room < len + more {
-            self.relocate(Self::room_for(len + more));
+            return self.copy(Self::room_for(needed));
+        }
+        self.trim();
+        if self.head().map_or(0, |head| head.room as usize) < needed {
+            self.relocate(Self::room_for(needed));
         }
     }
 
@@ -233,6 +237,10 @@ impl<T: Clone> Block<T> {
 
     /// Puts an element at a position, at most `len`, and moves those behind it up.
     pub(super) fn insert(&mut self, index: usize, value: T) {
+        if index < self.len {
+            // Before the push: a copy that is made for it would leave the value in the old place as well.
+            self.reserve(1);
+        }
         self.push(value);
         if index + 1 < self.len {
             self.make_mut()[index..].rotate_right(1);

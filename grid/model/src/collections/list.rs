@@ -362,7 +362,9 @@ impl<T: Clone> Extend<T> for List<T> {
         if let Repr::Flat(flat) = &mut self.0 {
             let (least, _) = iter.size_hint();
             let more = least.min(FLAT_MAX);
-            flat.reserve(more);
+            if more > 1 {
+                flat.reserve(more);
+            }
         }
         iter.for_each(|value| self.push_back(value));
     }

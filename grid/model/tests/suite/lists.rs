@@ -123,6 +123,25 @@ fn threads_append_to_their_clones_of_one_list() {
     assert_eq!(Arc::strong_count(&token), 1, "each element is dropped, and once");
 }
 
+/// The other owner goes at any moment of an append behind what it had.
+#[test]
+fn a_list_may_become_unshared_while_it_grows() {
+    let token = Arc::new(());
+    let (gone, going) = std::sync::mpsc::channel::<List<Counted>>();
+    let dropper = std::thread::spawn(move || going.into_iter().for_each(drop));
+    for round in 0..20_000_u16 {
+        let counted = |value| Counted(value, Arc::clone(&token));
+        let mut list: List<Counted> = (0..4).map(counted).collect();
+        gone.send(list.clone()).unwrap();
+        list.pop_back();
+        list.push_back(counted(round));
+        assert!(list.iter().map(|element| element.0).eq([0, 1, 2, round]));
+    }
+    drop(gone);
+    dropper.join().unwrap();
+    assert_eq!(Arc::strong_count(&token), 1, "each element is dropped, and once");
+}
+
 thread_local! {
     /// So many clones succeed before one panics.
     static CLONES_LEFT: Cell<usize> = const { Cell::new(usize::MAX) };
