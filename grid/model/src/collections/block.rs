@@ -255,6 +255,18 @@ impl<T: Clone> Block<T> {
         self.pop()
     }
 
+    /// Keeps only the elements that the condition holds for.
+    pub(super) fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
+        let (elements, mut kept) = (self.make_mut(), 0);
+        for index in 0..elements.len() {
+            if keep(&elements[index]) {
+                elements.swap(kept, index);
+                kept += 1;
+            }
+        }
+        self.truncate(kept);
+    }
+
     /// Appends copies of elements.
     pub(super) fn extend_from_slice(&mut self, elements: &[T]) {
         self.reserve(elements.len());

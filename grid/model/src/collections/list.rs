@@ -244,11 +244,9 @@ impl<T: Clone> List<T> {
     }
 
     /// Keeps only the elements that the condition holds for.
-    pub fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
+    pub fn retain(&mut self, keep: impl FnMut(&T) -> bool) {
         match &mut self.0 {
-            Repr::Flat(flat) => {
-                *flat = flat.iter().filter(|element| keep(element)).cloned().collect();
-            }
+            Repr::Flat(flat) => flat.retain(keep),
             Repr::Tree(tree) => tree.retain(keep),
         }
         self.settle();
