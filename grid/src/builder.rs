@@ -335,7 +335,7 @@ impl GridBuilder {
             options: ActorOptions {
                 durability: self.durability,
                 changes: budgets.changes.clone(),
-                tails: budgets.tail(first + partition as usize).clone(),
+                tails: budgets.tails[workers.number_of(first + partition as usize)].clone(),
                 clock: self.clock.clone(),
             },
             worker: workers.of(first + partition as usize).clone(),

@@ -11,13 +11,6 @@ pub(crate) struct Budgets {
     pub(crate) tails: Vec<Budget>,
 }
 
-impl Budgets {
-    /// The logs of the thread that a partition is pinned to.
-    pub(crate) fn tail(&self, partition: usize) -> &Budget {
-        &self.tails[partition % self.tails.len()]
-    }
-}
-
 /// A budget of bytes that several holders share: one may have what others leave.
 #[derive(Clone, Debug)]
 pub(crate) struct Budget {

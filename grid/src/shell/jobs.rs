@@ -19,7 +19,9 @@ impl Partition {
         }
         let due = self.live().filter(|&topology| self.fold_is_due(topology));
         // The largest first: a small one that changes a lot is due again after each of its folds.
-        let piled = |&topology: &usize| self.core.weight(topology) + self.tail_bytes(topology);
+        let piled = |&topology: &usize| {
+            self.core.weight(topology).saturating_add(self.tail_bytes(topology))
+        };
         let due = due.max_by_key(piled);
         if let Some(topology) = due {
             return self.start_fold(topology);

@@ -69,14 +69,19 @@ impl Workers {
         Ok(Self { handles, threads: Mutex::new(threads), stop })
     }
 
+    /// The number of the thread that a partition is pinned to.
+    pub(crate) fn number_of(&self, partition: usize) -> usize {
+        partition % self.handles.len()
+    }
+
     /// The thread of a partition.
     pub(crate) fn of(&self, partition: usize) -> &Handle {
-        &self.handles[partition % self.handles.len()].0
+        &self.handles[self.number_of(partition)].0
     }
 
     /// What the thread of a partition has to do.
     pub(crate) fn load_of(&self, partition: usize) -> Load {
-        self.handles[partition % self.handles.len()].1.clone()
+        self.handles[self.number_of(partition)].1.clone()
     }
 
     /// Tells the threads to end, and waits until they have.
