@@ -15,7 +15,7 @@ use gridmill_persistence::run::hash_key;
 use super::cache::{Cache, Fetch};
 use super::layers::Layers;
 use super::merge::Source;
-use super::prefetch::{AHEAD, prefetch_value};
+use super::prefetch::{AHEAD, prefetch, prefetch_value};
 
 /// Tells one overlay from another, also after a handler moved it.
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -174,10 +174,13 @@ impl<V: State> Overlay<V> {
             if let Some(&later) = self.touched.get(at + 2 * AHEAD) {
                 prefetch_value(self.cache.get(later));
             }
-            if let Some(&soon) = self.touched.get(at + AHEAD)
-                && let Some(spot) = self.cache.get(soon).spot.filter(|_| same)
-            {
-                prefetch_value(layers.open().entry(spot));
+            if let Some(&soon) = self.touched.get(at + AHEAD) {
+                let soon = self.cache.get(soon);
+                if let Some(spot) = soon.spot.filter(|_| same) {
+                    prefetch_value(layers.open().entry(spot));
+                }
+                // Where a value counts its clones.
+                soon.value.iter().for_each(|value| prefetch(value.block().start));
             }
             let slot = self.cache.get_mut(number);
             let below = slot.sealed && !self.cleared;

@@ -7,7 +7,7 @@ use crate::state::Fetch;
 use super::states::Cells;
 
 /// Records that are looked at together.
-const STEP: usize = 16;
+pub(super) const STEP: usize = 16;
 
 /// What to fetch, and how many steps before it is used: each needs the one before.
 const STAGES: [(Fetch, usize); 3] = [(Fetch::Index, 3), (Fetch::Slot, 2), (Fetch::Value, 1)];

@@ -12,7 +12,7 @@ use crate::state::Undone;
 
 use super::codec::AnyEvents;
 use super::context::Context;
-use super::lookahead::Lookahead;
+use super::lookahead::{self, Lookahead};
 use super::outcome::{Outcome, Refusal};
 use super::states::{Cells, StateSet};
 
@@ -112,26 +112,56 @@ where
     R: Outcome,
     F: for<'a, 'c> Fn(E, S::Refs<'a>, &'c mut Context<'_>) -> R + Send + Sync,
 {
-    fn run(&self, run: StageRun<'_>) -> Result<(), StageError> {
-        let Some(events) = run.events.downcast_mut::<Vec<Option<E>>>() else {
-            unreachable!("a depot's events were matched with its topologies at start");
-        };
-        let mut reply = None;
+    fn run(&self, mut run: StageRun<'_>) -> Result<(), StageError> {
         let Range { start, end } = run.range;
-        let mut ahead = Lookahead::new(&events[start..end], self.key);
-        let records = run.infos[start..end].iter().zip(&mut events[start..end]);
-        for (at, (info, place)) in records.enumerate() {
-            ahead.at(at, run.cells, run.at);
+        let mut ahead = Lookahead::new(&events_of::<E>(run.events)[start..end], self.key);
+        let step = if R::FALLIBLE { 1 } else { lookahead::STEP };
+        for first in (start..end).step_by(step) {
+            ahead.at(first - start, run.cells, run.at);
+            self.step(&mut run, first..end.min(first + step))?;
+        }
+        Ok(())
+    }
+}
+
+impl<E, S, F, R> Each<E, S, F>
+where
+    E: Event,
+    S: StateSet,
+    R: Outcome,
+    F: for<'a, 'c> Fn(E, S::Refs<'a>, &'c mut Context<'_>) -> R + Send + Sync,
+{
+    /// Handles some records; where they can be refused, and then have to be undone, one.
+    fn step(&self, run: &mut StageRun<'_>, records: Range<usize>) -> Result<(), StageError> {
+        let undoable = if R::FALLIBLE { run.owned } else { &[] };
+        for &cell in undoable {
+            run.cells.0[cell].0.begin_record()?;
+        }
+        let refused = self.handle(run, records);
+        for &cell in undoable {
+            let cell = &mut run.cells.0[cell].0;
+            if !refused {
+                cell.commit_record()?;
+            } else if cell.rollback_record()? == Undone::Lost {
+                return Err(StageError::Lost);
+            }
+        }
+        Ok(())
+    }
+
+    /// Calls the handler with some records; tells whether it refused one.
+    fn handle(&self, run: &mut StageRun<'_>, records: Range<usize>) -> bool {
+        let (mut reply, mut refused) = (None, false);
+        let events = events_of::<E>(run.events);
+        // Once for all of them: what types the cells have takes as long to find out as a small handler.
+        let mut states = S::lend(run.cells, run.at);
+        for record in records {
+            let (info, place) = (&run.infos[record], &mut events[record]);
             if !run.window.lets(info) {
                 continue;
             }
             let event = if run.take { place.take() } else { place.clone() };
             let Some(event) = event else { continue };
-            if R::FALLIBLE {
-                for &cell in run.owned {
-                    run.cells.0[cell].0.begin_record()?;
-                }
-            }
             let mut context = Context {
                 partition: run.partition,
                 position: info.position.to_bits(),
@@ -140,30 +170,25 @@ where
                 ids: 0,
                 reply: &mut reply,
             };
-            let outcome = (self.handler)(event, S::lend(run.cells, run.at), &mut context);
-            let index = u32::try_from(run.base + start + at).unwrap_or(u32::MAX);
+            let outcome = (self.handler)(event, S::again(&mut states), &mut context);
+            let index = u32::try_from(run.base + record).unwrap_or(u32::MAX);
             let reply = reply.take();
-            if let Some(refusal) = outcome.refusal() {
-                run.answers.refusals.push((index, refusal));
-                undo(run.cells, run.owned)?;
-                continue;
-            }
-            if R::FALLIBLE {
-                for &cell in run.owned {
-                    run.cells.0[cell].0.commit_record()?;
+            match outcome.refusal() {
+                Some(refusal) => {
+                    run.answers.refusals.push((index, refusal));
+                    refused = true;
                 }
+                None => run.answers.replies.extend(reply.map(|reply| (index, reply))),
             }
-            run.answers.replies.extend(reply.map(|reply| (index, reply)));
         }
-        Ok(())
+        refused
     }
 }
 
-fn undo(cells: &mut Cells, owned: &[usize]) -> Result<(), StageError> {
-    for &cell in owned {
-        if cells.0[cell].0.rollback_record()? == Undone::Lost {
-            return Err(StageError::Lost);
-        }
+/// The records of a run, typed; `None` where a topology before took one.
+fn events_of<E: Event>(events: &mut AnyEvents) -> &mut [Option<E>] {
+    match events.downcast_mut::<Vec<Option<E>>>() {
+        Some(events) => events,
+        None => unreachable!("a depot's events were matched with its topologies at start"),
     }
-    Ok(())
 }

@@ -54,6 +54,10 @@ pub trait StateUnit: Copy + Send + Sync + 'static {
 
     #[doc(hidden)]
     fn lend(cell: &mut AnyCell) -> Self::Ref<'_>;
+
+    /// Lends what was lent for a shorter time.
+    #[doc(hidden)]
+    fn again<'a>(lent: &'a mut Self::Ref<'_>) -> Self::Ref<'a>;
 }
 
 fn root_of<R: Root>(cell: &mut AnyCell) -> &mut R {
@@ -83,6 +87,10 @@ impl<R: Root> StateUnit for PState<R> {
     fn lend(cell: &mut AnyCell) -> &mut R {
         root_of(cell)
     }
+
+    fn again<'a>(lent: &'a mut &mut R) -> &'a mut R {
+        lent
+    }
 }
 
 impl<R: Root> StateUnit for Read<R> {
@@ -94,6 +102,10 @@ impl<R: Root> StateUnit for Read<R> {
 
     fn lend(cell: &mut AnyCell) -> &R {
         root_of(cell)
+    }
+
+    fn again<'a>(lent: &'a mut &R) -> &'a R {
+        lent
     }
 }
 
@@ -112,6 +124,10 @@ pub trait StateSet: Copy + Send + Sync + 'static {
 
     #[doc(hidden)]
     fn lend<'a>(cells: &'a mut Cells, at: &[usize]) -> Self::Refs<'a>;
+
+    /// Lends what was lent for a shorter time.
+    #[doc(hidden)]
+    fn again<'a>(lent: &'a mut Self::Refs<'_>) -> Self::Refs<'a>;
 }
 
 impl<R: Root> StateSet for PState<R> {
@@ -124,6 +140,10 @@ impl<R: Root> StateSet for PState<R> {
     fn lend<'a>(cells: &'a mut Cells, at: &[usize]) -> &'a mut R {
         root_of(&mut cells.0[at[0]])
     }
+
+    fn again<'a>(lent: &'a mut &mut R) -> &'a mut R {
+        lent
+    }
 }
 
 impl StateSet for () {
@@ -132,6 +152,8 @@ impl StateSet for () {
     fn declare(self, _: &mut Setup, _: usize, _: &mut Uses) {}
 
     fn lend<'a>(_: &'a mut Cells, _: &[usize]) -> Self::Refs<'a> {}
+
+    fn again<'a>(_: &'a mut Self::Refs<'_>) -> Self::Refs<'a> {}
 }
 
 macro_rules! tuple_of_states {
@@ -148,6 +170,10 @@ macro_rules! tuple_of_states {
                     Ok([$($cell),+]) => ($($unit::lend($cell),)+),
                     Err(_) => unreachable!("a tuple names every PState once, checked at start"),
                 }
+            }
+
+            fn again<'a>(lent: &'a mut Self::Refs<'_>) -> Self::Refs<'a> {
+                ($($unit::again(&mut lent.$index),)+)
             }
         }
     };

@@ -99,7 +99,7 @@ impl<T> Block<T> {
     pub(super) fn span(&self) -> Range<*const u8> {
         let Range { start, end } = self.as_ptr_range();
         let head = if self.head().is_some() { Self::OFFSET } else { 0 };
-        start.cast::<u8>().wrapping_sub(head)..end.cast()
+        start.cast::<u8>().wrapping_sub(head)..end.wrapping_add(1).cast()
     }
 
     /// Whether no clone shares the elements.
