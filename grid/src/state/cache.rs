@@ -4,7 +4,7 @@ use gridmill_model::{KeyBytes, State};
 
 use super::hash_index::HashIndex;
 use super::memtable::Spot;
-use super::prefetch::{prefetch_span, prefetch_value};
+use super::prefetch::{prefetch_held, prefetch_value};
 use super::slab::Slab;
 
 /// What to bring into the processor's cache, each found by what the one before it brought.
@@ -110,7 +110,7 @@ impl<V: State> Cache<V> {
     fn fetch_value(&self, hash: u64) {
         let slot = self.index.glance(hash).map(|number| self.slots.get(number));
         if let Some(value) = slot.and_then(|slot| slot.value.as_ref()) {
-            prefetch_span(value.block());
+            prefetch_held(value);
         }
     }
 

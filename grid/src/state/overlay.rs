@@ -180,7 +180,7 @@ impl<V: State> Overlay<V> {
                     prefetch_value(layers.open().entry(spot));
                 }
                 // Where a value counts its clones.
-                soon.value.iter().for_each(|value| prefetch(value.block().start));
+                soon.value.iter().for_each(|value| prefetch(value.spans()[0].start));
             }
             let slot = self.cache.get_mut(number);
             let below = slot.sealed && !self.cleared;

@@ -4,6 +4,8 @@
 
 use std::ops::Range;
 
+use gridmill_model::State;
+
 /// So many of a sequence before its turn, one is asked for.
 pub(super) const AHEAD: usize = 16;
 
@@ -48,9 +50,15 @@ pub(super) fn prefetch_value<T>(value: &T) {
     prefetch(start.wrapping_add(size_of::<T>().saturating_sub(1)));
 }
 
+/// Asks for what a value holds elsewhere.
+#[inline]
+pub(super) fn prefetch_held<V: State>(value: &V) {
+    value.spans().into_iter().for_each(prefetch_span);
+}
+
 /// Asks for a span of memory.
 #[inline]
-pub(super) fn prefetch_span(span: Range<*const u8>) {
+fn prefetch_span(span: Range<*const u8>) {
     let first = span.start.addr() & !(LINE - 1);
     let len = span.end.addr().saturating_sub(first).min(SPAN_MAX);
     for offset in (0..len).step_by(LINE) {

@@ -41,7 +41,7 @@ fn check_len<T, E: Error>(len: usize) -> Result<(), E> {
 }
 
 macro_rules! sequence {
-    ($name:ident, $bound:ident, $add:ident, $weight:ident, $what:literal $(, $block:ident)?) => {
+    ($name:ident, $bound:ident, $add:ident, $weight:ident, $what:literal $(, $spans:ident)?) => {
         impl<T: $bound> Serialize for $name<T> {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_seq(self)
@@ -117,8 +117,8 @@ macro_rules! sequence {
                 $weight::<T>(self.len())
             }
 
-            $(fn block(&self) -> Range<*const u8> {
-                self.$block()
+            $(fn spans(&self) -> [Range<*const u8>; 3] {
+                self.$spans()
             })?
         }
 
@@ -126,7 +126,7 @@ macro_rules! sequence {
     };
 }
 
-sequence!(List, State, push_back, list_weight, "a list", flat);
+sequence!(List, State, push_back, list_weight, "a list", spans);
 sequence!(Set, Key, insert, sorted_weight, "a set");
 
 /// An iterator over a known number of elements, which archives ask for.

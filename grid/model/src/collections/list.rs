@@ -10,8 +10,8 @@ use super::list_iter::{ListIntoIter, ListIter, ListIterMut};
 
 /// A sequence that clones in O(1) and shares what clones have in common.
 ///
-/// Up to 256 elements lie in one block, which a change of a shared list copies whole; more lie in a
-/// tree, of which a change copies a path.
+/// Up to 256 elements lie in one block, in which one of the clones appends and changes elements without
+/// copying the others, as long as there is room; more lie in a tree, of which a change copies a path.
 ///
 /// Positions past the end are answered with `None` or `false`, never with a panic, because they
 /// often come from an event. Only indexing with `[]` panics, as it does on a `Vec`.
@@ -44,7 +44,8 @@ const FLAT_MAX: usize = 256;
 
 #[derive(Clone)]
 pub(super) enum Repr<T> {
-    /// In one piece of memory, which clones share: one of them appends in place, other changes copy.
+    /// In one piece of memory, which clones share: one of them appends and changes elements in place, as long
+    /// as there is room; other changes copy.
     Flat(Block<T>),
     /// In a box: most lists are small, and lie in many places.
     Tree(Box<im::Vector<T>>),
@@ -87,7 +88,7 @@ impl<T: Clone> List<T> {
             return None;
         }
         match &mut self.0 {
-            Repr::Flat(flat) => flat.make_mut().get_mut(index),
+            Repr::Flat(flat) => flat.get_mut(index),
             Repr::Tree(tree) => tree.get_mut(index),
         }
     }
@@ -230,9 +231,9 @@ impl<T: Clone> List<T> {
         self.make_room(other.len());
         match (&mut self.0, other.0) {
             (Repr::Flat(flat), Repr::Flat(other)) => {
-                flat.extend_from_slice(&other);
+                flat.append(&other);
             }
-            (Repr::Tree(tree), Repr::Flat(other)) => tree.extend(other.iter().cloned()),
+            (Repr::Tree(tree), Repr::Flat(other)) => tree.extend(other),
             (Repr::Tree(tree), Repr::Tree(other)) => tree.append(*other),
             // A tree has more elements than a block has room for.
             (Repr::Flat(flat), Repr::Tree(other)) => {
@@ -270,11 +271,11 @@ impl<T: Clone> List<T> {
         ListIterMut::new(&mut self.0)
     }
 
-    /// Where the elements lie with the counts before them, if they are in one block.
-    pub(super) fn flat(&self) -> Range<*const u8> {
+    /// Where a change reads and writes, if the elements are in one block.
+    pub(super) fn spans(&self) -> [Range<*const u8>; 3] {
         match &self.0 {
-            Repr::Flat(flat) => flat.span(),
-            Repr::Tree(_) => std::ptr::null()..std::ptr::null(),
+            Repr::Flat(flat) => flat.spans(),
+            Repr::Tree(_) => [const { std::ptr::null()..std::ptr::null() }; 3],
         }
     }
 
@@ -290,7 +291,7 @@ impl<T: Clone> List<T> {
 impl<T: Clone + PartialEq> PartialEq for List<T> {
     fn eq(&self, other: &Self) -> bool {
         if let (Repr::Flat(one), Repr::Flat(other)) = (&self.0, &other.0) {
-            return std::ptr::eq(&**one, &**other) || **one == **other;
+            return one.is_same(other) || (one.len() == other.len() && one.iter().eq(other.iter()));
         }
         self.len() == other.len() && self.iter().eq(other)
     }
@@ -333,17 +334,21 @@ impl<T: Clone> Index<usize> for List<T> {
     type Output = T;
 
     fn index(&self, index: usize) -> &T {
-        either!(&self.0, list => &list[index])
+        self.get(index).unwrap_or_else(|| no_element(index, self.len()))
     }
 }
 
 impl<T: Clone> IndexMut<usize> for List<T> {
     fn index_mut(&mut self, index: usize) -> &mut T {
-        match &mut self.0 {
-            Repr::Flat(flat) => &mut flat.make_mut()[index],
-            Repr::Tree(tree) => &mut tree[index],
-        }
+        let len = self.len();
+        self.get_mut(index).unwrap_or_else(|| no_element(index, len))
     }
+}
+
+/// As for a slice.
+#[cold]
+fn no_element(index: usize, len: usize) -> ! {
+    panic!("index {index} of a list of {len} elements")
 }
 
 impl<T: Clone> FromIterator<T> for List<T> {

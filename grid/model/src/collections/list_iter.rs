@@ -7,7 +7,7 @@ type Shared = im::shared_ptr::DefaultSharedPtr;
 
 /// The elements of a [`List`](crate::List), in order.
 #[derive(Clone)]
-pub struct ListIter<'a, T>(Walk<std::slice::Iter<'a, T>, im::vector::Iter<'a, T, Shared>>);
+pub struct ListIter<'a, T>(Walk<block::Iter<'a, T>, im::vector::Iter<'a, T, Shared>>);
 
 /// The elements of a [`List`](crate::List), in order, to be changed.
 pub struct ListIterMut<'a, T: Clone>(

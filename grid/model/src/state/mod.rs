@@ -59,11 +59,11 @@ pub trait State:
     /// It takes constant time: a collection counts its elements, not what these hold elsewhere.
     fn weight(&self) -> usize;
 
-    /// The memory outside of this value that a change of it reads, where that is one piece: it may be
-    /// fetched into the processor's cache before. It is not to be read through these pointers.
+    /// The memory outside of this value that a change of it reads and writes, first that which a clone does:
+    /// it may be fetched into the processor's cache before. It is not to be read through these pointers.
     #[doc(hidden)]
-    fn block(&self) -> Range<*const u8> {
-        std::ptr::null()..std::ptr::null()
+    fn spans(&self) -> [Range<*const u8>; 3] {
+        [const { std::ptr::null()..std::ptr::null() }; 3]
     }
 
     /// Replaces the content of `out` by the archive of this value.

@@ -1,4 +1,4 @@
-//! Clones of a list share memory, and one of them appends in place: none may see what another does.
+//! Clones of a list share memory, in which one of them appends and patches: none may see what another does.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,6 +19,8 @@ enum Act {
     Insert(usize, u16),
     Remove(usize),
     Set(usize, u16),
+    Move(usize, usize),
+    SetAll(u16),
     Truncate(usize),
     RetainOdd,
     AppendItself,
@@ -33,7 +35,9 @@ fn act() -> impl Strategy<Value = Act> {
         1 => Just(Act::Pop),
         1 => (at.clone(), any::<u16>()).prop_map(|(at, value)| Act::Insert(at, value)),
         1 => at.clone().prop_map(Act::Remove),
-        1 => (at.clone(), any::<u16>()).prop_map(|(at, value)| Act::Set(at, value)),
+        5 => (at.clone(), any::<u16>()).prop_map(|(at, value)| Act::Set(at, value)),
+        1 => (at.clone(), at.clone()).prop_map(|(from, to)| Act::Move(from, to)),
+        1 => any::<u16>().prop_map(Act::SetAll),
         1 => at.prop_map(Act::Truncate),
         1 => Just(Act::RetainOdd),
         1 => Just(Act::AppendItself),
@@ -62,6 +66,18 @@ fn apply(pairs: &mut Vec<Pair>, which: usize, act: &Act, token: &Arc<()>) {
         Act::Set(at, value) if at < model.len() => {
             let old = std::mem::replace(&mut model[at], value);
             assert_eq!(list.set(at, counted(value)).unwrap().0, old);
+        }
+        Act::Move(from, to) => {
+            let fits = from.max(to) < model.len();
+            assert_eq!(list.move_to(from, to), fits);
+            if fits {
+                let value = model.remove(from);
+                model.insert(to, value);
+            }
+        }
+        Act::SetAll(value) => {
+            list.iter_mut().for_each(|element| *element = counted(value));
+            model.fill(value);
         }
         Act::Truncate(len) => (list.truncate(len), model.truncate(len)).0,
         Act::RetainOdd => {
@@ -98,9 +114,9 @@ proptest! {
 }
 
 #[test]
-fn threads_append_to_their_clones_of_one_list() {
+fn threads_append_to_and_change_their_clones_of_one_list() {
     let token = Arc::new(());
-    for base in 0..40_u16 {
+    for base in 1..40_u16 {
         let list: List<Counted> = (0..base).map(|n| Counted(n, Arc::clone(&token))).collect();
         let barrier = Barrier::new(4);
         std::thread::scope(|scope| {
@@ -112,13 +128,19 @@ fn threads_append_to_their_clones_of_one_list() {
                         let before = mine.clone();
                         mine.push_back(Counted(thread * 100 + n, Arc::clone(token)));
                         assert_eq!(before.len() + 1, mine.len());
+                        let at = usize::from(n % base);
+                        let old = before[at].0;
+                        mine.set(at, Counted(thread * 1000 + n, Arc::clone(token)));
+                        assert_eq!((before[at].0, mine[at].0), (old, thread * 1000 + n));
                     }
-                    let expected = (0..base).chain((0..20).map(|n| thread * 100 + n));
+                    let changed = |at| (0..20).rfind(|n| n % base == at).map(|n| thread * 1000 + n);
+                    let old = (0..base).map(|at| changed(at).unwrap_or(at));
+                    let expected = old.chain((0..20).map(|n| thread * 100 + n));
                     assert!(mine.iter().map(|element| element.0).eq(expected));
                 });
             }
         });
-        assert_eq!(list.len(), usize::from(base));
+        assert!(list.iter().map(|element| element.0).eq(0..base));
     }
     assert_eq!(Arc::strong_count(&token), 1, "each element is dropped, and once");
 }
@@ -168,7 +190,7 @@ fn a_clone_that_panics_leaves_all_lists_as_they_were() {
         let mut list: List<Reluctant> = (0..10).map(element).collect();
         let shared = list.clone();
         CLONES_LEFT.set(succeed);
-        let caught = catch_unwind(AssertUnwindSafe(|| list.get_mut(3).map(|_| ())));
+        let caught = catch_unwind(AssertUnwindSafe(|| list.iter_mut().len()));
         CLONES_LEFT.set(usize::MAX);
         assert!(caught.is_err(), "it has to copy ten elements");
         for list in [&list, &shared] {
@@ -177,6 +199,26 @@ fn a_clone_that_panics_leaves_all_lists_as_they_were() {
         list.push_back(element(10));
         assert_eq!((list.len(), shared.len()), (11, 10));
     }
+    assert_eq!(Arc::strong_count(&token), 1, "each element is dropped, and once");
+}
+
+#[test]
+fn a_patch_that_panics_leaves_all_lists_as_they_were() {
+    let token = Arc::new(());
+    let element = |n| Reluctant(Counted(n, Arc::clone(&token)));
+    let mut list: List<Reluctant> = List::new();
+    (0..10).for_each(|n| list.push_back(element(n)));
+    let shared = list.clone();
+    CLONES_LEFT.set(0);
+    let caught = catch_unwind(AssertUnwindSafe(|| list.get_mut(3).is_some()));
+    CLONES_LEFT.set(1);
+    assert!(caught.is_err(), "it has to copy the element");
+    list.get_mut(3).unwrap().0.0 = 33;
+    assert!(list.get_mut(10).is_none());
+    CLONES_LEFT.set(usize::MAX);
+    assert!(shared.iter().map(|element| element.0.0).eq(0..10));
+    assert_eq!((list[3].0.0, list[4].0.0), (33, 4));
+    drop((list, shared));
     assert_eq!(Arc::strong_count(&token), 1, "each element is dropped, and once");
 }
 

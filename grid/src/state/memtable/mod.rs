@@ -27,7 +27,7 @@ use gridmill_model::State;
 use gridmill_persistence::run::hash_key;
 use parking_lot::Mutex;
 
-use super::prefetch::{AHEAD, prefetch_span, prefetch_value};
+use super::prefetch::{AHEAD, prefetch_held, prefetch_value};
 
 pub(crate) use append::Appender;
 use blocks::Blocks;
@@ -143,7 +143,7 @@ impl<V: State> Cut<V> {
             self.table.versions.prefetch(newest);
         }
         if let Some(entry) = ahead(1) {
-            self.read(entry, |value| value.map(|value| prefetch_span(value.block())));
+            self.read(entry, |value| value.map(prefetch_held));
         }
     }
 

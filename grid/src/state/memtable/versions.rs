@@ -7,7 +7,7 @@ use arc_swap::ArcSwapOption;
 use gridmill_model::State;
 use parking_lot::Mutex;
 
-use super::super::prefetch::{AHEAD, prefetch_span, prefetch_value};
+use super::super::prefetch::{AHEAD, prefetch_held, prefetch_value};
 use super::blocks::{Numbered, Spot};
 
 /// What one batch made of an entry.
@@ -125,7 +125,7 @@ impl<V: State> Held<V> {
             else {
                 continue;
             };
-            prefetch_span(value.block());
+            prefetch_held(&value);
             weight += value.weight();
             taken.push_back(value);
             if taken.len() > AHEAD {
