@@ -177,7 +177,7 @@ impl<V: State> Overlay<V> {
             if let Some(&soon) = self.touched.get(at + AHEAD) {
                 let soon = self.cache.get(soon);
                 if let Some(spot) = soon.spot.filter(|_| same) {
-                    prefetch_value(layers.open().entry(spot));
+                    layers.open().entry(spot).fetch_newest();
                 }
                 // Where a value counts its clones.
                 soon.value.iter().for_each(|value| prefetch(value.spans()[0].start));

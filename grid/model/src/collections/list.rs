@@ -235,7 +235,7 @@ impl<T: Clone> List<T> {
             }
             (Repr::Tree(tree), Repr::Flat(other)) => tree.extend(other),
             (Repr::Tree(tree), Repr::Tree(other)) => tree.append(*other),
-            // A tree has more elements than a block has room for.
+            // A tree stays one.
             (Repr::Flat(flat), Repr::Tree(other)) => {
                 let mut tree: im::Vector<T> = flat.iter().cloned().collect();
                 tree.append(*other);
@@ -364,10 +364,7 @@ impl<T: Clone> Extend<T> for List<T> {
         let iter = iter.into_iter();
         if let Repr::Flat(flat) = &mut self.0 {
             let (least, _) = iter.size_hint();
-            let more = least.min(FLAT_MAX);
-            if more > 1 {
-                flat.reserve(more);
-            }
+            flat.expect(least.min(FLAT_MAX));
         }
         iter.for_each(|value| self.push_back(value));
     }

@@ -203,6 +203,34 @@ fn a_clone_that_panics_leaves_all_lists_as_they_were() {
 }
 
 #[test]
+fn a_list_may_be_changed_more_often_than_there_is_room_for() {
+    let token = Arc::new(());
+    let counted = |value| Counted(value, Arc::clone(&token));
+    let mut list: List<Counted> = (0..256).map(counted).collect();
+    let first = list.clone();
+    // The first copies; then there is room for many.
+    let mut views = Vec::new();
+    for n in 0..40_u16 {
+        let at = [255, 0, 17, 255][usize::from(n) % 4];
+        list.set(at, counted(1000 + n)).unwrap();
+        views.push(list.clone());
+        assert_eq!((list[at].0, list[1].0), (1000 + n, 1));
+    }
+    for (n, view) in (0..).zip(&views) {
+        let newest =
+            |at, of: &[u16]| (0..=n).rfind(|n| of.contains(&(n % 4))).map_or(at, |n| 1000 + n);
+        let expected = [newest(0, &[1]), newest(17, &[2]), newest(255, &[0, 3])];
+        assert_eq!([view[0].0, view[17].0, view[255].0], expected);
+    }
+    assert_eq!(list.pop_back().unwrap().0, 1039);
+    list.push_back(counted(7));
+    assert_eq!((list[255].0, views[39][255].0), (7, 1039));
+    assert!(first.iter().map(|element| element.0).eq(0..256));
+    drop((list, first, views));
+    assert_eq!(Arc::strong_count(&token), 1, "each element is dropped, and once");
+}
+
+#[test]
 fn a_patch_that_panics_leaves_all_lists_as_they_were() {
     let token = Arc::new(());
     let element = |n| Reluctant(Counted(n, Arc::clone(&token)));
@@ -231,12 +259,16 @@ fn elements_may_have_any_size_and_alignment() {
     let mut wide: List<Wide> = (0..5).map(Wide).collect();
     let before = wide.clone();
     wide.push_back(Wide(5));
+    wide.set(1, Wide(9));
     assert_eq!(before, [0, 1, 2, 3, 4].map(Wide));
+    assert_eq!(wide, [0, 9, 2, 3, 4, 5].map(Wide));
     assert!(wide.iter().all(|element| std::ptr::from_ref(element).addr().is_multiple_of(64)));
 
     let mut nothing: List<()> = List::new();
     for len in 1..100 {
         nothing.push_back(());
-        assert_eq!(nothing.clone().len(), len);
+        let before = nothing.clone();
+        assert_eq!(nothing.set(len - 1, ()), Some(()));
+        assert_eq!(before.len(), len);
     }
 }

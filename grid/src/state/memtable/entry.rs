@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use gridmill_model::KeyBytes;
 
+use super::super::prefetch::prefetch;
 use super::blocks::Spot;
 
 /// A key, and where its newest version lies.
@@ -20,6 +21,11 @@ impl Entry {
 
     pub(crate) fn key(&self) -> &[u8] {
         &self.key
+    }
+
+    /// Fetches what a new version changes.
+    pub(crate) fn fetch_newest(&self) {
+        prefetch(&raw const self.newest);
     }
 
     pub(super) fn newest(&self) -> Option<Spot> {

@@ -40,23 +40,24 @@ impl<T: Clone> Block<T> {
         assert!(pushed.is_ok(), "there is room, and no other owner");
     }
 
-    /// Appends copies of another block's elements.
-    pub(in super::super) fn append(&mut self, other: &Self) {
-        self.reserve(other.len());
-        other.iter().for_each(|element| self.push(element.clone()));
+    /// Sees to it that `more` elements are appended without moving more than once.
+    pub(in super::super) fn expect(&mut self, more: usize) {
+        if more > 0 && !self.has_places(more) {
+            self.reserve(more);
+        }
     }
 
-    /// Takes the last element off.
-    pub(in super::super) fn pop(&mut self) -> Option<T> {
-        let last = self.len().checked_sub(1)?;
-        let element = self.get(last).cloned();
-        self.truncate(last);
-        element
+    /// Appends copies of another block's elements.
+    pub(in super::super) fn append(&mut self, other: &Self) {
+        self.expect(other.len());
+        other.iter().for_each(|element| self.push(element.clone()));
     }
 
     /// Keeps the first `len` elements.
     pub(in super::super) fn truncate(&mut self, len: usize) {
-        if len < self.len() {
+        if len == 0 {
+            *self = Self::new();
+        } else if len < self.len() {
             self.cut(len);
         }
     }
@@ -83,8 +84,9 @@ impl<T: Clone> Block<T> {
 
     /// Keeps only the elements that the condition holds for.
     pub(in super::super) fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
-        let (elements, mut kept) = (self.make_mut(), 0);
-        for index in 0..elements.len() {
+        let Some(first) = self.iter().position(|element| !keep(element)) else { return };
+        let (elements, mut kept) = (self.make_mut(), first);
+        for index in first + 1..elements.len() {
             if keep(&elements[index]) {
                 elements.swap(kept, index);
                 kept += 1;

@@ -8,7 +8,8 @@
 //! places that are taken are counted, so that two clones never take the same one. In the same way an
 //! element of which others see the old value gets a *patch*: its new value takes a place at the far end
 //! of the room, and each clone knows how many of the patches it sees. Where the room is used up, or
-//! nobody else is left, patches go to where they belong.
+//! nobody else is left, patches go to where they belong. What was behind the end of the last owner, or
+//! under its patches, is dropped then.
 #![expect(unsafe_code, reason = "elements are made one by one in memory that clones share")]
 
 mod edit;
@@ -16,7 +17,6 @@ mod head;
 mod iter;
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
-use std::cell::Cell;
 use std::marker::PhantomData;
 use std::ops::Range;
 use std::ptr::{NonNull, slice_from_raw_parts_mut};
@@ -28,10 +28,10 @@ pub(super) use iter::{IntoIter, Iter};
 
 /// A vector that clones in O(1).
 ///
-/// Invariants: `start` dangles, and `len` and `patches` are 0, or before it lies a [`Head`] in the same
+/// Invariants: `start` dangles, and `len`, `patches` and `room` are 0, or before it lies a [`Head`] in the same
 /// allocation, which has the layout of its `room`, and which this clone keeps alive by one of `owners`.
 /// Places that are taken hold values. Those of the first `len` elements and `patches` patches are neither
-/// changed nor dropped while there is another owner; the next place of either kind is written only by
+/// changed nor dropped while another owner knows of them; the next place of either kind is written only by
 /// the one that took it. A patch is of an element below `len`.
 pub(super) struct Block<T> {
     start: NonNull<T>,
@@ -40,7 +40,7 @@ pub(super) struct Block<T> {
     /// Elements and patches that there is memory for.
     room: u16,
     /// Invariant: what one clone appends lives as long as the others.
-    owned: PhantomData<Cell<T>>,
+    owned: PhantomData<fn(T) -> T>,
 }
 
 // SAFETY: like an `Arc<[T]>`: clones on several threads lend `&T`, and the last of them, on whatever
@@ -88,11 +88,10 @@ impl<T> Block<T> {
     /// What lies before the elements, if there is memory.
     #[inline]
     fn head(&self) -> Option<&Head> {
-        // No allocation begins at the address of a dangling pointer plus a head.
-        let allocated = self.start != NonNull::dangling();
-        // SAFETY: a block that is allocated has a head there for as long as it has an owner, such as this
-        // one; all that changes in it is atomic.
-        allocated.then(|| unsafe { self.start.byte_sub(Self::OFFSET).cast::<Head>().as_ref() })
+        // SAFETY: a block that has room has a head there for as long as it has an owner, such as this one; all
+        // that changes in it is atomic.
+        (self.room > 0)
+            .then(|| unsafe { self.start.byte_sub(Self::OFFSET).cast::<Head>().as_ref() })
     }
 
     /// How many elements there are.
@@ -141,9 +140,23 @@ impl<T> Block<T> {
         Some(if self.patches == 0 { element } else { self.patch_of(index).unwrap_or(element) })
     }
 
+    /// Whether `more` elements can be appended in place, unless another clone does that first.
+    fn has_places(&self, more: usize) -> bool {
+        self.head().is_some_and(|head| {
+            let taken = head.taken();
+            let total = (taken.elements + taken.patches) as usize;
+            taken.elements == self.len && total + more <= self.room()
+        })
+    }
+
+    /// This clone's patches, and which elements they are of.
+    fn patched(&self) -> impl DoubleEndedIterator<Item = (u16, usize)> {
+        self.head().into_iter().flat_map(|head| head.patched(self.patches))
+    }
+
     /// The newest patch of an element.
     fn patch_of(&self, index: usize) -> Option<&T> {
-        let (patch, _) = self.head()?.patched(self.patches).rfind(|(_, of)| *of == index)?;
+        let (patch, _) = self.patched().rfind(|(_, of)| *of == index)?;
         // SAFETY: patches below `patches` are alive, and nobody changes them while this owner lends them.
         Some(unsafe { self.patch_place(patch).as_ref() })
     }
@@ -231,10 +244,25 @@ impl<T: Clone> Block<T> {
         self.make_mut().get_mut(index)
     }
 
+    /// Takes the last element off.
+    pub(super) fn pop(&mut self) -> Option<T> {
+        let last = self.len().checked_sub(1)?;
+        if !self.is_unique() {
+            let element = self.get(last).cloned();
+            self.cut(last);
+            return element;
+        }
+        self.settle();
+        self.len -= 1;
+        self.head()?.set_taken(self.len);
+        // SAFETY: the element is alive, nobody shares it, and it is not counted as taken any more.
+        Some(unsafe { self.start.add(last).read() })
+    }
+
     /// Keeps the first `len` elements, of more.
     fn cut(&mut self, len: usize) {
-        if self.patches > 0 {
-            // None of what is to go may have a patch: another element will stand there.
+        if self.patched().any(|(_, of)| of >= len) {
+            // Another element will stand there, and is not to have that patch.
             self.make_mut();
         }
         self.len = self.len.min(len as u32);
@@ -263,7 +291,7 @@ impl<T: Clone> Block<T> {
     fn copy(&self, room: usize) -> Self {
         let mut copy = Self::with_room(room);
         copy.fill(self.unpatched());
-        for (patch, of) in self.head().into_iter().flat_map(|head| head.patched(self.patches)) {
+        for (patch, of) in self.patched() {
             // SAFETY: patches below `patches` are alive, and nobody changes them.
             copy.settled()[of] = unsafe { self.patch_place(patch).as_ref() }.clone();
         }
@@ -324,8 +352,8 @@ impl<T> Drop for Block<T> {
         let (taken, room) = (head.taken(), self.room());
         let (elements, patches) = (taken.elements as usize, taken.patches as usize);
         // SAFETY: the last owner is gone. The places that are taken are alive, each is dropped once, and
-        // the memory is given back with the layout that it was taken with; also if dropping panics,
-        // in which case it is not given back.
+        // the memory is given back with the layout that it was taken with. If dropping panics, what was not
+        // dropped yet is leaked, with the memory.
         unsafe {
             slice_from_raw_parts_mut(self.start.as_ptr(), elements).drop_in_place();
             let first = self.start.add(room - patches);
