@@ -125,19 +125,14 @@ impl<V: State> Cache<V> {
         let mut kept = self.fresh();
         for slot in std::mem::replace(&mut self.slots, Slab::new()).into_iter() {
             if slot.batch >= swept {
-                kept.keep(slot);
+                // Its value may have grown since it was read.
+                kept.bytes += weight(&slot.value);
+                kept.slots.push(slot);
             }
         }
         let too_many = kept.bytes > self.bytes_max / 2;
         *self = if too_many { kept.fresh() } else { kept };
-    }
-
-    /// Enters a slot of another cache. Its value may have grown since it was read.
-    fn keep(&mut self, slot: CacheSlot<V>) {
-        self.bytes += weight(&slot.value);
-        let hash = slot.hash;
-        let number = self.slots.push(slot);
-        self.index.insert(hash, number);
+        self.index = HashIndex::of(self.slots.iter().map(|slot| slot.hash));
     }
 }
 

@@ -1,6 +1,6 @@
 //! From the hash of a key to a number, for the writer's cache.
 
-use super::prefetch::prefetch;
+use super::prefetch::{AHEAD, prefetch};
 
 /// Fewer cells than this are not worth a table's growing pains.
 const CELLS_MIN: usize = 64;
@@ -17,6 +17,18 @@ pub(super) struct HashIndex {
 impl HashIndex {
     pub(super) fn new() -> Self {
         Self { cells: vec![0; CELLS_MIN], count: 0 }
+    }
+
+    /// Of hashes whose numbers are 0, 1, 2 and so on.
+    pub(super) fn of(hashes: impl Iterator<Item = u64>) -> Self {
+        let hashes: Vec<u64> = hashes.collect();
+        let cells = (2 * hashes.len() + 1).next_power_of_two().max(CELLS_MIN);
+        let mut index = Self { cells: vec![0; cells], count: 0 };
+        for (number, hash) in hashes.iter().enumerate() {
+            hashes.get(number + AHEAD).into_iter().for_each(|later| index.prefetch(*later));
+            index.insert(*hash, number as u32);
+        }
+        index
     }
 
     /// The number with this hash that `is_it` knows.

@@ -88,9 +88,9 @@ impl<V: State> Layers<V> {
         Ok(false)
     }
 
-    /// Brings what [`Layers::get`] will look at for `hashes` into the processor's cache, as far as
-    /// it lies in runs.
+    /// Brings what [`Layers::get`] will look at first for `hashes` into the processor's cache.
     pub(crate) fn warm(&self, hashes: &[u64]) {
+        self.cuts().for_each(|cut| cut.warm(hashes));
         for run in self.runs.iter() {
             run.warm(hashes);
         }

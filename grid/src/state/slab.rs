@@ -34,6 +34,11 @@ impl<T> Slab<T> {
     }
 
     /// All slots, in the order of their numbers.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.blocks.iter().flatten()
+    }
+
+    /// As above.
     pub(super) fn into_iter(self) -> impl Iterator<Item = T> {
         self.blocks.into_iter().flatten()
     }

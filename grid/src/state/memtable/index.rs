@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::super::prefetch::prefetch;
 use super::blocks::{SPOT_BITS, Spot};
 
 /// Fewer cells than this are not worth a table's growing pains.
@@ -36,6 +37,11 @@ impl Index {
         let cells = self.cells_from(tag).map(|cell| cell.load(Ordering::Acquire));
         let taken = cells.take_while(|cell| *cell != 0);
         taken.filter(move |cell| tag_of(*cell) == tag).filter_map(spot_of)
+    }
+
+    /// Brings the cell where a hash is looked for into the processor's cache.
+    pub(super) fn prefetch(&self, hash: u64) {
+        prefetch(&raw const self.cells[self.home(tag(hash))]);
     }
 
     /// Leads from the key with this hash, which is not there yet, to `spot`.
@@ -73,11 +79,15 @@ impl Index {
 
     /// All cells once, from the home of a tag on.
     fn cells_from(&self, tag: u64) -> impl Iterator<Item = &AtomicU64> {
+        let (before, from) = self.cells.split_at(self.home(tag));
+        from.iter().chain(before)
+    }
+
+    fn home(&self, tag: u64) -> usize {
         let bits = self.cells.len().trailing_zeros();
         let home =
             if bits < TAG_BITS { tag >> (TAG_BITS - bits) } else { tag << (bits - TAG_BITS) };
-        let (before, from) = self.cells.split_at(home as usize);
-        from.iter().chain(before)
+        home as usize
     }
 }
 

@@ -113,6 +113,11 @@ impl<V: State> Cut<V> {
         self.read(self.find(key, hash)?, |value| value.is_some())
     }
 
+    /// Brings what [`Cut::get`] will look at first for `hashes` into the processor's cache.
+    pub(crate) fn warm(&self, hashes: &[u64]) {
+        hashes.iter().for_each(|hash| self.index.prefetch(*hash));
+    }
+
     fn find(&self, key: &[u8], hash: u64) -> Option<&Entry> {
         if self.last == 0 {
             return None;
