@@ -176,8 +176,9 @@ impl<V: State> Overlay<V> {
             }
             if let Some(&soon) = self.touched.get(at + AHEAD) {
                 let soon = self.cache.get(soon);
-                if let Some(spot) = soon.spot.filter(|_| same) {
-                    layers.open().entry(spot).fetch_newest();
+                match soon.spot.filter(|_| same) {
+                    Some(spot) => layers.open().entry(spot).fetch_newest(),
+                    None => layers.open().warm(&[soon.hash]),
                 }
                 // Where a value counts its clones.
                 soon.value.iter().for_each(|value| prefetch(value.spans()[0].start));
