@@ -7,6 +7,7 @@ use std::ops::{Index, IndexMut, Range};
 
 use super::block::Block;
 use super::list_iter::{ListIntoIter, ListIter, ListIterMut};
+use crate::state::NOWHERE;
 
 /// A sequence that clones in O(1) and shares what clones have in common.
 ///
@@ -84,13 +85,7 @@ impl<T: Clone> List<T> {
 
     /// The element at a position, to be changed.
     pub fn get_mut(&mut self, index: usize) -> Option<&mut T> {
-        if index >= self.len() {
-            return None;
-        }
-        match &mut self.0 {
-            Repr::Flat(flat) => flat.get_mut(index),
-            Repr::Tree(tree) => tree.get_mut(index),
-        }
+        either!(&mut self.0, list => list.get_mut(index))
     }
 
     /// The first element.
@@ -275,7 +270,7 @@ impl<T: Clone> List<T> {
     pub(super) fn spans(&self) -> [Range<*const u8>; 3] {
         match &self.0 {
             Repr::Flat(flat) => flat.spans(),
-            Repr::Tree(_) => [const { std::ptr::null()..std::ptr::null() }; 3],
+            Repr::Tree(_) => NOWHERE,
         }
     }
 

@@ -18,6 +18,9 @@ use crate::path::Walk;
 
 pub use root::Root;
 
+/// No memory.
+pub(crate) const NOWHERE: [Range<*const u8>; 3] = [const { std::ptr::null()..std::ptr::null() }; 3];
+
 /// A value that a PState may hold, at its root or inside.
 ///
 /// Numbers (but not `usize` and `isize`), `bool`, `char`, [`Str`](crate::Str), `String`,
@@ -63,7 +66,7 @@ pub trait State:
     /// it may be fetched into the processor's cache before. It is not to be read through these pointers.
     #[doc(hidden)]
     fn spans(&self) -> [Range<*const u8>; 3] {
-        [const { std::ptr::null()..std::ptr::null() }; 3]
+        NOWHERE
     }
 
     /// Replaces the content of `out` by the archive of this value.

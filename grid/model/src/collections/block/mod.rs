@@ -130,7 +130,7 @@ impl<T> Block<T> {
     /// Where a patch lies. `patch` is less than `room`.
     fn patch_place(&self, patch: u16) -> NonNull<T> {
         // SAFETY: the place is within the room.
-        unsafe { self.start.add(usize::from(self.room - 1 - patch)) }
+        unsafe { self.start.add(self.room() - 1 - usize::from(patch)) }
     }
 
     /// The element at a position.
@@ -189,22 +189,32 @@ impl<T> Block<T> {
 
     /// Makes the elements' own places hold them, without anything behind them, where nobody shares them.
     fn settle(&mut self) {
-        let len = self.len();
-        let (start, patches) = (self.start, std::mem::take(&mut self.patches));
+        let patches = std::mem::take(&mut self.patches);
         let Some(head) = self.head() else { return };
-        let Taken { elements, patches: all } = head.set_taken(self.len);
+        let taken = head.set_taken(self.len);
         for (patch, of) in head.patched(patches) {
             // SAFETY: there is no other owner, and `&mut self` keeps one from coming to be. Both places are
             // alive, and are not the same, as those taken from either end are no more than the room.
-            unsafe { start.add(of).swap(self.patch_place(patch)) };
+            unsafe { self.start.add(of).swap(self.patch_place(patch)) };
         }
-        let (elements, patches) = (elements as usize, all as usize);
-        // SAFETY: as above. Nobody else sees these values, which were alive, and are not counted as taken
-        // any more.
+        // SAFETY: as above. Nobody else sees these values, which are not counted as taken any more.
+        unsafe { self.drop_taken(self.len(), taken) };
+    }
+
+    /// Drops the patches, and the elements from `first` on.
+    ///
+    /// # Safety
+    /// These places were taken, so that they hold values; nobody uses these any more.
+    unsafe fn drop_taken(&self, first: usize, taken: Taken) {
+        let (elements, patches) = (taken.elements as usize, taken.patches as usize);
+        let places = |first: usize, count: usize| {
+            // SAFETY: the places are within the room.
+            slice_from_raw_parts_mut(unsafe { self.start.add(first) }.as_ptr(), count)
+        };
+        // SAFETY: the caller says so.
         unsafe {
-            slice_from_raw_parts_mut(start.add(len).as_ptr(), elements - len).drop_in_place();
-            let first = start.add(usize::from(self.room) - patches);
-            slice_from_raw_parts_mut(first.as_ptr(), patches).drop_in_place();
+            places(first, elements - first).drop_in_place();
+            places(self.room() - patches, patches).drop_in_place();
         }
     }
 
@@ -233,8 +243,10 @@ impl<T> Block<T> {
 impl<T: Clone> Block<T> {
     /// The element at a position, to be changed: by a patch, if it is shared and there is room for one.
     pub(super) fn get_mut(&mut self, index: usize) -> Option<&mut T> {
-        if index < self.len()
-            && !self.is_unique()
+        if index >= self.len() {
+            return None;
+        }
+        if !self.is_unique()
             && let Some(mut place) = self.try_patch(index)
         {
             // SAFETY: the patch is alive, and this owner's alone while it is lent: `&mut self` keeps a clone
@@ -302,7 +314,7 @@ impl<T: Clone> Block<T> {
     fn fill(&mut self, elements: &[T]) {
         let start = self.start;
         let Some(head) = self.head() else { return };
-        assert!(elements.len() <= usize::from(self.room), "there is room");
+        assert!(elements.len() <= self.room(), "there is room");
         let mut made = Made { count: 0, of: head };
         for element in elements {
             // SAFETY: the place is within the room, and nothing was made in it.
@@ -349,16 +361,13 @@ impl<T> Drop for Block<T> {
         }
         // All that other owners did with the elements comes before they are dropped.
         fence(Acquire);
-        let (taken, room) = (head.taken(), self.room());
-        let (elements, patches) = (taken.elements as usize, taken.patches as usize);
+        let taken = head.taken();
         // SAFETY: the last owner is gone. The places that are taken are alive, each is dropped once, and
         // the memory is given back with the layout that it was taken with. If dropping panics, what was not
         // dropped yet is leaked, with the memory.
         unsafe {
-            slice_from_raw_parts_mut(self.start.as_ptr(), elements).drop_in_place();
-            let first = self.start.add(room - patches);
-            slice_from_raw_parts_mut(first.as_ptr(), patches).drop_in_place();
-            dealloc(self.start.as_ptr().byte_sub(Self::OFFSET).cast(), Self::layout(room));
+            self.drop_taken(0, taken);
+            dealloc(self.start.as_ptr().byte_sub(Self::OFFSET).cast(), Self::layout(self.room()));
         }
     }
 }
