@@ -79,5 +79,7 @@ pub(crate) async fn linger(shared: &Shared) {
     let is_awaited = || !shared.was_told() && arrived.load(Ordering::Relaxed) == before;
     while is_awaited() && start.elapsed() < MOMENT {
         tokio::task::yield_now().await;
+        // The caller may have been woken on this thread's core, where it cannot run meanwhile.
+        std::thread::yield_now();
     }
 }
