@@ -238,9 +238,15 @@ impl Shared {
         self.inbox.lock().is_idle()
     }
 
-    /// Whether events wait in the mailbox, beside those that the actor has taken.
-    pub(crate) fn has_waiting(&self) -> bool {
-        !self.inbox.lock().waiting.is_empty()
+    /// Whether events that cost at least `cost_min` wait in the mailbox, beside those that the actor
+    /// has taken.
+    pub(crate) fn has_waiting(&self, cost_min: usize) -> bool {
+        let inbox = self.inbox.lock();
+        let mut cost = 0;
+        inbox.waiting.iter().any(|part| {
+            cost += part.cost();
+            cost >= cost_min
+        })
     }
 
     /// Takes nothing any more, because the grid ends; what waits is given back.

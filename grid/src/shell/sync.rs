@@ -45,7 +45,7 @@ impl Partition {
         self.options.durability == Durability::Sync
             && !self.syncing
             && self.shared.flights.len() == 0
-            && !self.shared.has_waiting()
+            && !self.shared.has_waiting(1)
             && !self.shared.load.is_shared()
             && self.handled(taken) <= HANDLED_MAX
     }

@@ -21,12 +21,25 @@ const BATCH_BYTES: usize = 64 << 10;
 /// Batches that may be written and not durable yet: one is synced while the next is made.
 const FLIGHTS_MAX: usize = 2;
 
+/// As many as that where another full batch waits: a sync that takes long then stops nobody. Smaller
+/// ones are worth waiting for more events, because each costs a write.
+const FULL_FLIGHTS_MAX: usize = 6;
+
 impl Partition {
     /// Whether the next batch may start.
     pub(crate) fn may_take(&self) -> bool {
         let is_over = |topology| self.changes.is_over(2, self.core.weight(topology));
         let held_back = self.job && !self.fold_failed && self.live().any(is_over);
-        self.shared.flights.len() < FLIGHTS_MAX && !held_back && !self.catching_up.has_arrived()
+        self.has_room() && !held_back && !self.catching_up.has_arrived()
+    }
+
+    /// Whether there are few enough batches under way for another.
+    fn has_room(&self) -> bool {
+        match self.shared.flights.len() {
+            ..FLIGHTS_MAX => true,
+            FLIGHTS_MAX..FULL_FLIGHTS_MAX => self.shared.has_waiting(BATCH_BYTES),
+            _ => false,
+        }
     }
 
     /// The topologies of the live flow.
