@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::partition::fold::{FoldDone, FoldFault, FoldJob, MergeDone, MergeJob, install, thaw};
 
 use super::actor::{Msg, Partition};
+use super::background::in_background;
 use super::shared::Counters;
 
 impl Partition {
@@ -36,7 +37,7 @@ impl Partition {
     /// be millions of values.
     pub(crate) fn let_go(&mut self) {
         for spent in self.spent.extract_if(.., |spent| spent.is_last()) {
-            tokio::task::spawn_blocking(move || drop(spent));
+            in_background(move || drop(spent));
         }
     }
 
@@ -77,7 +78,7 @@ impl Partition {
         self.fold_asked.remove(&topology);
         let job = FoldJob::freeze(&mut self.core, topology);
         let (context, me) = (self.folds.clone(), self.me.clone());
-        tokio::task::spawn_blocking(move || {
+        in_background(move || {
             let span = tracing::info_span!("fold", topology);
             let result = span.in_scope(|| job.run(&context));
             // The actor is to be the last who holds what was folded.
@@ -113,7 +114,7 @@ impl Partition {
     fn start_merge(&mut self, job: MergeJob) {
         self.job = true;
         let (context, me) = (self.folds.clone(), self.me.clone());
-        tokio::task::spawn_blocking(move || {
+        in_background(move || {
             let span = tracing::info_span!("merge");
             let result = span.in_scope(|| job.run(&context));
             let _ = me.cast(Msg::Merged(result));

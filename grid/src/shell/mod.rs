@@ -2,6 +2,7 @@
 //! nothing here decides what a record does.
 
 pub(crate) mod actor;
+mod background;
 pub(crate) mod catch_up;
 pub(crate) mod clock;
 pub(crate) mod flight;

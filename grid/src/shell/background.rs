@@ -1,0 +1,45 @@
+//! Work that nobody waits for: folds, merges, the dropping of what was folded. It takes the processor
+//! time that partitions and their callers leave.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+/// How far background work stands behind: beside it on one core, a partition has three quarters of the
+/// time. Further behind, other programs could keep folds from their end, and appends wait for folds.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 5;
+
+/// Runs `job` on a thread of its own that gives way to others.
+///
+/// With equal rights, one partition shares its core with a fold while another has its own, and callers
+/// of both wait for the slower.
+pub(crate) fn in_background(job: impl FnOnce() + Send + 'static) {
+    let job = Arc::new(Mutex::new(Some(job)));
+    let run = move || {
+        let job = job.lock().take();
+        job.into_iter().for_each(|job| job());
+    };
+    let same = run.clone();
+    let thread = std::thread::Builder::new().name("gridmill-fold".to_owned());
+    let spawned = thread.spawn(move || {
+        give_way();
+        run();
+    });
+    if spawned.is_err() {
+        // The runtime may have an idle one, or will.
+        tokio::task::spawn_blocking(same);
+    }
+}
+
+/// Lets others of this process, and of the machine, go before this thread.
+#[cfg(target_os = "linux")]
+fn give_way() {
+    // Of the calling thread, on Linux. A process that stands further behind already cannot come
+    // forward, and need not.
+    let _ = rustix::process::setpriority_process(None, NICENESS);
+}
+
+/// Elsewhere that would be the whole process.
+#[cfg(not(target_os = "linux"))]
+fn give_way() {}
