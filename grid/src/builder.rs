@@ -9,6 +9,7 @@ use ractor::Actor;
 use crate::engine::{GridEngine, ModuleRun, registry_of};
 use crate::error::StartError;
 use crate::grid::Grid;
+use crate::memory::default_budget;
 use crate::module::Module;
 use crate::partition::budget::{Budget, Budgets};
 use crate::partition::core::Limits;
@@ -72,12 +73,12 @@ impl GridBuilder {
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             durability: Durability::Sync,
             clock: Clock::system(),
-            overlay_bytes_max: 384 << 20,
+            overlay_bytes_max: default_budget(),
             tail_bytes_max: 256 << 20,
             mailbox_bytes_max: 16 << 20,
             event_bytes_max: 1 << 20,
             value_bytes_max: 16 << 20,
-            cache_bytes_max: 256 << 20,
+            cache_bytes_max: default_budget(),
             attempts: 3,
             check_handlers: false,
             accept_new_code: false,
@@ -126,9 +127,13 @@ impl GridBuilder {
     }
 
     /// Bytes of changes, about, that all topologies and partitions together hold in memory before
-    /// they are folded into runs: 384 MiB. Those that have more than an even share are folded first. While
-    /// folds run it may be twice as much. More memory means that a value that changes often is written
-    /// out less often.
+    /// they are folded into runs: a sixteenth of the memory of the machine, or of the container that
+    /// the process runs in, from 64 MiB to 1 GiB. Those that have more than an even share are folded
+    /// first. While folds run it may be twice as much.
+    ///
+    /// More memory means that a value that changes often is written out less often. Where the values
+    /// that change all the time fit, folds come by [`tail_bytes_max`](Self::tail_bytes_max) alone;
+    /// where they do not, each fold writes most of them again, which can cost more than all else.
     pub fn overlay_bytes_max(mut self, bytes: usize) -> Self {
         self.overlay_bytes_max = bytes;
         self
@@ -163,8 +168,9 @@ impl GridBuilder {
     }
 
     /// Bytes, about, of decoded entries that writers keep, shared out evenly among the PStates and
-    /// partitions of the grid: 256 MiB. A handler that changes an entry that is not among them reads
-    /// it from the layers first, which costs several times as much.
+    /// partitions of the grid: as many as [`overlay_bytes_max`](Self::overlay_bytes_max) has by default.
+    /// A value that is in both as it is takes its memory once. A handler that changes an entry that
+    /// is not among them reads it from the layers first, which costs several times as much.
     pub fn cache_bytes_max(mut self, bytes: usize) -> Self {
         self.cache_bytes_max = bytes;
         self

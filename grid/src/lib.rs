@@ -30,6 +30,7 @@ mod error;
 pub mod folder;
 mod grid;
 mod local;
+mod memory;
 mod module;
 mod partition;
 mod quarantine;
