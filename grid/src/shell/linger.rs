@@ -8,26 +8,25 @@ use std::time::{Duration, Instant};
 use super::shared::Shared;
 
 /// How long to wait: about what a caller takes to wake up and to append again, a batch of some hundred
-/// events at most.
-const MOMENT: Duration = Duration::from_micros(150);
+/// events at most, and if that goes to another partition, for its answer and the next append.
+const MOMENT: Duration = Duration::from_micros(300);
 
 /// An append that comes so soon after an answer would have been met by waiting; what it takes to
 /// wake the thread is in it.
 const SOON: Duration = Duration::from_micros(200);
 
-/// When a lone append was answered last, by any partition of the grid, and how many batches of any have
-/// come: the next append of a caller may be for another partition.
+/// When a lone append was answered last, by any partition of the grid: the next append of a caller may be
+/// for another one.
 #[derive(Clone, Debug)]
 pub(crate) struct LastLone {
     start: Instant,
     /// Microseconds from the start to the answer, plus one; 0 for none.
     answered: Arc<AtomicU64>,
-    arrived: Arc<AtomicU64>,
 }
 
 impl LastLone {
     pub(crate) fn new() -> Self {
-        Self { start: Instant::now(), answered: Arc::default(), arrived: Arc::default() }
+        Self { start: Instant::now(), answered: Arc::default() }
     }
 
     fn answered(&self) {
@@ -55,7 +54,6 @@ pub(crate) struct Linger {
 impl Linger {
     /// An append has arrived.
     pub(crate) fn arrived(&mut self, lone: &LastLone) {
-        lone.arrived.fetch_add(1, Ordering::Relaxed);
         self.soon = lone.is_soon_after();
     }
 
@@ -71,13 +69,10 @@ impl Linger {
     }
 }
 
-/// Waits a moment for an append, and lets the others of the thread work meanwhile. Gives up when an
-/// append has come for another partition.
+/// Waits a moment for an append, and lets the others of the thread, and of the core, work meanwhile.
 pub(crate) async fn linger(shared: &Shared) {
-    let (start, arrived) = (Instant::now(), &shared.load.lone.arrived);
-    let before = arrived.load(Ordering::Relaxed);
-    let is_awaited = || !shared.was_told() && arrived.load(Ordering::Relaxed) == before;
-    while is_awaited() && start.elapsed() < MOMENT {
+    let start = Instant::now();
+    while !shared.was_told() && start.elapsed() < MOMENT {
         tokio::task::yield_now().await;
         // The caller may have been woken on this thread's core, where it cannot run meanwhile.
         std::thread::yield_now();
