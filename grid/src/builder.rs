@@ -128,8 +128,8 @@ impl GridBuilder {
 
     /// Bytes of changes, about, that all topologies and partitions together hold in memory before
     /// they are folded into runs: a sixteenth of the memory of the machine, or of the container that
-    /// the process runs in, from 64 MiB to 1 GiB. Those that have more than an even share are folded
-    /// first. While folds run it may be twice as much.
+    /// the process runs in, from 64 MiB to 1 GiB; 256 MiB where that is not known. Those that have more
+    /// than an even share are folded first. While folds run it may be twice as much.
     ///
     /// More memory means that a value that changes often is written out less often. Where the values
     /// that change all the time fit, folds come by [`tail_bytes_max`](Self::tail_bytes_max) alone;
