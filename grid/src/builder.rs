@@ -65,6 +65,7 @@ impl std::fmt::Debug for GridBuilder {
 
 impl GridBuilder {
     pub(crate) fn new(folder: PathBuf) -> Self {
+        let budget = default_budget();
         Self {
             storage: None,
             folder,
@@ -73,12 +74,12 @@ impl GridBuilder {
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             durability: Durability::Sync,
             clock: Clock::system(),
-            overlay_bytes_max: default_budget(),
+            overlay_bytes_max: budget,
             tail_bytes_max: 256 << 20,
             mailbox_bytes_max: 16 << 20,
             event_bytes_max: 1 << 20,
             value_bytes_max: 16 << 20,
-            cache_bytes_max: default_budget(),
+            cache_bytes_max: budget,
             attempts: 3,
             check_handlers: false,
             accept_new_code: false,

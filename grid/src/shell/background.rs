@@ -18,7 +18,9 @@ pub(crate) fn in_background(job: impl FnOnce() + Send + 'static) {
     let job = Arc::new(Mutex::new(Some(job)));
     let run = move || {
         let job = job.lock().take();
-        job.into_iter().for_each(|job| job());
+        if let Some(job) = job {
+            job();
+        }
     };
     let same = run.clone();
     let thread = std::thread::Builder::new().name("gridmill-fold".to_owned());

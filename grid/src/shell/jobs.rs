@@ -36,7 +36,8 @@ impl Partition {
     /// Drops what was folded, where no reader holds it any more; on another thread, because there may
     /// be millions of values.
     pub(crate) fn let_go(&mut self) {
-        for spent in self.spent.extract_if(.., |spent| spent.is_last()) {
+        let spent: Vec<_> = self.spent.extract_if(.., |spent| spent.is_last()).collect();
+        if !spent.is_empty() {
             in_background(move || drop(spent));
         }
     }

@@ -38,7 +38,7 @@ impl<T> Slab<T> {
         self.blocks.iter().flatten()
     }
 
-    /// As above.
+    /// The same slots, given away.
     pub(super) fn into_iter(self) -> impl Iterator<Item = T> {
         self.blocks.into_iter().flatten()
     }
