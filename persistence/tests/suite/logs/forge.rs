@@ -65,16 +65,6 @@ pub(crate) fn reseal(
     bytes[at..].fill(0);
 }
 
-/// Sets the depot offset of each record of a batch.
-pub(crate) fn set_offsets(batch: &mut [u8], mut offset: impl FnMut(u64) -> u64) {
-    let mut at = 32;
-    while at < batch.len() {
-        let given = offset(u64_at(batch, at + 16));
-        put(batch, at + 16, given);
-        at = record_end(batch, at);
-    }
-}
-
 fn record_end(batch: &[u8], at: usize) -> usize {
     let id = if batch[at + 31] & 1 != 0 { 16 } else { 0 };
     at + 32 + id + (u32_at(batch, at + 4) as usize).next_multiple_of(16)
