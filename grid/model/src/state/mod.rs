@@ -30,7 +30,7 @@ pub(crate) const NOWHERE: [Range<*const u8>; 3] = [const { std::ptr::null()..std
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be held by a PState",
     label = "not a `State`",
-    note = "put `#[record]` on your own types; collections are `Map`, `List` and `Set`, not those of `std`",
+    note = "put `#[record]` on your own types; collections are `Map`, `List` and `Set`",
     note = "`usize` and `isize` are refused because their width is not portable: use u64 or u32"
 )]
 pub trait State:
