@@ -222,7 +222,11 @@ impl<R: Root> RootCell<R> {
     fn store_single(&mut self) -> Result<(), Damaged> {
         let Some(single) = self.single.as_mut() else { return Ok(()) };
         let now = (&self.root as &dyn Any).downcast_ref::<R::Value>();
-        if single.get(&[])?.as_deref() != now {
+        let changed = match (single.get(&[])?, now) {
+            (Some(stored), Some(now)) => !stored.is_same(now) && *stored != *now,
+            (stored, now) => stored.is_some() || now.is_some(),
+        };
+        if changed {
             *single.slot_mut(&[])? = now.cloned();
         }
         Ok(())

@@ -236,7 +236,7 @@ fn range_mut<K: Key, V: State>(
         }
     }
     for (key, value) in new {
-        if old.get(&key).is_none_or(|old| *old != value) {
+        if old.get(&key).is_none_or(|old| !old.is_same(&value) && *old != value) {
             map.insert(key, value);
         }
     }

@@ -5,10 +5,13 @@
 mod archive;
 mod collections;
 mod events;
+mod forms;
 mod keys;
+mod list_acts;
 mod lists;
 mod path_json;
 mod path_vectors;
 mod paths;
 mod records;
 mod schema;
+mod trees;
