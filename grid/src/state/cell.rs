@@ -147,10 +147,18 @@ impl<R: Root> RootCell<R> {
         Ok(cell)
     }
 
-    /// A fresh PState of entries begins with those of its initial value.
+    /// A fresh PState of entries begins with those of its initial value that readers look for here.
     fn start_from_initial(&mut self) -> Result<(), Damaged> {
-        if R::KEYED {
-            self.root = self.pstate.initial_value();
+        let (pstate, Place { partition, partitions, .. }) = (self.pstate, self.place);
+        let everywhere = pstate.is_global() || pstate.is_local();
+        if R::KEYED
+            && let Some(overlay) = self.overlay()
+        {
+            for (key, value) in pstate.initial_value().into_entries() {
+                if everywhere || home(&pstate, &key, partitions) == Some(partition) {
+                    *overlay.slot_mut(&key)? = Some(value);
+                }
+            }
         }
         self.seal()
     }
