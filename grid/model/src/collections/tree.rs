@@ -1,10 +1,10 @@
 //! A list too large for a block: the one place that calls `im::Vector`.
 //!
 //! `im` is the crate `imbl`. Its vector has parts that are not sound: as of 7.0.2 whatever asks a `FocusMut`
-//! for two elements at a time (`swap`, `pair`, `triplet`, and with them `Vector::retain` and `Vector::sort_by`)
-//! forgets that the elements of a chunk need not begin at its start. Once something was taken off the front
-//! these change elements that are not there, and drop others twice. `FocusMut` also lends `&mut` into a chunk
-//! of which it makes another `&mut`, so that `iter_mut` stands on what the compiler may assume not to happen.
+//! for two elements at a time (`swap`, `pair`, `triplet`, and with them `Vector::retain`) forgets that the
+//! elements of a chunk need not begin at its start. Once something was taken off the front these change
+//! elements that are not there, and drop others twice. `FocusMut` also lends `&mut` into a chunk of which it
+//! makes another `&mut`, which the compiler may assume not to happen: `iter_mut` and `sort_by` stand on that.
 //! So only this is called, each of it tested against a `Vec` in `tests/suite/trees.rs`, also under a sanitizer
 //! (`sanitize.sh`):
 //!
