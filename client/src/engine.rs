@@ -12,6 +12,7 @@ use gridmill_model::{Schema, engine::ReadStore};
 use crate::error::{AppendErrorKind, DepotError, ReadError};
 use crate::gate::{Gate, Refused};
 
+pub mod once;
 mod submission;
 
 pub(crate) use submission::{Answer, Failure};

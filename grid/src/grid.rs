@@ -4,8 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use gridmill_client::Client;
+use gridmill_client::engine::once;
 use gridmill_persistence::Storage;
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 
 use crate::builder::GridBuilder;
 use crate::engine::{GridEngine, ModuleRun};
@@ -113,7 +114,7 @@ impl Grid {
         let targets = self.engine.modules.iter().map(target).collect();
         let storage = Arc::clone(&self.storage);
         let check = self.workers.of(0).spawn_blocking(move || verify_all(&storage, targets));
-        check.await.unwrap_or_else(|error| {
+        tokio::task::unconstrained(check).await.unwrap_or_else(|error| {
             let folder = self.storage.display(Path::new("")).display().to_string();
             Verification::unfinished(folder, &error)
         })
@@ -147,8 +148,7 @@ impl Grid {
                 && !shared.problems.contains_key(&number)
                 && !shared.is_given_up()
             {
-                // The sender lives as long as the grid does.
-                let _ = changed.changed().await;
+                next_change(&mut changed).await;
             }
         }
     }
@@ -161,7 +161,7 @@ impl Grid {
             for shared in &module.partitions {
                 let mut changed = shared.changed.subscribe();
                 while !(shared.is_idle() && shared.flights.len() == 0) {
-                    let _ = changed.changed().await;
+                    next_change(&mut changed).await;
                 }
             }
         }
@@ -179,7 +179,7 @@ impl Grid {
         for module in &self.engine.modules {
             for shared in &module.partitions {
                 shared.gate.close();
-                let (done, stopped) = oneshot::channel();
+                let (done, stopped) = once::channel();
                 shared.send(Msg::Shutdown(done));
                 stopping.push((Arc::clone(shared), stopped));
             }
@@ -230,6 +230,12 @@ impl Drop for Grid {
             }
         }
     }
+}
+
+/// Waits for a change. On tokio it is no matter of a task's budget, as no future of a client is.
+async fn next_change(changed: &mut watch::Receiver<u64>) {
+    // The sender lives as long as the grid does.
+    let _ = tokio::task::unconstrained(changed.changed()).await;
 }
 
 fn is_live(shared: &Shared, topology: usize) -> bool {

@@ -137,10 +137,9 @@ impl<M: Module> Local<M> {
     }
 }
 
-/// Runs a future that never waits. Where this runs inside of an async runtime, that runtime's
-/// budget for a task does not count, or the future would be asked to wait after all.
+/// Runs a future that never waits.
 fn at_once<F: Future>(future: F) -> F::Output {
-    let mut future = pin!(tokio::task::unconstrained(future));
+    let mut future = pin!(future);
     let mut context = Context::from_waker(Waker::noop());
     loop {
         if let Poll::Ready(output) = future.as_mut().poll(&mut context) {

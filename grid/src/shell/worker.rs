@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
+use gridmill_client::engine::once;
 use parking_lot::Mutex;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::watch;
@@ -88,7 +89,7 @@ impl Workers {
     pub(crate) async fn stop(&self) {
         self.stop.send_replace(true);
         let threads = std::mem::take(&mut *self.threads.lock());
-        let (ended, wait) = tokio::sync::oneshot::channel();
+        let (ended, wait) = once::channel();
         // The caller may be on any runtime, or on none that can block: wait on a thread of our own.
         std::thread::spawn(move || {
             for thread in threads {
