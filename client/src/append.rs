@@ -14,7 +14,7 @@ use crate::error::{AppendError, AppendErrorKind};
 use crate::gate::{Admission, Refused};
 use crate::handles::{DepotMismatch, DepotRef};
 use crate::prepare;
-use crate::receipt::{BatchReceipt, Receipt};
+use crate::receipt::{BatchReceipt, Receipt, Rejected};
 
 impl Client {
     /// Appends `event` to `depot` and waits until it is processed: durable, finished by every
@@ -140,7 +140,8 @@ impl<E: Event> Ready<E> {
             done,
         });
         prepare::keep_buffer(bytes);
-        Pending { partition, answer, event: PhantomData }
+        let topologies = Arc::clone(&depot.entry.topologies);
+        Pending { partition, answer, topologies: Some(topologies), event: PhantomData }
     }
 
     async fn admit(&self) -> Result<Admission, Refused> {
@@ -184,6 +185,8 @@ fn address<E: Event>(
 pub struct Pending<E> {
     partition: u32,
     answer: Option<Answer>,
+    /// Those that may say something to it; taken by the receipt.
+    topologies: Option<Arc<[String]>>,
     event: PhantomData<fn() -> E>,
 }
 
@@ -192,11 +195,15 @@ impl<E: Event> Future for Pending<E> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let Some(answer) = &mut self.answer else {
-            return Poll::Ready(Ok(Receipt::unasked(self.partition)));
+            let topologies = self.topologies.take().unwrap_or_default();
+            return Poll::Ready(Ok(Receipt::unasked(self.partition, topologies)));
         };
         let answered = ready!(Pin::new(answer).poll(context));
+        let topologies = self.topologies.take().unwrap_or_default();
         Poll::Ready(match answered.unwrap_or_else(|_| Err(Failure::unanswered())) {
-            Ok(batch) => single(batch).map_err(|kind| AppendError { kind, events: None }),
+            Ok(batch) => {
+                single(batch, topologies).map_err(|kind| AppendError { kind, events: None })
+            }
             Err(failure) => {
                 let (kind, events) = failure.into_parts();
                 Err(AppendError { kind, events: events.and_then(|mut events| events.pop()?) })
@@ -205,15 +212,21 @@ impl<E: Event> Future for Pending<E> {
     }
 }
 
-/// The receipt of the one event of a submission.
-pub(crate) fn single(batch: BatchReceipt) -> Result<Receipt, AppendErrorKind> {
-    if let Some((_, rejection)) = batch.rejections.into_iter().next() {
-        return Err(AppendErrorKind::Rejected(rejection));
-    }
-    Ok(Receipt {
+/// The receipt of the one event of a submission to a depot that these topologies read.
+pub(crate) fn single(
+    batch: BatchReceipt,
+    topologies: Arc<[String]>,
+) -> Result<Receipt, AppendErrorKind> {
+    let receipt = Receipt {
         partition: batch.partition,
         offset: batch.first_offset,
         position: batch.first_position,
         replies: batch.replies.into_iter().map(|(_, reply)| reply).collect(),
-    })
+        topologies,
+    };
+    if batch.rejections.is_empty() {
+        return Ok(receipt);
+    }
+    let rejections = batch.rejections.into_iter().map(|(_, rejection)| rejection).collect();
+    Err(AppendErrorKind::Rejected(Box::new(Rejected { receipt, rejections })))
 }

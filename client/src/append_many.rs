@@ -64,6 +64,7 @@ impl Client {
                 waiting.push(submit_part(&depot, part, ack).await);
             }
             let mut outcome = Outcome::default();
+            outcome.logged.topologies = Arc::clone(&depot.entry.topologies);
             for part in waiting {
                 outcome.add(part).await;
             }

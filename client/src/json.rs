@@ -78,9 +78,10 @@ async fn submit_json(depot: &DepotRef, event: JsonEvent) -> Result<Receipt, Appe
     let (done, answer) = answer_for(ack);
     let depot = entry.id;
     engine.submit(Submission { depot, partition, events, encoded, ack, admission, done });
-    let Some(answer) = answer else { return Ok(Receipt::unasked(partition)) };
+    let topologies = Arc::clone(&entry.topologies);
+    let Some(answer) = answer else { return Ok(Receipt::unasked(partition, topologies)) };
     let answered = answer.await.unwrap_or_else(|_| Err(Failure::unanswered()));
-    single(answered.map_err(|failure| failure.kind)?)
+    single(answered.map_err(|failure| failure.kind)?, topologies)
 }
 
 /// Decodes an event from JSON and prepares it as a client does; for engines, which know the type.

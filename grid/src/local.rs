@@ -181,9 +181,8 @@ impl LocalEngine {
     fn new(plan: Plan, partitions: u32) -> Result<Self, StartError> {
         let plan = Arc::new(plan);
         let gates: Vec<_> = (0..partitions).map(|_| Gate::new(MAILBOX_BYTES)).collect();
-        let depots = plan.depots.iter().enumerate();
-        let depots =
-            depots.map(|(id, def)| depot_entry(def, id, &gates, EVENT_BYTES_MAX)).collect();
+        let depots = 0..plan.depots.len();
+        let depots = depots.map(|id| depot_entry(&plan, id, id, &gates, EVENT_BYTES_MAX)).collect();
         let pstates = plan.pstates.iter().enumerate();
         let pstates = pstates.map(|(id, def)| pstate_entry(def, id, partitions)).collect();
         let machines = (0..partitions).map(|number| Machine::new(&plan, (number, partitions)));
