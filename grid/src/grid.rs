@@ -23,6 +23,23 @@ use crate::stats::Stats;
 /// the tail of the log. [`Grid::shutdown`] stops it cleanly, so that the next start replays nothing.
 /// Either is safe inside async code.
 ///
+/// # When the folder is free again
+/// When the last thread of the grid has ended. `drop` does not wait for that: a handler or a sync that
+/// is under way goes on to its end. [`Grid::halt`] and [`Grid::shutdown`] wait. A start in the same
+/// process waits, up to ten seconds, for a grid that was dropped there; a start in another process is
+/// refused with [`StartError::InUse`](crate::StartError::InUse) meanwhile.
+///
+/// # What is not done with the folder of a running grid
+/// - **Copied file by file.** The files would be of different moments: a start of such a copy may be
+///   refused as damaged, or lack the newest events. Copy the folder of a grid that was stopped, or take
+///   an atomic snapshot of the file system: that one is what a power loss would have left.
+/// - **Changed or truncated.** Runs are mapped, so that a read of what was cut off may end the process
+///   (SIGBUS). What was changed while no grid ran is refused as damage, but for the end of a log without
+///   a clean stop: there a torn tail is what a crash leaves too, and is cut.
+/// - **Used after `fork`.** The child has none of the grid's threads: its calls are never answered. It
+///   also keeps the folder locked for as long as it lives. Processes that are started
+///   (`std::process::Command`) inherit nothing.
+///
 /// ```
 /// # mod words {
 /// #     use gridmill::prelude::*;
