@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use gridmill_client::engine::once;
 use gridmill_persistence::{FileStorage, LockGuard, LogOptions, Position, SimStorage, Storage};
 use ractor::Actor;
 
@@ -17,6 +19,7 @@ use crate::partition::open::{OpenOptions, check_folder, partition_dir};
 use crate::partition::plan::Plan;
 use crate::shell::actor::{ActorOptions, Durability};
 use crate::shell::clock::Clock;
+use crate::shell::held::{self, Held};
 use crate::shell::shared::Shared;
 use crate::shell::supervisor::{Slot, Slots, Supervisor, open_on_worker, run};
 use crate::shell::worker::Workers;
@@ -26,6 +29,9 @@ pub(crate) const LOCK_FILE: &str = "LOCK";
 
 /// The largest batch of the log: what one call may bring, with headers, and a mailbox on top.
 const LOG_BATCH_BYTES_MAX: u32 = 256 << 20;
+
+/// How long a start waits for a grid of this process that was dropped.
+const LEAVING_MAX: Duration = Duration::from_secs(10);
 
 /// The most partitions of a module.
 pub(crate) const PARTITIONS_MAX: u32 = 4096;
@@ -209,7 +215,8 @@ impl GridBuilder {
         self
     }
 
-    /// Opens the folder, recovers what it holds and starts all partitions.
+    /// Opens the folder, recovers what it holds and starts all partitions. Where a grid of this process
+    /// was dropped that has not let go of the folder yet, waits for that, up to ten seconds.
     ///
     /// # Errors
     /// [`StartError`] says what does not fit and what to do. Nothing runs then, and the folder is as
@@ -218,8 +225,8 @@ impl GridBuilder {
         self.check_options()?;
         let plans = self.plans()?;
         let storage = self.open_storage()?;
-        let lock: Arc<dyn LockGuard> = Arc::from(self.lock(&*storage)?);
-        let workers = Workers::start(self.threads, Arc::new(lock)).map_err(StartError::Threads)?;
+        let folder = self.hold(&*storage).await?;
+        let workers = Workers::start(self.threads, folder).map_err(StartError::Threads)?;
         let workers = Arc::new(workers);
         let modules = self.start_modules(plans, &storage, &workers).await;
         if modules.is_err() {
@@ -317,6 +324,19 @@ impl GridBuilder {
         Ok(Arc::new(FileStorage::new(folder)))
     }
 
+    /// Takes the folder's lock, once a grid of this process that was dropped has let go of it.
+    async fn hold(&self, storage: &dyn Storage) -> Result<Arc<Held>, StartError> {
+        let folder = storage.display(Path::new(""));
+        let mut lock = self.lock(storage);
+        if let Err(StartError::InUse { .. }) = lock
+            && held::is_leaving(&folder)
+        {
+            wait_until_left(folder.clone()).await?;
+            lock = self.lock(storage);
+        }
+        Ok(Held::new(&folder, lock?))
+    }
+
     fn lock(&self, storage: &dyn Storage) -> Result<Box<dyn LockGuard>, StartError> {
         let folder = storage.display(Path::new(""));
         storage.lock(Path::new(LOCK_FILE)).map_err(|source| match source.kind() {
@@ -407,6 +427,19 @@ impl GridBuilder {
             quarantine_at: self.quarantine_at.iter().filter(mine).map(|&(.., at)| at).collect(),
             waiting_from: None,
         }
+    }
+}
+
+/// Waits on a thread of its own: the caller may be on any runtime, or on none.
+async fn wait_until_left(folder: PathBuf) -> Result<(), StartError> {
+    let (done, left) = once::channel();
+    let wait = folder.clone();
+    // Nobody has to listen.
+    let wait = move || drop(done.send(held::wait_until_left(&wait, LEAVING_MAX)));
+    std::thread::Builder::new().spawn(wait).map_err(StartError::Threads)?;
+    match left.await {
+        Ok(true) => Ok(()),
+        _ => Err(StartError::Leaving { folder, waited: LEAVING_MAX }),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use gridmill_model::engine::Damaged;
 use gridmill_persistence::{LogError, Position, RunError};
@@ -36,6 +37,19 @@ pub enum StartError {
     InUse {
         /// The folder.
         folder: PathBuf,
+    },
+    /// A grid of this process was dropped, or its stop was not waited for, and it still works in the
+    /// folder.
+    #[error(
+        "the data folder {folder} is still in use by a grid that this process has dropped: after \
+         {waited:?}, one of its threads had not ended; wait for `halt` or `shutdown` instead of \
+         dropping a grid, or try again"
+    )]
+    Leaving {
+        /// The folder.
+        folder: PathBuf,
+        /// How long the start has waited.
+        waited: Duration,
     },
     /// The folder cannot be used.
     #[error("the data folder {folder} cannot be used: {source}")]

@@ -1,7 +1,7 @@
 //! Records that handlers could not process: visible, and to be handled again or forgotten.
 
+use gridmill_client::engine::once;
 use gridmill_persistence::Position;
-use tokio::sync::oneshot;
 
 use crate::grid::Grid;
 use crate::partition::batch::Retry;
@@ -94,7 +94,7 @@ impl Grid {
         let partition = record.partition as usize;
         let shared = module.and_then(|module| module.partitions.get(partition));
         let shared = shared.ok_or_else(|| failed("there is no such partition".to_owned()))?;
-        let (done, answer) = oneshot::channel();
+        let (done, answer) = once::channel();
         let retry = Retry {
             topology: record.topology.clone(),
             position: record.position,

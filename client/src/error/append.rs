@@ -3,8 +3,12 @@
 use std::fmt;
 
 use gridmill_model::event::JsonError;
+use serde::de::DeserializeOwned;
 
-use crate::receipt::ManyReceipt;
+use crate::encoded::Encoded;
+use crate::receipt::{ManyReceipt, Rejected};
+
+use super::ReplyError;
 
 /// Why a handler refused an event: it returned `Err`, or the event was set aside.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,16 +17,20 @@ pub struct Rejection {
     pub topology: String,
     /// The handler's error as text.
     pub message: String,
-    /// The handler's error as bytes, for [`Rejection::decode`]; empty for a quarantined event.
-    pub error: Vec<u8>,
+    /// The handler's error, for [`Rejection::decode`]; `None` for a quarantined event.
+    pub error: Option<Encoded>,
     /// Whether the event panicked again and again and was put in quarantine.
     pub quarantined: bool,
 }
 
 impl Rejection {
-    /// The handler's error as the value that it returned, where `T` is its type.
-    pub fn decode<T: serde::de::DeserializeOwned>(&self) -> Option<T> {
-        postcard::from_bytes(&self.error).ok()
+    /// The handler's error as the value that it returned, where `T` is its type; `None` for a
+    /// quarantined event.
+    ///
+    /// # Errors
+    /// [`ReplyError::WrongType`] where it is of another type.
+    pub fn decode<T: DeserializeOwned + 'static>(&self) -> Result<Option<T>, ReplyError> {
+        self.error.as_ref().map(|error| error.decode(&self.topology)).transpose()
     }
 }
 
@@ -160,9 +168,10 @@ pub enum AppendErrorKind {
         /// Why.
         reason: String,
     },
-    /// A handler refused the event. The event stays in the depot; the handler's writes are undone.
+    /// Handlers refused the event. The event stays in the depot; the writes of these handlers are
+    /// undone.
     #[error("{0}")]
-    Rejected(Rejection),
+    Rejected(Box<Rejected>),
     /// The grid is shutting down, or gone. Nothing was logged.
     #[error("the grid is shutting down; nothing was logged")]
     ShuttingDown,

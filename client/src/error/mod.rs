@@ -2,6 +2,8 @@
 
 mod append;
 mod read;
+mod reply;
 
 pub use append::{AppendError, AppendErrorKind, AppendManyError, Rejection};
 pub use read::{DepotError, ReadError};
+pub use reply::ReplyError;

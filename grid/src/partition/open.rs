@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use gridmill_client::Encoded;
 use gridmill_model::engine::Damaged;
 use gridmill_persistence::{
     HowStopped, Log, LogOptions, LogReader, Position, Recovered, Run, Storage,
@@ -53,7 +54,7 @@ pub(crate) struct Said {
 }
 
 pub(crate) enum What {
-    Reply(Vec<u8>),
+    Reply(Encoded),
     Refusal(Refusal),
     Quarantined(String),
 }
@@ -406,8 +407,8 @@ fn note_said(batch: &Batch, answers: Vec<ItemAnswers>, from: Position, said: &mu
             }
         };
         for (topology, answers) in answers.topologies {
-            for (index, bytes) in answers.replies {
-                note(index, topology, What::Reply(bytes));
+            for (index, value) in answers.replies {
+                note(index, topology, What::Reply(value));
             }
             for (index, refusal) in answers.refusals {
                 note(index, topology, What::Refusal(refusal));

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use gridmill_client::engine::once;
 use gridmill_persistence::{Log, LogError, LogSyncer, Position};
 use parking_lot::Mutex;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use tokio::sync::oneshot;
 
 use crate::partition::batch::{Retry, Verdict};
 use crate::partition::budget::{Account, Budget};
@@ -76,14 +76,14 @@ pub(crate) enum Msg {
     /// A quarantined record shall be handled again, or forgotten.
     Quarantined(QuarantineOrder),
     /// Fold everything and stop.
-    Shutdown(oneshot::Sender<Result<(), String>>),
+    Shutdown(once::Sender<Result<(), String>>),
 }
 
 /// What to do with a quarantined record.
 pub(crate) struct QuarantineOrder {
     pub(crate) retry: Retry,
     pub(crate) discard: bool,
-    pub(crate) done: oneshot::Sender<Result<(), String>>,
+    pub(crate) done: once::Sender<Result<(), String>>,
 }
 
 /// A live partition.
@@ -121,7 +121,7 @@ pub(crate) struct Partition {
     /// Topologies that read the past.
     pub(crate) catching_up: CatchUps,
     pub(crate) quarantine: Arc<Vec<Verdict>>,
-    pub(crate) shutdown: Option<oneshot::Sender<Result<(), String>>>,
+    pub(crate) shutdown: Option<once::Sender<Result<(), String>>>,
     /// What makes up the batch in the making; kept for its allocation.
     pub(crate) taken: Vec<Part>,
     pub(crate) linger: Linger,

@@ -6,6 +6,7 @@ mod background;
 pub(crate) mod catch_up;
 pub(crate) mod clock;
 pub(crate) mod flight;
+pub(crate) mod held;
 mod jobs;
 mod linger;
 mod orders;

@@ -261,8 +261,8 @@ impl Partition {
 pub(crate) fn complete(plan: &Plan, receipt: &mut BatchReceipt, answers: ItemAnswers) {
     for (topology, answers) in answers.topologies {
         let name = plan.topologies[topology].name;
-        for (index, bytes) in answers.replies {
-            receipt.replies.push((index, Reply { topology: name.to_owned(), bytes }));
+        for (index, value) in answers.replies {
+            receipt.replies.push((index, Reply { topology: name.to_owned(), value }));
         }
         for (index, refusal) in answers.refusals {
             receipt.rejections.push((
@@ -278,7 +278,7 @@ pub(crate) fn complete(plan: &Plan, receipt: &mut BatchReceipt, answers: ItemAns
     }
     for (index, topology, message) in answers.quarantined {
         let topology = plan.topologies[topology].name.to_owned();
-        let rejection = Rejection { topology, message, error: Vec::new(), quarantined: true };
+        let rejection = Rejection { topology, message, error: None, quarantined: true };
         receipt.rejections.push((index, rejection));
     }
 }

@@ -1,5 +1,6 @@
 //! What a handler may ask about the record that it handles.
 
+use gridmill_client::Encoded;
 use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -29,7 +30,7 @@ pub struct Context<'a> {
     /// Of the topology: [`id_mark`].
     pub(crate) mark: u32,
     pub(crate) ids: u32,
-    pub(crate) reply: &'a mut Option<Vec<u8>>,
+    pub(crate) reply: &'a mut Option<Encoded>,
 }
 
 impl Context<'_> {
@@ -57,10 +58,11 @@ impl Context<'_> {
         place | u128::from(self.mark) << (PARTITION_BITS + COUNT_BITS) | u128::from(self.ids)
     }
 
-    /// Replies to the appender: it finds `value` in its receipt under the topology's name. The last
-    /// reply to a record counts. Nothing is replied when the handler then returns `Err`.
-    pub fn reply<T: Serialize>(&mut self, value: &T) {
+    /// Replies to the appender: it finds `value` in its receipt under the topology's name, and reads
+    /// it as the type that it is here. The last reply to a record counts. Nothing is replied when the
+    /// handler then returns `Err`.
+    pub fn reply<T: Serialize + 'static>(&mut self, value: &T) {
         // Only a `Serialize` that fails of its own will cannot be encoded; it then has no reply.
-        *self.reply = postcard::to_stdvec(value).ok();
+        *self.reply = Encoded::new(value);
     }
 }

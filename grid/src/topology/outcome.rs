@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use gridmill_client::Encoded;
 use serde::Serialize;
 
 /// A handler's refusal of a record.
@@ -9,7 +10,7 @@ use serde::Serialize;
 #[derive(Debug)]
 pub struct Refusal {
     pub(crate) message: String,
-    pub(crate) error: Vec<u8>,
+    pub(crate) error: Option<Encoded>,
 }
 
 /// What a handler returns: nothing, or a `Result` whose `Err` undoes what it did with the record and
@@ -40,12 +41,11 @@ impl Outcome for () {
 
 // What is missing is told by the trait's own message, not by that of serde for the inside of `E`.
 #[diagnostic::do_not_recommend]
-impl<E: Display + Serialize> Outcome for Result<(), E> {
+impl<E: Display + Serialize + 'static> Outcome for Result<(), E> {
     const FALLIBLE: bool = true;
 
     fn refusal(self) -> Option<Refusal> {
         let error = self.err()?;
-        let bytes = postcard::to_stdvec(&error).unwrap_or_default();
-        Some(Refusal { message: error.to_string(), error: bytes })
+        Some(Refusal { message: error.to_string(), error: Encoded::new(&error) })
     }
 }

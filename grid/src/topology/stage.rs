@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::marker::PhantomData;
 use std::ops::Range;
 
+use gridmill_client::Encoded;
 use gridmill_model::engine::Damaged;
 use gridmill_model::{Event, RouteKey};
 use gridmill_persistence::Position;
@@ -46,7 +47,7 @@ impl Window<'_> {
 /// What handlers said to the appenders, by the index of the record in its item.
 #[derive(Debug, Default)]
 pub(crate) struct Answers {
-    pub(crate) replies: Vec<(u32, Vec<u8>)>,
+    pub(crate) replies: Vec<(u32, Encoded)>,
     pub(crate) refusals: Vec<(u32, Refusal)>,
 }
 

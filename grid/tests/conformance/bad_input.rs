@@ -197,8 +197,8 @@ async fn r144_value_too_large() {
         }
     }
     let refused = refused.expect("the list outgrows 100 bytes");
-    let AppendErrorKind::Rejected(rejection) = &refused.kind else { panic!("{refused}") };
-    assert!(rejection.quarantined);
+    let AppendErrorKind::Rejected(rejected) = &refused.kind else { panic!("{refused}") };
+    assert!(rejected.rejections[0].quarantined);
     says(&refused, &["topology `ids`", "key \"k\" of PState `ledger/ids`", "at most 100"]);
     says(&refused, &["spread it over more keys", "`value_bytes_max`"]);
     let record = grid.quarantine().pop().expect("the record is set aside");

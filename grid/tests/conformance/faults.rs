@@ -248,7 +248,7 @@ async fn r144_verdict_without_sync() {
         let grid = start().await.expect("a fresh disk");
         let put = Entry::Put { key: "k".into(), id: 1, padding: "".into() };
         let refused = grid.client().append(ENTRIES, put).await.expect_err("any list is too large");
-        let quarantined = |kind: &AppendErrorKind| matches!(kind, AppendErrorKind::Rejected(rejection) if rejection.quarantined);
+        let quarantined = |kind: &AppendErrorKind| matches!(kind, AppendErrorKind::Rejected(rejected) if rejected.rejections[0].quarantined);
         assert!(quarantined(&refused.kind), "{refused}");
         grid.processed().await;
         grid.shutdown().await.expect("nothing is wrong");
@@ -276,7 +276,8 @@ async fn r144_verdict_after_restart() {
         disk.sim.set_faults(Faults { fail_write: Some(2), ..Faults::default() });
         let put = Entry::Put { key: "k".into(), id: 1, padding: "".into() };
         let refused = grid.client().append(ENTRIES, put).await.expect_err("any list is too large");
-        let AppendErrorKind::Rejected(rejection) = &refused.kind else { panic!("{refused}") };
+        let AppendErrorKind::Rejected(rejected) = &refused.kind else { panic!("{refused}") };
+        let rejection = &rejected.rejections[0];
         assert!(rejection.quarantined && rejection.topology == "ids", "{rejection}");
         assert_eq!(grid.stats().total(|partition| partition.restarts), 1);
         assert_eq!(grid.quarantine().len(), 1);

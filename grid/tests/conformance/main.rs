@@ -2,6 +2,7 @@
 
 mod appends;
 mod bad_input;
+mod callers;
 mod catch_up;
 mod changes;
 mod compiler;

@@ -70,7 +70,8 @@ fn only(grid: &Grid) -> Quarantined {
 async fn poison(client: &Client) -> Test {
     client.append(EVENTS, ("ann".into(), 1)).await?;
     let error = client.append(EVENTS, ("ann".into(), 13)).await.expect_err("it panics");
-    let AppendErrorKind::Rejected(rejection) = &error.kind else { panic!("{error}") };
+    let AppendErrorKind::Rejected(rejected) = &error.kind else { panic!("{error}") };
+    let rejection = &rejected.rejections[0];
     assert!(rejection.quarantined && rejection.message.contains("no thirteen"), "{rejection}");
     client.append_many(EVENTS, [("ann".into(), 20), ("ann".into(), 300)]).await?;
     Ok(())
