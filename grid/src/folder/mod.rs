@@ -37,13 +37,12 @@ pub(crate) use verify::{Target, verify_all};
 #[non_exhaustive]
 pub enum FolderError {
     /// There is no grid in the folder.
-    #[error(
-        "{folder} holds no grid: expected folders MODULE/PARTITION in it; give the folder that \
-         `Grid::builder` was given"
-    )]
+    #[error("{folder} holds no grid{}", where_it_is(nearby.as_deref()))]
     NotAGrid {
         /// The folder.
         folder: PathBuf,
+        /// A folder in it or around it that does hold one.
+        nearby: Option<PathBuf>,
     },
     /// A grid runs in the folder.
     #[error(
@@ -140,12 +139,13 @@ impl Folder {
         let root = folder.as_ref().to_path_buf();
         let failed = |source| FolderError::Folder { folder: root.clone(), source };
         if !root.is_dir() {
-            return Err(FolderError::NotAGrid { folder: root });
+            return Err(FolderError::NotAGrid { folder: root, nearby: None });
         }
         let lock = lock(&root)?;
         let modules = modules(&root).map_err(failed)?;
         if modules.is_empty() {
-            return Err(FolderError::NotAGrid { folder: root });
+            let nearby = nearby(&root);
+            return Err(FolderError::NotAGrid { folder: root, nearby });
         }
         let storage = Arc::new(FileStorage::new(&root));
         Ok(Self { root, storage, modules, _lock: lock })
@@ -194,6 +194,29 @@ impl Folder {
         }
         Ok(PartitionDir { dir, manifest, reader, recovered })
     }
+}
+
+fn where_it_is(nearby: Option<&Path>) -> String {
+    match nearby {
+        Some(folder) => format!(", but {} does: give that folder", folder.display()),
+        None => {
+            ": expected folders MODULE/PARTITION in it; give the folder that `Grid::builder` was \
+                 given"
+                .to_owned()
+        }
+    }
+}
+
+/// A grid in a folder of `root`, or one that `root` is a module or a partition of.
+fn nearby(root: &Path) -> Option<PathBuf> {
+    let mut below: Vec<PathBuf> = folders(root).ok()?.iter().map(|name| root.join(name)).collect();
+    below.sort();
+    let whole = root.canonicalize().ok()?;
+    let above = whole.ancestors().skip(1).take(2).map(Path::to_path_buf);
+    let holds = |folder: &PathBuf| {
+        folder.join(LOCK_FILE).is_file() && modules(folder).is_ok_and(|found| !found.is_empty())
+    };
+    below.into_iter().chain(above).find(holds)
 }
 
 /// Shares the lock of the folder: several tools may read at once, a grid cannot start.

@@ -10,12 +10,16 @@ use std::process::ExitCode;
 
 use gridmill::folder::{Folder, FolderError, rfc3339};
 use options::{Command, Dump, USAGE, Usage};
+use table::counted;
 
 /// Something is damaged, or cannot be read.
 const DAMAGED: u8 = 1;
 
 /// The arguments make no sense, alone or for this folder.
 const WRONG_ARGUMENTS: u8 = 2;
+
+/// The first line of a dump: what stands where in the lines of its records.
+const LEGEND: &str = "# PARTITION/OFFSET at EPOCH:POSITION TIME EVENT FIELDS";
 
 /// Why a command did not get to its end.
 #[derive(Debug, thiserror::Error)]
@@ -29,14 +33,14 @@ enum Failed {
 }
 
 fn main() -> ExitCode {
-    let command = match options::read(lexopt::Parser::from_env()) {
+    let command = match options::read(std::env::args_os().skip(1)) {
         Ok(command) => command,
         Err(Usage::Help) => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;
         }
         Err(Usage::Wrong(problem)) => {
-            eprintln!("gridmill: {problem}\n\n{USAGE}");
+            eprintln!("gridmill: {problem}\nTry `gridmill --help`.");
             return ExitCode::from(WRONG_ARGUMENTS);
         }
     };
@@ -86,10 +90,16 @@ fn run(command: Command, out: &mut impl Write) -> Result<ExitCode, Failed> {
 
 fn verify(folder: &Folder, out: &mut impl Write) -> Result<ExitCode, Failed> {
     let found = folder.verify();
+    let (partitions, records) = (found.partitions, found.records);
     writeln!(
         out,
-        "{} partitions: {} records in {} segments, {} entries in {} runs, {} bytes",
-        found.partitions, found.records, found.segments, found.entries, found.runs, found.bytes
+        "{}: {} in {}, {} in {}, {}",
+        counted(partitions, "partition", "partitions"),
+        counted(records, "record", "records"),
+        counted(found.segments, "segment", "segments"),
+        counted(found.entries, "entry", "entries"),
+        counted(found.runs, "run", "runs"),
+        counted(found.bytes, "byte", "bytes"),
     )?;
     for note in &found.notes {
         writeln!(out, "note: {note}")?;
@@ -101,13 +111,17 @@ fn verify(folder: &Folder, out: &mut impl Write) -> Result<ExitCode, Failed> {
         writeln!(out, "everything is as it was written")?;
         return Ok(ExitCode::SUCCESS);
     }
-    writeln!(out, "{} problems", found.problems.len())?;
+    let problems = found.problems.len() as u64;
+    writeln!(out, "{}", counted(problems, "problem", "problems"))?;
     Ok(ExitCode::from(DAMAGED))
 }
 
 fn print_records(dump: &Dump, out: &mut impl Write) -> Result<(), Failed> {
     let records = Folder::open(&dump.folder)?;
     let records = records.records(&dump.depot, dump.partition, dump.from)?;
+    if !dump.json {
+        writeln!(out, "{LEGEND}")?;
+    }
     for record in records.take(dump.limit) {
         let record = record?;
         if dump.json {
