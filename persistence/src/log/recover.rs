@@ -181,18 +181,37 @@ fn chain(storage: &dyn Storage, candidates: Vec<Candidate>) -> Result<Vec<Arc<Se
 }
 
 /// The newest segment that was ever begun. Blank ones behind it were only prepared.
+///
+/// It has the highest number, but for logs of builds that entered a file numbered before a failed sync
+/// after the file that was numbered for its recovery: there, a lower number names the highest as the one
+/// before it, which nothing else does.
 fn newest(
     storage: &dyn Storage,
     by_number: &mut BTreeMap<u64, Candidate>,
 ) -> Result<Option<Candidate>, LogError> {
-    while let Some((_, found)) = by_number.pop_last() {
+    while let Some((highest, found)) = by_number.pop_last() {
         match found.header {
-            Ok(_) => return Ok(Some(found)),
+            Ok(_) => return Ok(Some(last_after(by_number, highest, found))),
             Err(Fault::Blank) => {}
             Err(fault) => return Err(header_error(storage, &found.path, fault)),
         }
     }
     Ok(None)
+}
+
+/// `found`, or the segment of a lower number that follows it.
+fn last_after(
+    by_number: &mut BTreeMap<u64, Candidate>,
+    highest: u64,
+    found: Candidate,
+) -> Candidate {
+    let follows = |other: &Candidate| {
+        other.header.as_ref().is_ok_and(|header| header.previous == highest && highest != 0)
+    };
+    let next = by_number.iter().find(|(_, other)| follows(other)).map(|(&number, _)| number);
+    let Some(after) = next.and_then(|number| by_number.remove(&number)) else { return found };
+    by_number.insert(highest, found);
+    after
 }
 
 fn previous(
@@ -245,6 +264,10 @@ fn check_link(segment: &Segment, after: Option<&Segment>, len: u64) -> Result<()
     if end > len || end < DATA_START {
         let expected = format!("batches up to byte {end}");
         return Err(segment.damaged(len, expected, format!("a file of {len} bytes")));
+    }
+    if segment.header.first > after.header.first {
+        let expected = format!("positions before {}", after.header.first);
+        return Err(segment.damaged(0, expected, segment.header.first.to_string()));
     }
     let (expected, got) = (after.header.partition, segment.header.partition);
     if expected != got {

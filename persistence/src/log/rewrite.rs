@@ -8,7 +8,8 @@ use super::Log;
 use super::format::{DATA_START, SegmentHeader, seal_batch};
 use super::index::{BatchSummary, SegmentIndex};
 use super::recover::end_at;
-use super::segment::{Segment, create_file};
+use super::prepare::NewFile;
+use super::segment::Segment;
 use super::shared::State;
 use crate::LogError;
 
@@ -63,7 +64,8 @@ impl Log {
 
     fn rewrite(&mut self, state: &mut State, kept: &Segment) -> Result<Arc<Segment>, LogError> {
         let end = kept.durable.load(Ordering::Acquire);
-        let (number, path) = self.next_file();
+        let len: u64 = state.pending.iter().map(|batch| batch.summary.len).sum();
+        let NewFile { number, path, file, capacity } = self.new_file(DATA_START + len)?;
         let durable = self.shared.durable();
         let header = SegmentHeader {
             partition: kept.header.partition,
@@ -74,11 +76,7 @@ impl Log {
             previous_next: durable,
             durable_to: durable,
         };
-        let len: u64 = state.pending.iter().map(|batch| batch.summary.len).sum();
-        let capacity = self.next_capacity().max(DATA_START + len);
         let storage = &*self.shared.storage;
-        let file = create_file(storage, &path, capacity, Some(&header))
-            .map_err(|source| LogError::io("create", storage.display(&path), source))?;
         let index = durable_index(kept, end)?;
         let mut segment = Segment::new(header, path, storage, file, capacity, DATA_START)
             .with_index(Some(index.successor()));
@@ -104,6 +102,7 @@ fn durable_index(kept: &Segment, end: u64) -> Result<SegmentIndex, LogError> {
 }
 
 fn fill(segment: &Segment, state: &mut State) -> std::io::Result<()> {
+    segment.file.write_at(0, &segment.header.encode())?;
     let mut offset = DATA_START;
     for batch in &mut state.pending {
         let Some(bytes) = &mut batch.bytes else { continue };

@@ -206,11 +206,11 @@ impl LogScan {
         if self.offset < end {
             return Ok(false);
         }
-        let number = self.segment.number();
         let segments = self.shared.segments.read();
         // Past the end: what was read here was written anew in a segment of the same positions.
         let following = if self.offset == end {
-            segments.iter().find(|segment| segment.number() > number)
+            let here = segments.iter().position(|known| Arc::ptr_eq(known, &self.segment));
+            here.and_then(|here| segments.get(here + 1))
         } else {
             let next = self.next;
             segments.iter().rev().find(|segment| segment.header.first <= next)

@@ -188,7 +188,7 @@ impl Shared {
 
     /// Makes a segment the one that is written to, after `before` was closed at `end`.
     pub(crate) fn append_segment(&self, segment: &Arc<Segment>, before: &Segment, end: u64) {
-        self.segments.write().push(Arc::clone(segment));
+        push_segment(&mut self.segments.write(), segment);
         self.state.lock().unsynced.push(Arc::clone(segment));
         // Only now: who sees the end goes on to look for the next segment.
         before.close(end);
@@ -199,7 +199,7 @@ impl Shared {
         let dropped = {
             let mut segments = self.segments.write();
             let dropped = segments.split_off(keep);
-            segments.push(Arc::clone(rewritten));
+            push_segment(&mut segments, rewritten);
             dropped
         };
         dropped.iter().for_each(|segment| segment.close(0));
@@ -216,6 +216,18 @@ impl Shared {
             let _ = self.storage.remove(&segment.path);
         }
     }
+}
+
+/// Adds the newest segment. There is one order: of the list, of the numbers, and of the positions; a start
+/// takes the numbers for the order.
+fn push_segment(segments: &mut Vec<Arc<Segment>>, segment: &Arc<Segment>) {
+    if let Some(last) = segments.last() {
+        let (before, header) = (&last.header, &segment.header);
+        assert!(before.number < header.number, "segment {} after {}", header.number, before.number);
+        assert!(before.first <= header.first, "{} after {}", header.first, before.first);
+        assert_eq!(header.previous, before.number, "a segment follows the last one");
+    }
+    segments.push(Arc::clone(segment));
 }
 
 /// Lets an index begin where that of the segment before it ends.

@@ -10,7 +10,7 @@ use super::format::{
 };
 use super::index::{BatchSummary, SegmentIndex};
 use super::pages::Way;
-use super::prepare::{Preparation, Prepared};
+use super::prepare::{NewFile, Preparation};
 use super::reader::LogReader;
 use super::segment::{Segment, create_file};
 use super::shared::{LogSyncer, Pending};
@@ -131,28 +131,29 @@ impl Log {
 
     /// Goes on in a new segment with room for `len` bytes.
     fn move_on(&mut self, len: u64) -> Result<(), LogError> {
-        let need = DATA_START + len;
-        let prepared = self.preparation.take();
-        let (number, path, file, capacity) = match prepared {
-            Some(Prepared { number, path, file, capacity }) if capacity >= need => {
-                (number, path, Some(file), capacity)
-            }
-            too_small => {
-                let unused = too_small.map(|prepared| prepared.path);
-                unused.iter().for_each(|path| drop(self.shared.storage.remove(path)));
-                let (number, path) = self.next_file();
-                (number, path, None, self.next_capacity().max(need))
-            }
-        };
+        let NewFile { number, path, file, capacity } = self.new_file(DATA_START + len)?;
         let header = self.next_header(number);
-        let (file, capacity) = match file {
-            Some(file) => (file, capacity),
-            None => self.make_file(&path, capacity, need)?,
-        };
         file.write_at(0, &header.encode())
             .map_err(|source| LogError::io("write", self.shared.storage.display(&path), source))?;
         self.enter(header, path, file, capacity);
         Ok(())
+    }
+
+    /// A zero-filled file of at least `need` bytes for the segment that is entered next: the prepared
+    /// one where it is large enough. All segments get their files here, whatever they are entered for,
+    /// so that their numbers have the order of the log: a file that was numbered earlier is used now, or
+    /// never.
+    pub(super) fn new_file(&mut self, need: u64) -> Result<NewFile, LogError> {
+        match self.preparation.take() {
+            Some(prepared) if prepared.capacity >= need => return Ok(prepared),
+            too_small => {
+                let unused = too_small.map(|prepared| prepared.path);
+                unused.iter().for_each(|path| drop(self.shared.storage.remove(path)));
+            }
+        }
+        let (number, path) = self.next_number();
+        let (file, capacity) = self.make_file(&path, self.next_capacity().max(need), need)?;
+        Ok(NewFile { number, path, file, capacity })
     }
 
     /// Makes the file now, smaller if the disk has no room for its proper size.
@@ -205,12 +206,12 @@ impl Log {
         }
     }
 
-    pub(super) fn next_file(&mut self) -> (u64, PathBuf) {
+    fn next_number(&mut self) -> (u64, PathBuf) {
         self.last_number += 1;
         (self.last_number, self.shared.dir.join(segment_name(self.last_number)))
     }
 
-    pub(super) fn next_capacity(&self) -> u64 {
+    fn next_capacity(&self) -> u64 {
         let (least, most) = (self.options.segment_bytes_min, self.options.segment_bytes_max);
         (self.segment.capacity * 2).min(most).max(least).max(2 * DATA_START)
     }
@@ -219,7 +220,7 @@ impl Log {
     /// zeros are to be written faster than batches, not as fast.
     fn prepare_ahead(&mut self) {
         if self.preparation.is_idle() && self.offset > self.segment.capacity / 4 {
-            let (number, path) = self.next_file();
+            let (number, path) = self.next_number();
             let storage = Arc::clone(&self.shared.storage);
             self.preparation = Preparation::start(storage, number, path, self.next_capacity());
         }

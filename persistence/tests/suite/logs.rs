@@ -4,6 +4,7 @@ mod concurrent;
 mod crash;
 mod damage;
 mod disk;
+mod forge;
 mod golden;
 mod reading;
 
