@@ -88,7 +88,7 @@ fn seal(batch: &mut [u8], salt: u32) {
         let seed = salt ^ position as u32 ^ ((position >> 32) as u32).rotate_left(7);
         let crc = crc32c::crc32c_append(seed, &batch[at + 4..end]);
         batch[at..at + 4].copy_from_slice(&crc.to_le_bytes());
-        (at, position) = (end, position + 1);
+        (at, position) = (end, position.wrapping_add(1));
     }
     let crc = crc32c::crc32c_append(salt, &batch[8..32]);
     batch[4..8].copy_from_slice(&crc.to_le_bytes());
