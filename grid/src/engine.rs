@@ -123,7 +123,7 @@ impl GridEngine {
 
 fn unreadable(partition: u32, error: LogError) -> DepotError {
     match error {
-        LogError::Damaged { .. } => DepotError::Damaged(crate::folder::of_log(error)),
+        LogError::Damaged { .. } => DepotError::Damaged(crate::folder::damage_of(error)),
         other => DepotError::Unreadable { partition, reason: other.to_string() },
     }
 }

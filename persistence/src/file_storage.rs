@@ -174,9 +174,13 @@ impl StorageFile for RealFile {
         self.file.sync_data()
     }
 
+    fn read_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
+        self.file.read_exact_at(bytes, offset)
+    }
+
     fn map(&self, range: Range<u64>) -> io::Result<Mapped> {
         if range.start >= range.end {
-            return Ok(Mapped::new(Arc::new([0_u8; 0]), 0..0));
+            return Ok(Mapped::new(Arc::new(Vec::<u8>::new()), 0..0));
         }
         let map = self.map.covering(&self.file, range.end)?;
         Ok(Mapped::new(map, range.start as usize..range.end as usize))

@@ -6,6 +6,7 @@ use std::io;
 use std::path::Path;
 
 use crate::bytes::{array_at, put, u32_at, u64_at};
+use crate::log::first_unreadable;
 use crate::{LogError, Storage};
 
 const MAGIC: [u8; 8] = *b"GRIDMANI";
@@ -67,8 +68,13 @@ pub fn read_checked(
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened,
     };
-    let bytes = file.and_then(|file| file.map(0..file.len()?));
-    let bytes = bytes.map_err(|source| LogError::io("read", storage.display(&path), source))?;
+    let opened = file.and_then(|file| Ok((file.len()?, file)));
+    let (len, file) =
+        opened.map_err(|source| LogError::io("open", storage.display(&path), source))?;
+    let mut bytes = vec![0; len as usize];
+    file.read_at(0, &mut bytes).map_err(|source| {
+        LogError::unreadable(storage.display(&path), first_unreadable(&*file, 0..len), source)
+    })?;
     decode(&bytes).map(|payload| Some(payload.to_vec())).map_err(|fault| match fault {
         Fault::Version(got) => {
             LogError::UnknownVersion { file: storage.display(&path), expected: VERSION, got }

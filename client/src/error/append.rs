@@ -160,7 +160,8 @@ pub enum AppendErrorKind {
         /// Why.
         reason: String,
     },
-    /// The partition stopped after the event was handed over: it may or may not be in the log.
+    /// The partition stopped after the event was handed over, or the disk failed while the event was
+    /// written and again when that was to be undone: it may or may not be in the log.
     #[error(
         "it is not known whether the event was logged: {reason}; look before appending it again"
     )]

@@ -29,7 +29,9 @@ pub use inspect::{
 pub use time::rfc3339;
 pub use verify::Verification;
 
-pub(crate) use damage::of_log;
+pub use damage::Unread;
+pub(crate) use damage::{Fault, damage_of, of_log};
+use damage::{of_io, of_run};
 pub(crate) use verify::{Target, verify_all};
 
 /// Why a folder cannot be read.
@@ -64,6 +66,9 @@ pub enum FolderError {
     /// A file is not what was written.
     #[error(transparent)]
     Damaged(#[from] Damaged),
+    /// A file could not be read for a reason that says nothing of the file.
+    #[error(transparent)]
+    Unread(#[from] Unread),
     /// No module of the folder has such a depot.
     #[error("there is no depot `{depot}` in the folder; it has {}", known.join(", "))]
     UnknownDepot {
@@ -89,6 +94,20 @@ impl FolderError {
     pub fn is_usage(&self) -> bool {
         matches!(self, Self::NotAGrid { .. } | Self::UnknownDepot { .. } | Self::NoPartition { .. })
     }
+
+    /// Whether something is wrong with the files. Otherwise nothing is known of them.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged(_))
+    }
+}
+
+impl From<Fault> for FolderError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Damaged(damaged) => Self::Damaged(damaged),
+            Fault::Unread(unread) => Self::Unread(unread),
+        }
+    }
 }
 
 /// The data folder of a grid that does not run, open for reading.
@@ -98,7 +117,7 @@ impl FolderError {
 ///
 /// let folder = Folder::open("./data")?;
 /// let verification = folder.verify();
-/// assert!(verification.problems.is_empty(), "{:?}", verification.problems);
+/// assert!(verification.is_whole(), "{:?}", verification.problems);
 /// for record in folder.records("todo/events", None, 0)? {
 ///     let record = record?;
 ///     println!("{} {}", record.offset, record.event);
@@ -138,8 +157,10 @@ impl Folder {
     pub fn open(folder: impl AsRef<Path>) -> Result<Self, FolderError> {
         let root = folder.as_ref().to_path_buf();
         let failed = |source| FolderError::Folder { folder: root.clone(), source };
-        if !root.is_dir() {
-            return Err(FolderError::NotAGrid { folder: root, nearby: None });
+        match std::fs::metadata(&root) {
+            Ok(known) if known.is_dir() => {}
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => return Err(FolderError::NotAGrid { folder: root, nearby: None }),
         }
         let lock = lock(&root)?;
         let modules = modules(&root).map_err(failed)?;
@@ -164,7 +185,7 @@ impl Folder {
     /// What the folder holds, without reading the records and entries themselves.
     ///
     /// # Errors
-    /// [`FolderError::Damaged`] at the first file that cannot be read.
+    /// [`FolderError::Damaged`] and [`FolderError::Unread`] at the first file that cannot be read.
     pub fn inspect(&self) -> Result<Inspection, FolderError> {
         inspect::inspect(self)
     }
@@ -173,7 +194,8 @@ impl Folder {
     /// where it is given.
     ///
     /// # Errors
-    /// [`FolderError::UnknownDepot`], [`FolderError::NoPartition`], [`FolderError::Damaged`].
+    /// [`FolderError::UnknownDepot`], [`FolderError::NoPartition`], [`FolderError::Damaged`],
+    /// [`FolderError::Unread`].
     pub fn records(
         &self,
         depot: &str,
@@ -183,14 +205,14 @@ impl Folder {
         dump::records(self, depot, partition, from)
     }
 
-    fn partition(&self, module: &str, number: u32) -> Result<PartitionDir, Damaged> {
+    fn partition(&self, module: &str, number: u32) -> Result<PartitionDir, Fault> {
         let dir = partition_dir(module, number);
         let manifest = read_manifest(&*self.storage, &dir)?;
         let manifest = manifest.ok_or_else(|| no_manifest(&*self.storage, &dir))?;
         let opened = LogReader::open_dir(Arc::clone(&self.storage), &dir);
         let (reader, recovered) = opened.map_err(of_log)?;
         if reader.segments().is_empty() {
-            return Err(no_log(&*self.storage, &dir));
+            return Err(no_log(&*self.storage, &dir).into());
         }
         Ok(PartitionDir { dir, manifest, reader, recovered })
     }
@@ -260,7 +282,7 @@ fn folders(dir: &Path) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-fn read_manifest(storage: &dyn Storage, dir: &Path) -> Result<Option<Manifest>, Damaged> {
+fn read_manifest(storage: &dyn Storage, dir: &Path) -> Result<Option<Manifest>, Fault> {
     ManifestFile::read(storage, dir).map_err(damage::of_manifest)
 }
 

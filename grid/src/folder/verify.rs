@@ -1,6 +1,7 @@
 //! Reading all files of a grid, running or not, and holding them against each other.
 
 use std::collections::HashMap;
+use std::io;
 use std::ops::Bound;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,11 +11,11 @@ use gridmill_persistence::{
     HowStopped, LogReader, LogRecord, LogScan, Position, Run, RunError, Slot, Storage,
 };
 
-use super::{no_log, no_manifest, of_log, read_manifest};
+use super::{Fault, Unread, no_log, no_manifest, of_io, of_log, of_run, read_manifest};
+use crate::builder::PARTITIONS_MAX;
 use crate::partition::batch::{NO_DEPOT, kind};
 use crate::partition::manifest::{self, Manifest, PStateMeta, TopologyMeta, runs_dir};
 use crate::partition::open::partition_dir;
-use crate::state::damaged;
 
 /// What was read, and what is wrong with it.
 #[derive(Clone, Debug, Default)]
@@ -34,16 +35,30 @@ pub struct Verification {
     pub bytes: u64,
     /// What is wrong, each with its file and offset. Of one log the first damage is named.
     pub problems: Vec<Damaged>,
+    /// What could not be checked, for a reason that says nothing of the files: no permission, too many
+    /// open files.
+    pub unread: Vec<Unread>,
     /// What is worth knowing and nothing to worry about.
     pub notes: Vec<String>,
 }
 
 impl Verification {
-    /// The check itself ended early, which says nothing good of what was not read.
+    /// Whether everything was read and nothing is wrong with it.
+    pub fn is_whole(&self) -> bool {
+        self.problems.is_empty() && self.unread.is_empty()
+    }
+
+    /// The check itself ended early, which says nothing of what was not read.
     pub(crate) fn unfinished(folder: String, reason: &dyn std::fmt::Display) -> Self {
-        let message =
-            format!("the check did not end: {reason}; stop the grid and check the folder");
-        Self { problems: vec![Damaged::new(folder, 0, message)], ..Self::default() }
+        let reason = format!("the check did not end: {reason}; stop the grid and check the folder");
+        Self { unread: vec![Unread { file: folder, reason }], ..Self::default() }
+    }
+
+    fn add(&mut self, fault: Fault) {
+        match fault {
+            Fault::Damaged(damaged) => self.problems.push(damaged),
+            Fault::Unread(unread) => self.unread.push(unread),
+        }
     }
 }
 
@@ -78,11 +93,13 @@ fn check_count(
     report: &mut Verification,
 ) {
     let Some(expected) = counts.iter().find_map(|&(_, count)| count) else { return };
+    // A count that no grid takes says nothing of what is missing.
+    let expected_folders = expected.min(PARTITIONS_MAX);
     let mut problem = |number, message| {
         let file = storage.display(&manifest::path(&partition_dir(module, number)));
         report.problems.push(Damaged::new(file.display().to_string(), 0, message));
     };
-    for number in 0..expected {
+    for number in 0..expected_folders {
         if !counts.iter().any(|&(known, _)| known == number) {
             problem(number, format!("expected partition {number} of {expected}, got no folder"));
         }
@@ -123,8 +140,8 @@ impl Check<'_> {
                 self.report.problems.push(no_manifest(&**self.storage, &self.dir));
                 return None;
             }
-            Err(damage) => {
-                self.report.problems.push(damage);
+            Err(fault) => {
+                self.report.add(fault);
                 return None;
             }
         };
@@ -150,8 +167,8 @@ impl Check<'_> {
         Some(manifest)
     }
 
-    fn note(&mut self, checked: Result<(), Damaged>) {
-        self.report.problems.extend(checked.err());
+    fn note(&mut self, checked: Result<(), Fault>) {
+        checked.unwrap_or_else(|fault| self.report.add(fault));
     }
 
     /// The manifest contradicts another file.
@@ -163,7 +180,7 @@ impl Check<'_> {
 
     /// A running grid may put a new manifest in the place of one that is being read, and then remove
     /// runs: they are opened anew by the new one.
-    fn snapshot(&self) -> Result<Option<Snapshot>, Damaged> {
+    fn snapshot(&self) -> Result<Option<Snapshot>, Fault> {
         let Some(mut manifest) = read_manifest(&**self.storage, &self.dir)? else {
             return Ok(None);
         };
@@ -186,10 +203,10 @@ impl Check<'_> {
     /// Reads the log; returns its reader where all of it is whole.
     fn log(&mut self, running: Option<LogReader>) -> Option<LogReader> {
         let read = self.read_log(running);
-        read.map_err(|damage| self.report.problems.push(damage)).ok()
+        read.map_err(|fault| self.report.add(fault)).ok()
     }
 
-    fn read_log(&mut self, running: Option<LogReader>) -> Result<LogReader, Damaged> {
+    fn read_log(&mut self, running: Option<LogReader>) -> Result<LogReader, Fault> {
         let reader = match running {
             Some(reader) => reader,
             None => {
@@ -200,7 +217,7 @@ impl Check<'_> {
             }
         };
         if reader.segments().is_empty() {
-            return Err(no_log(&**self.storage, &self.dir));
+            return Err(no_log(&**self.storage, &self.dir).into());
         }
         let read = reader.verify().map_err(of_log)?;
         self.report.segments += read.segments;
@@ -220,7 +237,7 @@ impl Check<'_> {
     }
 
     /// Every record names a depot and a type that the manifest knows, and offsets have no gaps.
-    fn records(&self, manifest: &Manifest, reader: &LogReader) -> Result<(), Damaged> {
+    fn records(&self, manifest: &Manifest, reader: &LogReader) -> Result<(), Fault> {
         let mut next: HashMap<u16, u64> = HashMap::new();
         let mut time = i64::MIN;
         let mut scan = reader.scan(Position::START).map_err(of_log)?;
@@ -240,7 +257,7 @@ impl Check<'_> {
             }
             if let Some(problem) = problem {
                 let position = record.position;
-                return Err(at_record(&scan, format!("the record at {position}: {problem}")));
+                return Err(at_record(&scan, format!("the record at {position}: {problem}")).into());
             }
         }
         Ok(())
@@ -277,23 +294,23 @@ impl Check<'_> {
         &mut self,
         pstate: &PStateMeta,
         opened: &mut HashMap<String, Result<Run, RunError>>,
-    ) -> Result<(), Damaged> {
+    ) -> Result<(), Fault> {
         let mut runs = Vec::new();
         let mut whole = true;
         for run in pstate.runs.iter().filter_map(|name| opened.remove(name)) {
-            let checked = run.map_err(damaged).and_then(|run| self.run(&run, pstate).map(|()| run));
+            let checked = run.map_err(of_run).and_then(|run| self.run(&run, pstate).map(|()| run));
             match checked {
                 Ok(run) => runs.push(run),
-                Err(damage) => {
+                Err(fault) => {
                     whole = false;
-                    self.report.problems.push(damage);
+                    self.report.add(fault);
                 }
             }
         }
         if !whole {
             return Ok(());
         }
-        let got = live_entries(&runs).map_err(damaged)?;
+        let got = live_entries(&runs).map_err(of_run)?;
         if got != pstate.len {
             let (name, expected) = (&pstate.name, pstate.len);
             self.contradiction(format!(
@@ -303,11 +320,11 @@ impl Check<'_> {
         Ok(())
     }
 
-    fn run(&mut self, run: &Run, pstate: &PStateMeta) -> Result<(), Damaged> {
+    fn run(&mut self, run: &Run, pstate: &PStateMeta) -> Result<(), Fault> {
         self.report.runs += 1;
         self.report.entries += run.len();
         self.report.bytes += run.bytes();
-        run.verify().map_err(damaged)?;
+        run.verify().map_err(of_run)?;
         let (expected, got) = (pstate.schema.fingerprint(), run.schema());
         if expected == got {
             return Ok(());
@@ -317,13 +334,21 @@ impl Check<'_> {
              from a backup",
             pstate.name
         );
-        Err(Damaged::new(run.file().display().to_string(), 0, message))
+        Err(Damaged::new(run.file().display().to_string(), 0, message).into())
     }
 
     /// Files that nothing names: the next start removes them.
     fn leftovers(&mut self, manifest: &Manifest) {
         let dir = runs_dir(&self.dir);
-        let Ok(names) = self.storage.list(&dir) else { return };
+        let names = match self.storage.list(&dir) {
+            Ok(names) => names,
+            // Runs that are missing were found missing by name.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+            Err(source) => {
+                let file = self.storage.display(&dir).display().to_string();
+                return self.report.add(of_io(file, 0, source.to_string(), &source));
+            }
+        };
         for name in names.iter().filter(|name| manifest.runs().all(|run| run != name.as_str())) {
             let file = self.storage.display(&dir.join(name));
             let file = file.display();

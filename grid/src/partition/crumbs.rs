@@ -101,7 +101,8 @@ fn io(storage: &dyn Storage, path: &Path, source: std::io::Error) -> LogError {
 
 fn read_crumb(storage: &dyn Storage, path: &Path) -> Option<Position> {
     let file = storage.open_read(path).ok()?;
-    let bytes = file.map(0..16).ok()?;
+    let mut bytes = [0; 16];
+    file.read_at(0, &mut bytes).ok()?;
     let half = |at: usize| Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
     let (bits, inverted) = (half(0)?, half(8)?);
     (bits == !inverted).then(|| Position::from_bits(bits))

@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use gridmill_model::Schema;
 use gridmill_persistence::{LogError, Position, Storage};
@@ -119,20 +120,17 @@ pub(crate) struct ManifestFile {
     storage: Arc<dyn Storage>,
     dir: PathBuf,
     manifest: Manifest,
-    /// The log's epoch, which every unclean stop raises.
-    epoch: u16,
+    /// Tells it from those that were opened before in this process.
+    opening: u16,
     /// Its owner is gone; nothing may be written any more.
     revoked: bool,
 }
 
 impl ManifestFile {
-    pub(crate) fn new(
-        storage: Arc<dyn Storage>,
-        dir: PathBuf,
-        manifest: Manifest,
-        epoch: u16,
-    ) -> Self {
-        Self { storage, dir, manifest, epoch, revoked: false }
+    pub(crate) fn new(storage: Arc<dyn Storage>, dir: PathBuf, manifest: Manifest) -> Self {
+        static OPENINGS: AtomicU16 = AtomicU16::new(0);
+        let opening = OPENINGS.fetch_add(1, Ordering::Relaxed);
+        Self { storage, dir, manifest, opening, revoked: false }
     }
 
     /// The manifest in `dir`, if there is one.
@@ -187,9 +185,10 @@ impl ManifestFile {
     }
 
     /// A path for a new run. The number is used up even if nothing comes of it, until the next start.
-    /// The epoch in the name keeps apart what a thread of an actor that died may still be writing.
+    /// The number of the opening in the name keeps apart what a thread of an actor that died may still be
+    /// writing; what a process that died was writing is removed by the next start.
     pub(crate) fn next_run(&mut self) -> (String, PathBuf) {
-        let name = format!("{:04x}-{:08}.run", self.epoch, self.manifest.next_run);
+        let name = format!("{:04x}-{:08}.run", self.opening, self.manifest.next_run);
         self.manifest.next_run += 1;
         let path = runs_dir(&self.dir).join(&name);
         (name, path)

@@ -151,7 +151,7 @@ pub(crate) fn open(options: &OpenOptions) -> Result<Opened, StartError> {
     manifest.version = options.plan.version;
     let registry = Registry::new(&options.plan, &manifest);
     let core = load(options, &manifest)?;
-    let file = ManifestFile::new(Arc::clone(storage), options.dir.clone(), manifest, end.epoch());
+    let file = ManifestFile::new(Arc::clone(storage), options.dir.clone(), manifest);
     if fresh || *file.get() != before {
         file.write(file.get()).map_err(|fault| options.manifest_fault(fault))?;
     }

@@ -70,9 +70,13 @@ impl Part {
         Ok(())
     }
 
-    /// Answers that nothing was logged, with the events.
+    /// Answers that it went wrong, with the events where it is certain that none was logged.
     pub(crate) fn fail(self, kind: &AppendErrorKind) {
         let Self { mut events, callers, split, .. } = self;
+        if !kind.is_not_logged() {
+            let waiting = callers.into_iter().filter_map(|caller| caller.done);
+            return waiting.for_each(|done| done.fail(kind.clone(), None));
+        }
         let Some(split) = split else {
             let done = callers.into_iter().find_map(|caller| caller.done);
             return done.map_or((), |done| done.fail(kind.clone(), Some(events)));

@@ -165,8 +165,8 @@ impl Partition {
         (batch, waiting)
     }
 
-    /// Nothing of the batch was logged: tell everybody, with their events back. A failed sync is
-    /// recovered from, and the batch is tried again.
+    /// The batch was not logged, or nobody knows: tell everybody, with their events back where it is
+    /// certain. A failed sync is recovered from, and the batch is tried again.
     fn not_logged(&mut self, taken: Vec<Part>, error: &LogError) -> Result<(), Fatal> {
         if let LogError::SyncFailed { .. } = error {
             self.shared.put_back(taken);
@@ -177,6 +177,7 @@ impl Partition {
             LogError::StorageFull { .. } => {
                 AppendErrorKind::StorageFull { partition, message: error.to_string() }
             }
+            LogError::Unsettled { .. } => AppendErrorKind::Unknown { reason: error.to_string() },
             other => AppendErrorKind::NotLogged { reason: other.to_string() },
         };
         taken.into_iter().for_each(|part| part.fail(&kind));

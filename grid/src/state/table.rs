@@ -7,9 +7,9 @@ use gridmill_persistence::{Run, RunError};
 /// A run that cannot be read where it should be.
 pub(crate) fn damaged(error: RunError) -> Damaged {
     let (file, offset) = match &error {
-        RunError::Damaged { file, offset, .. } | RunError::Malformed { file, offset, .. } => {
-            (file, *offset)
-        }
+        RunError::Damaged { file, offset, .. }
+        | RunError::Malformed { file, offset, .. }
+        | RunError::Unreadable { file, offset, .. } => (file, *offset),
         RunError::NotARun { file, .. }
         | RunError::Version { file, .. }
         | RunError::Io { file, .. } => (file, 0),

@@ -105,6 +105,10 @@ impl StorageFile for DiskFile {
         self.disk.hear(self.file.sync())
     }
 
+    fn read_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
+        self.file.read_at(offset, bytes)
+    }
+
     fn map(&self, range: Range<u64>) -> io::Result<Mapped> {
         self.file.map(range)
     }

@@ -183,7 +183,7 @@ async fn a_folder_in_use_is_refused() -> Checked {
     let folder = stopped_folder().await?;
     let grid = start(folder.path()).await?;
     let (code, text) = tool(&["verify"], Some(folder.path()))?;
-    assert_eq!(code, 1, "{text}");
+    assert_eq!(code, 3, "{text}");
     assert!(text.contains("a grid runs in "), "{text}");
     grid.shutdown().await?;
     let reading = Folder::open(folder.path())?;
@@ -192,6 +192,66 @@ async fn a_folder_in_use_is_refused() -> Checked {
     assert!(Folder::open(folder.path()).is_ok(), "two tools may read at once");
     drop(reading);
     start(folder.path()).await?.shutdown().await?;
+    Ok(())
+}
+
+/// The tool with so many descriptors, its own input and output among them.
+fn tool_with_descriptors(
+    descriptors: u32,
+    arguments: &[&str],
+    folder: &Path,
+) -> Result<(i32, String), Box<dyn Error>> {
+    let mut command = Command::new("sh");
+    let (name, rest) = arguments.split_at(1);
+    command.args(["-c", &format!("ulimit -n {descriptors}; exec \"$@\""), "sh"]);
+    command.arg(env!("CARGO_BIN_EXE_gridmill")).args(name).arg(folder).args(rest);
+    let Output { status, stdout, stderr } = command.output()?;
+    let text = format!("{}{}", String::from_utf8(stdout)?, String::from_utf8(stderr)?);
+    Ok((status.code().unwrap_or(-1), text))
+}
+
+#[tokio::test]
+async fn what_the_system_does_not_let_be_read_is_not_called_damage() -> Checked {
+    let folder = stopped_folder().await?;
+    let commands: [&[&str]; 3] = [&["verify"], &["inspect"], &["dump", "todo/events"]];
+    for arguments in commands {
+        let mut codes = Vec::new();
+        for descriptors in 4..12 {
+            let (code, text) = tool_with_descriptors(descriptors, arguments, folder.path())?;
+            assert!(!text.contains("damage") && !text.contains("DAMAGED"), "{text}");
+            assert!(code == 0 || text.contains("Too many open files"), "{code}: {text}");
+            codes.push(code);
+        }
+        assert_eq!((codes[0], codes[7]), (3, 0), "{arguments:?}: {codes:?}");
+        assert!(codes.iter().all(|code| [0, 3].contains(code)), "{codes:?}");
+    }
+    for part in ["todo/1/log", "todo/1/runs", "todo/1/MANIFEST", "todo"] {
+        let path = folder.path().join(part);
+        let before = std::fs::metadata(&path)?.permissions();
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0))?;
+        // Nothing is kept from root.
+        let kept = std::fs::File::open(&path).is_err();
+        let (code, text) = tool(&["verify"], Some(folder.path()))?;
+        std::fs::set_permissions(&path, before)?;
+        assert_eq!(code, if kept { 3 } else { 0 }, "{part}: {text}");
+        assert!(!kept || text.contains("Permission denied"), "{part}: {text}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_file_that_was_cut_off_is_damage_and_no_signal() -> Checked {
+    for (part, len) in [("log/", 4096 + 100), ("runs/", 100), ("MANIFEST", 20)] {
+        let folder = stopped_folder().await?;
+        let all = files(folder.path())?;
+        let file = all.iter().map(|(path, _)| path).find(|path| {
+            let path = path.to_string_lossy();
+            path.contains(part) && !path.ends_with("clean")
+        });
+        std::fs::OpenOptions::new().write(true).open(file.ok_or(part)?)?.set_len(len)?;
+        let (code, text) = tool(&["verify"], Some(folder.path()))?;
+        assert_eq!(code, 1, "{part}: {text}");
+    }
     Ok(())
 }
 

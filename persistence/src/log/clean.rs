@@ -60,6 +60,8 @@ impl CleanStop {
             last.number() == self.number
                 && (DATA_START..=last.capacity).contains(&self.offset)
                 && self.next >= last.header.first
+                && self.next.number() == last.header.first.forward(self.index.records).number()
+                && self.index.fits(last.header.first, &(DATA_START..self.offset))
         });
         let Some(last) = last else {
             let got = format!("an end in segment {} at byte {}", self.number, self.offset);

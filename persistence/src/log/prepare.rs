@@ -8,9 +8,9 @@ use std::thread::JoinHandle;
 use super::segment::create_file;
 use crate::{Storage, StorageFile};
 
-/// A zero-filled file that no segment has begun in.
+/// A zero-filled file that no segment has begun in, under the name of the segment to come.
 #[derive(Debug)]
-pub(crate) struct Prepared {
+pub(crate) struct NewFile {
     pub(crate) number: u64,
     pub(crate) path: PathBuf,
     pub(crate) file: Arc<dyn StorageFile>,
@@ -25,8 +25,8 @@ pub(crate) struct Preparation {
 
 #[derive(Debug)]
 enum Job {
-    Running(JoinHandle<io::Result<Prepared>>),
-    Done(io::Result<Prepared>),
+    Running(JoinHandle<io::Result<NewFile>>),
+    Done(io::Result<NewFile>),
 }
 
 impl Preparation {
@@ -40,7 +40,7 @@ impl Preparation {
         let inline = storage.deterministic();
         let make = move || {
             let file = create_file(&*storage, &path, size, None)?;
-            Ok(Prepared { number, path, file, capacity: size })
+            Ok(NewFile { number, path, file, capacity: size })
         };
         if inline {
             return Self { job: Some(Job::Done(make())) };
@@ -54,7 +54,7 @@ impl Preparation {
 
     /// The file, waiting for it if need be. A failure is not worth reporting: the writer tries for
     /// itself and reports what it finds.
-    pub(crate) fn take(&mut self) -> Option<Prepared> {
+    pub(crate) fn take(&mut self) -> Option<NewFile> {
         match self.job.take()? {
             Job::Running(thread) => thread.join().ok()?.ok(),
             Job::Done(made) => made.ok(),

@@ -43,7 +43,7 @@ impl LogReader {
     /// As [`Log::open`](super::Log::open).
     pub fn open_dir(storage: Arc<dyn Storage>, dir: &Path) -> Result<(Self, Recovered), LogError> {
         let dir = log_dir(dir);
-        let analysis = analyse(&*storage, &dir, |storage, path| storage.open_read(path))?;
+        let analysis = analyse(&storage, &dir)?;
         let recovered = Recovered {
             end: analysis.next,
             next_offsets: analysis.next_offsets()?,

@@ -123,14 +123,14 @@ impl Shared {
             (state.written, dirty)
         };
         for (segment, _) in &dirty {
-            segment.file.sync().map_err(|error| self.fail(segment, &error))?;
+            segment.sync().map_err(|error| self.fail(segment, &error))?;
         }
         self.note_durable(target, &dirty);
         Ok(target)
     }
 
-    fn fail(&self, segment: &Segment, error: &std::io::Error) -> LogError {
-        let failed = FailedSync { file: segment.shown.clone(), reason: error.to_string() };
+    fn fail(&self, segment: &Segment, error: &LogError) -> LogError {
+        let failed = FailedSync { file: segment.shown.clone(), reason: reason(error) };
         self.state.lock().failed = Some(failed.clone());
         failed.into()
     }
@@ -140,14 +140,15 @@ impl Shared {
         for (segment, end) in synced {
             segment.durable.store(*end, Ordering::Release);
         }
-        if let Some((newest, _)) = synced.last() {
-            state.unsynced.retain(|segment| segment.number() >= newest.number());
-        }
+        let newest = synced.last().map_or(0, |(newest, _)| newest.number());
+        let sealed = state.unsynced.extract_if(.., |segment| segment.number() < newest);
+        let sealed: Vec<_> = sealed.collect();
         self.durable.store(target.to_bits(), Ordering::Release);
         let finished = self.show(&mut state, target);
         state.forget_durable(target);
         drop(state);
         finished.iter().for_each(|segment| segment.write_footer());
+        sealed.iter().for_each(|segment| segment.let_go());
     }
 
     /// Lets readers see all that was written, durable or not.
@@ -188,7 +189,7 @@ impl Shared {
 
     /// Makes a segment the one that is written to, after `before` was closed at `end`.
     pub(crate) fn append_segment(&self, segment: &Arc<Segment>, before: &Segment, end: u64) {
-        self.segments.write().push(Arc::clone(segment));
+        push_segment(&mut self.segments.write(), segment);
         self.state.lock().unsynced.push(Arc::clone(segment));
         // Only now: who sees the end goes on to look for the next segment.
         before.close(end);
@@ -199,10 +200,11 @@ impl Shared {
         let dropped = {
             let mut segments = self.segments.write();
             let dropped = segments.split_off(keep);
-            segments.push(Arc::clone(rewritten));
+            push_segment(&mut segments, rewritten);
             dropped
         };
         dropped.iter().for_each(|segment| segment.close(0));
+        state.unsynced.iter().for_each(|segment| segment.let_go());
         state.unsynced = vec![Arc::clone(rewritten)];
         state.failed = None;
         state.indexed = Some(Arc::clone(rewritten));
@@ -215,6 +217,26 @@ impl Shared {
             // It is no part of the log any more: the next start removes what stays.
             let _ = self.storage.remove(&segment.path);
         }
+    }
+}
+
+/// Adds the newest segment. There is one order: of the list, of the numbers, and of the positions; a start
+/// takes the numbers for the order.
+fn push_segment(segments: &mut Vec<Arc<Segment>>, segment: &Arc<Segment>) {
+    if let Some(last) = segments.last() {
+        let (before, header) = (&last.header, &segment.header);
+        assert!(before.number < header.number, "segment {} after {}", header.number, before.number);
+        assert!(before.first <= header.first, "{} after {}", header.first, before.first);
+        assert_eq!(header.previous, before.number, "a segment follows the last one");
+    }
+    segments.push(Arc::clone(segment));
+}
+
+/// What the system said.
+fn reason(error: &LogError) -> String {
+    match error {
+        LogError::Io { source, .. } => source.to_string(),
+        other => other.to_string(),
     }
 }
 

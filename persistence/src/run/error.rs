@@ -66,6 +66,20 @@ pub enum RunError {
         /// The checksum of what is there now.
         got: u32,
     },
+    /// The disk could not read a part of the file that was touched for the first time.
+    #[error(
+        "the run {} cannot be read at byte {offset}: {source}; if the disk is failing, restore the file \
+         from a backup or rebuild the state from the log",
+        file.display()
+    )]
+    Unreadable {
+        /// Which file.
+        file: Arc<Path>,
+        /// The first page that could not be read, in bytes.
+        offset: u64,
+        /// What the system said.
+        source: io::Error,
+    },
     /// Checksums match and yet the contents contradict each other: not a disk's doing.
     #[error(
         "the run {} contradicts itself at byte {offset}: {what}; \

@@ -11,7 +11,7 @@ use super::index::{Print, Shape};
 use super::info::{RunInfo, Slot};
 use super::layout::{FOOT_MAGIC, FRAME, Footer, HEAD_MAGIC, Header, VERSION, frame_facts};
 use super::meta::Meta;
-use super::pages::{Pages, part};
+use super::pages::{Pages, fetch, part};
 use super::range::RunRange;
 use super::uniform::Uniform;
 use super::verify;
@@ -71,7 +71,7 @@ impl Run {
     /// # Errors
     /// `Io` where the file cannot be opened or mapped, `NotARun` where it is something else or is
     /// cut off, `Version` where another release wrote it, `Damaged` or `Malformed` where what was
-    /// read is not as written.
+    /// read is not as written, `Unreadable` where the disk cannot read it.
     pub fn open(storage: &dyn Storage, path: &Path) -> Result<Self, RunError> {
         let file = shared(storage.display(path));
         let opened = storage.open_read(path).map_err(RunError::io(&file, "open"))?;
@@ -89,14 +89,17 @@ impl Run {
         let meta = read_meta(&file, &map, len - FRAME as u64, value_align)?;
         let uniform = meta.uniform(value_align);
         let shape = Shape::of(uniform.locations(meta.data_end));
-        let pages = Pages::new(Arc::clone(&file), &meta);
+        let pages = Pages::new(Arc::clone(&file), map.clone(), &meta);
         Ok(Self { inner: Arc::new(Inner { file, map, header, meta, uniform, shape, pages }) })
     }
 
     /// What the run says of `key`; `None` where it says nothing and an older run may.
     ///
     /// # Errors
-    /// `Damaged` or `Malformed` where the bytes touched are not as written.
+    /// `Damaged` or `Malformed` where the bytes touched are not as written; `Unreadable` where the disk
+    /// cannot read them. That is so for a page that is touched for the first time. A page that was read
+    /// once and that the system dropped from memory since is read by touching it: if the disk fails then,
+    /// the system ends the process (`SIGBUS`).
     #[inline]
     pub fn get(&self, key: &[u8]) -> Result<Option<Slot<'_>>, RunError> {
         self.get_hashed(key, hash_key(key))
@@ -312,6 +315,7 @@ fn frame<'a>(
     at: u64,
     magic: u64,
 ) -> Result<&'a [u8; FRAME], RunError> {
+    fetch(file, map, at, at + FRAME as u64)?;
     let bytes = part(map, at, at + FRAME as u64).first_chunk();
     let frame: &[u8; FRAME] = bytes.ok_or_else(|| malformed(file, at, "a frame is cut off"))?;
     let (found, version, expected, got) = frame_facts(frame);
@@ -342,6 +346,7 @@ fn read_meta(
         let file = Arc::clone(file);
         return Err(RunError::NotARun { file, what: "its end", expected: foot_at, got });
     }
+    fetch(file, map, footer.meta_at, foot_at)?;
     let bytes = part(map, footer.meta_at, foot_at);
     let (expected, got) = (footer.meta_crc, crc32c::crc32c(bytes));
     if expected != got {

@@ -12,7 +12,7 @@ use gridmill::folder::{Folder, FolderError, rfc3339};
 use options::{Command, Dump, USAGE, Usage};
 use table::counted;
 
-/// Something is damaged, or cannot be read.
+/// Something is damaged.
 const DAMAGED: u8 = 1;
 
 /// The arguments make no sense, alone or for this folder.
@@ -20,6 +20,9 @@ const WRONG_ARGUMENTS: u8 = 2;
 
 /// The first line of a dump: what stands where in the lines of its records.
 const LEGEND: &str = "# PARTITION/OFFSET at EPOCH:POSITION TIME EVENT FIELDS";
+/// Something could not be read, or the output not be written, for a reason that says nothing of the
+/// files; as far as they were read, they are whole.
+const UNREAD: u8 = 3;
 
 /// Why a command did not get to its end.
 #[derive(Debug, thiserror::Error)]
@@ -63,7 +66,8 @@ fn main() -> ExitCode {
             // What was printed before the damage is as good as ever.
             let _ = out.flush();
             eprintln!("gridmill: {error}");
-            ExitCode::from(DAMAGED)
+            let damage = matches!(&error, Failed::Folder(error) if error.is_damage());
+            ExitCode::from(if damage { DAMAGED } else { UNREAD })
         }
     }
 }
@@ -107,9 +111,16 @@ fn verify(folder: &Folder, out: &mut impl Write) -> Result<ExitCode, Failed> {
     for problem in &found.problems {
         writeln!(out, "DAMAGED: {problem}")?;
     }
-    if found.problems.is_empty() {
+    for unread in &found.unread {
+        writeln!(out, "NOT CHECKED: {unread}")?;
+    }
+    if found.is_whole() {
         writeln!(out, "everything is as it was written")?;
         return Ok(ExitCode::SUCCESS);
+    }
+    if found.problems.is_empty() {
+        writeln!(out, "what could be read is as it was written")?;
+        return Ok(ExitCode::from(UNREAD));
     }
     let problems = found.problems.len() as u64;
     writeln!(out, "{}", counted(problems, "problem", "problems"))?;

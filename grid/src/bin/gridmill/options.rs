@@ -17,7 +17,8 @@ Usage:
       --json          one JSON object a line, without a legend
   gridmill --help                      show this
 
-Exit codes: 0 all is well, 1 damage or a file that cannot be read, 2 wrong arguments.";
+Exit codes: 0 all is well, 1 damage, 2 wrong arguments, 3 a file could not be read for a reason that
+says nothing of it (no permission, too many open files), or a grid runs in the folder.";
 
 #[derive(Debug)]
 pub(crate) enum Command {

@@ -1,10 +1,13 @@
 //! A full disk, failing writes and failing syncs: typed errors, nothing acknowledged lost, and the
 //! log goes on when the disk does.
 
-use gridmill_persistence::log::HowStopped;
-use gridmill_persistence::{Faults, LogError, Position, SimStorage};
+use std::path::Path;
 
-use super::{Maker, open, push, read_all, write};
+use gridmill_persistence::log::{HowStopped, Log};
+use gridmill_persistence::{Faults, LogError, Position, SimStorage, Storage};
+
+use super::forge::{put, replace, reseal, segment, whole};
+use super::{Entry, Maker, open, push, read_all, write};
 
 #[test]
 fn a_full_disk_refuses_batches_and_loses_none() {
@@ -67,6 +70,115 @@ fn after_a_failed_write_the_same_positions_go_to_a_new_segment() {
 }
 
 #[test]
+fn a_batch_that_is_said_not_to_be_logged_is_never_found() {
+    for seed in 0..200 {
+        let storage = SimStorage::with_faults(seed, Faults::default());
+        let (mut log, _) = open(&storage).expect("opened");
+        let mut maker = Maker::default();
+        let expected = write(&mut log, &mut maker, 3);
+        if seed % 3 == 0 {
+            log.syncer().sync().expect("synced");
+        }
+        storage.set_faults(Faults { fail_write: Some(1), ..Faults::default() });
+        for _ in 0..4 {
+            push(&mut log, &maker.next(5));
+        }
+        let error = log.write().expect_err("the disk fails");
+        assert!(matches!(error, LogError::Io { .. }), "{error}");
+        // Whatever comes next, or nothing at all.
+        let storage = if seed % 2 == 0 {
+            drop(log);
+            storage.kill()
+        } else {
+            log.syncer().sync().expect("what was written can be synced");
+            drop(log);
+            storage.crash()
+        };
+        let (log, _) = open(&storage).expect("opened");
+        assert_eq!(read_all(&log.reader()).expect("read"), expected, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_batch_of_which_nothing_is_known_is_told_apart_and_settled_by_the_next_write() {
+    let (mut found, mut gone) = (0, 0);
+    for seed in 0..200 {
+        let storage = SimStorage::with_faults(seed, Faults::default());
+        let (mut log, _) = open(&storage).expect("opened");
+        let mut maker = Maker::default();
+        let mut expected = write(&mut log, &mut maker, 3);
+        let faults = Faults { fail_write: Some(1), space_left: Some(0), ..Faults::default() };
+        storage.set_faults(faults);
+        let mut doomed = maker.clone();
+        let lost = [(push(&mut log, &doomed.next(5)), doomed.clone())];
+        let error = log.write().expect_err("the disk fails");
+        assert!(matches!(error, LogError::Unsettled { .. }), "{error}");
+        push(&mut log, &maker.clone().next(1));
+        let error = log.write().expect_err("there is no room");
+        assert!(matches!(error, LogError::StorageFull { .. }), "{error}");
+        if seed % 2 == 0 {
+            drop(log);
+            let (log, _) = open(&storage.kill()).expect("opened");
+            let read = read_all(&log.reader()).expect("read");
+            assert_eq!(read[..3], expected);
+            assert!(read.len() <= 4 && read[3..].iter().all(|(at, _)| *at == lost[0].0));
+            if read.len() == 4 {
+                found += 1
+            } else {
+                gone += 1
+            }
+            continue;
+        }
+        storage.set_space_left(None);
+        for _ in 0..30 {
+            expected.extend(write(&mut log, &mut maker, 5));
+        }
+        log.syncer().sync().expect("synced");
+        assert_eq!(read_all(&log.reader()).expect("read"), expected);
+        if seed % 4 == 1 {
+            log.close_clean().expect("closed");
+        } else {
+            drop(log);
+        }
+        let (log, _) = open(&storage.crash()).expect("opened");
+        assert_eq!(read_all(&log.reader()).expect("read"), expected, "seed {seed}");
+    }
+    assert!(found > 0 && gone > 0, "{found} found, {gone} gone");
+}
+
+#[test]
+fn a_failed_write_and_a_failed_sync_after_it_lose_nothing() {
+    for seed in 0..200 {
+        let storage = SimStorage::with_faults(seed, Faults::default());
+        let (mut log, _) = open(&storage).expect("opened");
+        let mut maker = Maker::default();
+        let mut expected = write(&mut log, &mut maker, 3);
+        if seed % 3 == 0 {
+            log.syncer().sync().expect("synced");
+        }
+        expected.extend(write(&mut log, &mut maker, 2 + seed % 5));
+        storage.set_faults(Faults { fail_write: Some(1), ..Faults::default() });
+        push(&mut log, &maker.clone().next(5));
+        assert!(matches!(log.write(), Err(LogError::Io { .. })));
+        if seed % 2 == 0 {
+            expected.extend(write(&mut log, &mut maker, 2));
+        }
+        storage.set_faults(Faults { fail_sync: Some(1), ..Faults::default() });
+        assert!(matches!(log.syncer().sync(), Err(LogError::SyncFailed { .. })), "seed {seed}");
+        log.recover_from_failed_sync().expect("recovered");
+        for _ in 0..40 {
+            expected.extend(write(&mut log, &mut maker, 5));
+        }
+        log.syncer().sync().expect("synced");
+        assert_eq!(read_all(&log.reader()).expect("read"), expected, "seed {seed}");
+        drop(log);
+        let (log, _) = open(&storage.crash()).expect("opened");
+        assert_eq!(read_all(&log.reader()).expect("read"), expected, "seed {seed}");
+        log.reader().verify().expect("whole");
+    }
+}
+
+#[test]
 fn a_failed_sync_is_recovered_from_in_a_new_segment() {
     for seed in 0..120 {
         let storage = SimStorage::with_faults(seed, Faults::default());
@@ -93,8 +205,10 @@ fn a_failed_sync_is_recovered_from_in_a_new_segment() {
             assert!(matches!(log.write(), Err(LogError::SyncFailed { .. })));
             assert!(log.syncer().sync().is_err(), "never synced again");
             storage.set_space_left(Some(100));
-            let full = log.recover_from_failed_sync().expect_err("no room");
-            assert!(matches!(full, LogError::StorageFull { .. }), "{full}");
+            // A file that was prepared is room enough.
+            if let Err(full) = log.recover_from_failed_sync() {
+                assert!(matches!(full, LogError::StorageFull { .. }), "{full}");
+            }
             storage.set_space_left(None);
             log.recover_from_failed_sync().expect("recovered");
         }
@@ -113,6 +227,95 @@ fn a_failed_sync_is_recovered_from_in_a_new_segment() {
         let (log, _) = open(&storage.crash()).expect("opened");
         assert_eq!(read_all(&log.reader()).expect("read"), expected, "seed {seed}");
     }
+}
+
+/// A log that recovers from a failed sync when its active segment is as full as `seed` says, and then
+/// goes on well beyond the segment that was written anew.
+fn recovered_and_gone_on(storage: &SimStorage, seed: u64) -> (Log, Vec<(Position, Entry)>, Maker) {
+    let (mut log, _) = open(storage).expect("opened");
+    let mut maker = Maker::default();
+    let mut expected = write(&mut log, &mut maker, 3);
+    for _ in 0..seed {
+        expected.extend(write(&mut log, &mut maker, 2));
+        if seed % 3 == 0 {
+            log.syncer().sync().expect("synced");
+        }
+    }
+    expected.extend(write(&mut log, &mut maker, 2));
+    storage.set_faults(Faults { fail_sync: Some(1), ..Faults::default() });
+    assert!(matches!(log.syncer().sync(), Err(LogError::SyncFailed { .. })), "seed {seed}");
+    storage.set_faults(Faults::default());
+    log.recover_from_failed_sync().expect("recovered");
+    let segments = log.segments().len();
+    while log.segments().len() < segments + 3 {
+        expected.extend(write(&mut log, &mut maker, 7));
+        log.syncer().sync().expect("synced");
+        assert_eq!(log.reader().end(), log.next_position());
+    }
+    (log, expected, maker)
+}
+
+#[test]
+fn after_a_failed_sync_nothing_acknowledged_is_lost_however_the_log_is_stopped_later() {
+    for seed in 0..150 {
+        for ending in ["crash", "kill", "clean"] {
+            let storage = SimStorage::with_faults(seed, Faults::default());
+            let (log, expected, mut maker) = recovered_and_gone_on(&storage, seed);
+            assert_eq!(read_all(&log.reader()).expect("read"), expected, "seed {seed}");
+            let bounds = log.reader().depot_bounds(0).expect("bounds");
+            assert_eq!(bounds, (0, maker.offsets[0]), "seed {seed}");
+            let storage = match ending {
+                "crash" => storage.crash(),
+                "kill" => storage.kill(),
+                _ => {
+                    log.close_clean().expect("closed");
+                    storage
+                }
+            };
+            let (mut log, recovered) = open(&storage).expect("opened");
+            assert_eq!(recovered.how == HowStopped::Clean, ending == "clean");
+            assert_eq!(read_all(&log.reader()).expect("read"), expected, "{ending}, seed {seed}");
+            let mut expected = expected;
+            expected.extend(write(&mut log, &mut maker, 5));
+            log.syncer().sync().expect("synced");
+            assert_eq!(read_all(&log.reader()).expect("read"), expected, "{ending}, seed {seed}");
+            log.reader().verify().expect("whole");
+        }
+    }
+}
+
+#[test]
+fn a_log_with_the_two_orders_of_an_old_build_is_read_whole() {
+    let storage = SimStorage::new();
+    let (mut log, _) = open(&storage).expect("opened");
+    let mut maker = Maker::default();
+    let mut expected = Vec::new();
+    while log.segments().len() < 3 {
+        expected.extend(write(&mut log, &mut maker, 5));
+    }
+    expected.extend(write(&mut log, &mut maker, 5));
+    log.syncer().sync().expect("synced");
+    log.close_clean().expect("closed");
+    let storage = storage.kill();
+    // Old builds numbered the second file 3 and the third 2.
+    let [mut second, mut third] = [2, 3].map(|number| whole(&storage, &segment(number)));
+    reseal(&mut second, |page| put(page, 24, 3), |_| {});
+    let exchange = |page: &mut [u8]| {
+        put(page, 24, 2);
+        put(page, 40, 3);
+    };
+    reseal(&mut third, exchange, |_| {});
+    replace(&storage, &segment(3), &second);
+    replace(&storage, &segment(2), &third);
+    storage.remove(&Path::new(super::DIR).join("log/clean")).expect("removed");
+    let (mut log, recovered) = open(&storage).expect("opened");
+    assert_eq!(recovered.how, HowStopped::Unclean);
+    assert_eq!(read_all(&log.reader()).expect("read"), expected);
+    expected.extend(write(&mut log, &mut maker, 5));
+    log.syncer().sync().expect("synced");
+    drop(log);
+    let (log, _) = open(&storage.crash()).expect("opened");
+    assert_eq!(read_all(&log.reader()).expect("read"), expected);
 }
 
 #[test]
