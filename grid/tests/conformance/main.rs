@@ -21,6 +21,7 @@ mod paths;
 mod pstates;
 mod quarantine;
 mod reads;
+mod refused;
 mod rejections;
 mod seed;
 mod shapes;
