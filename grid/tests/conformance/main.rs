@@ -1,5 +1,6 @@
 //! Rows of the feature list, one test each, named after their row.
 
+mod advice;
 mod appends;
 mod bad_input;
 mod catch_up;
