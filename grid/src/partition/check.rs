@@ -3,19 +3,25 @@
 //! The folder is only read. A start checks every partition of every module before the first of them
 //! goes on, so that one that is refused has changed none.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use gridmill_model::engine::Damaged;
-use gridmill_persistence::{LogReader, Position, Recovered, Run};
+use gridmill_persistence::{LogReader, LogRecord, Position, Recovered, Run};
 
 use crate::error::StartError;
-use crate::state::Cell;
+use crate::state::{Cell, Violation};
 
+use super::batch::kind;
 use super::core::place;
 use super::crumbs;
 use super::manifest::{Manifest, ManifestFile, PStateMeta, runs_dir};
 use super::open::OpenOptions;
 use super::reconcile::{LogFacts, reconcile};
+use super::registry::Registry;
+
+/// How many of a depot's oldest events, and of the newest records, are asked where they belong.
+const EVENTS_ASKED: u64 = 16;
 
 /// A folder that a start fits.
 pub(crate) struct Checked {
@@ -44,7 +50,10 @@ pub(crate) fn check(options: &OpenOptions) -> Result<Checked, StartError> {
     let facts = LogFacts { reader: &reader, end: recovered.end };
     let manifest = reconcile(&options.plan, manifest, &facts)?;
     refuse_poison(options, &manifest, recovered.end)?;
+    let asked = EventsAsked { options, reader: &reader, manifest: &manifest };
+    asked.refuse_moved()?;
     let cells = load_cells(options, &manifest)?;
+    refuse_moved_keys(options, &cells)?;
     Ok(Checked { stored, cells })
 }
 
@@ -134,6 +143,93 @@ fn refuse_poison(
             position,
         }),
     }
+}
+
+/// Some stored events, which are asked again where they belong.
+struct EventsAsked<'a> {
+    options: &'a OpenOptions,
+    reader: &'a LogReader,
+    manifest: &'a Manifest,
+}
+
+impl EventsAsked<'_> {
+    /// Refuses where today's code would put one on another partition: the oldest of each depot, and the
+    /// newest of all. What cannot be read is named by who needs it.
+    fn refuse_moved(&self) -> Result<(), StartError> {
+        let registry = Registry::new(&self.options.plan, self.manifest);
+        for depot in 0..self.options.plan.depots.len() {
+            let source = registry.source(depot);
+            let Ok((first, _)) = self.reader.depot_bounds(source) else { continue };
+            let Ok(mut oldest) = self.reader.depot_range(source, first, first + EVENTS_ASKED)
+            else {
+                continue;
+            };
+            while let Ok(Some(record)) = oldest.next() {
+                self.ask(&registry, &record)?;
+            }
+        }
+        let from = self.near_the_end();
+        let Ok(mut newest) = self.reader.scan(from) else { return Ok(()) };
+        while let Ok(Some(record)) = newest.next() {
+            self.ask(&registry, &record)?;
+        }
+        Ok(())
+    }
+
+    /// Where the newest records begin. Positions of different epochs have their numbers in common.
+    fn near_the_end(&self) -> Position {
+        let number = self.reader.end().number().saturating_sub(EVENTS_ASKED);
+        let segments = self.reader.segments();
+        let held = segments.iter().rev().find(|segment| segment.first.number() <= number);
+        Position::new(held.map_or(0, |segment| segment.first.epoch()), number)
+    }
+
+    fn ask(&self, registry: &Registry, record: &LogRecord<'_>) -> Result<(), StartError> {
+        let (plan, here) = (&self.options.plan, self.options.partition);
+        let known = registry.event(record.type_id).filter(|_| record.kind == kind::EVENT);
+        let Some((depot, variant)) = known else { return Ok(()) };
+        let (codec, partitions) = (&plan.depots[depot].codec, self.options.partitions);
+        let mut events = codec.events();
+        if codec.decode(&mut events, usize::from(variant), record.payload).is_err() {
+            return Ok(());
+        }
+        // What chooses the partition is code of the user.
+        let asked = || codec.partition(&events, 0, partitions);
+        let home = match std::panic::catch_unwind(AssertUnwindSafe(asked)) {
+            Ok(home) if home.is_none_or(|home| home == here) => return Ok(()),
+            Ok(home) => format!("to partition {}", home.unwrap_or(here)),
+            Err(_) => "nowhere".to_owned(),
+        };
+        Err(StartError::Moved {
+            what: "depot",
+            name: plan.depots[depot].name.to_owned(),
+            module: plan.name.to_owned(),
+            item: format!("the event at offset {}", record.depot_offset),
+            partition: here,
+            home,
+        })
+    }
+}
+
+/// Where some of the stored keys belong on other partitions by today's code.
+fn refuse_moved_keys(options: &OpenOptions, cells: &[Box<dyn Cell>]) -> Result<(), StartError> {
+    let Some(violation) = cells.iter().find_map(|cell| cell.misplaced()) else { return Ok(()) };
+    let (name, key, home) = match violation {
+        Violation::Elsewhere { pstate, key, home, .. } => {
+            (pstate, key, format!("to partition {home}"))
+        }
+        Violation::Nowhere { pstate, key } | Violation::TooLarge { pstate, key, .. } => {
+            (pstate, key, "nowhere".to_owned())
+        }
+    };
+    Err(StartError::Moved {
+        what: "PState",
+        name,
+        module: options.plan.name.to_owned(),
+        item: format!("key {key}"),
+        partition: options.partition,
+        home,
+    })
 }
 
 fn load_cells(

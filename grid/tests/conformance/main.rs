@@ -14,6 +14,7 @@ mod execution;
 mod faults;
 mod latch;
 mod ledger;
+mod moved;
 mod opening;
 mod operations;
 mod path_cases;
