@@ -15,13 +15,14 @@ use crate::memory::default_budget;
 use crate::module::Module;
 use crate::partition::budget::{Budget, Budgets};
 use crate::partition::core::Limits;
-use crate::partition::open::{OpenOptions, check_folder, partition_dir};
+use crate::partition::open::{OpenOptions, Opened, partition_dir};
 use crate::partition::plan::Plan;
 use crate::shell::actor::{ActorOptions, Durability};
 use crate::shell::clock::Clock;
 use crate::shell::held::{self, Held};
 use crate::shell::shared::Shared;
-use crate::shell::supervisor::{Slot, Slots, Supervisor, open_on_worker, run};
+use crate::shell::start::open_all;
+use crate::shell::supervisor::{Slot, Slots, Supervisor, run};
 use crate::shell::worker::Workers;
 
 /// The file that a running grid holds locked.
@@ -250,13 +251,17 @@ impl GridBuilder {
         let spawned = spawn.await.map_err(|error| threads(error.to_string()))?;
         let (supervisor, _) = spawned.map_err(|error| threads(error.to_string()))?;
         let budgets = self.budgets();
+        let mut all = Vec::new();
+        for plan in &plans {
+            all.extend(self.slots(plan, storage, workers, &budgets, all.len()));
+        }
+        let mut opened = open_all(&all).await?.into_iter();
+        let mut all = all.into_iter();
         let mut modules = Vec::new();
-        let mut first = 0;
         for plan in plans {
-            let slots_of_module = self.slots(&plan, storage, workers, &budgets, first);
-            first += self.partitions as usize;
-            let cell = supervisor.get_cell();
-            modules.push(start_module(plan, slots_of_module, &slots, cell).await?);
+            let partitions = self.partitions as usize;
+            let mine = all.by_ref().take(partitions).zip(opened.by_ref()).collect();
+            modules.push(run_module(plan, mine, &slots, supervisor.get_cell()).await?);
         }
         Ok(modules)
     }
@@ -466,47 +471,18 @@ fn refuse_common_names(one: &Plan, other: &Plan) -> Result<(), StartError> {
     Err(StartError::Declaration { module: other.name.to_owned(), problems })
 }
 
-/// Opens all partitions of a module, each on its thread, then starts their actors.
-async fn start_module(
+/// Starts the actors of a module's partitions.
+async fn run_module(
     plan: Arc<Plan>,
-    mine: Vec<Slot>,
+    mine: Vec<(Slot, Opened)>,
     slots: &Slots,
     supervisor: ractor::ActorCell,
 ) -> Result<ModuleRun, StartError> {
-    let asked: Vec<OpenOptions> = mine.iter().map(|slot| slot.open.clone()).collect();
-    if let Some(first) = mine.first() {
-        // Before anything is created in folders that another count of partitions would have.
-        let checked = first.worker.spawn_blocking(move || asked.iter().try_for_each(check_folder));
-        checked.await.map_err(|error| StartError::Threads(std::io::Error::other(error)))??;
-    }
-    let mut opening = Vec::new();
-    for slot in &mine {
-        let (slot, worker) = (slot.clone(), slot.worker.clone());
-        opening.push(worker.spawn(async move { open_on_worker(&slot).await }));
-    }
-    let mut opened = Vec::new();
-    let mut failed = None;
-    for (partition, opening) in opening.into_iter().enumerate() {
-        match opening.await {
-            Ok(Ok(partition)) => opened.push(partition),
-            Ok(Err(error)) => failed = failed.or(Some(error)),
-            Err(error) => {
-                failed = failed.or(Some(StartError::Partition {
-                    module: plan.name.to_owned(),
-                    partition: partition as u32,
-                    message: error.to_string(),
-                }));
-            }
-        }
-    }
-    if let Some(error) = failed {
-        return Err(error);
-    }
-    let registries =
-        opened.iter().map(|opened| registry_of(&plan, &opened.folds.manifest.lock())).collect();
-    let partitions = mine.iter().map(|slot| Arc::clone(&slot.shared)).collect();
-    for (slot, opened) in mine.into_iter().zip(opened) {
+    let (mut partitions, mut registries) = (Vec::new(), Vec::new());
+    for (slot, opened) in mine {
         let partition = slot.shared.partition;
+        registries.push(registry_of(&plan, &opened.folds.manifest.lock()));
+        partitions.push(Arc::clone(&slot.shared));
         let running = run(slot, opened, slots, supervisor.clone()).await;
         running.map_err(|message| StartError::Partition {
             module: plan.name.to_owned(),

@@ -103,6 +103,27 @@ pub enum StartError {
         /// What does not fit, and what to do.
         problem: String,
     },
+    /// What chooses the partition of events or keys answers otherwise than when they were stored, so that
+    /// readers would look for them on another partition.
+    #[error(
+        "{what} `{name}` of module `{module}` is partitioned otherwise than before: {item} lies on \
+         partition {partition} and would go {home} now. Partition it as before; or leave it as it was \
+         and declare another {what} beside it"
+    )]
+    Moved {
+        /// `depot` or `PState`.
+        what: &'static str,
+        /// Which one.
+        name: String,
+        /// The module.
+        module: String,
+        /// The event or key that was asked about.
+        item: String,
+        /// The partition that it lies on.
+        partition: u32,
+        /// Where it would go: `to partition 5`, or `nowhere` where the function panics.
+        home: String,
+    },
     /// The last stop was not clean, and another version of the code processed the tail of the log.
     #[error(
         "partition {partition} of module `{module}` stopped uncleanly with {records} records that version {expected} of the module processed; this is version {got}. Start version {expected} once and shut it down, or call `accept_replay_with_new_code()`"

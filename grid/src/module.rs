@@ -78,6 +78,7 @@ pub struct Setup {
     pub(crate) pstates: Vec<PStateDef>,
     pub(crate) topologies: Vec<TopologyDef>,
     pub(crate) removed: Vec<String>,
+    pub(crate) refilled: Vec<String>,
     pub(crate) problems: Vec<String>,
 }
 
@@ -126,6 +127,42 @@ impl Setup {
         states.declare(self, topology, &mut uses);
         self.topologies.push(TopologyDef::new(name, uses));
         Stream::new(self, topology)
+    }
+
+    /// Lets a topology fill its PStates again from its depots where those of an existing folder do not
+    /// fit the code: one has another type, one is new or was another topology's, or the topology reads
+    /// one more depot that has a past. Without it such a start is refused, so that no view is dropped
+    /// or begins without its past by mistake.
+    ///
+    /// The topology then reads its depots from where it once started, beside the live flow; until it has
+    /// caught up its PStates answer `CatchingUp`. It happens at the first start that does not fit: the
+    /// line may stay in the code, but then it holds for later changes too. A topology that reads PStates
+    /// of others, or whose PStates others read, cannot do this where its depots have a past.
+    ///
+    /// ```
+    /// use gridmill::prelude::*;
+    ///
+    /// const WORDS: Depot<Str> = Depot::hash_by("words/seen", |word| word.as_str().into());
+    /// // Was a `u32` in the version before.
+    /// const COUNTS: PState<Map<Str, u64>> = PState::new("words/counts");
+    ///
+    /// struct Words;
+    ///
+    /// impl Module for Words {
+    ///     const NAME: &'static str = "words";
+    ///     const VERSION: u32 = 2;
+    ///
+    ///     fn define(module: &mut Setup) {
+    ///         module.depot(WORDS).refill("count");
+    ///         module.stream("count", COUNTS).source(WORDS).each(|word: Str, counts: &mut Map<Str, u64>| {
+    ///             *counts.entry(word).or_default() += 1;
+    ///         });
+    ///     }
+    /// }
+    /// ```
+    pub fn refill(&mut self, topology: impl Into<String>) -> &mut Self {
+        self.refilled.push(topology.into());
+        self
     }
 
     /// Says that a topology or PState that an existing folder has is gone for good. Its files are

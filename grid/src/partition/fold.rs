@@ -88,7 +88,10 @@ impl FoldJob {
         let bytes =
             done.iter().filter_map(|(.., folded)| folded.run.as_ref()).map(Run::bytes).sum();
         let void = self.enter(context, &done)?;
-        remove_files(context, &void);
+        // Before a start has settled, the folder may go back to them; then they are removed.
+        if context.manifest.lock().is_settled() {
+            remove_files(context, &void);
+        }
         let pstates = done.into_iter().map(|(pstate, _, folded)| (pstate.pstate, folded));
         Ok(FoldDone { next: self.next, pstates: pstates.collect(), bytes })
     }

@@ -115,6 +115,9 @@ pub(crate) enum ManifestFault {
 }
 
 /// The manifest in its folder. Kept behind one lock: it has one writer at a time.
+///
+/// A start holds it back until all partitions are through: what is dropped before it is settled
+/// takes back what it did to the folder.
 #[derive(Debug)]
 pub(crate) struct ManifestFile {
     storage: Arc<dyn Storage>,
@@ -124,13 +127,51 @@ pub(crate) struct ManifestFile {
     opening: u16,
     /// Its owner is gone; nothing may be written any more.
     revoked: bool,
+    stage: Stage,
+}
+
+/// How far the start is that a manifest belongs to.
+#[derive(Debug)]
+enum Stage {
+    /// The folder has what it had before the start.
+    Held(Option<Manifest>),
+    /// The folder has this manifest, and had that one before the start.
+    Entered(Option<Manifest>),
+    Settled,
 }
 
 impl ManifestFile {
-    pub(crate) fn new(storage: Arc<dyn Storage>, dir: PathBuf, manifest: Manifest) -> Self {
+    /// What the folder is to say in the place of `stored` once the start goes through.
+    pub(crate) fn held(
+        storage: Arc<dyn Storage>,
+        dir: PathBuf,
+        stored: Option<Manifest>,
+        manifest: Manifest,
+    ) -> Self {
         static OPENINGS: AtomicU16 = AtomicU16::new(0);
         let opening = OPENINGS.fetch_add(1, Ordering::Relaxed);
-        Self { storage, dir, manifest, opening, revoked: false }
+        let stage = Stage::Held(stored);
+        Self { storage, dir, manifest, opening, revoked: false, stage }
+    }
+
+    /// Writes what was held back.
+    pub(crate) fn enter(&mut self) -> Result<(), ManifestFault> {
+        let Stage::Held(stored) = &mut self.stage else { return Ok(()) };
+        let stored = stored.take();
+        let differs = stored.as_ref() != Some(&self.manifest);
+        // Also a write that fails may be there afterwards.
+        self.stage = Stage::Entered(stored);
+        if differs { self.write(&self.manifest) } else { Ok(()) }
+    }
+
+    /// The start went through: nothing is taken back any more.
+    pub(crate) fn settle(&mut self) {
+        self.stage = Stage::Settled;
+    }
+
+    /// Whether the folder may still go back to what it had before.
+    pub(crate) fn is_settled(&self) -> bool {
+        matches!(self.stage, Stage::Settled)
     }
 
     /// The manifest in `dir`, if there is one.
@@ -152,7 +193,7 @@ impl ManifestFile {
         &self.manifest
     }
 
-    /// Changes the manifest, durably, or not at all.
+    /// Changes the manifest, durably (but for one that is held back), or not at all.
     pub(crate) fn update(
         &mut self,
         change: impl FnOnce(&mut Manifest),
@@ -160,7 +201,9 @@ impl ManifestFile {
         let mut next = self.manifest.clone();
         change(&mut next);
         if next != self.manifest {
-            self.write(&next)?;
+            if !matches!(self.stage, Stage::Held(_)) {
+                self.write(&next)?;
+            }
             self.manifest = next;
         }
         Ok(())
@@ -171,8 +214,7 @@ impl ManifestFile {
         self.revoked = true;
     }
 
-    /// Writes a manifest.
-    pub(crate) fn write(&self, manifest: &Manifest) -> Result<(), ManifestFault> {
+    fn write(&self, manifest: &Manifest) -> Result<(), ManifestFault> {
         if self.revoked {
             return Err(ManifestFault::Revoked);
         }
@@ -192,6 +234,36 @@ impl ManifestFile {
         self.manifest.next_run += 1;
         let path = runs_dir(&self.dir).join(&name);
         (name, path)
+    }
+}
+
+impl Drop for ManifestFile {
+    /// Takes back a start that did not go through. Where that fails, the folder fits the code of this
+    /// start, and the next one removes the runs.
+    fn drop(&mut self) {
+        let (stored, entered) = match std::mem::replace(&mut self.stage, Stage::Settled) {
+            Stage::Settled => return,
+            Stage::Held(stored) => (stored, false),
+            Stage::Entered(stored) => (stored, true),
+        };
+        let taken_back = match &stored {
+            Some(stored) if entered && *stored != self.manifest => self.write(stored),
+            None if entered => {
+                // Where it had none, its log is new as well: nothing is lost with it.
+                let _ = self.storage.remove(&path(&self.dir));
+                Ok(())
+            }
+            _ => Ok(()),
+        };
+        if let Err(error) = taken_back {
+            tracing::warn!(folder = %self.dir.display(), %error, "a refused start is not taken back");
+            return;
+        }
+        let known =
+            |run: &&str| stored.iter().any(|stored| stored.runs().any(|known| known == *run));
+        for run in self.manifest.runs().filter(|run| !known(run)) {
+            let _ = self.storage.remove(&runs_dir(&self.dir).join(run));
+        }
     }
 }
 

@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use gridmill_client::Encoded;
 use gridmill_model::engine::Damaged;
-use gridmill_persistence::{
-    HowStopped, Log, LogOptions, LogReader, Position, Recovered, Run, Storage,
-};
+use gridmill_persistence::{HowStopped, Log, LogOptions, LogReader, Position, Recovered, Storage};
 use parking_lot::Mutex;
 
 use crate::error::StartError;
@@ -16,10 +14,11 @@ use crate::topology::Refusal;
 
 use super::batch::{Batch, Item, NO_DEPOT, Verdict, kind};
 use super::budget::Budget;
-use super::core::{Core, ItemAnswers, Lane, Limits, Stop, place};
-use super::crumbs::{Crumbs, Past};
+use super::check::{Checked, check};
+use super::core::{Core, ItemAnswers, Lane, Limits, Stop};
+use super::crumbs::Crumbs;
 use super::fold::{FoldContext, fold_now};
-use super::manifest::{Manifest, ManifestFault, ManifestFile, PStateMeta, TopologyMeta, runs_dir};
+use super::manifest::{Manifest, ManifestFault, ManifestFile, TopologyMeta, runs_dir};
 use super::plan::Plan;
 use super::reconcile::{LogFacts, reconcile};
 use super::registry::Registry;
@@ -78,7 +77,12 @@ pub(crate) struct Opened {
 }
 
 impl OpenOptions {
-    fn fail(&self, message: impl ToString) -> StartError {
+    /// What a folder that has nothing yet would say of itself.
+    pub(super) fn new_manifest(&self) -> Manifest {
+        Manifest::new(self.plan.name, self.plan.version, self.partition, self.partitions)
+    }
+
+    pub(super) fn fail(&self, message: impl ToString) -> StartError {
         StartError::Partition {
             module: self.plan.name.to_owned(),
             partition: self.partition,
@@ -86,12 +90,12 @@ impl OpenOptions {
         }
     }
 
-    fn damaged(&self, damage: Damaged) -> StartError {
+    pub(super) fn damaged(&self, damage: Damaged) -> StartError {
         let (module, partition) = (self.plan.name.to_owned(), self.partition);
         StartError::Damaged { module, partition, damage }
     }
 
-    fn log_fault(&self, source: gridmill_persistence::LogError) -> StartError {
+    pub(super) fn log_fault(&self, source: gridmill_persistence::LogError) -> StartError {
         let (module, partition) = (self.plan.name.to_owned(), self.partition);
         StartError::Log { module, partition, source }
     }
@@ -110,7 +114,7 @@ impl OpenOptions {
         }
     }
 
-    fn manifest_fault(&self, fault: ManifestFault) -> StartError {
+    pub(super) fn manifest_fault(&self, fault: ManifestFault) -> StartError {
         match fault {
             ManifestFault::File(source) => self.log_fault(source),
             other => self.fail(other),
@@ -118,47 +122,48 @@ impl OpenOptions {
     }
 }
 
+/// A partition whose tail is replayed, in memory: its folder still says what it said before.
+pub(crate) struct Replayed {
+    opened: Opened,
+    /// Verdicts of the replay, which the log does not have yet.
+    found: Vec<Verdict>,
+}
+
 /// Opens the partition's folder, creating what is not there.
 ///
 /// # Errors
 /// [`StartError`]; files that exist are then as they were, but for a cut torn tail.
 pub(crate) fn open(options: &OpenOptions) -> Result<Opened, StartError> {
+    let replayed = begin(options, check(options)?)?;
+    let opened = enter(options, replayed)?;
+    Ok(settle(options, opened))
+}
+
+/// The second step: recovers the log and replays its tail. All that the folder gets is what recovery
+/// may always do: a torn tail is cut, a new epoch begins. Dropping what this returns takes back the
+/// rest.
+pub(crate) fn begin(options: &OpenOptions, checked: Checked) -> Result<Replayed, StartError> {
     let storage = &options.storage;
+    let Checked { stored, cells } = checked;
     let made = storage.create_dir_all(&runs_dir(&options.dir));
     made.map_err(|source| StartError::Folder { folder: storage.display(&options.dir), source })?;
-    let stored = ManifestFile::read(&**storage, &options.dir);
-    let stored = stored.map_err(|fault| options.manifest_fault(fault))?;
     if let Some(stored) = &stored {
-        refuse_foreign(options, stored)?;
+        // Also runs of a start that was cut short here: this one may give their names again.
+        remove_orphans(options, stored);
     }
     let opened = Log::open(Arc::clone(storage), &options.dir, options.log.clone());
     let (log, recovered) = opened.map_err(|source| options.log_fault(source))?;
-    let (manifest, fresh) = match stored {
-        Some(manifest) => (manifest, false),
-        None => {
-            let plan = &options.plan;
-            let (partition, count) = (options.partition, options.partitions);
-            (Manifest::new(plan.name, plan.version, partition, count), true)
-        }
-    };
-    refuse_gap(options, &manifest, fresh, &recovered)?;
-    refuse_other_version(options, &manifest, &log, &recovered)?;
-    let reader = log.reader();
-    let end = log.next_position();
-    let facts = LogFacts { reader: &reader, end };
-    let before = manifest.clone();
-    let mut manifest = reconcile(&options.plan, manifest, &facts)?;
+    let (reader, end) = (log.reader(), log.next_position());
+    let before = stored.clone().unwrap_or_else(|| options.new_manifest());
+    let mut manifest = reconcile(&options.plan, before, &LogFacts { reader: &reader, end })?;
     manifest.version = options.plan.version;
     let registry = Registry::new(&options.plan, &manifest);
-    let core = load(options, &manifest)?;
-    let file = ManifestFile::new(Arc::clone(storage), options.dir.clone(), manifest);
-    if fresh || *file.get() != before {
-        file.write(file.get()).map_err(|fault| options.manifest_fault(fault))?;
-    }
-    remove_orphans(options, file.get());
+    let core = core_over(options, &manifest, cells);
+    let dir = options.dir.clone();
+    let file = ManifestFile::held(Arc::clone(storage), dir.clone(), stored, manifest);
     let folds = FoldContext {
         storage: Arc::clone(storage),
-        dir: options.dir.clone(),
+        dir,
         manifest: Arc::new(Mutex::new(file)),
         syncer: log.syncer(),
     };
@@ -167,84 +172,33 @@ pub(crate) fn open(options: &OpenOptions) -> Result<Opened, StartError> {
     let (replayed, said) = (0, Vec::new());
     let mut opened =
         Opened { core, log, end, registry, folds, next_offsets, last_time, how, replayed, said };
-    replay(options, &mut opened)?;
+    let found = replay(options, &mut opened)?;
+    Ok(Replayed { opened, found })
+}
+
+/// The third step: the folder says what the code declares. Dropping what this returns takes it back.
+pub(crate) fn enter(options: &OpenOptions, replayed: Replayed) -> Result<Opened, StartError> {
+    let Replayed { mut opened, found } = replayed;
+    let entered = opened.folds.manifest.lock().enter();
+    entered.map_err(|fault| options.manifest_fault(fault))?;
+    let logged = log_verdicts(&mut opened.log, opened.last_time, &found);
+    logged.map_err(|source| options.log_fault(source))?;
+    if !found.is_empty() {
+        let next = opened.log.next_position();
+        for lane in opened.core.lanes.iter_mut().filter(|lane| lane.live) {
+            lane.next = next;
+        }
+    }
     Ok(opened)
 }
 
-/// Whether the partition's folder, where there is one, is that of this partition of so many. Changes
-/// nothing.
-pub(crate) fn check_folder(options: &OpenOptions) -> Result<(), StartError> {
-    let stored = ManifestFile::read(&*options.storage, &options.dir);
-    let stored = stored.map_err(|fault| options.manifest_fault(fault))?;
-    stored.map_or(Ok(()), |stored| refuse_foreign(options, &stored))
-}
-
-fn refuse_foreign(options: &OpenOptions, manifest: &Manifest) -> Result<(), StartError> {
-    if manifest.module != options.plan.name || manifest.partition != options.partition {
-        let (module, partition) = (&manifest.module, manifest.partition);
-        return Err(options.fail(format!(
-            "its folder belongs to partition {partition} of module `{module}`; put the folders back \
-             in their places"
-        )));
-    }
-    if manifest.partitions != options.partitions {
-        return Err(StartError::Partitions {
-            module: manifest.module.clone(),
-            expected: manifest.partitions,
-            got: options.partitions,
-        });
-    }
-    Ok(())
-}
-
-/// A snapshot that knows more than the log: the log has lost something.
-fn refuse_gap(
-    options: &OpenOptions,
-    manifest: &Manifest,
-    fresh: bool,
-    recovered: &Recovered,
-) -> Result<(), StartError> {
-    let end = recovered.end.number();
-    let problem = |expected: String| {
-        let file = options.storage.display(&options.dir).display().to_string();
-        let message = format!(
-            "expected {expected}, the log ends at record {end}; restore the log's files from a backup"
-        );
-        Err(options.damaged(Damaged::new(file, 0, message)))
-    };
-    let next = manifest.topologies.iter().map(|topology| topology.next.number()).max();
-    if next.is_some_and(|next| next > end) {
-        return problem(format!("a log of at least {} records", next.unwrap_or_default()));
-    }
-    if fresh && end > 0 {
-        return problem("a manifest beside the log".to_owned());
-    }
-    Ok(())
-}
-
-fn refuse_other_version(
-    options: &OpenOptions,
-    manifest: &Manifest,
-    log: &Log,
-    recovered: &Recovered,
-) -> Result<(), StartError> {
-    let plan = &options.plan;
-    if manifest.version == plan.version || options.accept_new_code {
-        return Ok(());
-    }
-    let end = recovered.end.number();
-    let live = manifest.topologies.iter().filter(|topology| topology.live);
-    let covered = live.map(|topology| topology.next.number()).min().unwrap_or(end);
-    if covered >= end || log.next_position() == Position::START {
-        return Ok(());
-    }
-    Err(StartError::OtherVersion {
-        module: plan.name.to_owned(),
-        partition: options.partition,
-        records: end - covered,
-        expected: manifest.version,
-        got: plan.version,
-    })
+/// The last step: nothing is taken back any more, and what nothing names is removed.
+pub(crate) fn settle(options: &OpenOptions, opened: Opened) -> Opened {
+    let mut manifest = opened.folds.manifest.lock();
+    manifest.settle();
+    remove_orphans(options, manifest.get());
+    drop(manifest);
+    opened
 }
 
 fn next_offsets(plan: &Plan, registry: &Registry, recovered: &Recovered) -> Vec<u64> {
@@ -253,18 +207,12 @@ fn next_offsets(plan: &Plan, registry: &Registry, recovered: &Recovered) -> Vec<
 }
 
 /// The core over the snapshot's runs.
-fn load(options: &OpenOptions, manifest: &Manifest) -> Result<Core, StartError> {
+fn core_over(options: &OpenOptions, manifest: &Manifest, cells: Vec<Box<dyn Cell>>) -> Core {
     let plan = &options.plan;
-    let mut cells = Vec::new();
-    for pstate in 0..plan.pstates.len() {
-        cells.push(load_cell(options, manifest, pstate)?);
-    }
-    let lanes = plan
-        .topologies
-        .iter()
-        .map(|topology| manifest.topology(topology.name).map(lane_of).unwrap_or_default());
+    let lane = |name: &str| manifest.topology(name).map(lane_of).unwrap_or_default();
+    let lanes = plan.topologies.iter().map(|topology| lane(topology.name)).collect();
     let numbers = (options.partition, options.partitions);
-    Ok(Core::new(Arc::clone(plan), numbers, cells, lanes.collect(), options.limits))
+    Core::new(Arc::clone(plan), numbers, cells, lanes, options.limits)
 }
 
 fn lane_of(meta: &TopologyMeta) -> Lane {
@@ -278,43 +226,6 @@ fn lane_of(meta: &TopologyMeta) -> Lane {
     }
 }
 
-/// A PState's cell as the manifest has it.
-fn load_cell(
-    options: &OpenOptions,
-    manifest: &Manifest,
-    pstate: usize,
-) -> Result<Box<dyn Cell>, StartError> {
-    let def = &options.plan.pstates[pstate];
-    let topology = options.plan.topologies[def.topology].name;
-    let meta = manifest.topology(topology);
-    let known = meta.and_then(|meta| meta.pstates.iter().find(|known| known.name == def.name));
-    let (len, names) = known.map_or((0, &[][..]), |known: &PStateMeta| (known.len, &known.runs));
-    let mut runs = Vec::new();
-    for name in names {
-        runs.push(open_run(options, name, def.schema.fingerprint())?);
-    }
-    let numbers = (options.partition, options.partitions);
-    let place = place(&options.plan, pstate, numbers, options.limits.cache_bytes);
-    def.codec.cell(place, runs, len).map_err(|damage| options.damaged(damage))
-}
-
-fn open_run(options: &OpenOptions, name: &str, schema: u64) -> Result<Run, StartError> {
-    let path = runs_dir(&options.dir).join(name);
-    let (module, partition) = (options.plan.name.to_owned(), options.partition);
-    let run = Run::open(&*options.storage, &path).map_err(|source| StartError::Run {
-        module,
-        partition,
-        source,
-    })?;
-    if run.schema() != schema {
-        let file = options.storage.display(&path).display().to_string();
-        let got = run.schema();
-        let message = format!("expected schema {schema:#018x}, got {got:#018x}; restore the file");
-        return Err(options.damaged(Damaged::new(file, 0, message)));
-    }
-    Ok(run)
-}
-
 /// Removes runs that no manifest names: folds and merges that a crash cut short.
 fn remove_orphans(options: &OpenOptions, manifest: &Manifest) {
     let dir = runs_dir(&options.dir);
@@ -326,17 +237,17 @@ fn remove_orphans(options: &OpenOptions, manifest: &Manifest) {
     }
 }
 
-/// Applies the log's tail to the topologies of the live flow.
-fn replay(options: &OpenOptions, opened: &mut Opened) -> Result<(), StartError> {
+/// Applies the log's tail to the topologies of the live flow; returns what the replay set aside.
+fn replay(options: &OpenOptions, opened: &mut Opened) -> Result<Vec<Verdict>, StartError> {
     let plan = Arc::clone(&options.plan);
     let live: Vec<usize> =
         (0..plan.topologies.len()).filter(|&topology| opened.core.lanes[topology].live).collect();
     let end = opened.log.next_position();
     let Some(from) = live.iter().map(|&topology| opened.core.lanes[topology].next).min() else {
-        return Ok(());
+        return Ok(Vec::new());
     };
     if from.number() >= end.number() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let reader = opened.log.reader();
     let mut skip = verdicts(&reader, from).map_err(|e| options.replay_fault(e))?;
@@ -374,26 +285,18 @@ fn replay(options: &OpenOptions, opened: &mut Opened) -> Result<(), StartError> 
     }
     crumbs.end();
     found.extend(asked_for(options, opened, &live)?);
-    log_verdicts(&mut opened.log, opened.last_time, &found).map_err(|e| options.log_fault(e))?;
     for &topology in &live {
         let lane = &mut opened.core.lanes[topology];
         lane.skip.clear();
         lane.next = opened.log.next_position();
     }
-    Ok(())
+    Ok(found)
 }
 
-/// Notes that the replay begins; refuses where the starts before ended in one record.
+/// Notes that the replay begins.
 fn begin_replay(options: &OpenOptions) -> Result<Crumbs<'_>, StartError> {
-    let begun = Crumbs::begin(&*options.storage, &options.dir, &options.quarantine_at);
-    match begun.map_err(|source| options.log_fault(source))? {
-        Past::Fine(crumbs) => Ok(crumbs),
-        Past::EndedAt(position) => Err(StartError::Aborting {
-            module: options.plan.name.to_owned(),
-            partition: options.partition,
-            position,
-        }),
-    }
+    let begun = Crumbs::begin(&*options.storage, &options.dir);
+    begun.map_err(|source| options.log_fault(source))
 }
 
 /// Keeps what handlers said about records from `from` on.

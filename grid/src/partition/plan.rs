@@ -12,6 +12,8 @@ pub(crate) struct Plan {
     pub(crate) pstates: Vec<PStateDef>,
     pub(crate) topologies: Vec<Topology>,
     pub(crate) removed: Vec<String>,
+    /// Topologies that may fill their PStates again from their depots.
+    pub(crate) refilled: Vec<String>,
     /// Whether a topology reads another's PState, so that records have to be handled one by one.
     pub(crate) coupled: bool,
 }
@@ -57,7 +59,7 @@ impl Plan {
     }
 
     fn new(name: &'static str, version: u32, setup: Setup) -> Result<Self, StartError> {
-        let Setup { depots, pstates, topologies, removed, mut problems } = setup;
+        let Setup { depots, pstates, topologies, removed, refilled, mut problems } = setup;
         let legal = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if name.is_empty() || !name.chars().all(legal) {
             problems.push(format!("`{name}` is not a module name; use letters, digits, - and _"));
@@ -74,6 +76,13 @@ impl Plan {
                 problems.push(format!("`{name}` is removed and declared; drop one of the two"));
             }
         }
+        for name in &refilled {
+            if !resolved.iter().any(|topology| topology.name == name) {
+                problems.push(format!(
+                    "`refill(\"{name}\")` names no topology; use the name that `stream` is given"
+                ));
+            }
+        }
         if !problems.is_empty() {
             return Err(StartError::Declaration { module: name.to_owned(), problems });
         }
@@ -86,7 +95,22 @@ impl Plan {
             }
         }
         let coupled = resolved.iter().any(|topology| topology.reads);
-        Ok(Self { name, version, depots, pstates, topologies: resolved, removed, coupled })
+        Ok(Self {
+            name,
+            version,
+            depots,
+            pstates,
+            topologies: resolved,
+            removed,
+            refilled,
+            coupled,
+        })
+    }
+
+    /// Whether other topologies read a PState of this one.
+    pub(crate) fn is_read(&self, topology: &Topology) -> bool {
+        let others = self.topologies.iter().filter(|other| other.name != topology.name);
+        others.flat_map(|other| &other.at).any(|pstate| topology.owned.contains(pstate))
     }
 }
 

@@ -12,6 +12,7 @@ mod linger;
 mod orders;
 pub(crate) mod part;
 pub(crate) mod shared;
+pub(crate) mod start;
 pub(crate) mod supervisor;
 mod sync;
 pub(crate) mod take;

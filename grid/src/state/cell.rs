@@ -4,6 +4,8 @@
 //! under the empty key. [`Cell`] is the face that the engine uses without knowing the type.
 
 use std::any::Any;
+use std::ops::Bound;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use gridmill_client::engine::ViewRoot;
@@ -19,6 +21,9 @@ use super::overlay::Overlay;
 
 /// A published root, type erased: an `Arc<ViewRoot<R::Value>>`.
 pub(crate) type AnyView = Arc<dyn Any + Send + Sync>;
+
+/// How many keys of a PState's oldest run are asked where they belong when a partition is opened.
+const KEYS_ASKED: usize = 8;
 
 /// Where a cell lies.
 #[derive(Clone, Copy, Debug)]
@@ -40,10 +45,15 @@ pub(crate) enum Violation {
     TooLarge { pstate: String, key: String, bytes: usize, limit: usize },
     #[error(
         "key {key} of PState `{pstate}` belongs to partition {home}, but the handler runs on \
-         partition {partition}, where readers would not find it; partition the depot by the same \
-         key, or declare the PState `.local()`"
+         partition {partition}, where readers would not find it; append such events to a depot that \
+         is partitioned by the same key, or declare the PState `.local()`"
     )]
     Elsewhere { pstate: String, key: String, home: u32, partition: u32 },
+    #[error(
+        "the function that partitions PState `{pstate}` panics for key {key}; let it answer for every \
+         key"
+    )]
+    Nowhere { pstate: String, key: String },
 }
 
 /// Changes that no new view shows any more. To drop the last hold on them takes long.
@@ -84,6 +94,8 @@ pub(crate) trait Cell: Send {
     fn rollback_batch(&mut self) -> Result<(), Damaged>;
     /// Puts what handlers did to the root where [`Cell::seal`] finds it; refuses values over `limit`.
     fn check(&mut self, limit: usize) -> Result<Result<(), Violation>, Damaged>;
+    /// The first of some stored keys that readers would look for on another partition.
+    fn misplaced(&self) -> Option<Violation>;
     /// Makes what was done since the last seal the newest layer.
     fn seal(&mut self) -> Result<(), Damaged>;
     /// The root as of the last seal.
@@ -294,17 +306,28 @@ impl<R: Root> Cell for RootCell<R> {
                 limit,
             }));
         }
-        let hashed = R::KEYED && !pstate.is_global() && !pstate.is_local();
-        if cfg!(debug_assertions) && hashed {
-            for (key, _) in overlay.touched() {
-                let home = home(&pstate, key, place.partitions).unwrap_or(place.partition);
-                if home != place.partition {
-                    let (key, partition) = (show::<R>(key), place.partition);
-                    return Ok(Err(Violation::Elsewhere { pstate: name(), key, home, partition }));
-                }
-            }
+        if R::KEYED && !pstate.is_global() && !pstate.is_local() {
+            // Entries that are there already are where they are: each is asked about once.
+            let misplaced = overlay.made().find_map(|key| misplaced(&pstate, place, key));
+            return Ok(misplaced.map_or(Ok(()), Err));
         }
         Ok(Ok(()))
+    }
+
+    fn misplaced(&self) -> Option<Violation> {
+        if !R::KEYED || self.pstate.is_local() {
+            return None;
+        }
+        // Those lie on every partition where an older release began the PState.
+        let initial = self.pstate.initial_value().into_entries();
+        let known = |key: &[u8]| initial.iter().any(|(known, _)| known.as_slice() == key);
+        let ends = self.sealed.runs().iter().flat_map(|run| [run.min_key(), run.max_key()]);
+        // What cannot be read is named by who needs it.
+        let oldest = self.sealed.runs().last().into_iter();
+        let first = oldest.flat_map(|run| run.range(Bound::Unbounded, Bound::Unbounded));
+        let first = first.take(KEYS_ASKED).map_while(Result::ok).map(|(key, _)| key);
+        let mut asked = ends.chain(first).filter(|&key| !known(key));
+        asked.find_map(|key| misplaced(&self.pstate, self.place, key))
     }
 
     fn touched_digest(&mut self) -> u64 {
@@ -376,6 +399,25 @@ fn show<R: Root>(key: &[u8]) -> String {
     match R::Key::decode_key(key) {
         Ok(key) => format!("{key:?}"),
         Err(_) => format!("{key:02x?}"),
+    }
+}
+
+/// Whether readers look for a key on another partition than this.
+fn misplaced<R: Root>(pstate: &PState<R>, place: Place, key: &[u8]) -> Option<Violation> {
+    let asked = || if pstate.is_global() { Some(0) } else { home(pstate, key, place.partitions) };
+    // What chooses the partition may be code of the user.
+    let home = std::panic::catch_unwind(AssertUnwindSafe(asked));
+    let name = || pstate.name().to_owned();
+    match home {
+        Ok(None) => None,
+        Ok(Some(home)) if home == place.partition => None,
+        Ok(Some(home)) => Some(Violation::Elsewhere {
+            pstate: name(),
+            key: show::<R>(key),
+            home,
+            partition: place.partition,
+        }),
+        Err(_) => Some(Violation::Nowhere { pstate: name(), key: show::<R>(key) }),
     }
 }
 

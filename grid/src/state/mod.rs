@@ -22,6 +22,6 @@ mod slab;
 mod table;
 
 pub(crate) use cache::Fetch;
-pub(crate) use cell::{AnyView, Cell, Place, RootCell, Spent, Undone};
+pub(crate) use cell::{AnyView, Cell, Place, RootCell, Spent, Undone, Violation};
 pub(crate) use fold::{FoldError, Folded, Frozen, merge_runs, pick_tier};
 pub(crate) use table::damaged;

@@ -25,6 +25,7 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 struct Aside<V> {
     cache: Cache<V>,
     touched: Vec<u32>,
+    made: Vec<u32>,
     undo: Vec<(u32, Option<V>)>,
     cleared: bool,
     len: u64,
@@ -42,6 +43,8 @@ pub(crate) struct Overlay<V> {
     /// The first batch of the open memtable: spots of batches before it mean nothing any more.
     opened: u64,
     touched: Vec<u32>,
+    /// Slots that got a value in this batch where they had none.
+    made: Vec<u32>,
     cleared: bool,
     /// The slot whose presence may have changed since it was lent.
     lent: Option<u32>,
@@ -63,6 +66,7 @@ impl<V: State> Overlay<V> {
             batch: 1,
             opened: 1,
             touched: Vec::new(),
+            made: Vec::new(),
             cleared: false,
             lent: None,
             undoable: false,
@@ -86,12 +90,17 @@ impl<V: State> Overlay<V> {
 
     /// Brings the length up to date with what was done to the slot that was lent last.
     fn settle(&mut self) {
-        let Some(slot) = self.lent.take() else { return };
-        let slot = self.cache.get_mut(slot);
+        let Some(number) = self.lent.take() else { return };
+        let slot = self.cache.get_mut(number);
         let present = slot.value.is_some();
         if present != slot.counted {
             slot.counted = present;
-            self.len = if present { self.len + 1 } else { self.len - 1 };
+            if present {
+                self.len += 1;
+                self.made.push(number);
+            } else {
+                self.len -= 1;
+            }
         }
     }
 
@@ -128,6 +137,7 @@ impl<V: State> Overlay<V> {
         if let Some(aside) = self.aside.take() {
             self.cache = aside.cache;
             self.touched = aside.touched;
+            self.made = aside.made;
             self.undo = aside.undo;
             self.cleared = aside.cleared;
             self.len = aside.len;
@@ -155,6 +165,7 @@ impl<V: State> Overlay<V> {
         }
         self.layers = self.appended();
         self.touched.clear();
+        self.made.clear();
         self.cleared = false;
         self.sealed_len = self.len;
         self.cache.shrink(self.batch);
@@ -223,6 +234,16 @@ impl<V: State> Overlay<V> {
             }
         }
         None
+    }
+
+    /// The keys of entries that the running batch made. Those that it only changed, or that it found and
+    /// put back, are not among them.
+    pub(crate) fn made(&mut self) -> impl Iterator<Item = &[u8]> {
+        self.settle();
+        let this = &*self;
+        let slots = this.made.iter().map(move |&slot| this.cache.get(slot));
+        let made = slots.filter(|slot| slot.value.is_some() && !slot.sealed);
+        made.map(|slot| slot.key.as_slice())
     }
 
     /// Puts other layers with the same content under the cache; not while a batch runs.
@@ -310,10 +331,11 @@ impl<V: State> RootStore<V> for Overlay<V> {
         let fresh = self.cache.fresh();
         let cache = std::mem::replace(&mut self.cache, fresh);
         let touched = std::mem::take(&mut self.touched);
+        let made = std::mem::take(&mut self.made);
         let undo = std::mem::take(&mut self.undo);
         if self.undoable && self.aside.is_none() {
             let (cleared, len) = (self.cleared, self.len);
-            self.aside = Some(Box::new(Aside { cache, touched, undo, cleared, len }));
+            self.aside = Some(Box::new(Aside { cache, touched, made, undo, cleared, len }));
         }
         self.cleared = true;
         self.len = 0;

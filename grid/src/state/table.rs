@@ -19,7 +19,8 @@ pub(crate) fn damaged(error: RunError) -> Damaged {
     let message = match &error {
         RunError::Damaged { expected, got, .. } => format!(
             "checksum expected {expected:#010x}, got {got:#010x}; restore the file from a backup, \
-             or give the topology and its PStates new names, so that they are filled from the log"
+             or give the topology and its PStates new names, so that they are filled from the log, and \
+             call `module.remove(..)` with the old name of the topology"
         ),
         _ => error.to_string(),
     };

@@ -6,6 +6,7 @@ use gridmill_client::AppendErrorKind;
 use gridmill_client::engine::{DepotEntry, JsonEvent, ViewRoot};
 use gridmill_model::engine::Damaged;
 use gridmill_model::event::{DecodeError, Variant};
+use gridmill_model::handle::Partitioning;
 use gridmill_model::path::{JsonPath, Limits, PathError, Step, parse_json_path, select_json};
 use gridmill_model::{Depot, Event, Key, PState, Root};
 use gridmill_persistence::Run;
@@ -27,6 +28,8 @@ pub(crate) trait DepotCodec: Send + Sync {
         variant: usize,
         bytes: &[u8],
     ) -> Result<(), DecodeError>;
+    /// The partition of so many that an event of `events` is appended to; `None` where it may be any.
+    fn partition(&self, events: &AnyEvents, event: usize, partitions: u32) -> Option<u32>;
     /// Decodes and encodes an event that came as JSON.
     fn decode_json(&self, entry: &DepotEntry, json: &str) -> Result<JsonEvent, AppendErrorKind>;
 }
@@ -61,6 +64,16 @@ impl<E: Event> DepotCodec for TypedDepot<E> {
             events.push(Some(event));
         }
         Ok(())
+    }
+
+    fn partition(&self, events: &AnyEvents, event: usize, partitions: u32) -> Option<u32> {
+        let event = events.downcast_ref::<Vec<Option<E>>>()?.get(event)?.as_ref()?;
+        match self.depot.partitioning() {
+            _ if self.depot.is_global() => Some(0),
+            Partitioning::HashBy(key) => Some(key(event).partition(partitions)),
+            Partitioning::Custom(choose) => Some(choose(event, partitions)),
+            _ => None,
+        }
     }
 
     fn decode_json(&self, entry: &DepotEntry, json: &str) -> Result<JsonEvent, AppendErrorKind> {

@@ -1,5 +1,6 @@
 //! Rows of the feature list, one test each, named after their row.
 
+mod advice;
 mod appends;
 mod bad_input;
 mod callers;
@@ -15,6 +16,7 @@ mod faults;
 mod ids;
 mod latch;
 mod ledger;
+mod moved;
 mod opening;
 mod operations;
 mod path_cases;
@@ -23,6 +25,7 @@ mod paths;
 mod pstates;
 mod quarantine;
 mod reads;
+mod refused;
 mod rejections;
 mod seed;
 mod shapes;

@@ -53,7 +53,7 @@ pub enum RunError {
     /// Bytes of the file do not match their checksum.
     #[error(
         "the run {} is damaged at byte {offset}: checksum expected {expected:#010x}, \
-         got {got:#010x}; restore the file from a backup or rebuild the state from the log",
+         got {got:#010x}; restore the file from a backup",
         file.display()
     )]
     Damaged {
@@ -83,7 +83,7 @@ pub enum RunError {
     /// Checksums match and yet the contents contradict each other: not a disk's doing.
     #[error(
         "the run {} contradicts itself at byte {offset}: {what}; \
-         rebuild the state from the log and report this as a bug",
+         restore the file from a backup and report this as a bug",
         file.display()
     )]
     Malformed {

@@ -43,7 +43,8 @@ pub struct PState<R: Root> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Kind {
-    /// Each key lives on the partition of its hash. The default.
+    /// Each key lives on the partition of its hash. The default. A handler that makes an entry on
+    /// another partition is refused.
     Hashed,
     /// There is one, on partition 0.
     Global,
@@ -96,7 +97,9 @@ impl<R: Root> PState<R> {
         self
     }
 
-    /// Replaces the hash of the key: the function is given the key and the number of partitions.
+    /// Replaces the hash of the key: the function is given the key and the number of partitions. It
+    /// always gives the same answer: some keys of a folder are asked again at each start, and one that
+    /// would lie on another partition than it does is refused.
     pub const fn partition_by(mut self, partition: fn(&R::Key, u32) -> u32) -> Self {
         self.partitioner = Some(partition);
         self
