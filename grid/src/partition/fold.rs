@@ -32,18 +32,26 @@ pub(crate) struct FoldContext {
     pub(crate) syncer: LogSyncer,
 }
 
-/// A topology's changes up to one position, set aside to be written.
+/// What topologies changed up to one batch boundary, set aside to be written together.
+#[derive(Default)]
 pub(crate) struct FoldJob {
-    name: String,
+    topologies: Vec<FrozenTopology>,
+    pstates: Vec<FrozenPState>,
+}
+
+/// What the manifest is to say of a topology.
+struct FrozenTopology {
+    topology: usize,
+    name: &'static str,
     live: bool,
     next: Position,
     quarantine: Vec<Verdict>,
-    pstates: Vec<FrozenPState>,
 }
 
 struct FrozenPState {
     pstate: usize,
-    name: String,
+    topology: &'static str,
+    name: &'static str,
     len: u64,
     frozen: Box<dyn Frozen>,
 }
@@ -51,26 +59,40 @@ struct FrozenPState {
 /// What a fold wrote.
 #[derive(Debug)]
 pub(crate) struct FoldDone {
-    pub(crate) next: Position,
+    /// By topology: the position that its runs cover now.
+    pub(crate) next: Vec<(usize, Position)>,
     pub(crate) pstates: Vec<(usize, Folded)>,
     pub(crate) bytes: u64,
 }
 
 impl FoldJob {
-    /// Freezes what a topology has changed since its last fold.
-    pub(crate) fn freeze(core: &mut Core, topology: usize) -> Self {
+    /// Freezes what topologies have changed since their last fold. Those of one group that are live
+    /// have to be in one job.
+    pub(crate) fn freeze(core: &mut Core, topologies: &[usize]) -> Self {
+        let mut job = Self::default();
+        topologies.iter().for_each(|&topology| job.add(core, topology));
+        job
+    }
+
+    /// Freezes the changes of one topology more, which may have a machine of its own.
+    pub(crate) fn add(&mut self, core: &mut Core, topology: usize) {
         let frozen = core.freeze(topology);
-        let (lane, plan) = (&core.lanes[topology], Arc::clone(&core.plan));
-        let (live, next) = (lane.live, lane.next);
-        let quarantine = lane.quarantine.values().cloned().collect();
-        let pstates = frozen.into_iter().map(|(pstate, frozen)| FrozenPState {
+        let (lane, plan) = (&core.lanes[topology], &core.plan);
+        let name = plan.topologies[topology].name;
+        self.topologies.push(FrozenTopology {
+            topology,
+            name,
+            live: lane.live,
+            next: lane.next,
+            quarantine: lane.quarantine.values().cloned().collect(),
+        });
+        self.pstates.extend(frozen.into_iter().map(|(pstate, frozen)| FrozenPState {
             pstate,
-            name: plan.pstates[pstate].name.to_owned(),
+            topology: name,
+            name: plan.pstates[pstate].name,
             len: core.cell(pstate).len(),
             frozen,
-        });
-        let name = plan.topologies[topology].name.to_owned();
-        Self { name, live, next, quarantine, pstates: pstates.collect() }
+        }));
     }
 
     /// Writes runs and manifest. Runs on any thread.
@@ -90,7 +112,8 @@ impl FoldJob {
         let void = self.enter(context, &done)?;
         remove_files(context, &void);
         let pstates = done.into_iter().map(|(pstate, _, folded)| (pstate.pstate, folded));
-        Ok(FoldDone { next: self.next, pstates: pstates.collect(), bytes })
+        let next = self.topologies.iter().map(|topology| (topology.topology, topology.next));
+        Ok(FoldDone { next: next.collect(), pstates: pstates.collect(), bytes })
     }
 
     fn write_runs<'a>(
@@ -116,11 +139,14 @@ impl FoldJob {
     ) -> Result<Vec<String>, FoldFault> {
         let mut void = Vec::new();
         context.manifest.lock().update(|manifest| {
-            let Some(meta) = manifest.topology_mut(&self.name) else { return };
-            meta.next = self.next;
-            meta.live = self.live;
-            meta.quarantine.clone_from(&self.quarantine);
+            for topology in &self.topologies {
+                let Some(meta) = manifest.topology_mut(topology.name) else { continue };
+                meta.next = topology.next;
+                meta.live = topology.live;
+                meta.quarantine.clone_from(&topology.quarantine);
+            }
             for frozen in &self.pstates {
+                let Some(meta) = manifest.topology_mut(frozen.topology) else { continue };
                 let known = meta.pstates.iter_mut().find(|known| known.name == frozen.name);
                 let Some(known) = known else { continue };
                 known.len = frozen.len;
@@ -156,19 +182,21 @@ pub(crate) fn install(core: &mut Core, done: FoldDone) -> Vec<Spent> {
 }
 
 /// Lets the changes of a failed fold live on.
-pub(crate) fn thaw(core: &mut Core, topology: usize) {
-    for pstate in core.plan.topologies[topology].owned.clone() {
-        core.cell_mut(pstate).thaw();
+pub(crate) fn thaw(core: &mut Core, topologies: &[usize]) {
+    for &topology in topologies {
+        for pstate in core.plan.topologies[topology].owned.clone() {
+            core.cell_mut(pstate).thaw();
+        }
     }
 }
 
-/// Folds a topology while its owner waits.
+/// Folds topologies together while their owner waits.
 pub(crate) fn fold_now(
     core: &mut Core,
-    topology: usize,
+    topologies: &[usize],
     context: &FoldContext,
 ) -> Result<u64, FoldFault> {
-    let job = FoldJob::freeze(core, topology);
+    let job = FoldJob::freeze(core, topologies);
     match job.run(context) {
         Ok(done) => {
             let bytes = done.bytes;
@@ -176,7 +204,7 @@ pub(crate) fn fold_now(
             Ok(bytes)
         }
         Err(fault) => {
-            thaw(core, topology);
+            thaw(core, topologies);
             Err(fault)
         }
     }

@@ -344,6 +344,7 @@ fn replay(options: &OpenOptions, opened: &mut Opened) -> Result<(), StartError> 
         skip.extend(names.map(|name| (name, position)));
     }
     set_skips(&mut opened.core, &skip);
+    let unfinished = hide_unfinished(&mut opened.core).map_err(|e| options.damaged(e))?;
     let registry = opened.registry.clone();
     let replay = Replay::new(&plan, &registry, reader, from, live.iter().copied());
     let mut replay = replay.map_err(|e| options.replay_fault(e))?;
@@ -364,14 +365,19 @@ fn replay(options: &OpenOptions, opened: &mut Opened) -> Result<(), StartError> 
         }
         found.extend(applied.verdicts);
         opened.replayed = replay.position().number() - from.number();
-        for &topology in &live {
-            changes.set(live.iter().map(|&topology| opened.core.weight(topology)).sum());
-            if changes.is_over(1, opened.core.weight(topology)) {
-                fold_now(&mut opened.core, topology, &opened.folds).map_err(|e| options.fail(e))?;
+        let core = &mut opened.core;
+        for group in 0..plan.groups.len() {
+            changes.set((0..plan.groups.len()).map(|group| core.weight_of(group)).sum());
+            if changes.is_over(1, core.weight_of(group)) {
+                let live: Vec<usize> = core.live_of(group).collect();
+                fold_now(core, &live, &opened.folds).map_err(|e| options.fail(e))?;
             }
         }
     }
     crumbs.end();
+    for (pstate, cell) in unfinished {
+        opened.core.swap_cell(pstate, cell);
+    }
     found.extend(asked_for(options, opened, &live)?);
     log_verdicts(&mut opened.log, opened.last_time, &found).map_err(|e| options.log_fault(e))?;
     for &topology in &live {
@@ -380,6 +386,18 @@ fn replay(options: &OpenOptions, opened: &mut Opened) -> Result<(), StartError> 
         lane.next = opened.log.next_position();
     }
     Ok(())
+}
+
+/// Puts empty cells in the places of those that belong to topologies which read the past: that is what
+/// others saw of them in the live flow. Returns the cells.
+fn hide_unfinished(core: &mut Core) -> Result<Vec<(usize, Box<dyn Cell>)>, Damaged> {
+    let plan = Arc::clone(&core.plan);
+    let read_past = |&pstate: &usize| !core.lanes[plan.pstates[pstate].topology].live;
+    let hidden: Vec<usize> = (0..plan.pstates.len()).filter(read_past).collect();
+    let hide = |pstate: usize| Ok((pstate, core.empty_cell(pstate)?));
+    let empty = hidden.into_iter().map(hide).collect::<Result<Vec<_>, Damaged>>()?;
+    let swap = |(pstate, cell)| (pstate, core.swap_cell(pstate, cell));
+    Ok(empty.into_iter().map(swap).collect())
 }
 
 /// Notes that the replay begins; refuses where the starts before ended in one record.

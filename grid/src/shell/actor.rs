@@ -63,7 +63,7 @@ pub(crate) enum Msg {
     Synced(Result<(), LogError>),
     /// It is time to sync, where durability goes by interval.
     SyncDue,
-    /// A fold has ended.
+    /// A fold of a group of topologies has ended.
     Folded(usize, Result<FoldDone, FoldFault>),
     /// A merge has ended.
     Merged(Result<MergeDone, FoldFault>),
@@ -116,7 +116,7 @@ pub(crate) struct Partition {
     pub(crate) tail: Account,
     /// By topology: the position that its runs cover.
     pub(crate) folded: Vec<Position>,
-    /// Topologies to fold although they are small.
+    /// Groups of topologies to fold although they are small.
     pub(crate) fold_asked: HashSet<usize>,
     /// Topologies that read the past.
     pub(crate) catching_up: CatchUps,
@@ -278,7 +278,7 @@ impl Partition {
             Msg::Wake => {}
             Msg::Synced(result) => self.synced(result)?,
             Msg::SyncDue => self.sync_due(),
-            Msg::Folded(topology, result) => self.folded(topology, result),
+            Msg::Folded(group, result) => self.folded(group, result)?,
             Msg::Merged(result) => self.merged(result),
             Msg::CaughtUp(caught_up) => self.caught_up(*caught_up)?,
             Msg::SetAside(verdicts) => {
@@ -297,6 +297,7 @@ impl Partition {
             self.take_batch()?;
         }
         self.hand_over()?;
+        self.read_on_later();
         self.start_jobs();
         self.let_go();
         self.shared.settle();

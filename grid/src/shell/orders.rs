@@ -16,6 +16,7 @@ impl Partition {
     /// Handles a quarantined record again, after all that came since, or forgets it. Either is a
     /// record of the log, so that a replay does the same.
     pub(crate) fn quarantined(&mut self, order: QuarantineOrder) -> Result<(), Fatal> {
+        let Some(order) = self.catching_up.let_pass(order) else { return Ok(()) };
         let QuarantineOrder { mut retry, discard, done } = order;
         let held = self.core.topology(&retry.topology).and_then(|topology| {
             self.core.lanes[topology].quarantine.get(&retry.position).cloned()
@@ -94,10 +95,10 @@ impl Partition {
     }
 
     fn fold_everything(&mut self) -> Result<(), String> {
-        let live: Vec<usize> = self.live().collect();
-        for topology in live {
-            if self.folded[topology] < self.core.lanes[topology].next {
-                let bytes = fold_now(&mut self.core, topology, &self.folds);
+        for group in 0..self.core.plan.groups.len() {
+            if self.is_behind(group) {
+                let live: Vec<usize> = self.core.live_of(group).collect();
+                let bytes = fold_now(&mut self.core, &live, &self.folds);
                 let bytes = bytes.map_err(|error| error.to_string())?;
                 Counters::add(&self.shared.counters.folds, 1);
                 Counters::add(&self.shared.counters.folded_bytes, bytes);

@@ -28,8 +28,9 @@ const FULL_FLIGHTS_MAX: usize = 6;
 impl Partition {
     /// Whether the next batch may start.
     pub(crate) fn may_take(&self) -> bool {
-        let is_over = |topology| self.changes.is_over(2, self.core.weight(topology));
-        let held_back = self.job && !self.fold_failed && self.live().any(is_over);
+        let is_over = |group| self.changes.is_over(2, self.core.weight_of(group));
+        let mut groups = 0..self.core.plan.groups.len();
+        let held_back = self.job && !self.fold_failed && groups.any(is_over);
         self.has_room() && !held_back && !self.catching_up.has_arrived()
     }
 

@@ -5,6 +5,7 @@ mod bad_input;
 mod catch_up;
 mod changes;
 mod compiler;
+mod coupled;
 mod crash;
 mod depots;
 mod disk;
