@@ -480,7 +480,7 @@ impl Core {
     /// The topologies of a group that take part in the live flow.
     pub(crate) fn live_of(&self, group: usize) -> impl Iterator<Item = usize> + '_ {
         let members = self.plan.groups[group].iter().copied();
-        members.filter(|&topology| self.lanes[topology].live)
+        members.filter(move |&topology| self.lanes[topology].live)
     }
 
     /// About how many bytes of memory the unfolded changes of a group's live topologies take.

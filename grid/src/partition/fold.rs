@@ -1,4 +1,4 @@
-//! Folds and merges: how a topology's changes become runs and its snapshot moves on.
+//! Folds: how changes of topologies become runs and their snapshots move on.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use gridmill_persistence::{LogError, LogSyncer, Position, Run, Storage};
 use parking_lot::Mutex;
 
-use crate::state::{FoldError, Folded, Frozen, Spent, merge_runs, pick_tier};
+use crate::state::{FoldError, Folded, Frozen, Spent};
 
 use super::batch::Verdict;
 use super::core::Core;
@@ -164,7 +164,8 @@ impl FoldJob {
     }
 }
 
-fn remove_files(context: &FoldContext, names: &[String]) {
+/// Removes runs that no manifest names any more.
+pub(super) fn remove_files(context: &FoldContext, names: &[String]) {
     for name in names {
         // A file that stays is removed at the next start, as every run that no manifest names.
         if let Err(error) = context.storage.remove(&runs_dir(&context.dir).join(name)) {
@@ -207,66 +208,5 @@ pub(crate) fn fold_now(
             thaw(core, topologies);
             Err(fault)
         }
-    }
-}
-
-/// Runs of one PState that are worth merging.
-pub(crate) struct MergeJob {
-    pstate: usize,
-    topology: String,
-    name: String,
-    first: usize,
-    oldest: bool,
-    runs: Vec<Run>,
-}
-
-/// What a merge wrote.
-#[derive(Debug)]
-pub(crate) struct MergeDone {
-    pub(crate) pstate: usize,
-    pub(crate) first: usize,
-    pub(crate) count: usize,
-    pub(crate) run: Option<Run>,
-}
-
-impl MergeJob {
-    /// The next merge that a topology's PStates need, if any.
-    pub(crate) fn pick(core: &Core, topology: usize) -> Option<Self> {
-        let plan = &core.plan.topologies[topology];
-        plan.owned.iter().find_map(|&pstate| {
-            let runs = core.cell(pstate).runs();
-            let sizes: Vec<u64> = runs.iter().map(Run::bytes).collect();
-            let tier = pick_tier(&sizes)?;
-            let last = tier.first + tier.count;
-            Some(Self {
-                pstate,
-                topology: plan.name.to_owned(),
-                name: core.plan.pstates[pstate].name.to_owned(),
-                first: tier.first,
-                oldest: last == runs.len(),
-                runs: runs[tier.first..last].to_vec(),
-            })
-        })
-    }
-
-    /// Merges on any thread, while the state goes on. No fold of the partition may run meanwhile: it
-    /// would move the runs.
-    ///
-    /// # Errors
-    /// [`FoldFault`]: the runs stay as they are.
-    pub(crate) fn run(&self, context: &FoldContext) -> Result<MergeDone, FoldFault> {
-        let (name, path) = context.manifest.lock().next_run();
-        let run = merge_runs(&context.storage, path, &self.runs, self.oldest)?;
-        let mut void = Vec::new();
-        context.manifest.lock().update(|manifest| {
-            let meta = manifest.topology_mut(&self.topology);
-            let pstates = meta.into_iter().flat_map(|meta| &mut meta.pstates);
-            for known in pstates.filter(|known| known.name == self.name) {
-                let merged = run.as_ref().map(|_| name.clone());
-                void.extend(known.runs.splice(self.first..self.first + self.runs.len(), merged));
-            }
-        })?;
-        remove_files(context, &void);
-        Ok(MergeDone { pstate: self.pstate, first: self.first, count: self.runs.len(), run })
     }
 }

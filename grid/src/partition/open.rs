@@ -394,7 +394,7 @@ fn hide_unfinished(core: &mut Core) -> Result<Vec<(usize, Box<dyn Cell>)>, Damag
     let plan = Arc::clone(&core.plan);
     let read_past = |&pstate: &usize| !core.lanes[plan.pstates[pstate].topology].live;
     let hidden: Vec<usize> = (0..plan.pstates.len()).filter(read_past).collect();
-    let hide = |pstate: usize| Ok((pstate, core.empty_cell(pstate)?));
+    let hide = |pstate: usize| core.empty_cell(pstate).map(|cell| (pstate, cell));
     let empty = hidden.into_iter().map(hide).collect::<Result<Vec<_>, Damaged>>()?;
     let swap = |(pstate, cell)| (pstate, core.swap_cell(pstate, cell));
     Ok(empty.into_iter().map(swap).collect())

@@ -15,8 +15,9 @@ use tokio::sync::oneshot;
 use crate::partition::batch::{Retry, Verdict};
 use crate::partition::budget::{Account, Budget};
 use crate::partition::core::{Core, Stop};
-use crate::partition::fold::{FoldContext, FoldDone, FoldFault, MergeDone};
+use crate::partition::fold::{FoldContext, FoldDone, FoldFault};
 use crate::partition::manifest::ManifestFile;
+use crate::partition::merge::MergeDone;
 use crate::partition::open::{Opened, Said};
 use crate::partition::registry::Registry;
 use crate::partition::replay::ReplayError;
@@ -25,6 +26,7 @@ use crate::state::Spent;
 use super::catch_up::CatchUps;
 use super::clock::Clock;
 use super::linger::{Linger, linger};
+use super::merges::Merges;
 use super::part::{Part, Waiting};
 use super::shared::{PartitionView, Shared};
 use super::supervisor::{Slot, Slots};
@@ -65,8 +67,8 @@ pub(crate) enum Msg {
     SyncDue,
     /// A fold of a group of topologies has ended.
     Folded(usize, Result<FoldDone, FoldFault>),
-    /// A merge has ended.
-    Merged(Result<MergeDone, FoldFault>),
+    /// The merge with this number has ended.
+    Merged(u64, Result<MergeDone, FoldFault>),
     /// A topology that read the past has reached the end of what is durable.
     CaughtUp(Box<super::catch_up::CaughtUp>),
     /// Such a topology set records aside.
@@ -102,11 +104,12 @@ pub(crate) struct Partition {
     pub(crate) syncing: bool,
     /// Something was written that the running sync may not cover.
     pub(crate) sync_wanted: bool,
-    /// A fold or merge runs on another thread.
-    pub(crate) job: bool,
+    /// A fold runs on another thread.
+    pub(crate) folding: bool,
+    pub(crate) merges: Merges,
     /// Folds have failed since the last good one; they are tried again with the next batch.
     pub(crate) fold_failed: bool,
-    /// The end of the log when the last fold or merge failed, until one succeeds.
+    /// The end of the log when the last fold failed, until one succeeds.
     pub(crate) failed_at: Option<Position>,
     /// What was folded and may still be read.
     pub(crate) spent: Vec<Spent>,
@@ -171,7 +174,8 @@ impl Actor for PartitionActor {
             me: me.clone(),
             syncing: false,
             sync_wanted: false,
-            job: false,
+            folding: false,
+            merges: Merges::default(),
             fold_failed: false,
             failed_at: None,
             spent: Vec::new(),
@@ -279,7 +283,7 @@ impl Partition {
             Msg::Synced(result) => self.synced(result)?,
             Msg::SyncDue => self.sync_due(),
             Msg::Folded(group, result) => self.folded(group, result)?,
-            Msg::Merged(result) => self.merged(result),
+            Msg::Merged(number, result) => self.merged(number, result),
             Msg::CaughtUp(caught_up) => self.caught_up(*caught_up)?,
             Msg::SetAside(verdicts) => {
                 self.log_verdicts(&verdicts)?;

@@ -12,10 +12,11 @@ use ractor::ActorRef;
 use crate::partition::batch::Verdict;
 use crate::partition::budget::Account;
 use crate::partition::core::{Core, Lane, Stop};
-use crate::partition::fold::{FoldContext, FoldJob, fold_now, thaw};
+use crate::partition::fold::{FoldContext, FoldFault, FoldJob, fold_now, thaw};
+use crate::partition::merge::{Biases, merge_now};
 use crate::partition::registry::Registry;
 use crate::partition::replay::{Replay, verdicts};
-use crate::state::Cell;
+use crate::state::{Cell, FoldError};
 
 use super::actor::{Fatal, Msg, Partition, QuarantineOrder};
 use super::shared::{Progress, Shared};
@@ -97,6 +98,7 @@ struct Reading {
     cancel: Arc<AtomicBool>,
     /// What its unfolded changes take.
     changes: Account,
+    biases: Biases,
 }
 
 impl Partition {
@@ -139,6 +141,7 @@ impl Partition {
             me: self.me.clone(),
             cancel: Arc::clone(&self.catching_up.cancel),
             changes: self.options.changes.account(),
+            biases: Biases::default(),
         };
         tokio::task::spawn_blocking(move || reading.run());
     }
@@ -169,7 +172,7 @@ impl Partition {
         }
         let Some(arrived) = &self.catching_up.arrived else { return Ok(()) };
         let alone = self.core.plan.group_of(arrived.topology).len() == 1;
-        if !alone && self.job {
+        if !alone && self.folding {
             return Ok(());
         }
         let Some(mut caught_up) = self.catching_up.arrived.take() else { return Ok(()) };
@@ -231,9 +234,9 @@ impl Partition {
         self.note_quarantine();
         let view = self.view();
         self.shared.view.store(view);
-        for &pstate in &self.core.plan.topologies[topology].owned {
-            self.shared.partial.remove(&pstate);
-        }
+        let owned = &self.core.plan.topologies[topology].owned;
+        self.merges.came(owned);
+        owned.iter().for_each(|pstate| drop(self.shared.partial.remove(pstate)));
         self.shared.progress.remove(&topology);
         self.shared.touch();
         self.shared.send(Msg::Wake);
@@ -294,7 +297,7 @@ impl Reading {
             Ok(true) => {
                 let (core, entering) = (self.core, false);
                 Msg::CaughtUp(Box::new(CaughtUp { topology, core, entering }))
-            },
+            }
             Ok(false) => Msg::CatchUpEnded(topology, None),
             Err(problem) => Msg::CatchUpEnded(topology, Some(problem)),
         };
@@ -329,6 +332,7 @@ impl Reading {
             self.changes.set(bytes);
             if self.changes.is_over(1, bytes) {
                 self.fold()?;
+                self.merge();
             }
         }
     }
@@ -339,6 +343,18 @@ impl Reading {
         let folded = fold_now(&mut self.core, &[self.topology], &self.folds);
         self.core.lanes[self.topology].live = true;
         folded.map(|_| ()).map_err(|error| error.to_string())
+    }
+
+    /// Keeps its runs few, on this thread: what it reads of its own state it reads through them.
+    fn merge(&mut self) {
+        let Self { core, topology, biases, folds, cancel, shared, .. } = self;
+        match merge_now(core, *topology, biases, folds, cancel) {
+            Ok(()) | Err(FoldFault::Runs(FoldError::Cancelled)) => {}
+            Err(error) => {
+                let partition = shared.partition;
+                tracing::error!(partition, %error, "a merge failed; it is tried again later");
+            }
+        }
     }
 
     /// Records that stand in quarantine further on in the log.

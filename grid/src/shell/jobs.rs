@@ -1,8 +1,8 @@
-//! Folds and merges: one at a time, on another thread, at batch boundaries.
+//! Folds: one at a time, on another thread, at batch boundaries.
 
 use std::sync::Arc;
 
-use crate::partition::fold::{FoldDone, FoldFault, FoldJob, MergeDone, MergeJob, install, thaw};
+use crate::partition::fold::{FoldDone, FoldFault, FoldJob, install, thaw};
 
 use super::actor::{Fatal, Msg, Partition};
 use super::background::in_background;
@@ -15,21 +15,21 @@ impl Partition {
         // What failed is tried again when something was logged since: without more to keep there is
         // no hurry, and a full disk would be asked again and again.
         let just_failed = self.failed_at == Some(self.log.next_position());
-        if self.job || just_failed || self.shutdown.is_some() {
+        if just_failed || self.shutdown.is_some() {
+            return;
+        }
+        // First, so that folds that follow each other do not starve them.
+        self.start_merges();
+        if self.folding {
             return;
         }
         let groups = 0..self.core.plan.groups.len();
-        let due = groups.filter(|&group| self.fold_is_due(group));
+        let due = groups.filter(|&group| self.fold_is_due(group) && !self.waits_for_merges(group));
         // The largest first: a small one that changes a lot is due again after each of its folds.
         let piled =
             |&group: &usize| self.core.weight_of(group).saturating_add(self.tail_bytes(group));
-        let due = due.max_by_key(piled);
-        if let Some(group) = due {
-            return self.start_fold(group);
-        }
-        let merge = self.live().find_map(|topology| MergeJob::pick(&self.core, topology));
-        if let Some(merge) = merge {
-            self.start_merge(merge);
+        if let Some(group) = due.max_by_key(piled) {
+            self.start_fold(group);
         }
     }
 
@@ -91,7 +91,7 @@ impl Partition {
 
     /// Has what was frozen of a group written out.
     pub(crate) fn run_fold(&mut self, group: usize, job: FoldJob) {
-        self.job = true;
+        self.folding = true;
         let (context, me) = (self.folds.clone(), self.me.clone());
         in_background(move || {
             let span = tracing::info_span!("fold", group);
@@ -108,7 +108,7 @@ impl Partition {
         group: usize,
         result: Result<FoldDone, FoldFault>,
     ) -> Result<(), Fatal> {
-        self.job = false;
+        self.folding = false;
         match result {
             Ok(done) => {
                 self.fold_failed = false;
@@ -118,6 +118,7 @@ impl Partition {
                 let joining = self.let_in_folded()?;
                 for &(topology, next) in &done.next {
                     self.folded[topology] = next;
+                    self.merges.came(&self.core.plan.topologies[topology].owned);
                 }
                 self.spent.extend(install(&mut self.core, done));
                 self.note_runs();
@@ -137,33 +138,5 @@ impl Partition {
             }
         }
         self.quarantined_meanwhile()
-    }
-
-    fn start_merge(&mut self, job: MergeJob) {
-        self.job = true;
-        let (context, me) = (self.folds.clone(), self.me.clone());
-        in_background(move || {
-            let span = tracing::info_span!("merge");
-            let result = span.in_scope(|| job.run(&context));
-            let _ = me.cast(Msg::Merged(result));
-        });
-    }
-
-    pub(crate) fn merged(&mut self, result: Result<MergeDone, FoldFault>) {
-        self.job = false;
-        match result {
-            Ok(MergeDone { pstate, first, count, run }) => {
-                self.failed_at = None;
-                Counters::add(&self.shared.counters.merges, 1);
-                self.core.cell_mut(pstate).replace_runs(first, count, run);
-                self.note_runs();
-                self.show();
-            }
-            Err(error) => {
-                self.failed_at = Some(self.log.next_position());
-                let partition = self.shared.partition;
-                tracing::error!(partition, %error, "a merge failed; it is tried again later");
-            }
-        }
     }
 }

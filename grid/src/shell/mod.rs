@@ -8,6 +8,7 @@ pub(crate) mod clock;
 pub(crate) mod flight;
 mod jobs;
 mod linger;
+mod merges;
 mod orders;
 pub(crate) mod part;
 pub(crate) mod shared;

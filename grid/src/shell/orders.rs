@@ -76,7 +76,8 @@ impl Partition {
             return false;
         }
         self.catching_up.cancel();
-        let busy = self.job
+        let busy = self.folding
+            || !self.merges.is_empty()
             || self.syncing
             || self.shared.flights.len() > 0
             || !self.shared.is_idle()

@@ -30,7 +30,9 @@ impl Partition {
     pub(crate) fn may_take(&self) -> bool {
         let is_over = |group| self.changes.is_over(2, self.core.weight_of(group));
         let mut groups = 0..self.core.plan.groups.len();
-        let held_back = self.job && !self.fold_failed && groups.any(is_over);
+        // Folds may wait for merges.
+        let works = self.folding || !self.merges.is_empty();
+        let held_back = works && !self.fold_failed && groups.any(is_over);
         self.has_room() && !held_back && !self.catching_up.has_arrived()
     }
 

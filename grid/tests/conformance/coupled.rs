@@ -222,11 +222,9 @@ impl Module for After {
             .stream("watcher", (WATCHED, JOINED.read()))
             .source(ADDED)
             .start_from(StartFrom::End)
-            .each(
-                |event: Added, (watched, joined): (&mut Map<u64, u64>, &Map<Str, u64>)| {
-                    watched.insert(event.number, joined.get("sum").map_or(0, |sum| *sum));
-                },
-            );
+            .each(|event: Added, (watched, joined): (&mut Map<u64, u64>, &Map<Str, u64>)| {
+                watched.insert(event.number, joined.get("sum").map_or(0, |sum| *sum));
+            });
     }
 }
 

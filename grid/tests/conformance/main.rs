@@ -12,6 +12,7 @@ mod disk;
 mod emptied;
 mod execution;
 mod faults;
+mod garbage;
 mod latch;
 mod ledger;
 mod opening;
