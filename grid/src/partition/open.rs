@@ -1,5 +1,6 @@
 //! Opening a partition: its folder, its log, its snapshot, and the tail that has to be replayed.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -337,15 +338,16 @@ fn replay(options: &OpenOptions, opened: &mut Opened) -> Result<(), StartError> 
     if from.number() >= end.number() {
         return Ok(());
     }
+    warn_of_apart(options, &opened.core);
     let reader = opened.log.reader();
-    let mut skip = verdicts(&reader, from).map_err(|e| options.replay_fault(e))?;
+    let registry = opened.registry.clone();
+    let known = verdicts(&plan, &registry, &reader, from);
+    let mut skip = known.map_err(|e| options.replay_fault(e))?;
     for &position in &options.quarantine_at {
-        let names = live.iter().map(|&topology| plan.topologies[topology].name.to_owned());
-        skip.extend(names.map(|name| (name, position)));
+        skip.extend(live.iter().map(|&topology| (topology, position)));
     }
     set_skips(&mut opened.core, &skip);
     let unfinished = hide_unfinished(&mut opened.core).map_err(|e| options.damaged(e))?;
-    let registry = opened.registry.clone();
     let replay = Replay::new(&plan, &registry, reader, from, live.iter().copied());
     let mut replay = replay.map_err(|e| options.replay_fault(e))?;
     let crumbs = begin_replay(options)?;
@@ -379,13 +381,35 @@ fn replay(options: &OpenOptions, opened: &mut Opened) -> Result<(), StartError> 
         opened.core.swap_cell(pstate, cell);
     }
     found.extend(asked_for(options, opened, &live)?);
-    log_verdicts(&mut opened.log, opened.last_time, &found).map_err(|e| options.log_fault(e))?;
+    let logged = log_verdicts(&mut opened.log, opened.last_time, &opened.core, &registry, &found);
+    logged.map_err(|e| options.log_fault(e))?;
     for &topology in &live {
         let lane = &mut opened.core.lanes[topology];
         lane.skip.clear();
         lane.next = opened.log.next_position();
     }
     Ok(())
+}
+
+/// Version 1 folded topologies apart that see each other: one that lies behind what it reads handles its
+/// records again with what came of later ones.
+fn warn_of_apart(options: &OpenOptions, core: &Core) {
+    let plan = &options.plan;
+    for (topology, lane) in plan.topologies.iter().zip(&core.lanes).filter(|(_, lane)| lane.live) {
+        for &pstate in &topology.at {
+            let owner = plan.pstates[pstate].topology;
+            let (of_owner, empty) = (&core.lanes[owner], core.cell(pstate).runs().is_empty());
+            if of_owner.live && of_owner.next > lane.next && !empty {
+                let (module, partition) = (plan.name, options.partition);
+                let (topology, reads) = (topology.name, plan.topologies[owner].name);
+                tracing::warn!(
+                    module, partition, topology, reads, from = %lane.next, to = %of_owner.next,
+                    "an older release wrote the snapshots of two topologies that see each other at \
+                     different records: those between them are handled again with later state"
+                );
+            }
+        }
+    }
 }
 
 /// Puts empty cells in the places of those that belong to topologies which read the past: that is what
@@ -450,10 +474,9 @@ fn note_verdicts(batch: &Batch, core: &Core, from: Position, said: &mut Vec<Said
     }
 }
 
-fn set_skips(core: &mut Core, skip: &std::collections::HashSet<(String, Position)>) {
+fn set_skips(core: &mut Core, skip: &HashSet<(usize, Position)>) {
     for (topology, lane) in core.lanes.iter_mut().enumerate() {
-        let name = core.plan.topologies[topology].name;
-        let mine = skip.iter().filter(|(topology, _)| topology == name);
+        let mine = skip.iter().filter(|&&(of, _)| of == topology);
         lane.skip = mine.map(|&(_, position)| position).collect();
     }
 }
@@ -512,23 +535,31 @@ fn event_at(
 fn log_verdicts(
     log: &mut Log,
     time: i64,
+    core: &Core,
+    registry: &Registry,
     verdicts: &[Verdict],
 ) -> Result<(), gridmill_persistence::LogError> {
     if verdicts.is_empty() {
         return Ok(());
     }
     for verdict in verdicts {
-        push_control(log, kind::VERDICT, time, verdict)?;
+        let generation = generation(core, registry, &verdict.topology);
+        push_control(log, (kind::VERDICT, generation), time, verdict)?;
     }
     log.write()?;
     log.syncer().sync()?;
     Ok(())
 }
 
-/// Puts a control record into the log's batch.
+/// The generation of a topology that the code has.
+pub(crate) fn generation(core: &Core, registry: &Registry, topology: &str) -> u32 {
+    core.topology(topology).map_or(0, |topology| registry.generation(topology))
+}
+
+/// Puts a control record into the log's batch: of a kind, and for a generation of its topology.
 pub(crate) fn push_control<T: serde::Serialize>(
     log: &mut Log,
-    kind: u8,
+    (kind, generation): (u8, u32),
     time: i64,
     record: &T,
 ) -> Result<Position, gridmill_persistence::LogError> {
@@ -537,7 +568,7 @@ pub(crate) fn push_control<T: serde::Serialize>(
     let meta = gridmill_persistence::RecordMeta {
         time,
         depot_offset: 0,
-        type_id: 0,
+        type_id: generation,
         source: NO_DEPOT,
         kind,
         id: None,

@@ -149,7 +149,10 @@ fn enter_topology(
     let known = manifest.topologies.iter().position(|meta| meta.name == topology.name);
     let mut meta = match known {
         Some(index) => manifest.topologies.remove(index),
-        None => new_topology(plan, topology, manifest, log)?,
+        None => TopologyMeta {
+            generation: manifest.next_generation(topology.name),
+            ..new_topology(plan, topology, manifest, log)?
+        },
     };
     enter_sources(plan, topology, manifest, &mut meta, log)?;
     enter_pstates(plan, topology, &mut meta)?;
@@ -186,6 +189,7 @@ fn new_topology(
     }
     Ok(TopologyMeta {
         name: topology.name.to_owned(),
+        generation: 0,
         live: !past,
         next: if past { Position::START } else { log.end },
         sources,

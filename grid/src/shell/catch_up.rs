@@ -359,9 +359,9 @@ impl Reading {
 
     /// Records that stand in quarantine further on in the log.
     fn skip_known(&mut self, from: Position) -> Result<(), String> {
-        let name = self.core.plan.topologies[self.topology].name;
-        let found = verdicts(&self.reader, from).map_err(|error| error.to_string())?;
-        let mine = found.into_iter().filter(|(topology, _)| topology == name);
+        let found = verdicts(&self.core.plan, &self.registry, &self.reader, from);
+        let found = found.map_err(|error| error.to_string())?;
+        let mine = found.into_iter().filter(|(topology, _)| *topology == self.topology);
         self.core.lanes[self.topology].skip.extend(mine.map(|(_, position)| position));
         Ok(())
     }

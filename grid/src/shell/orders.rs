@@ -4,7 +4,7 @@ use gridmill_persistence::LogError;
 
 use crate::partition::batch::{Batch, Item, kind};
 use crate::partition::fold::fold_now;
-use crate::partition::open::push_control;
+use crate::partition::open::{generation, push_control};
 use crate::partition::replay::retried;
 use crate::topology::RecordInfo;
 
@@ -50,7 +50,8 @@ impl Partition {
             Item::Retry(retry.clone(), events)
         };
         let kind = if discard { kind::DISCARD } else { kind::RETRY };
-        let logged = push_control(&mut self.log, kind, time, &retry);
+        let generation = generation(&self.core, &self.registry, &retry.topology);
+        let logged = push_control(&mut self.log, (kind, generation), time, &retry);
         if let Err(error) = logged.and_then(|_| self.log.write()) {
             let _ = done.send(Err(error.to_string()));
             return self.after_failed_write(error);

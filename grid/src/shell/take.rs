@@ -5,7 +5,7 @@ use gridmill_persistence::{LogError, Position, RecordMeta, Written};
 
 use crate::partition::batch::{Batch, Events, Item, Verdict, kind};
 use crate::partition::core::{Applied, ItemAnswers};
-use crate::partition::open::push_control;
+use crate::partition::open::{generation, push_control};
 use crate::partition::plan::Plan;
 use crate::topology::RecordInfo;
 
@@ -254,7 +254,8 @@ impl Partition {
 impl Partition {
     fn write_verdicts(&mut self, verdicts: &[Verdict]) -> Result<(), LogError> {
         for verdict in verdicts {
-            push_control(&mut self.log, kind::VERDICT, self.last_time, verdict)?;
+            let generation = generation(&self.core, &self.registry, &verdict.topology);
+            push_control(&mut self.log, (kind::VERDICT, generation), self.last_time, verdict)?;
         }
         self.log.write().map(|_| ())
     }
