@@ -332,20 +332,16 @@ fn replay(options: &OpenOptions, opened: &mut Opened) -> Result<(), StartError> 
     let live: Vec<usize> =
         (0..plan.topologies.len()).filter(|&topology| opened.core.lanes[topology].live).collect();
     let end = opened.log.next_position();
-    let Some(from) = live.iter().map(|&topology| opened.core.lanes[topology].next).min() else {
-        return Ok(());
-    };
-    if from.number() >= end.number() {
+    let from = live.iter().map(|&topology| opened.core.lanes[topology].next).min().unwrap_or(end);
+    if from.number() >= end.number() && options.quarantine_at.is_empty() {
         return Ok(());
     }
     warn_of_apart(options, &opened.core);
     let reader = opened.log.reader();
     let registry = opened.registry.clone();
-    let known = verdicts(&plan, &registry, &reader, from);
-    let mut skip = known.map_err(|e| options.replay_fault(e))?;
-    for &position in &options.quarantine_at {
-        skip.extend(live.iter().map(|&topology| (topology, position)));
-    }
+    let mut skip = known_verdicts(options, opened, from)?;
+    // Before the replay: what it folds must not pass over records that stand nowhere.
+    let mut found = asked_for(options, opened, &mut skip)?;
     set_skips(&mut opened.core, &skip);
     let unfinished = hide_unfinished(&mut opened.core).map_err(|e| options.damaged(e))?;
     let replay = Replay::new(&plan, &registry, reader, from, live.iter().copied());
@@ -355,7 +351,6 @@ fn replay(options: &OpenOptions, opened: &mut Opened) -> Result<(), StartError> 
         replay.one_by_one();
     }
     let mut changes = options.changes.account();
-    let mut found = Vec::new();
     while let Some(mut batch) = replay.next_batch().map_err(|e| options.replay_fault(e))? {
         if let Some(position) = batch.first_event() {
             crumbs.drop_at(position).map_err(|e| options.log_fault(e))?;
@@ -380,7 +375,6 @@ fn replay(options: &OpenOptions, opened: &mut Opened) -> Result<(), StartError> 
     for (pstate, cell) in unfinished {
         opened.core.swap_cell(pstate, cell);
     }
-    found.extend(asked_for(options, opened, &live)?);
     let logged = log_verdicts(&mut opened.log, opened.last_time, &opened.core, &registry, &found);
     logged.map_err(|e| options.log_fault(e))?;
     for &topology in &live {
@@ -481,11 +475,28 @@ fn set_skips(core: &mut Core, skip: &HashSet<(usize, Position)>) {
     }
 }
 
-/// Verdicts for the records that the builder was told to set aside.
+/// Verdicts in the log's tail; where records are to be set aside, also those that topologies which read
+/// the past will meet.
+fn known_verdicts(
+    options: &OpenOptions,
+    opened: &Opened,
+    from: Position,
+) -> Result<HashSet<(usize, Position)>, StartError> {
+    let mut first = from;
+    if !options.quarantine_at.is_empty() {
+        let next = opened.core.lanes.iter().map(|lane| lane.next);
+        first = next.fold(first, Position::min);
+    }
+    let known = verdicts(&options.plan, &opened.registry, &opened.log.reader(), first);
+    known.map_err(|error| options.replay_fault(error))
+}
+
+/// Sets aside the records that the builder was told to, for each topology that has not handled them and
+/// does not have them in `skip`; returns the verdicts.
 fn asked_for(
     options: &OpenOptions,
     opened: &mut Opened,
-    live: &[usize],
+    skip: &mut HashSet<(usize, Position)>,
 ) -> Result<Vec<Verdict>, StartError> {
     let mut found = Vec::new();
     let reader = opened.log.reader();
@@ -493,10 +504,12 @@ fn asked_for(
         let Some((depot, offset, time)) = event_at(options, opened, &reader, position)? else {
             continue;
         };
-        for &topology in live {
-            let reads = options.plan.topologies[topology].source(depot).is_some();
-            let lane = &mut opened.core.lanes[topology];
-            if !reads || lane.quarantine.contains_key(&position) {
+        for (topology, lane) in opened.core.lanes.iter_mut().enumerate() {
+            let source = options.plan.topologies[topology].source(depot);
+            let to_come = source.is_some_and(|source| offset >= lane.starts[source])
+                && position >= lane.next
+                && !lane.quarantine.contains_key(&position);
+            if !to_come || !skip.insert((topology, position)) {
                 continue;
             }
             let verdict = Verdict {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use gridmill::client::AppendErrorKind;
-use gridmill::persistence::{SimStorage, Storage};
+use gridmill::persistence::{Position, SimStorage, Storage};
 use gridmill::prelude::*;
 use gridmill::{Quarantined, StartError};
 
@@ -232,5 +232,40 @@ async fn r233_a_topology_added_again_has_nothing_to_do_with_its_former_life() ->
     let grid = start::<Poisoned>(&disk).await?;
     assert!(grid.quarantine().is_empty());
     assert_eq!(of_ann(&grid.client()).await?, (322, 5));
+    Ok(())
+}
+
+#[tokio::test]
+async fn r233_records_are_set_aside_at_a_start_once_and_before_they_are_handled() -> Test {
+    let disk = Arc::new(SimStorage::new());
+    let builder = || {
+        let storage: Arc<dyn Storage> = Arc::clone(&disk) as _;
+        Grid::in_memory().partitions(1).storage(storage)
+    };
+    let grid = builder().module::<WithoutSums>().start().await?;
+    let receipt = grid.client().append(EVENTS, ("ann".into(), 1)).await?;
+    grid.client().append(EVENTS, ("ann".into(), 20)).await?;
+    grid.shutdown().await?;
+
+    // One topology has handled the record, the other will read it in the past.
+    let position = Position::from_bits(receipt.position);
+    let again = || builder().module::<Poisoned>().quarantine_at("poison", 0, position).start();
+    let mut grid = again().await?;
+    grid.caught_up("sums").await;
+    let record = only(&grid);
+    assert_eq!((record.topology.as_str(), record.position, record.attempts), ("sums", position, 0));
+    assert_eq!(of_ann(&grid.client()).await?, (20, 2));
+    grid.retry_quarantined(&record).await?;
+    assert_eq!(of_ann(&grid.client()).await?, (21, 2));
+
+    // Whoever leaves it in the code does not set aside again what was seen to.
+    for number in 2..5 {
+        grid.client().append(EVENTS, ("ann".into(), 100)).await?;
+        grid.halt().await;
+        grid = again().await?;
+        grid.caught_up("sums").await;
+        assert!(grid.quarantine().is_empty(), "{:?}", grid.quarantine());
+        assert_eq!(of_ann(&grid.client()).await?, (21 + 100 * (number - 1), number + 1));
+    }
     Ok(())
 }
