@@ -46,6 +46,8 @@ pub struct PartitionStats {
     pub folded_bytes: u64,
     /// Merges of runs.
     pub merges: u64,
+    /// Bytes of runs that merges wrote.
+    pub merged_bytes: u64,
     /// Events that a handler refused.
     pub rejected: u64,
     /// Times that the partition's actor was started again.
@@ -123,6 +125,7 @@ fn partition(run: &ModuleRun, shared: &Shared) -> PartitionStats {
         folds: get(&counters.folds),
         folded_bytes: get(&counters.folded_bytes),
         merges: get(&counters.merges),
+        merged_bytes: get(&counters.merged_bytes),
         rejected: get(&counters.rejected),
         restarts: get(&counters.restarts),
         replayed: get(&counters.replayed),

@@ -477,6 +477,17 @@ impl Core {
         owned.iter().map(|&cell| self.cells.0[cell].0.weight()).sum()
     }
 
+    /// The topologies of a group that take part in the live flow.
+    pub(crate) fn live_of(&self, group: usize) -> impl Iterator<Item = usize> + '_ {
+        let members = self.plan.groups[group].iter().copied();
+        members.filter(move |&topology| self.lanes[topology].live)
+    }
+
+    /// About how many bytes of memory the unfolded changes of a group's live topologies take.
+    pub(crate) fn weight_of(&self, group: usize) -> usize {
+        self.live_of(group).map(|topology| self.weight(topology)).sum()
+    }
+
     /// Sets the changes of a topology's PStates aside, to be written out.
     pub(crate) fn freeze(&mut self, topology: usize) -> Vec<(usize, Box<dyn Frozen>)> {
         let owned = &self.plan.topologies[topology].owned;

@@ -28,6 +28,8 @@ pub(crate) struct Manifest {
     /// By depot number, which stands in every record's header.
     pub(crate) depots: Vec<DepotMeta>,
     pub(crate) topologies: Vec<TopologyMeta>,
+    /// The last generation of each topology by name, also of those that were removed.
+    pub(crate) generations: Vec<(String, u32)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -49,6 +51,9 @@ pub(crate) struct VariantMeta {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct TopologyMeta {
     pub(crate) name: String,
+    /// Which of the topologies of this name it is: one that was removed and added again is another, and
+    /// what was decided for the first is nothing to it. Those of version 1 are of generation 0.
+    pub(crate) generation: u32,
     /// Whether it takes part in the live flow.
     pub(crate) live: bool,
     /// The runs hold everything before this position.
@@ -85,7 +90,19 @@ impl Manifest {
             next_run: 1,
             depots: Vec::new(),
             topologies: Vec::new(),
+            generations: Vec::new(),
         }
+    }
+
+    /// The generation of a new topology with this name.
+    pub(crate) fn next_generation(&mut self, name: &str) -> u32 {
+        if let Some((_, last)) = self.generations.iter_mut().find(|(known, _)| known == name) {
+            *last += 1;
+            return *last;
+        }
+        // Not 0: version 1 does not tell which topologies there have been.
+        self.generations.push((name.to_owned(), 1));
+        1
     }
 
     pub(crate) fn topology(&self, name: &str) -> Option<&TopologyMeta> {

@@ -1,5 +1,6 @@
 //! Opening a partition: its folder, its log, its snapshot, and the tail that has to be replayed.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -181,7 +182,8 @@ pub(crate) fn enter(options: &OpenOptions, replayed: Replayed) -> Result<Opened,
     let Replayed { mut opened, found } = replayed;
     let entered = opened.folds.manifest.lock().enter();
     entered.map_err(|fault| options.manifest_fault(fault))?;
-    let logged = log_verdicts(&mut opened.log, opened.last_time, &found);
+    let Opened { log, last_time, core, registry, .. } = &mut opened;
+    let logged = log_verdicts(log, *last_time, core, registry, &found);
     logged.map_err(|source| options.log_fault(source))?;
     if !found.is_empty() {
         let next = opened.log.next_position();
@@ -243,20 +245,18 @@ fn replay(options: &OpenOptions, opened: &mut Opened) -> Result<Vec<Verdict>, St
     let live: Vec<usize> =
         (0..plan.topologies.len()).filter(|&topology| opened.core.lanes[topology].live).collect();
     let end = opened.log.next_position();
-    let Some(from) = live.iter().map(|&topology| opened.core.lanes[topology].next).min() else {
-        return Ok(Vec::new());
-    };
-    if from.number() >= end.number() {
+    let from = live.iter().map(|&topology| opened.core.lanes[topology].next).min().unwrap_or(end);
+    if from.number() >= end.number() && options.quarantine_at.is_empty() {
         return Ok(Vec::new());
     }
+    warn_of_apart(options, &opened.core);
     let reader = opened.log.reader();
-    let mut skip = verdicts(&reader, from).map_err(|e| options.replay_fault(e))?;
-    for &position in &options.quarantine_at {
-        let names = live.iter().map(|&topology| plan.topologies[topology].name.to_owned());
-        skip.extend(names.map(|name| (name, position)));
-    }
-    set_skips(&mut opened.core, &skip);
     let registry = opened.registry.clone();
+    let mut skip = known_verdicts(options, opened, from)?;
+    // Before the replay: what it folds must not pass over records that stand nowhere.
+    let mut found = asked_for(options, opened, &mut skip)?;
+    set_skips(&mut opened.core, &skip);
+    let unfinished = hide_unfinished(&mut opened.core).map_err(|e| options.damaged(e))?;
     let replay = Replay::new(&plan, &registry, reader, from, live.iter().copied());
     let mut replay = replay.map_err(|e| options.replay_fault(e))?;
     let crumbs = begin_replay(options)?;
@@ -264,7 +264,6 @@ fn replay(options: &OpenOptions, opened: &mut Opened) -> Result<Vec<Verdict>, St
         replay.one_by_one();
     }
     let mut changes = options.changes.account();
-    let mut found = Vec::new();
     while let Some(mut batch) = replay.next_batch().map_err(|e| options.replay_fault(e))? {
         if let Some(position) = batch.first_event() {
             crumbs.drop_at(position).map_err(|e| options.log_fault(e))?;
@@ -276,15 +275,19 @@ fn replay(options: &OpenOptions, opened: &mut Opened) -> Result<Vec<Verdict>, St
         }
         found.extend(applied.verdicts);
         opened.replayed = replay.position().number() - from.number();
-        for &topology in &live {
-            changes.set(live.iter().map(|&topology| opened.core.weight(topology)).sum());
-            if changes.is_over(1, opened.core.weight(topology)) {
-                fold_now(&mut opened.core, topology, &opened.folds).map_err(|e| options.fail(e))?;
+        let core = &mut opened.core;
+        for group in 0..plan.groups.len() {
+            changes.set((0..plan.groups.len()).map(|group| core.weight_of(group)).sum());
+            if changes.is_over(1, core.weight_of(group)) {
+                let live: Vec<usize> = core.live_of(group).collect();
+                fold_now(core, &live, &opened.folds).map_err(|e| options.fail(e))?;
             }
         }
     }
     crumbs.end();
-    found.extend(asked_for(options, opened, &live)?);
+    for (pstate, cell) in unfinished {
+        opened.core.swap_cell(pstate, cell);
+    }
     for &topology in &live {
         let lane = &mut opened.core.lanes[topology];
         lane.skip.clear();
@@ -293,7 +296,40 @@ fn replay(options: &OpenOptions, opened: &mut Opened) -> Result<Vec<Verdict>, St
     Ok(found)
 }
 
-/// Notes that the replay begins.
+/// Version 1 folded topologies apart that see each other: one that lies behind what it reads handles its
+/// records again with what came of later ones.
+fn warn_of_apart(options: &OpenOptions, core: &Core) {
+    let plan = &options.plan;
+    for (topology, lane) in plan.topologies.iter().zip(&core.lanes).filter(|(_, lane)| lane.live) {
+        for &pstate in &topology.at {
+            let owner = plan.pstates[pstate].topology;
+            let (of_owner, empty) = (&core.lanes[owner], core.cell(pstate).runs().is_empty());
+            if of_owner.live && of_owner.next > lane.next && !empty {
+                let (module, partition) = (plan.name, options.partition);
+                let (topology, reads) = (topology.name, plan.topologies[owner].name);
+                tracing::warn!(
+                    module, partition, topology, reads, from = %lane.next, to = %of_owner.next,
+                    "an older release wrote the snapshots of two topologies that see each other at \
+                     different records: those between them are handled again with later state"
+                );
+            }
+        }
+    }
+}
+
+/// Puts empty cells in the places of those that belong to topologies which read the past: that is what
+/// others saw of them in the live flow. Returns the cells.
+fn hide_unfinished(core: &mut Core) -> Result<Vec<(usize, Box<dyn Cell>)>, Damaged> {
+    let plan = Arc::clone(&core.plan);
+    let read_past = |&pstate: &usize| !core.lanes[plan.pstates[pstate].topology].live;
+    let hidden: Vec<usize> = (0..plan.pstates.len()).filter(read_past).collect();
+    let hide = |pstate: usize| core.empty_cell(pstate).map(|cell| (pstate, cell));
+    let empty = hidden.into_iter().map(hide).collect::<Result<Vec<_>, Damaged>>()?;
+    let swap = |(pstate, cell)| (pstate, core.swap_cell(pstate, cell));
+    Ok(empty.into_iter().map(swap).collect())
+}
+
+/// Notes that the replay begins; refuses where the starts before ended in one record.
 fn begin_replay(options: &OpenOptions) -> Result<Crumbs<'_>, StartError> {
     let begun = Crumbs::begin(&*options.storage, &options.dir);
     begun.map_err(|source| options.log_fault(source))
@@ -336,19 +372,35 @@ fn note_verdicts(batch: &Batch, core: &Core, from: Position, said: &mut Vec<Said
     }
 }
 
-fn set_skips(core: &mut Core, skip: &std::collections::HashSet<(String, Position)>) {
+fn set_skips(core: &mut Core, skip: &HashSet<(usize, Position)>) {
     for (topology, lane) in core.lanes.iter_mut().enumerate() {
-        let name = core.plan.topologies[topology].name;
-        let mine = skip.iter().filter(|(topology, _)| topology == name);
+        let mine = skip.iter().filter(|&&(of, _)| of == topology);
         lane.skip = mine.map(|&(_, position)| position).collect();
     }
 }
 
-/// Verdicts for the records that the builder was told to set aside.
+/// Verdicts in the log's tail; where records are to be set aside, also those that topologies which read
+/// the past will meet.
+fn known_verdicts(
+    options: &OpenOptions,
+    opened: &Opened,
+    from: Position,
+) -> Result<HashSet<(usize, Position)>, StartError> {
+    let mut first = from;
+    if !options.quarantine_at.is_empty() {
+        let next = opened.core.lanes.iter().map(|lane| lane.next);
+        first = next.fold(first, Position::min);
+    }
+    let known = verdicts(&options.plan, &opened.registry, &opened.log.reader(), first);
+    known.map_err(|error| options.replay_fault(error))
+}
+
+/// Sets aside the records that the builder was told to, for each topology that has not handled them and
+/// does not have them in `skip`; returns the verdicts.
 fn asked_for(
     options: &OpenOptions,
     opened: &mut Opened,
-    live: &[usize],
+    skip: &mut HashSet<(usize, Position)>,
 ) -> Result<Vec<Verdict>, StartError> {
     let mut found = Vec::new();
     let reader = opened.log.reader();
@@ -356,10 +408,12 @@ fn asked_for(
         let Some((depot, offset, time)) = event_at(options, opened, &reader, position)? else {
             continue;
         };
-        for &topology in live {
-            let reads = options.plan.topologies[topology].source(depot).is_some();
-            let lane = &mut opened.core.lanes[topology];
-            if !reads || lane.quarantine.contains_key(&position) {
+        for (topology, lane) in opened.core.lanes.iter_mut().enumerate() {
+            let source = options.plan.topologies[topology].source(depot);
+            let to_come = source.is_some_and(|source| offset >= lane.starts[source])
+                && position >= lane.next
+                && !lane.quarantine.contains_key(&position);
+            if !to_come || !skip.insert((topology, position)) {
                 continue;
             }
             let verdict = Verdict {
@@ -398,23 +452,31 @@ fn event_at(
 fn log_verdicts(
     log: &mut Log,
     time: i64,
+    core: &Core,
+    registry: &Registry,
     verdicts: &[Verdict],
 ) -> Result<(), gridmill_persistence::LogError> {
     if verdicts.is_empty() {
         return Ok(());
     }
     for verdict in verdicts {
-        push_control(log, kind::VERDICT, time, verdict)?;
+        let generation = generation(core, registry, &verdict.topology);
+        push_control(log, (kind::VERDICT, generation), time, verdict)?;
     }
     log.write()?;
     log.syncer().sync()?;
     Ok(())
 }
 
-/// Puts a control record into the log's batch.
+/// The generation of a topology that the code has.
+pub(crate) fn generation(core: &Core, registry: &Registry, topology: &str) -> u32 {
+    core.topology(topology).map_or(0, |topology| registry.generation(topology))
+}
+
+/// Puts a control record into the log's batch: of a kind, and for a generation of its topology.
 pub(crate) fn push_control<T: serde::Serialize>(
     log: &mut Log,
-    kind: u8,
+    (kind, generation): (u8, u32),
     time: i64,
     record: &T,
 ) -> Result<Position, gridmill_persistence::LogError> {
@@ -423,7 +485,7 @@ pub(crate) fn push_control<T: serde::Serialize>(
     let meta = gridmill_persistence::RecordMeta {
         time,
         depot_offset: 0,
-        type_id: 0,
+        type_id: generation,
         source: NO_DEPOT,
         kind,
         id: None,

@@ -16,6 +16,10 @@ pub(crate) struct Plan {
     pub(crate) refilled: Vec<String>,
     /// Whether a topology reads another's PState, so that records have to be handled one by one.
     pub(crate) coupled: bool,
+    /// Topologies that see each other's PStates, directly or through others; each stands in one. Their
+    /// snapshots are of one position: a topology that lay behind what it reads would, after a crash,
+    /// handle its records again with what came of later ones.
+    pub(crate) groups: Vec<Vec<usize>>,
 }
 
 /// A topology with its PStates and depots as numbers.
@@ -27,6 +31,8 @@ pub(crate) struct Topology {
     pub(crate) owned: Vec<usize>,
     /// Whether it reads PStates of other topologies.
     pub(crate) reads: bool,
+    /// Its place in [`Plan::groups`].
+    pub(crate) group: usize,
     pub(crate) sources: Vec<Source>,
 }
 
@@ -95,6 +101,7 @@ impl Plan {
             }
         }
         let coupled = resolved.iter().any(|topology| topology.reads);
+        let groups = group(&mut resolved, &pstates);
         Ok(Self {
             name,
             version,
@@ -104,6 +111,7 @@ impl Plan {
             removed,
             refilled,
             coupled,
+            groups,
         })
     }
 
@@ -112,6 +120,30 @@ impl Plan {
         let others = self.topologies.iter().filter(|other| other.name != topology.name);
         others.flat_map(|other| &other.at).any(|pstate| topology.owned.contains(pstate))
     }
+
+    /// The topologies whose snapshots are of one position with that of `topology`, itself included.
+    pub(crate) fn group_of(&self, topology: usize) -> &[usize] {
+        &self.groups[self.topologies[topology].group]
+    }
+}
+
+/// Puts topologies that share PStates into one group.
+fn group(topologies: &mut [Topology], pstates: &[PStateDef]) -> Vec<Vec<usize>> {
+    // Each begins alone; whoever shares a PState moves in with its owner.
+    let mut group_of: Vec<usize> = (0..topologies.len()).collect();
+    for (reader, topology) in topologies.iter().enumerate() {
+        for &pstate in &topology.at {
+            let (from, to) = (group_of[reader], group_of[pstates[pstate].topology]);
+            group_of.iter_mut().filter(|group| **group == from).for_each(|group| *group = to);
+        }
+    }
+    let mut groups = vec![Vec::new(); topologies.len()];
+    (0..topologies.len()).for_each(|topology| groups[group_of[topology]].push(topology));
+    groups.retain(|members| !members.is_empty());
+    for (number, members) in groups.iter().enumerate() {
+        members.iter().for_each(|&topology| topologies[topology].group = number);
+    }
+    groups
 }
 
 fn resolve(
@@ -122,8 +154,9 @@ fn resolve(
     problems: &mut Vec<String>,
 ) -> Topology {
     let TopologyDef { name, uses, sources } = def;
+    let (at, owned, sources_of) = (Vec::new(), Vec::new(), Vec::new());
     let mut topology =
-        Topology { name, at: Vec::new(), owned: Vec::new(), reads: false, sources: Vec::new() };
+        Topology { name, at, owned, reads: false, group: number, sources: sources_of };
     if sources.is_empty() {
         problems
             .push(format!("topology `{name}` has no source; add `.source(DEPOT).each(handler)`"));

@@ -196,7 +196,10 @@ fn enter_topology(
                 Some(error) => return Err(error),
             }
         }
-        None => new_topology(plan, topology, manifest, log)?,
+        None => TopologyMeta {
+            generation: manifest.next_generation(topology.name),
+            ..new_topology(plan, topology, manifest, log)?
+        },
     };
     enter_sources(plan, topology, manifest, &mut meta, log)?;
     enter_pstates(plan, topology, &mut meta);
@@ -283,6 +286,7 @@ fn filled_again(
 ) -> Result<TopologyMeta, StartError> {
     let mut again = TopologyMeta {
         name: meta.name.clone(),
+        generation: meta.generation,
         live: true,
         next: log.end,
         sources: meta.sources.clone(),
@@ -328,6 +332,7 @@ fn new_topology(
     }
     Ok(TopologyMeta {
         name: topology.name.to_owned(),
+        generation: 0,
         live: !past,
         next: if past { Position::START } else { log.end },
         sources,

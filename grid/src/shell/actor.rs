@@ -15,8 +15,9 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use crate::partition::batch::{Retry, Verdict};
 use crate::partition::budget::{Account, Budget};
 use crate::partition::core::{Core, Stop};
-use crate::partition::fold::{FoldContext, FoldDone, FoldFault, MergeDone};
+use crate::partition::fold::{FoldContext, FoldDone, FoldFault};
 use crate::partition::manifest::ManifestFile;
+use crate::partition::merge::MergeDone;
 use crate::partition::open::{Opened, Said};
 use crate::partition::registry::Registry;
 use crate::partition::replay::ReplayError;
@@ -25,6 +26,7 @@ use crate::state::Spent;
 use super::catch_up::CatchUps;
 use super::clock::Clock;
 use super::linger::{Linger, linger};
+use super::merges::Merges;
 use super::part::{Part, Waiting};
 use super::shared::{PartitionView, Shared};
 use super::supervisor::{Slot, Slots};
@@ -63,10 +65,10 @@ pub(crate) enum Msg {
     Synced(Result<(), LogError>),
     /// It is time to sync, where durability goes by interval.
     SyncDue,
-    /// A fold has ended.
+    /// A fold of a group of topologies has ended.
     Folded(usize, Result<FoldDone, FoldFault>),
-    /// A merge has ended.
-    Merged(Result<MergeDone, FoldFault>),
+    /// The merge with this number has ended.
+    Merged(u64, Result<MergeDone, FoldFault>),
     /// A topology that read the past has reached the end of what is durable.
     CaughtUp(Box<super::catch_up::CaughtUp>),
     /// Such a topology set records aside.
@@ -102,11 +104,12 @@ pub(crate) struct Partition {
     pub(crate) syncing: bool,
     /// Something was written that the running sync may not cover.
     pub(crate) sync_wanted: bool,
-    /// A fold or merge runs on another thread.
-    pub(crate) job: bool,
+    /// A fold runs on another thread.
+    pub(crate) folding: bool,
+    pub(crate) merges: Merges,
     /// Folds have failed since the last good one; they are tried again with the next batch.
     pub(crate) fold_failed: bool,
-    /// The end of the log when the last fold or merge failed, until one succeeds.
+    /// The end of the log when the last fold failed, until one succeeds.
     pub(crate) failed_at: Option<Position>,
     /// What was folded and may still be read.
     pub(crate) spent: Vec<Spent>,
@@ -116,7 +119,7 @@ pub(crate) struct Partition {
     pub(crate) tail: Account,
     /// By topology: the position that its runs cover.
     pub(crate) folded: Vec<Position>,
-    /// Topologies to fold although they are small.
+    /// Groups of topologies to fold although they are small.
     pub(crate) fold_asked: HashSet<usize>,
     /// Topologies that read the past.
     pub(crate) catching_up: CatchUps,
@@ -171,7 +174,8 @@ impl Actor for PartitionActor {
             me: me.clone(),
             syncing: false,
             sync_wanted: false,
-            job: false,
+            folding: false,
+            merges: Merges::default(),
             fold_failed: false,
             failed_at: None,
             spent: Vec::new(),
@@ -278,8 +282,8 @@ impl Partition {
             Msg::Wake => {}
             Msg::Synced(result) => self.synced(result)?,
             Msg::SyncDue => self.sync_due(),
-            Msg::Folded(topology, result) => self.folded(topology, result),
-            Msg::Merged(result) => self.merged(result),
+            Msg::Folded(group, result) => self.folded(group, result)?,
+            Msg::Merged(number, result) => self.merged(number, result),
             Msg::CaughtUp(caught_up) => self.caught_up(*caught_up)?,
             Msg::SetAside(verdicts) => {
                 self.log_verdicts(&verdicts)?;
@@ -297,6 +301,7 @@ impl Partition {
             self.take_batch()?;
         }
         self.hand_over()?;
+        self.read_on_later();
         self.start_jobs();
         self.let_go();
         self.shared.settle();

@@ -9,6 +9,7 @@ pub(crate) mod flight;
 pub(crate) mod held;
 mod jobs;
 mod linger;
+mod merges;
 mod orders;
 pub(crate) mod part;
 pub(crate) mod shared;

@@ -52,6 +52,7 @@ pub(crate) struct Counters {
     pub(crate) syncs: AtomicU64,
     pub(crate) folds: AtomicU64,
     pub(crate) merges: AtomicU64,
+    pub(crate) merged_bytes: AtomicU64,
     pub(crate) folded_bytes: AtomicU64,
     pub(crate) rejected: AtomicU64,
     pub(crate) restarts: AtomicU64,

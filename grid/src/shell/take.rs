@@ -5,7 +5,7 @@ use gridmill_persistence::{LogError, Position, RecordMeta, Written};
 
 use crate::partition::batch::{Batch, Events, Item, Verdict, kind};
 use crate::partition::core::{Applied, ItemAnswers};
-use crate::partition::open::push_control;
+use crate::partition::open::{generation, push_control};
 use crate::partition::plan::Plan;
 use crate::topology::RecordInfo;
 
@@ -28,8 +28,11 @@ const FULL_FLIGHTS_MAX: usize = 6;
 impl Partition {
     /// Whether the next batch may start.
     pub(crate) fn may_take(&self) -> bool {
-        let is_over = |topology| self.changes.is_over(2, self.core.weight(topology));
-        let held_back = self.job && !self.fold_failed && self.live().any(is_over);
+        let is_over = |group| self.changes.is_over(2, self.core.weight_of(group));
+        let mut groups = 0..self.core.plan.groups.len();
+        // Folds may wait for merges.
+        let works = self.folding || !self.merges.is_empty();
+        let held_back = works && !self.fold_failed && groups.any(is_over);
         self.has_room() && !held_back && !self.catching_up.has_arrived()
     }
 
@@ -252,7 +255,8 @@ impl Partition {
 impl Partition {
     fn write_verdicts(&mut self, verdicts: &[Verdict]) -> Result<(), LogError> {
         for verdict in verdicts {
-            push_control(&mut self.log, kind::VERDICT, self.last_time, verdict)?;
+            let generation = generation(&self.core, &self.registry, &verdict.topology);
+            push_control(&mut self.log, (kind::VERDICT, generation), self.last_time, verdict)?;
         }
         self.log.write().map(|_| ())
     }

@@ -110,7 +110,8 @@ pub(crate) trait Cell: Send {
     /// Puts what was written in the place of the changes that were set aside; returns those.
     fn unfreeze(&mut self, run: Option<Run>, cleared: bool) -> Option<Spent>;
     fn thaw(&mut self);
-    fn replace_runs(&mut self, first: usize, count: usize, run: Option<Run>);
+    /// Puts what `merged` were merged into in their places, where they still stand side by side.
+    fn replace_runs(&mut self, merged: &[Run], run: Option<Run>);
     /// A number that tells apart what batches did, for the check that handlers are deterministic.
     /// To be called after [`Cell::check`].
     fn touched_digest(&mut self) -> u64;
@@ -385,8 +386,8 @@ impl<R: Root> Cell for RootCell<R> {
         self.set_layers(self.sealed.thaw());
     }
 
-    fn replace_runs(&mut self, first: usize, count: usize, run: Option<Run>) {
-        self.set_layers(self.sealed.replace_runs(first, count, run));
+    fn replace_runs(&mut self, merged: &[Run], run: Option<Run>) {
+        self.set_layers(self.sealed.replace_runs(merged, run));
     }
 
     fn as_any_mut(&mut self) -> &mut dyn Any {

@@ -169,10 +169,16 @@ impl<V: State> Layers<V> {
         Self { open: Arc::clone(&self.open), frozen: None, runs }
     }
 
-    /// The layers after the `count` runs from `first` on were merged into `run`.
-    pub(crate) fn replace_runs(&self, first: usize, count: usize, run: Option<Run>) -> Self {
+    /// The layers after `merged` became `run`. A fold may have put runs before them meanwhile, or have
+    /// made them void.
+    pub(crate) fn replace_runs(&self, merged: &[Run], run: Option<Run>) -> Self {
         let mut runs = self.runs.to_vec();
-        runs.splice(first..first + count, run);
+        let same = |window: &[Run]| {
+            window.iter().zip(merged).all(|(one, other)| one.file() == other.file())
+        };
+        if let Some(first) = self.runs.windows(merged.len().max(1)).position(same) {
+            runs.splice(first..first + merged.len(), run);
+        }
         Self { runs: runs.into(), ..self.clone() }
     }
 }

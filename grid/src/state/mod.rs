@@ -20,8 +20,10 @@ mod overlay;
 mod prefetch;
 mod slab;
 mod table;
+mod tidy;
 
 pub(crate) use cache::Fetch;
 pub(crate) use cell::{AnyView, Cell, Place, RootCell, Spent, Undone, Violation};
-pub(crate) use fold::{FoldError, Folded, Frozen, merge_runs, pick_tier};
+pub(crate) use fold::{FoldError, Folded, Frozen, merge_runs};
 pub(crate) use table::damaged;
+pub(crate) use tidy::{Pile, Tier};
