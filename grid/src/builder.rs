@@ -9,6 +9,7 @@ use ractor::Actor;
 use crate::engine::{GridEngine, ModuleRun, registry_of};
 use crate::error::StartError;
 use crate::grid::Grid;
+use crate::identity::Root;
 use crate::memory::default_budget;
 use crate::module::Module;
 use crate::partition::budget::{Budget, Budgets};
@@ -219,21 +220,23 @@ impl GridBuilder {
         let plans = self.plans()?;
         let storage = self.open_storage()?;
         let lock: Arc<dyn LockGuard> = Arc::from(self.lock(&*storage)?);
+        let root = Root::open(&storage)?;
         let workers = Workers::start(self.threads, Arc::new(lock)).map_err(StartError::Threads)?;
         let workers = Arc::new(workers);
-        let modules = self.start_modules(plans, &storage, &workers).await;
+        let modules = self.start_modules(plans, &storage, &root, &workers).await;
         if modules.is_err() {
             // The folder is free again when the error is known.
             workers.stop().await;
         }
         let engine = GridEngine::new(modules?, self.event_bytes_max);
-        Ok(Grid::new(engine, workers, storage))
+        Ok(Grid::new(engine, workers, storage, root))
     }
 
     async fn start_modules(
         &self,
         plans: Vec<Arc<Plan>>,
         storage: &Arc<dyn Storage>,
+        root: &Root,
         workers: &Workers,
     ) -> Result<Vec<ModuleRun>, StartError> {
         let slots: Slots = Arc::default();
@@ -246,11 +249,16 @@ impl GridBuilder {
         let mut modules = Vec::new();
         let mut first = 0;
         for plan in plans {
-            let slots_of_module = self.slots(&plan, storage, workers, &budgets, first);
+            let slots_of_module = self.slots(&plan, (storage, root), workers, &budgets, first);
             first += self.partitions as usize;
             let cell = supervisor.get_cell();
             modules.push(start_module(plan, slots_of_module, &slots, cell).await?);
         }
+        modules.iter().for_each(|module| root.hold(module.plan.name, self.partitions));
+        root.save(&**storage).map_err(|error| StartError::Folder {
+            folder: storage.display(Path::new("")),
+            source: std::io::Error::other(error),
+        })?;
         Ok(modules)
     }
 
@@ -328,7 +336,7 @@ impl GridBuilder {
     fn slots(
         &self,
         plan: &Arc<Plan>,
-        storage: &Arc<dyn Storage>,
+        folder: (&Arc<dyn Storage>, &Root),
         workers: &Workers,
         budgets: &Budgets,
         first: usize,
@@ -338,7 +346,7 @@ impl GridBuilder {
             |partition| Shared::new(plan.name, partition, self.mailbox_bytes_max, load(partition));
         let slot = |partition: u32| Slot {
             shared: Arc::new(shared(partition)),
-            open: self.open_options(plan, storage, &budgets.changes, partition),
+            open: self.open_options(plan, folder, &budgets.changes, partition),
             options: ActorOptions {
                 durability: self.durability,
                 changes: budgets.changes.clone(),
@@ -382,7 +390,7 @@ impl GridBuilder {
     fn open_options(
         &self,
         plan: &Arc<Plan>,
-        storage: &Arc<dyn Storage>,
+        (storage, root): (&Arc<dyn Storage>, &Root),
         changes: &Budget,
         partition: u32,
     ) -> OpenOptions {
@@ -391,6 +399,7 @@ impl GridBuilder {
         };
         OpenOptions {
             storage: Arc::clone(storage),
+            root: root.clone(),
             dir: partition_dir(plan.name, partition),
             plan: Arc::clone(plan),
             partition,

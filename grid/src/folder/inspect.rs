@@ -9,7 +9,7 @@ use gridmill_persistence::{HowStopped, Position, Run};
 use serde::{Serialize, Serializer};
 
 use super::{Folder, FolderError, ModuleDir, PartitionDir, of_log};
-use crate::partition::manifest::{DepotMeta, PStateMeta, TopologyMeta, runs_dir};
+use crate::partition::manifest::{DepotMeta, PStateMeta, RunMeta, TopologyMeta, runs_dir};
 use crate::state::damaged;
 
 /// A whole folder.
@@ -263,10 +263,10 @@ fn inspect_pstate(
 ) -> Result<PStateInfo, Damaged> {
     let dir = runs_dir(&partition.dir);
     let mut runs = Vec::new();
-    for name in &pstate.runs {
-        let run = Run::open(&*folder.storage, &dir.join(name)).map_err(damaged)?;
+    for RunMeta { file, .. } in &pstate.runs {
+        let run = Run::open(&*folder.storage, &dir.join(file)).map_err(damaged)?;
         runs.push(RunFile {
-            file: name.clone(),
+            file: file.clone(),
             entries: run.len(),
             deletions: run.tombstones(),
             bytes: run.bytes(),

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use gridmill_persistence::{LogError, LogSyncer, Position, Run, Storage};
 use parking_lot::Mutex;
 
-use crate::state::{FoldError, Folded, Frozen, Spent, merge_runs, pick_tier};
+use crate::identity::Root;
+use crate::state::{FoldError, Folded, Frozen, Spent, Stamp, merge_runs, pick_tier};
 
 use super::batch::Verdict;
 use super::core::Core;
-use super::manifest::{ManifestFault, ManifestFile, runs_dir};
+use super::manifest::{ManifestFault, ManifestFile, RunMeta, runs_dir};
 
 /// Why a fold or merge did not happen. Nothing is lost: the changes stay in memory and in the log.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +28,7 @@ pub(crate) enum FoldFault {
 #[derive(Clone, Debug)]
 pub(crate) struct FoldContext {
     pub(crate) storage: Arc<dyn Storage>,
+    pub(crate) root: Root,
     pub(crate) dir: PathBuf,
     pub(crate) manifest: Arc<Mutex<ManifestFile>>,
     pub(crate) syncer: LogSyncer,
@@ -100,11 +102,14 @@ impl FoldJob {
     ) -> Result<(), FoldFault> {
         for pstate in self.pstates.iter().filter(|pstate| !pstate.frozen.is_empty()) {
             let (name, path) = context.manifest.lock().next_run();
-            let folded = pstate.frozen.write(&context.storage, &path)?;
+            let note = context.manifest.lock().run_note(&pstate.name, &name);
+            let stamp = Stamp { covers: self.next.to_bits(), note: note.encode() };
+            let folded = pstate.frozen.write(&context.storage, &path, stamp)?;
             done.push((pstate, name, folded));
         }
         // A snapshot must not know more than the log: sync before the manifest says so.
-        context.syncer.sync()?;
+        let durable = context.syncer.sync()?;
+        context.manifest.lock().durable_to(durable);
         Ok(())
     }
 
@@ -127,10 +132,10 @@ impl FoldJob {
                 let fold = done.iter().find(|(pstate, ..)| pstate.pstate == frozen.pstate);
                 let Some((_, name, folded)) = fold else { continue };
                 if folded.cleared {
-                    void.append(&mut known.runs);
+                    void.extend(known.runs.drain(..).map(|run| run.file));
                 }
-                if folded.run.is_some() {
-                    known.runs.insert(0, name.clone());
+                if let Some(run) = &folded.run {
+                    known.runs.insert(0, RunMeta::of(name, run));
                 }
             }
         })?;
@@ -228,14 +233,16 @@ impl MergeJob {
     /// [`FoldFault`]: the runs stay as they are.
     pub(crate) fn run(&self, context: &FoldContext) -> Result<MergeDone, FoldFault> {
         let (name, path) = context.manifest.lock().next_run();
-        let run = merge_runs(&context.storage, path, &self.runs, self.oldest)?;
+        let note = context.manifest.lock().run_note(&self.name, &name).encode();
+        let run = merge_runs(&context.storage, path, &self.runs, self.oldest, note)?;
         let mut void = Vec::new();
         context.manifest.lock().update(|manifest| {
             let meta = manifest.topology_mut(&self.topology);
             let pstates = meta.into_iter().flat_map(|meta| &mut meta.pstates);
             for known in pstates.filter(|known| known.name == self.name) {
-                let merged = run.as_ref().map(|_| name.clone());
-                void.extend(known.runs.splice(self.first..self.first + self.runs.len(), merged));
+                let merged = run.as_ref().map(|run| RunMeta::of(&name, run));
+                let gone = known.runs.splice(self.first..self.first + self.runs.len(), merged);
+                void.extend(gone.map(|run| run.file));
             }
         })?;
         remove_files(context, &void);

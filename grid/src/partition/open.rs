@@ -10,6 +10,7 @@ use gridmill_persistence::{
 use parking_lot::Mutex;
 
 use crate::error::StartError;
+use crate::identity::{Root, RunNote, foreign_manifest};
 use crate::state::Cell;
 use crate::topology::Refusal;
 
@@ -18,7 +19,9 @@ use super::budget::Budget;
 use super::core::{Core, ItemAnswers, Lane, Limits, Stop, place};
 use super::crumbs::{Crumbs, Past};
 use super::fold::{FoldContext, fold_now};
-use super::manifest::{Manifest, ManifestFault, ManifestFile, PStateMeta, TopologyMeta, runs_dir};
+use super::manifest::{
+    Manifest, ManifestFault, ManifestFile, RunMeta, TopologyMeta, path as manifest_path, runs_dir,
+};
 use super::plan::Plan;
 use super::reconcile::{LogFacts, reconcile};
 use super::registry::Registry;
@@ -28,6 +31,8 @@ use super::replay::{Replay, ReplayError, verdicts};
 #[derive(Clone)]
 pub(crate) struct OpenOptions {
     pub(crate) storage: Arc<dyn Storage>,
+    /// The data folder.
+    pub(crate) root: Root,
     /// The partition's folder.
     pub(crate) dir: PathBuf,
     pub(crate) plan: Arc<Plan>,
@@ -110,10 +115,7 @@ impl OpenOptions {
     }
 
     fn manifest_fault(&self, fault: ManifestFault) -> StartError {
-        match fault {
-            ManifestFault::File(source) => self.log_fault(source),
-            other => self.fail(other),
-        }
+        StartError::of_manifest(self.plan.name, self.partition, fault)
     }
 }
 
@@ -127,10 +129,10 @@ pub(crate) fn open(options: &OpenOptions) -> Result<Opened, StartError> {
     made.map_err(|source| StartError::Folder { folder: storage.display(&options.dir), source })?;
     let stored = ManifestFile::read(&**storage, &options.dir);
     let stored = stored.map_err(|fault| options.manifest_fault(fault))?;
-    if let Some(stored) = &stored {
-        refuse_foreign(options, stored)?;
-    }
-    let opened = Log::open(Arc::clone(storage), &options.dir, options.log.clone());
+    refuse_stored(options, stored.as_ref())?;
+    let expected = stored.as_ref().and_then(|stored| stored.log);
+    let log_options = LogOptions { partition: expected, ..options.log.clone() };
+    let opened = Log::open(Arc::clone(storage), &options.dir, log_options);
     let (log, recovered) = opened.map_err(|source| options.log_fault(source))?;
     let (manifest, fresh) = match stored {
         Some(manifest) => (manifest, false),
@@ -150,17 +152,24 @@ pub(crate) fn open(options: &OpenOptions) -> Result<Opened, StartError> {
     manifest.version = options.plan.version;
     let registry = Registry::new(&options.plan, &manifest);
     let core = load(options, &manifest)?;
-    let file = ManifestFile::new(Arc::clone(storage), options.dir.clone(), manifest, end.epoch());
+    adopt(options, &mut manifest, &core, log.partition());
+    if manifest != before {
+        manifest.end = manifest.end.max(end);
+    }
+    let (dir, id) = (options.dir.clone(), options.root.id());
+    let file = ManifestFile::new(Arc::clone(storage), dir, manifest, end.epoch(), id);
     if fresh || *file.get() != before {
         file.write(file.get()).map_err(|fault| options.manifest_fault(fault))?;
     }
-    remove_orphans(options, file.get());
+    remove_orphans(options, file.get(), !fresh && before.grid.is_none());
     let folds = FoldContext {
         storage: Arc::clone(storage),
+        root: options.root.clone(),
         dir: options.dir.clone(),
         manifest: Arc::new(Mutex::new(file)),
         syncer: log.syncer(),
     };
+    options.root.note_end(options.plan.name, options.partition, end.number());
     let next_offsets = next_offsets(&options.plan, &registry, &recovered);
     let Recovered { how, last_time, .. } = recovered;
     let (replayed, said) = (0, Vec::new());
@@ -175,16 +184,37 @@ pub(crate) fn open(options: &OpenOptions) -> Result<Opened, StartError> {
 pub(crate) fn check_folder(options: &OpenOptions) -> Result<(), StartError> {
     let stored = ManifestFile::read(&*options.storage, &options.dir);
     let stored = stored.map_err(|fault| options.manifest_fault(fault))?;
-    stored.map_or(Ok(()), |stored| refuse_foreign(options, &stored))
+    refuse_stored(options, stored.as_ref())
+}
+
+/// Refuses a folder that is another's, and one that is gone.
+fn refuse_stored(options: &OpenOptions, stored: Option<&Manifest>) -> Result<(), StartError> {
+    match stored {
+        Some(stored) => refuse_foreign(options, stored),
+        None if options.root.holds(options.plan.name) => Err(StartError::Lost {
+            module: options.plan.name.to_owned(),
+            partition: options.partition,
+            folder: options.storage.display(&options.dir),
+        }),
+        None => Ok(()),
+    }
 }
 
 fn refuse_foreign(options: &OpenOptions, manifest: &Manifest) -> Result<(), StartError> {
+    let (module, expected) = (options.plan.name, options.root.id());
+    if let Some(got) = manifest.grid.filter(|&got| got != expected) {
+        let (storage, partition) = (&*options.storage, options.partition);
+        return Err(foreign_manifest(storage, module, partition, expected, got));
+    }
     if manifest.module != options.plan.name || manifest.partition != options.partition {
-        let (module, partition) = (&manifest.module, manifest.partition);
-        return Err(options.fail(format!(
-            "its folder belongs to partition {partition} of module `{module}`; put the folders back \
-             in their places"
-        )));
+        let of = |module: &str, partition| format!("the manifest of {module}/{partition}");
+        return Err(StartError::Foreign {
+            module: module.to_owned(),
+            partition: options.partition,
+            file: options.storage.display(&manifest_path(&options.dir)),
+            expected: of(module, options.partition),
+            got: of(&manifest.module, manifest.partition),
+        });
     }
     if manifest.partitions != options.partitions {
         return Err(StartError::Partitions {
@@ -211,9 +241,10 @@ fn refuse_gap(
         );
         Err(options.damaged(Damaged::new(file, 0, message)))
     };
-    let next = manifest.topologies.iter().map(|topology| topology.next.number()).max();
-    if next.is_some_and(|next| next > end) {
-        return problem(format!("a log of at least {} records", next.unwrap_or_default()));
+    let known = options.root.known_end(options.plan.name, options.partition);
+    let known = known.max(manifest.known_end());
+    if known > end {
+        return problem(format!("a log of at least {known} records"));
     }
     if fresh && end > 0 {
         return problem("a manifest beside the log".to_owned());
@@ -287,24 +318,35 @@ fn load_cell(
     let topology = options.plan.topologies[def.topology].name;
     let meta = manifest.topology(topology);
     let known = meta.and_then(|meta| meta.pstates.iter().find(|known| known.name == def.name));
-    let (len, names) = known.map_or((0, &[][..]), |known: &PStateMeta| (known.len, &known.runs));
+    let (len, metas) = known.map_or((0, &[][..]), |known| (known.len, &known.runs));
     let mut runs = Vec::new();
-    for name in names {
-        runs.push(open_run(options, name, def.schema.fingerprint())?);
+    for meta in metas {
+        runs.push(open_run(options, meta, def.name, def.schema.fingerprint())?);
     }
     let numbers = (options.partition, options.partitions);
     let place = place(&options.plan, pstate, numbers, options.limits.cache_bytes);
     def.codec.cell(place, runs, len).map_err(|damage| options.damaged(damage))
 }
 
-fn open_run(options: &OpenOptions, name: &str, schema: u64) -> Result<Run, StartError> {
-    let path = runs_dir(&options.dir).join(name);
+/// Opens a run that belongs to a PState, and no other.
+fn open_run(
+    options: &OpenOptions,
+    meta: &RunMeta,
+    pstate: &str,
+    schema: u64,
+) -> Result<Run, StartError> {
+    let path = runs_dir(&options.dir).join(&meta.file);
     let (module, partition) = (options.plan.name.to_owned(), options.partition);
     let run = Run::open(&*options.storage, &path).map_err(|source| StartError::Run {
         module,
         partition,
         source,
     })?;
+    if let Some((expected, got)) = meta.mismatch(&run, pstate) {
+        let (module, partition) = (options.plan.name.to_owned(), options.partition);
+        let file = run.file().to_path_buf();
+        return Err(StartError::Foreign { module, partition, file, expected, got });
+    }
     if run.schema() != schema {
         let file = options.storage.display(&path).display().to_string();
         let got = run.schema();
@@ -314,15 +356,45 @@ fn open_run(options: &OpenOptions, name: &str, schema: u64) -> Result<Run, Start
     Ok(run)
 }
 
-/// Removes runs that no manifest names: folds and merges that a crash cut short.
-fn remove_orphans(options: &OpenOptions, manifest: &Manifest) {
+/// Lets the manifest say whose the folder is and what belongs into it, where version 1 wrote it.
+fn adopt(options: &OpenOptions, manifest: &mut Manifest, core: &Core, log: u64) {
+    manifest.grid = Some(options.root.id());
+    manifest.log = Some(log);
+    for (pstate, def) in options.plan.pstates.iter().enumerate() {
+        let topology = manifest.topology_mut(options.plan.topologies[def.topology].name);
+        let metas = topology.into_iter().flat_map(|topology| &mut topology.pstates);
+        for meta in metas.filter(|meta| meta.name == def.name) {
+            for (meta, run) in meta.runs.iter_mut().zip(core.cell(pstate).runs()) {
+                *meta = RunMeta::of(&meta.file, run);
+            }
+        }
+    }
+}
+
+/// Removes runs that no manifest names: folds and merges that a crash cut short. What another grid or
+/// partition wrote stays; of version 1 (`old`) it is not known who wrote it.
+fn remove_orphans(options: &OpenOptions, manifest: &Manifest, old: bool) {
     let dir = runs_dir(&options.dir);
     let Ok(names) = options.storage.list(&dir) else { return };
     for name in names.iter().filter(|name| !manifest.runs().any(|run| run == name.as_str())) {
+        if !old && is_foreign(options, &dir.join(name)) {
+            tracing::warn!(file = %name, "a run of another partition lies in the folder; it stays");
+            continue;
+        }
         if let Err(error) = options.storage.remove(&dir.join(name)) {
             tracing::warn!(file = %name, %error, "a file that nothing uses could not be removed");
         }
     }
+}
+
+/// Whether a whole run says that another wrote it, or does not say who.
+fn is_foreign(options: &OpenOptions, path: &Path) -> bool {
+    Run::open(&*options.storage, path).is_ok_and(|run| {
+        RunNote::of(&run).is_none_or(|note| {
+            (note.grid, note.partition) != (options.root.id(), options.partition)
+                || note.module != options.plan.name
+        })
+    })
 }
 
 /// Applies the log's tail to the topologies of the live flow.

@@ -276,12 +276,15 @@ fn enter_pstates(
             let difference = Schema::difference(&known.schema, &def.schema);
             return Err(changed("PState", def.name.to_owned(), difference));
         }
-        pstates.push(known.cloned().unwrap_or_else(|| PStateMeta {
+        let new = || PStateMeta {
             name: def.name.to_owned(),
             schema: def.schema.clone(),
             len: 0,
+            hashed: def.hashed,
             runs: Vec::new(),
-        }));
+        };
+        let known = known.cloned().unwrap_or_else(new);
+        pstates.push(PStateMeta { hashed: def.hashed, ..known });
     }
     meta.pstates = pstates;
     Ok(())

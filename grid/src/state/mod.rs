@@ -23,5 +23,5 @@ mod table;
 
 pub(crate) use cache::Fetch;
 pub(crate) use cell::{AnyView, Cell, Place, RootCell, Spent, Undone};
-pub(crate) use fold::{FoldError, Folded, Frozen, merge_runs, pick_tier};
+pub(crate) use fold::{FoldError, Folded, Frozen, Stamp, merge_runs, pick_tier};
 pub(crate) use table::damaged;

@@ -12,6 +12,7 @@ mod emptied;
 mod execution;
 mod faults;
 mod golden;
+mod identity;
 mod latch;
 mod ledger;
 mod opening;

@@ -6,6 +6,7 @@ use std::hash::BuildHasher;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::clean;
 use super::format::{BATCH_HEADER, DATA_START, SegmentHeader, segment_name};
 use super::index::{BatchSummary, SegmentIndex};
 use super::pages::Pages;
@@ -53,6 +54,7 @@ impl Log {
         made.map_err(|error| LogError::io("create", storage.display(&dir), error))?;
         let mut analysis = analyse(&*storage, &dir, |storage, path| storage.open(path))?;
         check_partition(&analysis, &options)?;
+        clean::check_end(&analysis)?;
         let (next_offsets, last_time) = (analysis.next_offsets()?, analysis.last_time()?);
         if analysis.how != HowStopped::Clean {
             begin_epoch(&*storage, &dir, &options, &mut analysis)?;

@@ -54,6 +54,11 @@ impl LogReader {
         Ok((Self { shared: Arc::new(shared) }, recovered))
     }
 
+    /// The number that all segments of this log carry, and those of no other; `None` without segments.
+    pub fn partition(&self) -> Option<u64> {
+        self.shared.segments.read().first().map(|segment| segment.header.partition)
+    }
+
     /// The position after the last visible record. A scan may be a moment ahead of it, never
     /// behind.
     pub fn end(&self) -> Position {
