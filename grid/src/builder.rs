@@ -11,6 +11,7 @@ use ractor::Actor;
 use crate::engine::{GridEngine, ModuleRun, registry_of};
 use crate::error::StartError;
 use crate::grid::Grid;
+use crate::identity::Root;
 use crate::memory::default_budget;
 use crate::module::Module;
 use crate::partition::budget::{Budget, Budgets};
@@ -227,21 +228,23 @@ impl GridBuilder {
         let plans = self.plans()?;
         let storage = self.open_storage()?;
         let folder = self.hold(&*storage).await?;
+        let root = Root::open(&storage)?;
         let workers = Workers::start(self.threads, folder).map_err(StartError::Threads)?;
         let workers = Arc::new(workers);
-        let modules = self.start_modules(plans, &storage, &workers).await;
+        let modules = self.start_modules(plans, &storage, &root, &workers).await;
         if modules.is_err() {
             // The folder is free again when the error is known.
             workers.stop().await;
         }
         let engine = GridEngine::new(modules?, self.event_bytes_max);
-        Ok(Grid::new(engine, workers, storage))
+        Ok(Grid::new(engine, workers, storage, root))
     }
 
     async fn start_modules(
         &self,
         plans: Vec<Arc<Plan>>,
         storage: &Arc<dyn Storage>,
+        root: &Root,
         workers: &Workers,
     ) -> Result<Vec<ModuleRun>, StartError> {
         let slots: Slots = Arc::default();
@@ -253,7 +256,7 @@ impl GridBuilder {
         let budgets = self.budgets();
         let mut all = Vec::new();
         for plan in &plans {
-            all.extend(self.slots(plan, storage, workers, &budgets, all.len()));
+            all.extend(self.slots(plan, (storage, root), workers, &budgets, all.len()));
         }
         let mut opened = open_all(&all).await?.into_iter();
         let mut all = all.into_iter();
@@ -353,7 +356,7 @@ impl GridBuilder {
     fn slots(
         &self,
         plan: &Arc<Plan>,
-        storage: &Arc<dyn Storage>,
+        folder: (&Arc<dyn Storage>, &Root),
         workers: &Workers,
         budgets: &Budgets,
         first: usize,
@@ -363,7 +366,7 @@ impl GridBuilder {
             |partition| Shared::new(plan.name, partition, self.mailbox_bytes_max, load(partition));
         let slot = |partition: u32| Slot {
             shared: Arc::new(shared(partition)),
-            open: self.open_options(plan, storage, &budgets.changes, partition),
+            open: self.open_options(plan, folder, &budgets.changes, partition),
             options: ActorOptions {
                 durability: self.durability,
                 changes: budgets.changes.clone(),
@@ -407,7 +410,7 @@ impl GridBuilder {
     fn open_options(
         &self,
         plan: &Arc<Plan>,
-        storage: &Arc<dyn Storage>,
+        (storage, root): (&Arc<dyn Storage>, &Root),
         changes: &Budget,
         partition: u32,
     ) -> OpenOptions {
@@ -416,6 +419,7 @@ impl GridBuilder {
         };
         OpenOptions {
             storage: Arc::clone(storage),
+            root: root.clone(),
             dir: partition_dir(plan.name, partition),
             plan: Arc::clone(plan),
             partition,

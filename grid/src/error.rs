@@ -7,6 +7,8 @@ use std::time::Duration;
 use gridmill_model::engine::Damaged;
 use gridmill_persistence::{LogError, Position, RunError};
 
+use crate::partition::manifest::ManifestFault;
+
 /// Why a grid did not start. Nothing was changed, but for what recovery may always do: a torn tail
 /// is cut, folders are created.
 #[derive(Debug, thiserror::Error)]
@@ -160,6 +162,38 @@ pub enum StartError {
         /// Where, and what to do.
         damage: Damaged,
     },
+    /// A file belongs to another grid, partition or PState, or to another time. Nothing was changed.
+    #[error(
+        "{} does not belong there: expected {expected}, got {got}; put the files back in their \
+         places, or restore the data folder from a backup (partition {partition} of module `{module}`)",
+        file.display()
+    )]
+    Foreign {
+        /// The module.
+        module: String,
+        /// The partition.
+        partition: u32,
+        /// The file.
+        file: PathBuf,
+        /// What belongs there.
+        expected: String,
+        /// What lies there.
+        got: String,
+    },
+    /// The folder of a partition that was there is gone. Nothing was changed.
+    #[error(
+        "partition {partition} of module `{module}` was in this data folder, but {} has no manifest: \
+         put it back, or restore the data folder from a backup",
+        folder.display()
+    )]
+    Lost {
+        /// The module.
+        module: String,
+        /// The partition.
+        partition: u32,
+        /// Where its folder was.
+        folder: PathBuf,
+    },
     /// The log cannot be opened or read.
     #[error("the log of partition {partition} of module `{module}`: {source}")]
     Log {
@@ -196,11 +230,21 @@ pub enum StartError {
 }
 
 impl StartError {
+    pub(crate) fn of_manifest(module: &str, partition: u32, fault: ManifestFault) -> Self {
+        let module = module.to_owned();
+        match fault {
+            ManifestFault::File(source) => Self::Log { module, partition, source },
+            other => Self::Partition { module, partition, message: other.to_string() },
+        }
+    }
+
     /// Whether bytes on the disk are not what was written.
     pub(crate) fn is_damage(&self) -> bool {
         match self {
-            Self::Damaged { .. } => true,
-            Self::Log { source, .. } => matches!(source, LogError::Damaged { .. }),
+            Self::Damaged { .. } | Self::Foreign { .. } | Self::Lost { .. } => true,
+            Self::Log { source, .. } => {
+                matches!(source, LogError::Damaged { .. } | LogError::WrongPartition { .. })
+            }
             Self::Run { source, .. } => matches!(
                 source,
                 RunError::Damaged { .. } | RunError::NotARun { .. } | RunError::Malformed { .. }

@@ -12,6 +12,7 @@ use crate::builder::GridBuilder;
 use crate::engine::{GridEngine, ModuleRun};
 use crate::error::ShutdownError;
 use crate::folder::{Target, Verification, verify_all};
+use crate::identity::Root;
 use crate::shell::actor::Msg;
 use crate::shell::shared::{Progress, Shared};
 use crate::shell::worker::Workers;
@@ -76,6 +77,7 @@ pub struct Grid {
     client: Client,
     workers: Arc<Workers>,
     storage: Arc<dyn Storage>,
+    root: Root,
 }
 
 impl Grid {
@@ -94,10 +96,11 @@ impl Grid {
         engine: GridEngine,
         workers: Arc<Workers>,
         storage: Arc<dyn Storage>,
+        root: Root,
     ) -> Self {
         let engine = Arc::new(engine);
         let client = Client::new(Arc::clone(&engine) as _);
-        Self { engine, client, workers, storage }
+        Self { engine, client, workers, storage, root }
     }
 
     pub(crate) fn engine(&self) -> &GridEngine {
@@ -209,6 +212,10 @@ impl Grid {
             }
             shared.close("the grid has shut down");
         }
+        // What stays unnoted is only missed later: the manifests have it too.
+        if let Err(error) = self.save_root().await {
+            tracing::warn!(%error, "the ends of the logs could not be noted");
+        }
         self.workers.stop().await;
         failed.map_or(Ok(()), Err)
     }
@@ -228,6 +235,12 @@ impl Grid {
                 shared.flights.abandon("the grid was halted");
             }
         }
+    }
+
+    async fn save_root(&self) -> Result<(), String> {
+        let (root, storage) = (self.root.clone(), Arc::clone(&self.storage));
+        let saved = self.workers.of(0).spawn_blocking(move || root.save(&*storage)).await;
+        saved.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
     }
 
     fn topology(&self, name: &str) -> Option<(usize, usize)> {

@@ -29,6 +29,7 @@ mod engine;
 mod error;
 pub mod folder;
 mod grid;
+mod identity;
 mod local;
 mod memory;
 mod module;

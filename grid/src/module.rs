@@ -60,6 +60,8 @@ pub(crate) struct PStateDef {
     pub(crate) root: TypeId,
     pub(crate) schema: Schema,
     pub(crate) global: bool,
+    /// Whether keys live on the partition of their hash.
+    pub(crate) hashed: bool,
     pub(crate) private: bool,
     pub(crate) codec: Box<dyn PStateCodec>,
 }

@@ -85,7 +85,8 @@ pub enum LogError {
     },
     /// The files belong to another partition.
     #[error(
-        "{} belongs to partition {got:#x}, expected {expected:#x}: check the folder",
+        "{} belongs to the log with number {got:#x}, expected {expected:#x}: put the files back in \
+         their places, or restore them from a backup; nothing was changed",
         file.display()
     )]
     WrongPartition {

@@ -8,7 +8,7 @@ use gridmill_persistence::{HowStopped, Position, Run};
 use serde::{Serialize, Serializer};
 
 use super::{Fault, Folder, FolderError, ModuleDir, PartitionDir, of_log, of_run};
-use crate::partition::manifest::{DepotMeta, PStateMeta, TopologyMeta, runs_dir};
+use crate::partition::manifest::{DepotMeta, PStateMeta, RunMeta, TopologyMeta, runs_dir};
 
 /// A whole folder.
 #[derive(Clone, Debug, Serialize)]
@@ -261,10 +261,10 @@ fn inspect_pstate(
 ) -> Result<PStateInfo, Fault> {
     let dir = runs_dir(&partition.dir);
     let mut runs = Vec::new();
-    for name in &pstate.runs {
-        let run = Run::open(&*folder.storage, &dir.join(name)).map_err(of_run)?;
+    for RunMeta { file, .. } in &pstate.runs {
+        let run = Run::open(&*folder.storage, &dir.join(file)).map_err(of_run)?;
         runs.push(RunFile {
-            file: name.clone(),
+            file: file.clone(),
             entries: run.len(),
             deletions: run.tombstones(),
             bytes: run.bytes(),

@@ -130,7 +130,7 @@ pub struct Folder {
     storage: Arc<dyn Storage>,
     modules: Vec<ModuleDir>,
     /// Keeps grids away while the folder is read.
-    _lock: Option<File>,
+    _lock: Vec<File>,
 }
 
 /// A module's folder and the numbers of the partitions in it.
@@ -241,18 +241,26 @@ fn nearby(root: &Path) -> Option<PathBuf> {
     below.into_iter().chain(above).find(holds)
 }
 
-/// Shares the lock of the folder: several tools may read at once, a grid cannot start.
-fn lock(root: &Path) -> Result<Option<File>, FolderError> {
+/// Shares the locks of the folder: several tools may read at once, a grid cannot start. The folder
+/// itself is locked too, because the lock file may be missing, or be deleted while a grid runs.
+fn lock(root: &Path) -> Result<Vec<File>, FolderError> {
     let failed = |source| FolderError::Folder { folder: root.to_path_buf(), source };
-    let file = match File::open(root.join(LOCK_FILE)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        opened => opened.map_err(failed)?,
-    };
-    match file.try_lock_shared() {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Err(FolderError::InUse { folder: root.to_path_buf() }),
-        Err(TryLockError::Error(source)) => Err(failed(source)),
+    let mut locked = Vec::new();
+    for path in [root.to_path_buf(), root.join(LOCK_FILE)] {
+        let file = match File::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            opened => opened.map_err(failed)?,
+        };
+        match file.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => {
+                return Err(FolderError::InUse { folder: root.to_path_buf() });
+            }
+            // Some file systems do not lock folders.
+            Err(TryLockError::Error(source)) if path != *root => return Err(failed(source)),
+            Ok(()) | Err(TryLockError::Error(_)) => locked.push(file),
+        }
     }
+    Ok(locked)
 }
 
 /// Folders that have numbered folders in them, by name.

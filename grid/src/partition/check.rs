@@ -7,15 +7,16 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use gridmill_model::engine::Damaged;
-use gridmill_persistence::{LogReader, LogRecord, Position, Recovered, Run};
+use gridmill_persistence::{LogError, LogReader, LogRecord, Position, Recovered, Run};
 
 use crate::error::StartError;
+use crate::identity::foreign_manifest;
 use crate::state::{Cell, Violation};
 
 use super::batch::kind;
 use super::core::place;
 use super::crumbs;
-use super::manifest::{Manifest, ManifestFile, PStateMeta, runs_dir};
+use super::manifest::{Manifest, ManifestFile, RunMeta, path as manifest_path, runs_dir};
 use super::open::OpenOptions;
 use super::reconcile::{LogFacts, reconcile};
 use super::registry::Registry;
@@ -39,11 +40,10 @@ pub(crate) struct Checked {
 pub(crate) fn check(options: &OpenOptions) -> Result<Checked, StartError> {
     let stored = ManifestFile::read(&*options.storage, &options.dir);
     let stored = stored.map_err(|fault| options.manifest_fault(fault))?;
-    if let Some(stored) = &stored {
-        refuse_foreign(options, stored)?;
-    }
+    refuse_stored(options, stored.as_ref())?;
     let read = LogReader::open_dir(Arc::clone(&options.storage), &options.dir);
     let (reader, recovered) = read.map_err(|source| options.log_fault(source))?;
+    refuse_other_log(options, stored.as_ref(), &reader)?;
     let manifest = stored.clone().unwrap_or_else(|| options.new_manifest());
     refuse_gap(options, &manifest, stored.is_none(), &recovered)?;
     refuse_other_version(options, &manifest, &recovered)?;
@@ -57,13 +57,34 @@ pub(crate) fn check(options: &OpenOptions) -> Result<Checked, StartError> {
     Ok(Checked { stored, cells })
 }
 
+/// Refuses a folder that is another's, and one that is gone.
+fn refuse_stored(options: &OpenOptions, stored: Option<&Manifest>) -> Result<(), StartError> {
+    match stored {
+        Some(stored) => refuse_foreign(options, stored),
+        None if options.root.holds(options.plan.name) => Err(StartError::Lost {
+            module: options.plan.name.to_owned(),
+            partition: options.partition,
+            folder: options.storage.display(&options.dir),
+        }),
+        None => Ok(()),
+    }
+}
+
 fn refuse_foreign(options: &OpenOptions, manifest: &Manifest) -> Result<(), StartError> {
+    let (module, expected) = (options.plan.name, options.root.id());
+    if let Some(got) = manifest.grid.filter(|&got| got != expected) {
+        let (storage, partition) = (&*options.storage, options.partition);
+        return Err(foreign_manifest(storage, module, partition, expected, got));
+    }
     if manifest.module != options.plan.name || manifest.partition != options.partition {
-        let (module, partition) = (&manifest.module, manifest.partition);
-        return Err(options.fail(format!(
-            "its folder belongs to partition {partition} of module `{module}`; put the folders back \
-             in their places"
-        )));
+        let of = |module: &str, partition| format!("the manifest of {module}/{partition}");
+        return Err(StartError::Foreign {
+            module: module.to_owned(),
+            partition: options.partition,
+            file: options.storage.display(&manifest_path(&options.dir)),
+            expected: of(module, options.partition),
+            got: of(&manifest.module, manifest.partition),
+        });
     }
     if manifest.partitions != options.partitions {
         return Err(StartError::Partitions {
@@ -75,7 +96,24 @@ fn refuse_foreign(options: &OpenOptions, manifest: &Manifest) -> Result<(), Star
     Ok(())
 }
 
-/// A snapshot that knows more than the log: the log has lost something.
+/// Refuses a log that is not the one which the manifest means, and one whose end was put back.
+fn refuse_other_log(
+    options: &OpenOptions,
+    stored: Option<&Manifest>,
+    reader: &LogReader,
+) -> Result<(), StartError> {
+    let expected = stored.and_then(|stored| stored.log);
+    if let (Some(expected), Some(got)) = (expected, reader.partition())
+        && expected != got
+    {
+        let log = options.storage.display(&options.dir.join("log"));
+        let file = reader.segments().pop().map_or(log, |last| last.file);
+        return Err(options.log_fault(LogError::WrongPartition { file, expected, got }));
+    }
+    reader.check_end().map_err(|source| options.log_fault(source))
+}
+
+/// A snapshot or a `GRID` that knows more than the log: the log has lost something.
 fn refuse_gap(
     options: &OpenOptions,
     manifest: &Manifest,
@@ -90,9 +128,10 @@ fn refuse_gap(
         );
         Err(options.damaged(Damaged::new(file, 0, message)))
     };
-    let next = manifest.topologies.iter().map(|topology| topology.next.number()).max();
-    if next.is_some_and(|next| next > end) {
-        return problem(format!("a log of at least {} records", next.unwrap_or_default()));
+    let known = options.root.known_end(options.plan.name, options.partition);
+    let known = known.max(manifest.known_end());
+    if known > end {
+        return problem(format!("a log of at least {known} records"));
     }
     if fresh && end > 0 {
         return problem("a manifest beside the log".to_owned());
@@ -249,24 +288,35 @@ fn load_cell(
     let topology = options.plan.topologies[def.topology].name;
     let meta = manifest.topology(topology);
     let known = meta.and_then(|meta| meta.pstates.iter().find(|known| known.name == def.name));
-    let (len, names) = known.map_or((0, &[][..]), |known: &PStateMeta| (known.len, &known.runs));
+    let (len, metas) = known.map_or((0, &[][..]), |known| (known.len, &known.runs));
     let mut runs = Vec::new();
-    for name in names {
-        runs.push(open_run(options, name, def.schema.fingerprint())?);
+    for meta in metas {
+        runs.push(open_run(options, meta, def.name, def.schema.fingerprint())?);
     }
     let numbers = (options.partition, options.partitions);
     let place = place(&options.plan, pstate, numbers, options.limits.cache_bytes);
     def.codec.cell(place, runs, len).map_err(|damage| options.damaged(damage))
 }
 
-fn open_run(options: &OpenOptions, name: &str, schema: u64) -> Result<Run, StartError> {
-    let path = runs_dir(&options.dir).join(name);
+/// Opens a run that belongs to a PState, and no other.
+fn open_run(
+    options: &OpenOptions,
+    meta: &RunMeta,
+    pstate: &str,
+    schema: u64,
+) -> Result<Run, StartError> {
+    let path = runs_dir(&options.dir).join(&meta.file);
     let (module, partition) = (options.plan.name.to_owned(), options.partition);
     let run = Run::open(&*options.storage, &path).map_err(|source| StartError::Run {
         module,
         partition,
         source,
     })?;
+    if let Some((expected, got)) = meta.mismatch(&run, pstate) {
+        let (module, partition) = (options.plan.name.to_owned(), options.partition);
+        let file = run.file().to_path_buf();
+        return Err(StartError::Foreign { module, partition, file, expected, got });
+    }
     if run.schema() != schema {
         let file = options.storage.display(&path).display().to_string();
         let got = run.schema();

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use gridmill_persistence::{LogError, LogSyncer, Position, Run, Storage};
 use parking_lot::Mutex;
 
-use crate::state::{FoldError, Folded, Frozen, Spent};
+use crate::identity::Root;
+use crate::state::{FoldError, Folded, Frozen, Spent, Stamp};
 
 use super::batch::Verdict;
 use super::core::Core;
-use super::manifest::{ManifestFault, ManifestFile, runs_dir};
+use super::manifest::{ManifestFault, ManifestFile, RunMeta, runs_dir};
 
 /// Why a fold or merge did not happen. Nothing is lost: the changes stay in memory and in the log.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +28,7 @@ pub(crate) enum FoldFault {
 #[derive(Clone, Debug)]
 pub(crate) struct FoldContext {
     pub(crate) storage: Arc<dyn Storage>,
+    pub(crate) root: Root,
     pub(crate) dir: PathBuf,
     pub(crate) manifest: Arc<Mutex<ManifestFile>>,
     pub(crate) syncer: LogSyncer,
@@ -126,12 +128,22 @@ impl FoldJob {
     ) -> Result<(), FoldFault> {
         for pstate in self.pstates.iter().filter(|pstate| !pstate.frozen.is_empty()) {
             let (name, path) = context.manifest.lock().next_run();
-            let folded = pstate.frozen.write(&context.storage, &path)?;
+            let note = context.manifest.lock().run_note(pstate.name, &name).encode();
+            let stamp = Stamp { covers: self.covered(pstate).to_bits(), note };
+            let folded = pstate.frozen.write(&context.storage, &path, stamp)?;
             done.push((pstate, name, folded));
         }
         // A snapshot must not know more than the log: sync before the manifest says so.
-        context.syncer.sync()?;
+        let durable = context.syncer.sync()?;
+        context.manifest.lock().durable_to(durable);
         Ok(())
+    }
+
+    /// The position that a PState's run covers: that of its topology.
+    fn covered(&self, pstate: &FrozenPState) -> Position {
+        let mut topologies = self.topologies.iter();
+        let owner = topologies.find(|topology| topology.name == pstate.topology);
+        owner.map_or(Position::START, |owner| owner.next)
     }
 
     /// Enters the fold into the manifest; returns the files that nothing names any more.
@@ -156,10 +168,10 @@ impl FoldJob {
                 let fold = done.iter().find(|(pstate, ..)| pstate.pstate == frozen.pstate);
                 let Some((_, name, folded)) = fold else { continue };
                 if folded.cleared {
-                    void.append(&mut known.runs);
+                    void.extend(known.runs.drain(..).map(|run| run.file));
                 }
-                if folded.run.is_some() {
-                    known.runs.insert(0, name.clone());
+                if let Some(run) = &folded.run {
+                    known.runs.insert(0, RunMeta::of(name, run));
                 }
             }
         })?;

@@ -10,6 +10,7 @@ use crate::state::{Pile, Tier, merge_runs};
 
 use super::core::Core;
 use super::fold::{FoldContext, FoldFault, remove_files};
+use super::manifest::RunMeta;
 
 /// Neighbouring runs of one PState, to become one.
 pub(crate) struct MergeJob {
@@ -95,8 +96,10 @@ impl MergeJob {
         cancel: &AtomicBool,
     ) -> Result<MergeDone, FoldFault> {
         let (name, path) = context.manifest.lock().next_run();
-        let run = merge_runs(&context.storage, path, &self.runs, self.oldest, cancel)?;
-        let entered = self.enter(context, &name);
+        let note = context.manifest.lock().run_note(self.name, &name).encode();
+        let run = merge_runs(&context.storage, path, &self.runs, self.oldest, cancel, note)?;
+        let merged = run.as_ref().map(|run| RunMeta::of(&name, run));
+        let entered = self.enter(context, merged);
         let unused = match &entered {
             Ok(Some(void)) => void.clone(),
             Ok(None) | Err(_) => vec![name],
@@ -109,7 +112,11 @@ impl MergeJob {
 
     /// Enters the run `merged` into the manifest, in the places of those that it was made of; returns
     /// the files that nothing names any more. `None` where these are void already.
-    fn enter(&self, context: &FoldContext, merged: &str) -> Result<Option<Vec<String>>, FoldFault> {
+    fn enter(
+        &self,
+        context: &FoldContext,
+        merged: Option<RunMeta>,
+    ) -> Result<Option<Vec<String>>, FoldFault> {
         let inputs: Vec<&str> = self.runs.iter().filter_map(|run| file_name(run.file())).collect();
         let mut void = None;
         context.manifest.lock().update(|manifest| {
@@ -117,10 +124,13 @@ impl MergeJob {
             let known = pstates.into_iter().flatten().find(|known| known.name == self.name);
             let Some(known) = known else { return };
             // A fold may have put others before them, or have made all void.
-            let first = known.runs.windows(inputs.len()).position(|window| window == inputs);
+            let are_inputs = |window: &[RunMeta]| {
+                window.iter().map(|run| run.file.as_str()).eq(inputs.iter().copied())
+            };
+            let first = known.runs.windows(inputs.len()).position(are_inputs);
             let Some(first) = first else { return };
-            let gone = known.runs.splice(first..first + inputs.len(), [merged.to_owned()]);
-            void = Some(gone.collect());
+            let gone = known.runs.splice(first..first + inputs.len(), merged);
+            void = Some(gone.map(|run| run.file).collect());
         })?;
         Ok(void)
     }

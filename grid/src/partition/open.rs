@@ -6,10 +6,13 @@ use std::sync::Arc;
 
 use gridmill_client::Encoded;
 use gridmill_model::engine::Damaged;
-use gridmill_persistence::{HowStopped, Log, LogOptions, LogReader, Position, Recovered, Storage};
+use gridmill_persistence::{
+    HowStopped, Log, LogOptions, LogReader, Position, Recovered, Run, Storage,
+};
 use parking_lot::Mutex;
 
 use crate::error::StartError;
+use crate::identity::{Root, RunNote};
 use crate::state::Cell;
 use crate::topology::Refusal;
 
@@ -19,7 +22,7 @@ use super::check::{Checked, check};
 use super::core::{Core, ItemAnswers, Lane, Limits, Stop};
 use super::crumbs::Crumbs;
 use super::fold::{FoldContext, fold_now};
-use super::manifest::{Manifest, ManifestFault, ManifestFile, TopologyMeta, runs_dir};
+use super::manifest::{Manifest, ManifestFault, ManifestFile, RunMeta, TopologyMeta, runs_dir};
 use super::plan::Plan;
 use super::reconcile::{LogFacts, reconcile};
 use super::registry::Registry;
@@ -29,6 +32,8 @@ use super::replay::{Replay, ReplayError, verdicts};
 #[derive(Clone)]
 pub(crate) struct OpenOptions {
     pub(crate) storage: Arc<dyn Storage>,
+    /// The data folder.
+    pub(crate) root: Root,
     /// The partition's folder.
     pub(crate) dir: PathBuf,
     pub(crate) plan: Arc<Plan>,
@@ -116,10 +121,7 @@ impl OpenOptions {
     }
 
     pub(super) fn manifest_fault(&self, fault: ManifestFault) -> StartError {
-        match fault {
-            ManifestFault::File(source) => self.log_fault(source),
-            other => self.fail(other),
-        }
+        StartError::of_manifest(self.plan.name, self.partition, fault)
     }
 }
 
@@ -150,9 +152,11 @@ pub(crate) fn begin(options: &OpenOptions, checked: Checked) -> Result<Replayed,
     made.map_err(|source| StartError::Folder { folder: storage.display(&options.dir), source })?;
     if let Some(stored) = &stored {
         // Also runs of a start that was cut short here: this one may give their names again.
-        remove_orphans(options, stored);
+        remove_orphans(options, stored, stored.grid.is_none());
     }
-    let opened = Log::open(Arc::clone(storage), &options.dir, options.log.clone());
+    let number = stored.as_ref().and_then(|stored| stored.log);
+    let log_options = LogOptions { partition: number, ..options.log.clone() };
+    let opened = Log::open(Arc::clone(storage), &options.dir, log_options);
     let (log, recovered) = opened.map_err(|source| options.log_fault(source))?;
     let (reader, end) = (log.reader(), log.next_position());
     let before = stored.clone().unwrap_or_else(|| options.new_manifest());
@@ -160,10 +164,15 @@ pub(crate) fn begin(options: &OpenOptions, checked: Checked) -> Result<Replayed,
     manifest.version = options.plan.version;
     let registry = Registry::new(&options.plan, &manifest);
     let core = core_over(options, &manifest, cells);
-    let dir = options.dir.clone();
-    let file = ManifestFile::held(Arc::clone(storage), dir.clone(), stored, manifest);
+    adopt(options, &mut manifest, &core, log.partition());
+    if stored.as_ref() != Some(&manifest) {
+        manifest.end = manifest.end.max(end);
+    }
+    let (dir, id) = (options.dir.clone(), options.root.id());
+    let file = ManifestFile::held(Arc::clone(storage), dir.clone(), stored, manifest, id);
     let folds = FoldContext {
         storage: Arc::clone(storage),
+        root: options.root.clone(),
         dir,
         manifest: Arc::new(Mutex::new(file)),
         syncer: log.syncer(),
@@ -191,14 +200,17 @@ pub(crate) fn enter(options: &OpenOptions, replayed: Replayed) -> Result<Opened,
             lane.next = next;
         }
     }
+    let end = opened.log.next_position().number();
+    options.root.note_end(options.plan.name, options.partition, end);
     Ok(opened)
 }
 
 /// The last step: nothing is taken back any more, and what nothing names is removed.
 pub(crate) fn settle(options: &OpenOptions, opened: Opened) -> Opened {
     let mut manifest = opened.folds.manifest.lock();
+    let unowned = manifest.was_unowned();
     manifest.settle();
-    remove_orphans(options, manifest.get());
+    remove_orphans(options, manifest.get(), unowned);
     drop(manifest);
     opened
 }
@@ -228,15 +240,45 @@ fn lane_of(meta: &TopologyMeta) -> Lane {
     }
 }
 
-/// Removes runs that no manifest names: folds and merges that a crash cut short.
-fn remove_orphans(options: &OpenOptions, manifest: &Manifest) {
+/// Lets the manifest say whose the folder is and what belongs into it, where version 1 wrote it.
+fn adopt(options: &OpenOptions, manifest: &mut Manifest, core: &Core, log: u64) {
+    manifest.grid = Some(options.root.id());
+    manifest.log = Some(log);
+    for (pstate, def) in options.plan.pstates.iter().enumerate() {
+        let topology = manifest.topology_mut(options.plan.topologies[def.topology].name);
+        let metas = topology.into_iter().flat_map(|topology| &mut topology.pstates);
+        for meta in metas.filter(|meta| meta.name == def.name) {
+            for (meta, run) in meta.runs.iter_mut().zip(core.cell(pstate).runs()) {
+                *meta = RunMeta::of(&meta.file, run);
+            }
+        }
+    }
+}
+
+/// Removes runs that no manifest names: folds and merges that a crash cut short. What another grid or
+/// partition wrote stays; in a folder of version 1 (`unowned`) it is not known who wrote it.
+fn remove_orphans(options: &OpenOptions, manifest: &Manifest, unowned: bool) {
     let dir = runs_dir(&options.dir);
     let Ok(names) = options.storage.list(&dir) else { return };
     for name in names.iter().filter(|name| !manifest.runs().any(|run| run == name.as_str())) {
+        if !unowned && is_foreign(options, &dir.join(name)) {
+            tracing::warn!(file = %name, "a run of another partition lies in the folder; it stays");
+            continue;
+        }
         if let Err(error) = options.storage.remove(&dir.join(name)) {
             tracing::warn!(file = %name, %error, "a file that nothing uses could not be removed");
         }
     }
+}
+
+/// Whether a whole run says that another wrote it, or does not say who.
+fn is_foreign(options: &OpenOptions, path: &Path) -> bool {
+    Run::open(&*options.storage, path).is_ok_and(|run| {
+        RunNote::of(&run).is_none_or(|note| {
+            (note.grid, note.partition) != (options.root.id(), options.partition)
+                || note.module != options.plan.name
+        })
+    })
 }
 
 /// Applies the log's tail to the topologies of the live flow; returns what the replay set aside.

@@ -402,12 +402,15 @@ fn enter_pstates(plan: &Plan, topology: &Topology, meta: &mut TopologyMeta) {
     let entered = |&owned: &usize| {
         let def = &plan.pstates[owned];
         let known = meta.pstates.iter().find(|known| known.name == def.name);
-        known.cloned().unwrap_or_else(|| PStateMeta {
+        let new = || PStateMeta {
             name: def.name.to_owned(),
             schema: def.schema.clone(),
             len: 0,
+            hashed: def.hashed,
             runs: Vec::new(),
-        })
+        };
+        let known = known.cloned().unwrap_or_else(new);
+        PStateMeta { hashed: def.hashed, ..known }
     };
     meta.pstates = topology.owned.iter().map(entered).collect();
 }

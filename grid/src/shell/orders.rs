@@ -90,8 +90,14 @@ impl Partition {
     pub(crate) fn stop_cleanly(mut self) {
         let Some(done) = self.shutdown.take() else { return };
         let folded = self.fold_everything();
-        let Self { log, fence, .. } = self;
-        let closed = folded.and_then(|()| log.close_clean().map_err(|error| error.to_string()));
+        let Self { log, fence, folds, shared, .. } = self;
+        let noted = folded.and_then(|()| {
+            // The next start knows by it that the log is whole.
+            let end = log.next_position();
+            folds.root.note_end(shared.module, shared.partition, end.number());
+            folds.manifest.lock().note_end(end).map_err(|error| error.to_string())
+        });
+        let closed = noted.and_then(|()| log.close_clean().map_err(|error| error.to_string()));
         drop(fence);
         let _ = done.send(closed);
     }

@@ -1,6 +1,10 @@
 //! Opening all partitions of all modules, in steps that each are done for all of them before the next
 //! one begins: a start that is refused has changed none.
 
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
 use crate::error::StartError;
 use crate::partition::check::check;
 use crate::partition::open::{OpenOptions, Opened, begin, enter, settle};
@@ -15,7 +19,26 @@ pub(crate) async fn open_all(slots: &[Slot]) -> Result<Vec<Opened>, StartError> 
     let checked = on_all(slots, vec![(); slots.len()], |options, ()| check(options)).await?;
     let replayed = on_all(slots, checked, begin).await?;
     let entered = on_all(slots, replayed, enter).await?;
+    let entered = enter_root(slots, entered).await?;
     on_all(slots, entered, |options, opened| Ok(settle(options, opened))).await
+}
+
+/// Lets the file at the root of the data folder hold the modules: the last that can fail of what a start
+/// writes, because from then on their partitions are missed where they are not there.
+async fn enter_root(slots: &[Slot], entered: Vec<Opened>) -> Result<Vec<Opened>, StartError> {
+    let Some(first) = slots.first() else { return Ok(entered) };
+    let mut modules: Vec<_> =
+        slots.iter().map(|slot| (slot.shared.module, slot.open.partitions)).collect();
+    modules.dedup();
+    let (root, storage) = (first.open.root.clone(), Arc::clone(&first.open.storage));
+    let folder = storage.display(Path::new(""));
+    // Where it fails, what the partitions wrote is taken back, on a thread that may block.
+    let enter = move || root.enter(&*storage, &modules).map(|()| entered);
+    let held = match first.worker.spawn_blocking(enter).await {
+        Ok(held) => held.map_err(io::Error::other),
+        Err(error) => Err(io::Error::other(error)),
+    };
+    held.map_err(|source| StartError::Folder { folder, source })
 }
 
 /// Does one step for all partitions, on threads that may block.

@@ -25,7 +25,21 @@ pub(crate) trait Frozen: Send {
     /// Whether there is anything to write.
     fn is_empty(&self) -> bool;
     /// Writes the run `path` and opens it.
-    fn write(&self, storage: &Arc<dyn Storage>, path: &Path) -> Result<Folded, FoldError>;
+    fn write(
+        &self,
+        storage: &Arc<dyn Storage>,
+        path: &Path,
+        stamp: Stamp,
+    ) -> Result<Folded, FoldError>;
+}
+
+/// What a run says of where it comes from.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stamp {
+    /// The log position that it covers.
+    pub(crate) covers: u64,
+    /// Who wrote it.
+    pub(crate) note: Vec<u8>,
 }
 
 /// Why a fold failed. The changes stay in memory, the log keeps its tail: nothing is lost.
@@ -55,7 +69,12 @@ impl<V: State> Frozen for FrozenRoot<V> {
         self.layers.frozen().is_none_or(|frozen| frozen.is_empty())
     }
 
-    fn write(&self, storage: &Arc<dyn Storage>, path: &Path) -> Result<Folded, FoldError> {
+    fn write(
+        &self,
+        storage: &Arc<dyn Storage>,
+        path: &Path,
+        stamp: Stamp,
+    ) -> Result<Folded, FoldError> {
         let Some(frozen) = self.layers.frozen() else {
             return Ok(Folded { run: None, cleared: false });
         };
@@ -67,7 +86,8 @@ impl<V: State> Frozen for FrozenRoot<V> {
             schema: self.schema,
             value_align: V::ARCHIVE_ALIGN,
             entries_hint,
-            ..RunOptions::default()
+            covers: stamp.covers,
+            user: stamp.note,
         };
         let mut writer = RunWriter::create(Arc::clone(storage), path, options)?;
         let mut archive = ArchiveBuf::default();
@@ -104,13 +124,15 @@ pub(crate) fn merge_runs(
     runs: &[Run],
     oldest: bool,
     cancel: &AtomicBool,
+    note: Vec<u8>,
 ) -> Result<Option<Run>, FoldError> {
     let Some(newest) = runs.first() else { return Ok(None) };
     let options = RunOptions {
         schema: newest.schema(),
         value_align: runs.iter().map(Run::value_align).fold(1, usize::max),
         entries_hint: runs.iter().map(Run::len).sum(),
-        ..RunOptions::default()
+        covers: newest.covers(),
+        user: note,
     };
     let mut writer = RunWriter::create(Arc::clone(storage), &path, options)?;
     for item in MergedRange::of_runs(runs) {

@@ -24,6 +24,6 @@ mod tidy;
 
 pub(crate) use cache::Fetch;
 pub(crate) use cell::{AnyView, Cell, Place, RootCell, Spent, Undone, Violation};
-pub(crate) use fold::{FoldError, Folded, Frozen, merge_runs};
+pub(crate) use fold::{FoldError, Folded, Frozen, Stamp, merge_runs};
 pub(crate) use table::damaged;
 pub(crate) use tidy::{Pile, Tier};

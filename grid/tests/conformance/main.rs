@@ -15,6 +15,8 @@ mod emptied;
 mod execution;
 mod faults;
 mod garbage;
+mod golden;
+mod identity;
 mod ids;
 mod latch;
 mod ledger;

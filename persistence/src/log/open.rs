@@ -6,6 +6,7 @@ use std::hash::BuildHasher;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::clean;
 use super::format::{BATCH_HEADER, DATA_START, SegmentHeader, segment_name};
 use super::index::{BatchSummary, SegmentIndex};
 use super::pages::Pages;
@@ -37,7 +38,7 @@ pub(crate) fn log_dir(dir: &Path) -> PathBuf {
 impl Log {
     /// Opens the log in `dir/log`, making it where there is none. After an unclean stop the tail is
     /// verified and made durable before this returns, and the next record begins a new epoch; after a clean
-    /// one nothing is read but headers. The caller holds the lock of the folder.
+    /// one nothing is read but headers and the last batches. The caller holds the lock of the folder.
     ///
     /// # Errors
     /// [`LogError::Damaged`] when bytes that were durable are not whole (nothing is changed then),
@@ -53,6 +54,9 @@ impl Log {
         made.map_err(|error| LogError::io("create", storage.display(&dir), error))?;
         let mut analysis = analyse(&storage, &dir)?;
         check_partition(&analysis, &options)?;
+        if let (HowStopped::Clean, Some(last)) = (&analysis.how, analysis.segments.last()) {
+            clean::check_end(last, analysis.next)?;
+        }
         let (next_offsets, last_time) = (analysis.next_offsets()?, analysis.last_time()?);
         let ended = begin(&storage, &dir, &options, &mut analysis)?;
         remove_garbage(&*storage, &dir, &analysis)?;

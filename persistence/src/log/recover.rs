@@ -86,11 +86,36 @@ struct Candidate {
     header: Result<SegmentHeader, Fault>,
 }
 
+impl Candidate {
+    /// The log that it says it belongs to.
+    fn owner(&self) -> Option<(u64, PathBuf)> {
+        self.header.as_ref().ok().map(|header| (header.partition, self.path.clone()))
+    }
+}
+
+/// A segment of another log is no leftover of this one, even where this one does not lead to it.
+fn refuse_foreign(
+    storage: &dyn Storage,
+    owners: &[(u64, PathBuf)],
+    last: Option<&Arc<Segment>>,
+) -> Result<(), LogError> {
+    let Some(last) = last else { return Ok(()) };
+    let expected = last.header.partition;
+    match owners.iter().find(|(got, _)| *got != expected) {
+        Some((got, path)) => {
+            Err(LogError::WrongPartition { file: storage.display(path), expected, got: *got })
+        }
+        None => Ok(()),
+    }
+}
+
 pub(crate) fn analyse(storage: &Arc<dyn Storage>, dir: &Path) -> Result<Analysis, LogError> {
     let candidates = candidates(&**storage, dir)?;
     let highest_number = candidates.last().map_or(0, |last| last.number);
     let mut garbage: Vec<_> = candidates.iter().map(|found| found.path.clone()).collect();
+    let owners: Vec<_> = candidates.iter().filter_map(Candidate::owner).collect();
     let segments = chain(storage, candidates)?;
+    refuse_foreign(&**storage, &owners, segments.last())?;
     garbage.retain(|path| segments.iter().all(|segment| segment.path != *path));
     let unproven = segments.len();
     let (how, next) = (HowStopped::New, Position::START);

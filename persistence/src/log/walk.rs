@@ -35,6 +35,11 @@ impl<'a> Walk<'a> {
         Self { segment, window, limit, offset: DATA_START, next }
     }
 
+    /// The same, from the batch at `offset` on, which begins with the record `next`.
+    pub(crate) fn beginning_at(self, offset: u64, next: Position) -> Self {
+        Self { offset, next, ..self }
+    }
+
     /// Looks at the next batch and, when it is whole, goes past it.
     ///
     /// # Errors

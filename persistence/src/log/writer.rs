@@ -285,6 +285,11 @@ impl Log {
         }
     }
 
+    /// The number that all segments of this log carry, and those of no other.
+    pub fn partition(&self) -> u64 {
+        self.segment.header.partition
+    }
+
     /// The position that the next pushed record gets.
     pub fn next_position(&self) -> Position {
         self.next.forward(u64::from(self.summary.count))
@@ -345,7 +350,8 @@ impl Log {
         let (number, offset) =
             (self.segment.number(), self.segment.written.load(Ordering::Acquire));
         let index = self.segment.index(SegmentIndex::clone)?;
-        let stop = CleanStop { number, offset, next: self.next, index };
+        let partition = Some(self.partition());
+        let stop = CleanStop { partition, number, offset, next: self.next, index };
         clean::write(&*self.shared.storage, &self.shared.dir, &stop)
     }
 }
