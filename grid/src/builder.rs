@@ -28,7 +28,7 @@ pub(crate) const LOCK_FILE: &str = "LOCK";
 const LOG_BATCH_BYTES_MAX: u32 = 256 << 20;
 
 /// The most partitions of a module.
-const PARTITIONS_MAX: u32 = 4096;
+pub(crate) const PARTITIONS_MAX: u32 = 4096;
 
 /// Options of a grid, each with its default. [`GridBuilder::start`] brings it to life.
 #[derive(Clone)]

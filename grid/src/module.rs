@@ -4,7 +4,9 @@ use std::any::TypeId;
 
 use gridmill_model::{Depot, Event, Schema};
 
-use crate::topology::{DepotCodec, PStateCodec, StateSet, Stream, TopologyDef, TypedDepot, Uses};
+use crate::topology::{
+    DepotCodec, PStateCodec, StateSet, Stream, TopologyDef, TypedDepot, Uses, id_mark,
+};
 
 /// A unit of state and logic: depots, stream topologies and their PStates.
 ///
@@ -110,6 +112,14 @@ impl Setup {
     pub fn stream<S: StateSet>(&mut self, name: &'static str, states: S) -> Stream<'_, S> {
         if self.topologies.iter().any(|known| known.name == name) {
             self.problems.push(format!("two topologies are called `{name}`; rename one"));
+        }
+        let alike =
+            |known: &&TopologyDef| known.name != name && id_mark(known.name) == id_mark(name);
+        if let Some(known) = self.topologies.iter().find(alike) {
+            self.problems.push(format!(
+                "topologies `{}` and `{name}` would give the same unique ids; rename one",
+                known.name
+            ));
         }
         let topology = self.topologies.len();
         let mut uses = Uses::default();

@@ -149,10 +149,26 @@ fn refuse_attributes(attributes: &[syn::Attribute]) -> Result<()> {
     Ok(())
 }
 
+/// What is written by habit. The messages of what it lacks would hide that.
+const STD_COLLECTIONS: [(&str, &str); 6] = [
+    ("HashMap", "Map"),
+    ("BTreeMap", "Map"),
+    ("HashSet", "Set"),
+    ("BTreeSet", "Set"),
+    ("VecDeque", "List"),
+    ("LinkedList", "List"),
+];
+
 fn check_type(name: &Ident, ty: &Type) -> Result<()> {
     for ident in idents(ty.to_token_stream()) {
         if ident == "usize" || ident == "isize" {
             let message = format!("the width of `{ident}` is not portable: use u64 or u32");
+            return Err(Error::new(ident.span(), message));
+        }
+        if let Some((_, instead)) = STD_COLLECTIONS.iter().find(|(std, _)| ident == std) {
+            let message = format!(
+                "`{ident}` cannot be in a record: it is copied whole, or has no order; use `{instead}`"
+            );
             return Err(Error::new(ident.span(), message));
         }
         if ident == *name || ident == "Self" {

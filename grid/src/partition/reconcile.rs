@@ -135,7 +135,10 @@ fn globality(global: bool) -> &'static str {
 fn changed(what: &'static str, name: String, difference: String) -> StartError {
     let advice = match what {
         "PState" => "Give it a new name, so that it is filled from its depots; or restore the type",
-        _ => "Records of the old shape are in the log: keep the variant and add a new one",
+        _ => {
+            "Records of the old shape are in the log: keep the variant and add a new one (a struct is \
+              the variant of its name: make it an enum)"
+        }
     };
     StartError::Changed { what, name, difference, advice: advice.to_owned() }
 }

@@ -147,10 +147,18 @@ impl<R: Root> RootCell<R> {
         Ok(cell)
     }
 
-    /// A fresh PState of entries begins with those of its initial value.
+    /// A fresh PState of entries begins with those of its initial value that readers look for here.
     fn start_from_initial(&mut self) -> Result<(), Damaged> {
-        if R::KEYED {
-            self.root = self.pstate.initial_value();
+        let (pstate, Place { partition, partitions, .. }) = (self.pstate, self.place);
+        let everywhere = pstate.is_global() || pstate.is_local();
+        if R::KEYED
+            && let Some(overlay) = self.overlay()
+        {
+            for (key, value) in pstate.initial_value().into_entries() {
+                if everywhere || home(&pstate, &key, partitions) == Some(partition) {
+                    *overlay.slot_mut(&key)? = Some(value);
+                }
+            }
         }
         self.seal()
     }
@@ -222,7 +230,11 @@ impl<R: Root> RootCell<R> {
     fn store_single(&mut self) -> Result<(), Damaged> {
         let Some(single) = self.single.as_mut() else { return Ok(()) };
         let now = (&self.root as &dyn Any).downcast_ref::<R::Value>();
-        if single.get(&[])?.as_deref() != now {
+        let changed = match (single.get(&[])?, now) {
+            (Some(stored), Some(now)) => !stored.is_same(now) && *stored != *now,
+            (stored, now) => stored.is_some() || now.is_some(),
+        };
+        if changed {
             *single.slot_mut(&[])? = now.cloned();
         }
         Ok(())

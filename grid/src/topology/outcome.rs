@@ -17,7 +17,10 @@ pub struct Refusal {
 #[diagnostic::on_unimplemented(
     message = "a handler cannot return `{Self}`",
     label = "expected `()` or `Result<(), E>`",
-    note = "`E` has to be `Display + serde::Serialize`; `#[record]` types are serialisable"
+    note = "`E` has to be `Display + serde::Serialize`, so that it reaches the appender: a `String`, or an own \
+            `#[record]` that implements `Display`",
+    note = "`Box<dyn Error>`, `anyhow::Error` and most errors of libraries are not: return what they say, by \
+            `.map_err(|error| error.to_string())?`"
 )]
 pub trait Outcome {
     #[doc(hidden)]
@@ -35,6 +38,8 @@ impl Outcome for () {
     }
 }
 
+// What is missing is told by the trait's own message, not by that of serde for the inside of `E`.
+#[diagnostic::do_not_recommend]
 impl<E: Display + Serialize> Outcome for Result<(), E> {
     const FALLIBLE: bool = true;
 

@@ -96,12 +96,14 @@ pub(crate) struct Each<E, S, F> {
     handler: F,
     /// The key that events are partitioned by. PStates are mostly kept under the same key.
     key: Option<fn(&E) -> RouteKey>,
+    /// Of the topology: [`id_mark`](super::context::id_mark).
+    mark: u32,
     states: PhantomData<fn(S)>,
 }
 
 impl<E, S, F> Each<E, S, F> {
-    pub(crate) fn new(handler: F, key: Option<fn(&E) -> RouteKey>) -> Self {
-        Self { handler, key, states: PhantomData }
+    pub(crate) fn new(handler: F, key: Option<fn(&E) -> RouteKey>, mark: u32) -> Self {
+        Self { handler, key, mark, states: PhantomData }
     }
 }
 
@@ -167,6 +169,7 @@ where
                 position: info.position.to_bits(),
                 offset: info.offset,
                 time: info.time,
+                mark: self.mark,
                 ids: 0,
                 reply: &mut reply,
             };

@@ -11,6 +11,7 @@ mod disk;
 mod emptied;
 mod execution;
 mod faults;
+mod ids;
 mod latch;
 mod ledger;
 mod opening;

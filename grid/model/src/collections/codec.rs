@@ -117,6 +117,10 @@ macro_rules! sequence {
                 $weight::<T>(self.len())
             }
 
+            fn is_same(&self, other: &Self) -> bool {
+                self.is_same(other)
+            }
+
             $(fn spans(&self) -> [Range<*const u8>; 3] {
                 self.$spans()
             })?
@@ -245,5 +249,9 @@ impl<K: Key, V: State> State for Map<K, V> {
 
     fn weight(&self) -> usize {
         sorted_weight::<(K, V)>(self.len())
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self.is_same(other)
     }
 }

@@ -7,6 +7,7 @@ use std::ops::{Index, IndexMut, Range};
 
 use super::block::Block;
 use super::list_iter::{ListIntoIter, ListIter, ListIterMut};
+use super::tree::Tree;
 use crate::state::NOWHERE;
 
 /// A sequence that clones in O(1) and shares what clones have in common.
@@ -49,7 +50,7 @@ pub(super) enum Repr<T> {
     /// as there is room; other changes copy.
     Flat(Block<T>),
     /// In a box: most lists are small, and lie in many places.
-    Tree(Box<im::Vector<T>>),
+    Tree(Box<Tree<T>>),
 }
 
 /// Calls a method that both forms have.
@@ -196,7 +197,7 @@ impl<T: Clone> List<T> {
         if let Repr::Tree(tree) = &self.0
             && tree.len() <= FLAT_MAX / 2
         {
-            self.0 = Repr::Flat(tree.iter().cloned().collect());
+            self.0 = Repr::Flat(self.iter().cloned().collect());
         }
     }
 
@@ -228,11 +229,13 @@ impl<T: Clone> List<T> {
             (Repr::Flat(flat), Repr::Flat(other)) => {
                 flat.append(&other);
             }
-            (Repr::Tree(tree), Repr::Flat(other)) => tree.extend(other),
+            (Repr::Tree(tree), Repr::Flat(other)) => {
+                other.into_iter().for_each(|value| tree.push_back(value));
+            }
             (Repr::Tree(tree), Repr::Tree(other)) => tree.append(*other),
             // A tree stays one.
             (Repr::Flat(flat), Repr::Tree(other)) => {
-                let mut tree: im::Vector<T> = flat.iter().cloned().collect();
+                let mut tree: Tree<T> = flat.iter().cloned().collect();
                 tree.append(*other);
                 self.0 = Repr::Tree(Box::new(tree));
             }
@@ -241,18 +244,25 @@ impl<T: Clone> List<T> {
 
     /// Keeps only the elements that the condition holds for.
     pub fn retain(&mut self, keep: impl FnMut(&T) -> bool) {
-        match &mut self.0 {
-            Repr::Flat(flat) => flat.retain(keep),
-            Repr::Tree(tree) => tree.retain(keep),
+        if let Repr::Flat(flat) = &mut self.0 {
+            return flat.retain(keep);
         }
-        self.settle();
+        // Asked before anything moves: where all stay, clones go on sharing them.
+        let keep: Vec<bool> = self.iter().map(keep).collect();
+        if let Repr::Tree(tree) = &mut self.0
+            && keep.contains(&false)
+        {
+            let mut keep = keep.into_iter();
+            tree.plain_mut().retain(|_| keep.next().unwrap_or(true));
+            self.settle();
+        }
     }
 
-    /// Sorts by a comparison; equal elements keep no particular order.
+    /// Sorts by a comparison; equal elements stay in the order in which they were.
     pub fn sort_by(&mut self, compare: impl Fn(&T, &T) -> Ordering) {
         match &mut self.0 {
-            Repr::Flat(flat) => flat.make_mut().sort_unstable_by(compare),
-            Repr::Tree(tree) => tree.sort_by(compare),
+            Repr::Flat(flat) => flat.make_mut().sort_by(compare),
+            Repr::Tree(tree) => tree.plain_mut().sort_by(compare),
         }
     }
 
@@ -264,6 +274,15 @@ impl<T: Clone> List<T> {
     /// The elements in order, to be changed.
     pub fn iter_mut(&mut self) -> ListIterMut<'_, T> {
         ListIterMut::new(&mut self.0)
+    }
+
+    /// Whether both are clones between which nothing was changed; false also where that is not known.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Repr::Flat(own), Repr::Flat(other)) => own.is_same(other),
+            (Repr::Tree(own), Repr::Tree(other)) => own.is_same(other),
+            _ => false,
+        }
     }
 
     /// Where a change reads and writes, if the elements are in one block.
@@ -285,9 +304,7 @@ impl<T: Clone> List<T> {
 
 impl<T: Clone + PartialEq> PartialEq for List<T> {
     fn eq(&self, other: &Self) -> bool {
-        if let (Repr::Flat(one), Repr::Flat(other)) = (&self.0, &other.0) {
-            return one.is_same(other) || (one.len() == other.len() && one.iter().eq(other.iter()));
-        }
+        // Also in the same memory: `NaN` does not equal itself.
         self.len() == other.len() && self.iter().eq(other)
     }
 }
@@ -370,7 +387,7 @@ impl<T: Clone> From<Vec<T>> for List<T> {
         if values.len() <= FLAT_MAX {
             return Self(Repr::Flat(values.into_iter().collect()));
         }
-        Self(Repr::Tree(Box::new(values.into())))
+        Self(Repr::Tree(Box::new(values.into_iter().collect())))
     }
 }
 

@@ -2,51 +2,51 @@
 
 use super::block;
 use super::list::Repr;
-
-type Shared = im::shared_ptr::DefaultSharedPtr;
+use super::tree::{ChunkIntoIter, ChunkIter, Form};
 
 /// The elements of a [`List`](crate::List), in order.
 #[derive(Clone)]
-pub struct ListIter<'a, T>(Walk<block::Iter<'a, T>, im::vector::Iter<'a, T, Shared>>);
+pub struct ListIter<'a, T>(Walk<block::Iter<'a, T>, ChunkIter<'a, T>, std::slice::Iter<'a, T>>);
 
 /// The elements of a [`List`](crate::List), in order, to be changed.
-pub struct ListIterMut<'a, T: Clone>(
-    Walk<std::slice::IterMut<'a, T>, im::vector::IterMut<'a, T, Shared>>,
-);
+pub struct ListIterMut<'a, T>(std::slice::IterMut<'a, T>);
 
 /// The elements that a [`List`](crate::List) had, in order.
-pub struct ListIntoIter<T>(Walk<block::IntoIter<T>, im::vector::ConsumingIter<T, Shared>>);
+pub struct ListIntoIter<T>(Walk<block::IntoIter<T>, ChunkIntoIter<T>, std::vec::IntoIter<T>>);
 
 #[derive(Clone)]
-enum Walk<F, T> {
+enum Walk<F, C, P> {
     Flat(F),
-    Tree(T),
+    Tree(Form<C, P>),
 }
 
-impl<F, T> Walk<F, T>
+/// Calls a method that all forms have.
+macro_rules! each_form {
+    ($walk:expr, $iter:ident => $call:expr) => {
+        match $walk {
+            Walk::Flat($iter) => $call,
+            Walk::Tree(Form::Chunks($iter)) => $call,
+            Walk::Tree(Form::Plain($iter)) => $call,
+        }
+    };
+}
+
+impl<F, C, P> Walk<F, C, P>
 where
     F: ExactSizeIterator + DoubleEndedIterator,
-    T: ExactSizeIterator<Item = F::Item> + DoubleEndedIterator,
+    C: ExactSizeIterator<Item = F::Item> + DoubleEndedIterator,
+    P: ExactSizeIterator<Item = F::Item> + DoubleEndedIterator,
 {
     fn next(&mut self) -> Option<F::Item> {
-        match self {
-            Self::Flat(flat) => flat.next(),
-            Self::Tree(tree) => tree.next(),
-        }
+        each_form!(self, iter => iter.next())
     }
 
     fn next_back(&mut self) -> Option<F::Item> {
-        match self {
-            Self::Flat(flat) => flat.next_back(),
-            Self::Tree(tree) => tree.next_back(),
-        }
+        each_form!(self, iter => iter.next_back())
     }
 
     fn len(&self) -> usize {
-        match self {
-            Self::Flat(flat) => flat.len(),
-            Self::Tree(tree) => tree.len(),
-        }
+        each_form!(self, iter => iter.len())
     }
 }
 
@@ -62,8 +62,8 @@ impl<'a, T: Clone> ListIter<'a, T> {
 impl<'a, T: Clone> ListIterMut<'a, T> {
     pub(super) fn new(repr: &'a mut Repr<T>) -> Self {
         Self(match repr {
-            Repr::Flat(flat) => Walk::Flat(flat.make_mut().iter_mut()),
-            Repr::Tree(tree) => Walk::Tree(tree.iter_mut()),
+            Repr::Flat(flat) => flat.make_mut().iter_mut(),
+            Repr::Tree(tree) => tree.plain_mut().iter_mut(),
         })
     }
 }
@@ -72,7 +72,7 @@ impl<T: Clone> ListIntoIter<T> {
     pub(super) fn new(repr: Repr<T>) -> Self {
         Self(match repr {
             Repr::Flat(flat) => Walk::Flat(flat.into_iter()),
-            Repr::Tree(tree) => Walk::Tree(tree.into_iter()),
+            Repr::Tree(tree) => Walk::Tree((*tree).into_iter()),
         })
     }
 }

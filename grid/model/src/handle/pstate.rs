@@ -63,7 +63,8 @@ impl<R: Root> PState<R> {
         Self::starting_with(name, R::default)
     }
 
-    /// A PState that begins with the value that the function makes.
+    /// A PState that begins with the value that the function makes. Of a map's entries each partition begins
+    /// with those whose keys live there.
     ///
     /// # Panics
     /// As [`new`](Self::new).
@@ -71,7 +72,7 @@ impl<R: Root> PState<R> {
         Self { name: checked(name), kind: Kind::Hashed, private: false, initial, partitioner: None }
     }
 
-    /// Lets it begin with the value that the function makes.
+    /// Lets it begin with the value that the function makes; see [`starting_with`](Self::starting_with).
     pub const fn initial(mut self, initial: fn() -> R) -> Self {
         self.initial = initial;
         self

@@ -230,13 +230,16 @@ fn range_mut<K: Key, V: State>(
         Outcome::Removed => new = Map::new(),
         Outcome::Changed => {}
     }
+    if old.is_empty() && new.is_empty() {
+        return Ok(change.undone());
+    }
     for (key, _) in &old {
         if !new.contains_key(&key) {
             map.remove(&key);
         }
     }
     for (key, value) in new {
-        if old.get(&key).is_none_or(|old| *old != value) {
+        if old.get(&key).is_none_or(|old| !old.is_same(&value) && *old != value) {
             map.insert(key, value);
         }
     }

@@ -30,7 +30,7 @@ pub(crate) const NOWHERE: [Range<*const u8>; 3] = [const { std::ptr::null()..std
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be held by a PState",
     label = "not a `State`",
-    note = "put `#[record]` on your own types; collections are `Map`, `List` and `Set`",
+    note = "put `#[record]` on your own types; collections are `Map`, `List` and `Set`, not those of `std`",
     note = "`usize` and `isize` are refused because their width is not portable: use u64 or u32"
 )]
 pub trait State:
@@ -61,6 +61,13 @@ pub trait State:
     ///
     /// It takes constant time: a collection counts its elements, not what these hold elsewhere.
     fn weight(&self) -> usize;
+
+    /// Whether both are clones between which nothing was changed, by a look at where they lie: constant time,
+    /// and false where that does not tell. Unlike `==` it is true of a `NaN`.
+    #[doc(hidden)]
+    fn is_same(&self, _other: &Self) -> bool {
+        false
+    }
 
     /// The memory outside of this value that a change of it reads and writes, first that which a clone does:
     /// it may be fetched into the processor's cache before. It is not to be read through these pointers.

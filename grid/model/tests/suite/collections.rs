@@ -63,6 +63,13 @@ fn root() -> Map<Str, u64> {
     Map::from_root(Box::new(MemoryStore::default()))
 }
 
+/// The same entries, as the root of a PState holds them.
+pub(crate) fn root_of(map: &Map<Str, u64>) -> Map<Str, u64> {
+    let mut root = root();
+    root.extend(map.clone());
+    root
+}
+
 #[derive(Debug, Clone)]
 enum Op {
     Insert(String, u64),

@@ -2,13 +2,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where it is surprised")]
 
+mod absent;
 mod archive;
 mod collections;
 mod events;
+mod forms;
 mod keys;
+mod list_acts;
 mod lists;
 mod path_json;
 mod path_vectors;
 mod paths;
 mod records;
 mod schema;
+mod trees;

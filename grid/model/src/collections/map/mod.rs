@@ -141,6 +141,29 @@ impl<K: Key, V: State> Map<K, V> {
         }
     }
 
+    /// Changes every value, in the order of the keys: what `values_mut` is for a `BTreeMap`. (Values that lie
+    /// in a store are there one at a time, so there is no iterator over all.)
+    ///
+    /// At the root of a PState every entry then counts as changed, and is written.
+    ///
+    /// ```
+    /// use gridmill_model::prelude::*;
+    ///
+    /// let mut prices: Map<Str, u64> = [("pear".into(), 3), ("plum".into(), 2)].into();
+    /// prices.for_each_mut(|name, price| *price += u64::from(*name == "pear"));
+    /// assert_eq!(prices, [("pear".into(), 4), ("plum".into(), 2)].into());
+    /// ```
+    #[doc(alias = "values_mut")]
+    #[doc(alias = "iter_mut")]
+    pub fn for_each_mut(&mut self, mut change: impl FnMut(&K, &mut V)) {
+        let keys: Vec<K> = self.keys().collect();
+        for key in keys {
+            if let Some(value) = self.get_mut(&key) {
+                change(&key, value);
+            }
+        }
+    }
+
     /// Takes out all entries.
     pub fn clear(&mut self) {
         match &mut self.repr {

@@ -46,6 +46,14 @@ impl<K: Key, V: State> Map<K, V> {
         }
     }
 
+    /// Whether both are clones between which nothing was changed; false also where that is not known.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (&self.repr, &other.repr) {
+            (Repr::Plain(own), Repr::Plain(other)) => own.ptr_eq(other),
+            _ => false,
+        }
+    }
+
     /// Looks a value up.
     ///
     /// # Errors

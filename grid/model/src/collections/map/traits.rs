@@ -25,7 +25,8 @@ impl<K: Key, V: State> Clone for Map<K, V> {
 impl<K: Key, V: State> PartialEq for Map<K, V> {
     fn eq(&self, other: &Self) -> bool {
         match (&self.repr, &other.repr) {
-            (Repr::Plain(own), Repr::Plain(other)) => own.ptr_eq(other) || plain_eq(own, other),
+            // Also in the same memory: `NaN` does not equal itself.
+            (Repr::Plain(own), Repr::Plain(other)) => plain_eq(own, other),
             _ => self.iter().eq(other.iter()),
         }
     }
