@@ -24,6 +24,7 @@ use crate::state::Spent;
 
 use super::catch_up::CatchUps;
 use super::clock::Clock;
+use super::failing::Failing;
 use super::linger::{Linger, linger};
 use super::part::{Part, Waiting};
 use super::shared::{PartitionView, Shared};
@@ -104,10 +105,8 @@ pub(crate) struct Partition {
     pub(crate) sync_wanted: bool,
     /// A fold or merge runs on another thread.
     pub(crate) job: bool,
-    /// Folds have failed since the last good one; they are tried again with the next batch.
-    pub(crate) fold_failed: bool,
-    /// The end of the log when the last fold or merge failed, until one succeeds.
-    pub(crate) failed_at: Option<Position>,
+    /// Folds and merges that failed since the last good one.
+    pub(crate) failing: Failing,
     /// What was folded and may still be read.
     pub(crate) spent: Vec<Spent>,
     /// What the unfolded changes of live topologies take.
@@ -172,8 +171,7 @@ impl Actor for PartitionActor {
             syncing: false,
             sync_wanted: false,
             job: false,
-            fold_failed: false,
-            failed_at: None,
+            failing: Failing::default(),
             spent: Vec::new(),
             changes,
             tail,
@@ -293,7 +291,9 @@ impl Partition {
 
     /// Takes the next batch where nothing speaks against it, and sees to what is due.
     fn go_on(&mut self) -> Result<(), Fatal> {
-        if self.may_take() {
+        if self.is_full() {
+            self.refuse_waiting();
+        } else if self.may_take() {
             self.take_batch()?;
         }
         self.hand_over()?;

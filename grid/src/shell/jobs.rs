@@ -12,10 +12,7 @@ impl Partition {
     /// Starts what is due, where nothing runs.
     pub(crate) fn start_jobs(&mut self) {
         self.note_sizes();
-        // What failed is tried again when something was logged since: without more to keep there is
-        // no hurry, and a full disk would be asked again and again.
-        let just_failed = self.failed_at == Some(self.log.next_position());
-        if self.job || just_failed || self.shutdown.is_some() {
+        if self.job || self.failing.waits(self.log.next_position()) || self.shutdown.is_some() {
             return;
         }
         let due = self.live().filter(|&topology| self.fold_is_due(topology));
@@ -93,8 +90,7 @@ impl Partition {
         self.job = false;
         match result {
             Ok(done) => {
-                self.fold_failed = false;
-                self.failed_at = None;
+                self.job_went_well();
                 self.folded[topology] = done.next;
                 Counters::add(&self.shared.counters.folds, 1);
                 Counters::add(&self.shared.counters.folded_bytes, done.bytes);
@@ -103,11 +99,8 @@ impl Partition {
                 self.show();
             }
             Err(error) => {
-                self.fold_failed = true;
-                self.failed_at = Some(self.log.next_position());
                 thaw(&mut self.core, topology);
-                let partition = self.shared.partition;
-                tracing::error!(partition, %error, "a fold failed; it is tried again later");
+                self.job_failed(true, error.to_string());
             }
         }
     }
@@ -126,17 +119,13 @@ impl Partition {
         self.job = false;
         match result {
             Ok(MergeDone { pstate, first, count, run }) => {
-                self.failed_at = None;
+                self.job_went_well();
                 Counters::add(&self.shared.counters.merges, 1);
                 self.core.cell_mut(pstate).replace_runs(first, count, run);
                 self.note_runs();
                 self.show();
             }
-            Err(error) => {
-                self.failed_at = Some(self.log.next_position());
-                let partition = self.shared.partition;
-                tracing::error!(partition, %error, "a merge failed; it is tried again later");
-            }
+            Err(error) => self.job_failed(false, error.to_string()),
         }
     }
 }

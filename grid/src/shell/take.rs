@@ -29,7 +29,7 @@ impl Partition {
     /// Whether the next batch may start.
     pub(crate) fn may_take(&self) -> bool {
         let is_over = |topology| self.changes.is_over(2, self.core.weight(topology));
-        let held_back = self.job && !self.fold_failed && self.live().any(is_over);
+        let held_back = self.job && !self.failing.has_fold() && self.live().any(is_over);
         self.has_room() && !held_back && !self.catching_up.has_arrived()
     }
 

@@ -14,6 +14,8 @@ mod faults;
 mod ids;
 mod latch;
 mod ledger;
+mod limits;
+mod memory;
 mod opening;
 mod operations;
 mod path_cases;
