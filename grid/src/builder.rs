@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gridmill_client::engine::once;
+use gridmill_persistence::run::VALUE_BYTES_MAX;
 use gridmill_persistence::{FileStorage, LockGuard, LogOptions, Position, SimStorage, Storage};
 use ractor::Actor;
 
@@ -39,6 +40,36 @@ const LEAVING_MAX: Duration = Duration::from_secs(10);
 pub(crate) const PARTITIONS_MAX: u32 = 4096;
 
 /// Options of a grid, each with its default. [`GridBuilder::start`] brings it to life.
+///
+/// # Limits
+///
+/// What is over a limit is refused before it is acknowledged: whatever was acknowledged fits all files that
+/// it will ever be written to.
+///
+/// | what | at most | over it |
+/// |---|---|---|
+/// | an event, encoded | [`event_bytes_max`](Self::event_bytes_max), up to 16 MiB | the append is refused |
+/// | events of one call for one partition | 128 MiB | the append is refused |
+/// | events that wait for a partition | [`mailbox_bytes_max`](Self::mailbox_bytes_max) | appends wait, or are refused |
+/// | the key of an entry at the root of a PState, encoded | 65,535 bytes | the record is set aside |
+/// | the value of such an entry, or a root that is one value | [`value_bytes_max`](Self::value_bytes_max), up to 32 MiB | the record is set aside |
+/// | keys and values inside of a value | the value | |
+/// | what a PState begins with | as keys and values | the start is refused |
+/// | changes that cannot be written out because folds fail | nearly twice [`overlay_bytes_max`](Self::overlay_bytes_max) | appends are refused until one succeeds |
+/// | what a handler's panic says, in a verdict | 4 KiB | it is cut |
+/// | partitions of a module | 4,096 | the start is refused |
+/// | threads | 1,024 | the start is refused |
+/// | a run | 4 TiB | folds and merges fail |
+///
+/// The limits of values hold for the past as well: a record that a replay or a new topology reads, and
+/// that makes a value over today's limit, is set aside.
+///
+/// # Memory
+///
+/// Heap stays within one and a half times [`overlay_bytes_max`](Self::overlay_bytes_max) and
+/// [`cache_bytes_max`](Self::cache_bytes_max) together where these are alike, whatever values look like (their
+/// lists, maps and texts count), beside what a grid takes without state: some MiB, what waits in mailboxes,
+/// and what one batch touches.
 #[derive(Clone)]
 #[must_use = "nothing runs before `start`"]
 pub struct GridBuilder {
@@ -137,7 +168,7 @@ impl GridBuilder {
 
     /// Bytes of changes, about, that all topologies and partitions together hold in memory before
     /// they are folded into runs: a sixteenth of the memory of the machine, or of the container that
-    /// the process runs in, from 64 MiB to 1 GiB; 256 MiB where that is not known. Those that have more
+    /// the process runs in, at most 1 GiB; 256 MiB where that is not known. Those that have more
     /// than an even share are folded first. While folds run it may be twice as much.
     ///
     /// More memory means that a value that changes often is written out less often. Where the values
@@ -169,8 +200,9 @@ impl GridBuilder {
         self
     }
 
-    /// The largest value under one key in encoded bytes: 16 MiB. A record that makes a larger one is
-    /// set aside and its appender told.
+    /// The largest value under one key: 16 MiB; at most 32 MiB. Counted are the bytes that it takes in a
+    /// run, and of the gaps before aligned parts (such as the elements of a list) the most there can be: 15
+    /// bytes each. A record that makes a larger one is set aside and its appender told.
     pub fn value_bytes_max(mut self, bytes: usize) -> Self {
         self.value_bytes_max = bytes;
         self
@@ -291,7 +323,8 @@ impl GridBuilder {
             "1 to 16 MiB",
         )?;
         let value = self.value_bytes_max;
-        check("value_bytes_max", (1..=1 << 30).contains(&value), value.to_string(), "1 to 1 GiB")?;
+        let fits = (1..=VALUE_BYTES_MAX).contains(&value);
+        check("value_bytes_max", fits, value.to_string(), "1 to 32 MiB")?;
         let mailbox = self.mailbox_bytes_max;
         check("mailbox_bytes_max", mailbox > 0, mailbox.to_string(), "at least 1")?;
         check("attempts", self.attempts > 0, self.attempts.to_string(), "at least 1")?;
@@ -317,6 +350,7 @@ impl GridBuilder {
             for other in &plans {
                 refuse_common_names(other, &plan)?;
             }
+            plan.check_initial(self.value_bytes_max)?;
             plans.push(plan);
         }
         Ok(plans)

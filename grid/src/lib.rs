@@ -53,7 +53,7 @@ pub use quarantine::{QuarantineError, Quarantined};
 pub use shell::actor::Durability;
 pub use shell::clock::Clock;
 pub use shell::shared::Progress;
-pub use stats::{ModuleStats, PartitionStats, Stats, TopologyStats};
+pub use stats::{JobProblem, ModuleStats, PartitionStats, Stats, TopologyStats};
 pub use topology::{Context, Outcome, Source, StartFrom, StateSet, StateUnit, Stream};
 
 /// What macros name; not for users.

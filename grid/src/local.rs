@@ -96,7 +96,9 @@ impl<M: Module> Local<M> {
     /// # Errors
     /// [`StartError::Declaration`] where the module contradicts itself, as when a grid starts.
     pub fn new(partitions: u32) -> Result<Self, StartError> {
-        let engine = Arc::new(LocalEngine::new(Plan::of::<M>()?, partitions.max(1))?);
+        let plan = Plan::of::<M>()?;
+        plan.check_initial(VALUE_BYTES_MAX)?;
+        let engine = Arc::new(LocalEngine::new(plan, partitions.max(1))?);
         let client = Client::new(Arc::clone(&engine) as _);
         Ok(Self { engine, client, module: PhantomData })
     }

@@ -154,6 +154,20 @@ pub enum AppendErrorKind {
         /// What the disk said.
         message: String,
     },
+    /// The partition's changes cannot be written out of memory, and there is no room for more. Appends
+    /// work again once it can write; it tries by itself. [`Stats`] of a grid say what is wrong.
+    ///
+    /// [`Stats`]: https://docs.rs/gridmill/latest/gridmill/struct.Stats.html
+    #[error(
+        "partition {partition} has no memory for more changes, because it cannot write them out: \
+         {message}; nothing was logged, mend that and try again"
+    )]
+    ChangesFull {
+        /// The partition.
+        partition: u32,
+        /// What is wrong.
+        message: String,
+    },
     /// The partition stopped before the event was logged. It is safe to append it again.
     #[error("the event was not logged: {reason}; it is safe to append it again")]
     NotLogged {

@@ -257,9 +257,9 @@ fn refuse_moved_keys(options: &OpenOptions, cells: &[Box<dyn Cell>]) -> Result<(
         Violation::Elsewhere { pstate, key, home, .. } => {
             (pstate, key, format!("to partition {home}"))
         }
-        Violation::Nowhere { pstate, key } | Violation::TooLarge { pstate, key, .. } => {
-            (pstate, key, "nowhere".to_owned())
-        }
+        Violation::Nowhere { pstate, key }
+        | Violation::TooLarge { pstate, key, .. }
+        | Violation::LongKey { pstate, key, .. } => (pstate, key, "nowhere".to_owned()),
     };
     Err(StartError::Moved {
         what: "PState",

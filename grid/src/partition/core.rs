@@ -369,6 +369,7 @@ impl Core {
         message: String,
         applied: &mut Applied,
     ) -> Result<(), Stop> {
+        let message = shortened(message);
         let info = events.infos[one.index];
         let index = u32::try_from(one.index).unwrap_or(u32::MAX);
         applied.answers[one.item].quarantined.push((index, one.topology, message.clone()));
@@ -512,6 +513,21 @@ enum Attempt {
     Failed(String),
     /// It will fail every time.
     Refused(String),
+}
+
+/// The most bytes of what a handler's panic says that a verdict keeps.
+const MESSAGE_BYTES_MAX: usize = 4096;
+
+/// A message that fits a record of the log, whatever a handler said.
+fn shortened(mut message: String) -> String {
+    let is_end = |end: &usize| message.is_char_boundary(*end);
+    if message.len() > MESSAGE_BYTES_MAX
+        && let Some(end) = (0..=MESSAGE_BYTES_MAX).rev().find(is_end)
+    {
+        message.truncate(end);
+        message.push_str("..");
+    }
+    message
 }
 
 /// Decodes the events of an item again. They were decoded or encoded by this process before.

@@ -64,6 +64,16 @@ impl Plan {
         Self::new(M::NAME, M::VERSION, setup)
     }
 
+    /// Refuses initial values that could never be written to a run.
+    pub(crate) fn check_initial(&self, value_bytes_max: usize) -> Result<(), StartError> {
+        let checked = self.pstates.iter().map(|def| def.codec.check_initial(value_bytes_max));
+        let problems: Vec<String> =
+            checked.filter_map(|checked| Some(checked.err()?.to_string())).collect();
+        let module = self.name.to_owned();
+        let fits = problems.is_empty();
+        if fits { Ok(()) } else { Err(StartError::Declaration { module, problems }) }
+    }
+
     fn new(name: &'static str, version: u32, setup: Setup) -> Result<Self, StartError> {
         let Setup { depots, pstates, topologies, removed, refilled, mut problems } = setup;
         let legal = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';

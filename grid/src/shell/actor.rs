@@ -25,6 +25,7 @@ use crate::state::Spent;
 
 use super::catch_up::CatchUps;
 use super::clock::Clock;
+use super::failing::Failing;
 use super::linger::{Linger, linger};
 use super::merges::Merges;
 use super::part::{Part, Waiting};
@@ -107,10 +108,8 @@ pub(crate) struct Partition {
     /// A fold runs on another thread.
     pub(crate) folding: bool,
     pub(crate) merges: Merges,
-    /// Folds have failed since the last good one; they are tried again with the next batch.
-    pub(crate) fold_failed: bool,
-    /// The end of the log when the last fold failed, until one succeeds.
-    pub(crate) failed_at: Option<Position>,
+    /// Folds and merges that failed since the last good one.
+    pub(crate) failing: Failing,
     /// What was folded and may still be read.
     pub(crate) spent: Vec<Spent>,
     /// What the unfolded changes of live topologies take.
@@ -176,8 +175,7 @@ impl Actor for PartitionActor {
             sync_wanted: false,
             folding: false,
             merges: Merges::default(),
-            fold_failed: false,
-            failed_at: None,
+            failing: Failing::default(),
             spent: Vec::new(),
             changes,
             tail,
@@ -297,7 +295,9 @@ impl Partition {
 
     /// Takes the next batch where nothing speaks against it, and sees to what is due.
     fn go_on(&mut self) -> Result<(), Fatal> {
-        if self.may_take() {
+        if self.is_full() {
+            self.refuse_waiting();
+        } else if self.may_take() {
             self.take_batch()?;
         }
         self.hand_over()?;

@@ -19,6 +19,7 @@ use crate::partition::replay::{Replay, verdicts};
 use crate::state::{Cell, FoldError};
 
 use super::actor::{Fatal, Msg, Partition, QuarantineOrder};
+use super::failing::Job;
 use super::shared::{Progress, Shared};
 
 /// Records that the actor itself reads at the hand-over; with more, the thread goes on reading.
@@ -242,9 +243,10 @@ impl Partition {
         self.shared.send(Msg::Wake);
     }
 
-    /// Lets those that could not join try again, once something was logged since.
+    /// Lets those that could not join try again, once something was logged since, or some time has passed.
     pub(crate) fn read_on_later(&mut self) {
-        if self.failed_at != Some(self.log.next_position()) && self.shutdown.is_none() {
+        let waits = self.failing.waits(Job::Fold, self.log.next_position());
+        if !waits && self.shutdown.is_none() {
             for CaughtUp { topology, core, .. } in std::mem::take(&mut self.catching_up.put_off) {
                 self.read_on(topology, core);
             }

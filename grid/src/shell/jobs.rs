@@ -6,21 +6,19 @@ use crate::partition::fold::{FoldDone, FoldFault, FoldJob, install, thaw};
 
 use super::actor::{Fatal, Msg, Partition};
 use super::background::in_background;
+use super::failing::Job;
 use super::shared::Counters;
 
 impl Partition {
     /// Starts what is due, where nothing runs.
     pub(crate) fn start_jobs(&mut self) {
         self.note_sizes();
-        // What failed is tried again when something was logged since: without more to keep there is
-        // no hurry, and a full disk would be asked again and again.
-        let just_failed = self.failed_at == Some(self.log.next_position());
-        if just_failed || self.shutdown.is_some() {
+        if self.shutdown.is_some() {
             return;
         }
         // First, so that folds that follow each other do not starve them.
         self.start_merges();
-        if self.folding {
+        if self.folding || self.failing.waits(Job::Fold, self.log.next_position()) {
             return;
         }
         let groups = 0..self.core.plan.groups.len();
@@ -111,8 +109,7 @@ impl Partition {
         self.folding = false;
         match result {
             Ok(done) => {
-                self.fold_failed = false;
-                self.failed_at = None;
+                self.job_went_well(Job::Fold);
                 Counters::add(&self.shared.counters.folds, 1);
                 Counters::add(&self.shared.counters.folded_bytes, done.bytes);
                 let joining = self.let_in_folded()?;
@@ -128,13 +125,10 @@ impl Partition {
                 }
             }
             Err(error) => {
-                self.fold_failed = true;
-                self.failed_at = Some(self.log.next_position());
                 let live: Vec<usize> = self.core.live_of(group).collect();
                 thaw(&mut self.core, &live);
                 self.catching_up.put_off();
-                let partition = self.shared.partition;
-                tracing::error!(partition, %error, "a fold failed; it is tried again later");
+                self.job_failed(Job::Fold, error.to_string());
             }
         }
         self.quarantined_meanwhile()

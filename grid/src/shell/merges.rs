@@ -8,6 +8,7 @@ use crate::state::FoldError;
 
 use super::actor::{Msg, Partition};
 use super::background::in_background;
+use super::failing::Job;
 use super::shared::Counters;
 
 /// Merges of a partition that may run beside each other.
@@ -25,7 +26,7 @@ pub(crate) struct Merges {
     started: u64,
     /// It is to be looked what is to be merged.
     changed: bool,
-    /// The last one failed; what it was to do is tried again after the next fold.
+    /// The last one failed; what it was to do is tried again after the next fold, or after some time.
     failed: bool,
 }
 
@@ -69,11 +70,20 @@ impl Merges {
 impl Partition {
     /// Starts the merges that are due.
     pub(crate) fn start_merges(&mut self) {
+        let end = self.log.next_position();
+        let failed = self.failing.has(Job::Merge) && !self.failing.waits(Job::Merge, end);
+        let again = failed && self.merges.is_empty();
+        self.merges.changed |= again;
         while self.merges.changed {
             match self.next_merge() {
                 Some(job) => self.start_merge(job),
                 None => self.merges.changed = false,
             }
+        }
+        if again && self.merges.is_empty() {
+            // What could not be merged is not there any more.
+            self.merges.failed = false;
+            self.job_went_well(Job::Merge);
         }
     }
 
@@ -130,6 +140,7 @@ impl Partition {
         match result {
             Ok(done) => {
                 (self.merges.changed, self.merges.failed) = (true, false);
+                self.job_went_well(Job::Merge);
                 Counters::add(&self.shared.counters.merges, 1);
                 self.merges.biases.learn(pstate, &done);
                 if let Some(run) = done.run {
@@ -142,8 +153,7 @@ impl Partition {
             Err(FoldFault::Runs(FoldError::Cancelled)) => {}
             Err(error) => {
                 self.merges.failed = true;
-                let partition = self.shared.partition;
-                tracing::error!(partition, %error, "a merge failed; it is tried again later");
+                self.job_failed(Job::Merge, error.to_string());
             }
         }
     }

@@ -5,6 +5,7 @@ pub(crate) mod actor;
 mod background;
 pub(crate) mod catch_up;
 pub(crate) mod clock;
+pub(crate) mod failing;
 pub(crate) mod flight;
 pub(crate) mod held;
 mod jobs;

@@ -19,6 +19,7 @@ use crate::partition::batch::Verdict;
 use crate::state::AnyView;
 
 use super::actor::Msg;
+use super::failing::Problem;
 use super::flight::Flights;
 use super::part::Part;
 use super::worker::Load;
@@ -56,6 +57,7 @@ pub(crate) struct Counters {
     pub(crate) folded_bytes: AtomicU64,
     pub(crate) rejected: AtomicU64,
     pub(crate) restarts: AtomicU64,
+    pub(crate) failed_jobs: AtomicU64,
     pub(crate) replayed: AtomicU64,
     pub(crate) tail_bytes: AtomicU64,
     pub(crate) overlay_bytes: AtomicU64,
@@ -121,6 +123,8 @@ pub(crate) struct Shared {
     pub(crate) runs: ArcSwap<Vec<Run>>,
     /// Why the partition does not run, while it does not.
     pub(crate) stopped: Mutex<Option<String>>,
+    /// Why changes stay in memory, while folds or merges fail.
+    pub(crate) problem: Mutex<Option<Problem>>,
 }
 
 impl Shared {
@@ -149,6 +153,7 @@ impl Shared {
             recovery: Mutex::default(),
             runs: ArcSwap::default(),
             stopped: Mutex::new(None),
+            problem: Mutex::new(None),
         }
     }
 
@@ -285,6 +290,7 @@ impl Shared {
     pub(crate) fn attach(&self, actor: ActorRef<Msg>) {
         self.actor.store(Some(Arc::new(actor)));
         *self.stopped.lock() = None;
+        *self.problem.lock() = None;
         {
             let mut inbox = self.inbox.lock();
             inbox.rung = true;

@@ -10,6 +10,7 @@ use crate::partition::plan::Plan;
 use crate::topology::RecordInfo;
 
 use super::actor::{Durability, Fatal, Partition};
+use super::failing::Job;
 use super::flight::Order;
 use super::part::{Part, Waiting};
 use super::shared::Counters;
@@ -32,7 +33,7 @@ impl Partition {
         let mut groups = 0..self.core.plan.groups.len();
         // Folds may wait for merges.
         let works = self.folding || !self.merges.is_empty();
-        let held_back = works && !self.fold_failed && groups.any(is_over);
+        let held_back = works && !self.failing.has(Job::Fold) && groups.any(is_over);
         self.has_room() && !held_back && !self.catching_up.has_arrived()
     }
 

@@ -12,12 +12,14 @@ use gridmill_client::engine::ViewRoot;
 use gridmill_model::engine::{Damaged, ReadStore, RootStore};
 use gridmill_model::{Key, PState, Ref, Root, State};
 use gridmill_persistence::Run;
+use gridmill_persistence::run::KEY_BYTES_MAX;
 
 use super::cache::Fetch;
 use super::fold::{Frozen, FrozenRoot};
 use super::layers::{Layers, View};
 use super::memtable::Cut;
-use super::overlay::Overlay;
+use super::overlay::{Excess, Overlay, excess_of};
+use super::room::Room;
 
 /// A published root, type erased: an `Arc<ViewRoot<R::Value>>`.
 pub(crate) type AnyView = Arc<dyn Any + Send + Sync>;
@@ -40,9 +42,14 @@ pub(crate) struct Place {
 pub(crate) enum Violation {
     #[error(
         "the value under key {key} of PState `{pstate}` takes {bytes} bytes, at most {limit} are \
-         allowed; spread it over more keys, or raise `value_bytes_max`"
+         allowed; spread it over more keys, or raise `value_bytes_max` (up to 32 MiB)"
     )]
     TooLarge { pstate: String, key: String, bytes: usize, limit: usize },
+    #[error(
+        "the key {key} of PState `{pstate}` has {bytes} bytes, at most {limit} are allowed; use a \
+         shorter one, such as a hash of it"
+    )]
+    LongKey { pstate: String, key: String, bytes: usize, limit: usize },
     #[error(
         "key {key} of PState `{pstate}` belongs to partition {home}, but the handler runs on \
          partition {partition}, where readers would not find it; append such events to a depot that \
@@ -243,11 +250,14 @@ impl<R: Root> RootCell<R> {
     fn store_single(&mut self) -> Result<(), Damaged> {
         let Some(single) = self.single.as_mut() else { return Ok(()) };
         let now = (&self.root as &dyn Any).downcast_ref::<R::Value>();
-        let changed = match (single.get(&[])?, now) {
-            (Some(stored), Some(now)) => !stored.is_same(now) && *stored != *now,
-            (stored, now) => stored.is_some() || now.is_some(),
+        let same = match (single.get(&[])?, now) {
+            // What it holds is not compared: that would take as long as it is large.
+            (Some(Ref::Borrowed(stored)), Some(now)) => stored.is_same(now),
+            // As reading it just did.
+            (Some(Ref::Owned(stored)), Some(now)) => stored.is_same(now) || stored == *now,
+            (stored, now) => stored.is_none() && now.is_none(),
         };
-        if changed {
+        if !same {
             *single.slot_mut(&[])? = now.cloned();
         }
         Ok(())
@@ -297,15 +307,9 @@ impl<R: Root> Cell for RootCell<R> {
     fn check(&mut self, limit: usize) -> Result<Result<(), Violation>, Damaged> {
         self.notice_assignment()?;
         let (pstate, place) = (self.pstate, self.place);
-        let name = || pstate.name().to_owned();
         let Some(overlay) = self.overlay() else { return Ok(Ok(())) };
-        if let Some((key, bytes)) = overlay.oversized(limit) {
-            return Ok(Err(Violation::TooLarge {
-                pstate: name(),
-                key: show::<R>(&key),
-                bytes,
-                limit,
-            }));
+        if let Some(excess) = overlay.excess(limit) {
+            return Ok(Err(violation(&pstate, &excess, limit)));
         }
         if R::KEYED && !pstate.is_global() && !pstate.is_local() {
             // Entries that are there already are where they are: each is asked about once.
@@ -395,11 +399,41 @@ impl<R: Root> Cell for RootCell<R> {
     }
 }
 
-/// A key as its type shows it; its bytes where they cannot be decoded.
+/// Whether what a PState begins with may be kept: what handlers make is checked when they made it.
+pub(crate) fn check_initial<R: Root>(pstate: PState<R>, limit: usize) -> Result<(), Violation> {
+    for (key, value) in pstate.initial_value().into_entries() {
+        let excess = excess_of(&key, Room::of(Some(&value)).archive_len::<R::Value>(), limit);
+        excess.map_or(Ok(()), |excess| Err(violation(&pstate, &excess, limit)))?;
+    }
+    Ok(())
+}
+
+/// What a handler or a declaration is told.
+fn violation<R: Root>(pstate: &PState<R>, excess: &Excess, limit: usize) -> Violation {
+    let pstate = pstate.name().to_owned();
+    match excess {
+        Excess::Value(key, bytes) => {
+            Violation::TooLarge { pstate, key: show::<R>(key), bytes: *bytes, limit }
+        }
+        Excess::Key(key) => {
+            let (bytes, limit) = (key.len(), KEY_BYTES_MAX);
+            Violation::LongKey { pstate, key: show::<R>(key), bytes, limit }
+        }
+    }
+}
+
+/// How many characters of a key a message shows.
+const SHOWN_MAX: usize = 200;
+
+/// A key as its type shows it; its bytes where they cannot be decoded. A long one is cut.
 fn show<R: Root>(key: &[u8]) -> String {
-    match R::Key::decode_key(key) {
+    let shown = match R::Key::decode_key(key) {
         Ok(key) => format!("{key:?}"),
         Err(_) => format!("{key:02x?}"),
+    };
+    match shown.char_indices().nth(SHOWN_MAX) {
+        Some((end, _)) => format!("{}..", &shown[..end]),
+        None => shown,
     }
 }
 

@@ -10,6 +10,7 @@ use gridmill_persistence::{Run, Slot};
 
 use super::memtable::{Cut, Memtable};
 use super::merge::{MergedRange, Source};
+use super::room::Room;
 use super::table::damaged;
 
 /// What a reader of a root looks through, newest first. Cloning copies three pointers.
@@ -72,6 +73,16 @@ impl<V: State> Layers<V> {
             Some(said) => Ok(said),
             None => self.get_cold(key, hash),
         }
+    }
+
+    /// [`Layers::get_hashed`] with the value's room.
+    pub(crate) fn get_sized(&self, key: &[u8], hash: u64) -> Result<(Option<V>, Room), Damaged> {
+        if let Some(said) = self.cuts().find_map(|cut| cut.get_sized(key, hash)) {
+            return Ok(said.map_or((None, Room::default()), |(value, room)| (Some(value), room)));
+        }
+        let cold = self.get_cold(key, hash)?;
+        let room = Room::of(cold.as_ref());
+        Ok((cold, room))
     }
 
     /// Whether there is an entry; its value is not decoded.

@@ -20,6 +20,8 @@ mod identity;
 mod ids;
 mod latch;
 mod ledger;
+mod limits;
+mod memory;
 mod moved;
 mod opening;
 mod operations;

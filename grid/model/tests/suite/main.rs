@@ -15,4 +15,5 @@ mod path_vectors;
 mod paths;
 mod records;
 mod schema;
+mod sizes;
 mod trees;
