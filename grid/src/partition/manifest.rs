@@ -90,7 +90,7 @@ pub(crate) struct PStateMeta {
     pub(crate) name: String,
     pub(crate) schema: Schema,
     pub(crate) len: u64,
-    /// Whether a key lives on the partition of its hash.
+    /// Whether each key lives on the partition of its hash; not known where version 1 began the PState.
     pub(crate) hashed: bool,
     /// Newest first.
     pub(crate) runs: Vec<RunMeta>,

@@ -410,7 +410,7 @@ fn enter_pstates(plan: &Plan, topology: &Topology, meta: &mut TopologyMeta) {
             runs: Vec::new(),
         };
         let known = known.cloned().unwrap_or_else(new);
-        PStateMeta { hashed: def.hashed, ..known }
+        PStateMeta { hashed: known.hashed && def.hashed, ..known }
     };
     meta.pstates = topology.owned.iter().map(entered).collect();
 }

@@ -131,7 +131,7 @@ impl From<PStateV1> for PStateMeta {
     fn from(old: PStateV1) -> Self {
         let PStateV1 { name, schema, len, runs } = old;
         let runs = runs.into_iter().map(|file| RunMeta { file, seal: None });
-        // The next start knows.
+        // Initial entries lie on every partition there.
         Self { name, schema, len, hashed: false, runs: runs.collect() }
     }
 }
