@@ -115,19 +115,19 @@ proptest! {
     /// Any number of the marker of a clean stop is anything, its index too.
     #[test]
     fn forged_markers_give_errors_or_records(
-        fields in prop::collection::vec((0usize..3, edge()), 0..3),
+        fields in prop::collection::vec((0usize..4, edge()), 0..3),
         index in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
     ) {
         let storage = build(true);
         let dir = std::path::Path::new(DIR).join("log");
-        let payload = manifest::read_checked(&storage, &dir, "clean").expect("read");
-        let mut payload = payload.expect("there");
+        let marker = manifest::read_versioned(&storage, &dir, "clean", 2).expect("read");
+        let (version, mut payload) = marker.expect("there");
         fields.iter().for_each(|&(field, to)| put(&mut payload, 8 * field, to));
         for (at, byte) in index {
-            let at = 24 + at.index(payload.len() - 24);
+            let at = 32 + at.index(payload.len() - 32);
             payload[at] = byte;
         }
-        manifest::write_atomic(&storage, &dir, "clean", &payload).expect("written");
+        manifest::write_versioned(&storage, &dir, "clean", version, &payload).expect("written");
         let _ = read_every_way(&storage);
     }
 }
