@@ -477,8 +477,10 @@ impl GridBuilder {
 async fn wait_until_left(folder: PathBuf) -> Result<(), StartError> {
     let (done, left) = once::channel();
     let wait = folder.clone();
-    // Nobody has to listen.
-    let wait = move || drop(done.send(held::wait_until_left(&wait, LEAVING_MAX)));
+    let wait = move || {
+        // Nobody has to listen.
+        let _ = done.send(held::wait_until_left(&wait, LEAVING_MAX));
+    };
     std::thread::Builder::new().spawn(wait).map_err(StartError::Threads)?;
     match left.await {
         Ok(true) => Ok(()),

@@ -11,7 +11,7 @@ use crate::partition::manifest::ManifestFault;
 
 /// Why a grid did not start. Nothing was changed, but for what recovery may always do: a torn tail
 /// is cut, folders are created.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
     /// What the modules declare does not fit together.
@@ -254,8 +254,10 @@ impl StartError {
     }
 }
 
+gridmill_client::debug_as_it_reads!(StartError, ShutdownError);
+
 /// Why a shutdown was not clean. What was acknowledged is safe; the next start replays more.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum ShutdownError {
     /// A partition could not write everything out.

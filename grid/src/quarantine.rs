@@ -33,7 +33,7 @@ pub struct Quarantined {
 }
 
 /// Why a quarantined record could not be handled again or forgotten.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 #[error("record {position} of topology `{topology}`: {message}")]
 pub struct QuarantineError {
     /// The topology.
@@ -43,6 +43,8 @@ pub struct QuarantineError {
     /// What is wrong.
     pub message: String,
 }
+
+gridmill_client::debug_as_it_reads!(QuarantineError);
 
 impl Grid {
     /// All records in quarantine, by module and partition.

@@ -42,7 +42,7 @@ impl fmt::Display for Rejection {
 }
 
 /// What went wrong with an append.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum AppendErrorKind {
     /// No module of this grid declares the depot.
@@ -207,7 +207,6 @@ impl AppendErrorKind {
 ///
 /// Where `events` is `Some`, nothing of it reached the log and appending it again cannot double
 /// anything. Where it is `None`, `kind` says what is known.
-#[derive(Debug)]
 pub struct AppendError<T> {
     /// What went wrong.
     pub kind: AppendErrorKind,
@@ -221,7 +220,14 @@ impl<T> fmt::Display for AppendError<T> {
     }
 }
 
-impl<T: fmt::Debug> std::error::Error for AppendError<T> {
+impl<T> fmt::Debug for AppendError<T> {
+    /// As it reads: this is what a program shows that ends with it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl<T> std::error::Error for AppendError<T> {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         std::error::Error::source(&self.kind)
     }
@@ -231,7 +237,6 @@ impl<T: fmt::Debug> std::error::Error for AppendError<T> {
 ///
 /// Every event of the call is in exactly one of `not_logged`, `unknown` and the parts of `logged`.
 /// Events are named by their index in the call, from 0.
-#[derive(Debug)]
 pub struct AppendManyError<E> {
     /// What went wrong first, in the order of partitions.
     pub kind: AppendErrorKind,
@@ -257,7 +262,14 @@ impl<E> fmt::Display for AppendManyError<E> {
     }
 }
 
-impl<E: fmt::Debug> std::error::Error for AppendManyError<E> {
+impl<E> fmt::Debug for AppendManyError<E> {
+    /// As it reads: this is what a program shows that ends with it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl<E> std::error::Error for AppendManyError<E> {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         std::error::Error::source(&self.kind)
     }

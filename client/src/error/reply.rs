@@ -1,7 +1,7 @@
 //! What can go wrong when an appender reads what a handler said.
 
 /// Why what a handler said cannot be read as it was asked for. The append itself is not concerned.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReplyError {
     /// No topology of that name reads the depot.

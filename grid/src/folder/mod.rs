@@ -35,7 +35,7 @@ use damage::{of_io, of_run};
 pub(crate) use verify::{Target, verify_all};
 
 /// Why a folder cannot be read.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum FolderError {
     /// There is no grid in the folder.
@@ -88,6 +88,8 @@ pub enum FolderError {
         got: u32,
     },
 }
+
+gridmill_client::debug_as_it_reads!(FolderError);
 
 impl FolderError {
     /// Whether the caller asked for something that is not there, and nothing is wrong with the files.

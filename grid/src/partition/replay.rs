@@ -77,47 +77,54 @@ impl<'a> Replay<'a> {
                         push_event(self.plan, &mut batch, depot, variant, &record)?;
                     }
                 }
-                _ => self.push_control(&mut batch, &record)?,
+                _ => {
+                    let (plan, registry, reader) = (self.plan, self.registry, &self.reader);
+                    push_control((plan, registry), reader, &mut batch, &record)?;
+                }
             }
         }
         batch.end = self.next;
         Ok((records > 0).then_some(batch))
     }
 
-    /// A decision about a record, where its topology is still the one that it was taken for.
-    fn push_control(&self, batch: &mut Batch, record: &LogRecord<'_>) -> Result<(), ReplayError> {
-        let Self { plan, registry, reader, .. } = self;
-        let concerns = |name: &str| concerned(plan, registry, name, record).is_some();
-        match record.kind {
-            kind::VERDICT => {
-                let verdict: Verdict = decode(record)?;
-                if concerns(&verdict.topology) {
-                    batch.items.push(Item::Verdict(verdict));
-                }
-            }
-            kind::DISCARD => {
-                let retry: Retry = decode(record)?;
-                if concerns(&retry.topology) {
-                    batch.items.push(Item::Discard(retry));
-                }
-            }
-            kind::RETRY => {
-                let retry: Retry = decode(record)?;
-                if concerns(&retry.topology)
-                    && let Some(events) = retried(plan, registry, reader, &retry, info(record))?
-                {
-                    batch.items.push(Item::Retry(retry, events));
-                }
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
     /// The position after the last record that was read.
     pub(crate) fn position(&self) -> Position {
         self.next
     }
+}
+
+/// A decision about a record, where its topology is still the one that it was taken for.
+fn push_control(
+    (plan, registry): (&Plan, &Registry),
+    reader: &LogReader,
+    batch: &mut Batch,
+    record: &LogRecord<'_>,
+) -> Result<(), ReplayError> {
+    let concerns = |name: &str| concerned(plan, registry, name, record).is_some();
+    match record.kind {
+        kind::VERDICT => {
+            let verdict: Verdict = decode(record)?;
+            if concerns(&verdict.topology) {
+                batch.items.push(Item::Verdict(verdict));
+            }
+        }
+        kind::DISCARD => {
+            let retry: Retry = decode(record)?;
+            if concerns(&retry.topology) {
+                batch.items.push(Item::Discard(retry));
+            }
+        }
+        kind::RETRY => {
+            let retry: Retry = decode(record)?;
+            if concerns(&retry.topology)
+                && let Some(events) = retried(plan, registry, reader, &retry, info(record))?
+            {
+                batch.items.push(Item::Retry(retry, events));
+            }
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
 /// The topology with this name, where the record was written for this one and not for an earlier of the

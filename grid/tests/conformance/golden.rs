@@ -188,7 +188,7 @@ impl Values {
         values.board = client.select_all(BOARD.all()).await?;
         let info = client.depot_info(CHANGES).await?;
         for (partition, range) in (0..).zip(info.ranges) {
-            for record in client.depot_read(CHANGES, partition, range).await? {
+            for record in client.depot_read(CHANGES, partition, range.start..range.end).await? {
                 let change = record.event;
                 if grid.quarantine().iter().any(|set| {
                     (set.partition, set.position.to_bits()) == (partition, record.position)
