@@ -102,7 +102,7 @@ async fn append(grid: &Grid, events: std::ops::Range<u64>, for_owner: bool) -> B
 
 async fn all_seen(grid: &Grid) -> Result<BTreeMap<u64, u64>, Box<dyn std::error::Error>> {
     let seen = grid.client().select_one(SEEN).await?.expect("a root is always there");
-    Ok(seen.iter().map(|(number, total)| (*number, *total)).collect())
+    Ok(seen.iter().map(|(number, total)| (number, *total)).collect())
 }
 
 /// Everything that was seen is seen again.
@@ -295,7 +295,7 @@ async fn r215_a_topology_that_others_read_joins_at_one_position() -> Test {
 
 async fn watched(grid: &Grid) -> Result<BTreeMap<u64, u64>, Box<dyn std::error::Error>> {
     let seen = grid.client().select_one(WATCHED).await?.expect("a root is always there");
-    Ok(seen.iter().map(|(number, saw)| (*number, *saw)).collect())
+    Ok(seen.iter().map(|(number, saw)| (number, *saw)).collect())
 }
 
 // Rows 024 and 215: it cannot join while its snapshot cannot be written; appends go on meanwhile.

@@ -91,7 +91,7 @@ async fn is_logged(grid: &Grid, seed: u64, parts: u64) -> Result<bool> {
     let client = grid.client();
     let mut found = Vec::new();
     for (partition, range) in (0..).zip(client.depot_info(ADDS).await?.ranges) {
-        let read = client.depot_read(ADDS, partition, range).await?;
+        let read = client.depot_read(ADDS, partition, range.start..range.end).await?;
         found.extend(read.into_iter().map(|record| record.event));
     }
     let mut all: Vec<_> = (0..parts).flat_map(|part| adds(seed, part)).collect();

@@ -77,7 +77,7 @@ fn stranger(user: u64) -> u64 {
 
 fn rejection<E: std::fmt::Debug>(refused: AppendError<E>) -> Rejection {
     match refused.kind {
-        AppendErrorKind::Rejected(rejection) => rejection,
+        AppendErrorKind::Rejected(rejected) => rejected.rejections[0].clone(),
         other => panic!("{other}"),
     }
 }
