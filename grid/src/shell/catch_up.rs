@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use gridmill_model::engine::Damaged;
 use gridmill_persistence::{LogReader, Position};
-use ractor::ActorRef;
 
 use crate::partition::batch::Verdict;
 use crate::partition::budget::Account;
@@ -18,6 +17,7 @@ use crate::partition::replay::{Replay, verdicts};
 use crate::state::Cell;
 
 use super::actor::{Fatal, Msg, Partition};
+use super::host::{Host, Work, once};
 use super::shared::{Progress, Shared};
 
 /// Records that the actor itself reads at the hand-over; with more, the thread goes on reading.
@@ -64,7 +64,7 @@ struct Reading {
     reader: LogReader,
     folds: FoldContext,
     shared: Arc<Shared>,
-    me: ActorRef<Msg>,
+    host: Arc<dyn Host>,
     cancel: Arc<AtomicBool>,
     /// What its unfolded changes take.
     changes: Account,
@@ -107,11 +107,11 @@ impl Partition {
             reader: self.log.reader(),
             folds: self.folds.clone(),
             shared: Arc::clone(&self.shared),
-            me: self.me.clone(),
+            host: Arc::clone(&self.host),
             cancel: Arc::clone(&self.catching_up.cancel),
             changes: self.options.changes.account(),
         };
-        tokio::task::spawn_blocking(move || reading.run());
+        self.host.run(Work::Read, once(move || reading.run()));
     }
 
     /// A topology has read all that was durable. It joins once nothing is under way; where the live
@@ -195,7 +195,7 @@ fn read_to_end(
 impl Reading {
     /// Reads to the end of what is durable, then knocks at the actor's door.
     fn run(mut self) {
-        let (topology, me) = (self.topology, self.me.clone());
+        let (topology, host) = (self.topology, Arc::clone(&self.host));
         let read = self.read();
         let shared = Arc::clone(&self.shared);
         let message = match read {
@@ -203,8 +203,7 @@ impl Reading {
             Ok(false) => Msg::CatchUpEnded(topology, None),
             Err(problem) => Msg::CatchUpEnded(topology, Some(problem)),
         };
-        // An actor that ended meanwhile starts this again from the manifest.
-        let _ = me.cast(message);
+        host.tell(message);
         shared.touch();
     }
 
@@ -227,7 +226,7 @@ impl Reading {
             let Some(mut batch) = batch else { return Ok(true) };
             let applied = self.core.apply(&mut batch).map_err(|error| error.to_string())?;
             if !applied.verdicts.is_empty() {
-                let _ = self.me.cast(Msg::SetAside(applied.verdicts));
+                self.host.tell(Msg::SetAside(applied.verdicts));
             }
             self.show(batch.end);
             let bytes = self.core.weight(self.topology);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::partition::fold::{FoldDone, FoldFault, FoldJob, MergeDone, MergeJob, install, thaw};
 
 use super::actor::{Msg, Partition};
-use super::background::in_background;
+use super::host::{Work, once};
 use super::shared::Counters;
 
 impl Partition {
@@ -38,7 +38,7 @@ impl Partition {
     pub(crate) fn let_go(&mut self) {
         let spent: Vec<_> = self.spent.extract_if(.., |spent| spent.is_last()).collect();
         if !spent.is_empty() {
-            in_background(move || drop(spent));
+            self.host.run(Work::Background, once(move || drop(spent)));
         }
     }
 
@@ -78,15 +78,15 @@ impl Partition {
         self.job = true;
         self.fold_asked.remove(&topology);
         let job = FoldJob::freeze(&mut self.core, topology);
-        let (context, me) = (self.folds.clone(), self.me.clone());
-        in_background(move || {
+        let (context, host) = (self.folds.clone(), Arc::clone(&self.host));
+        let fold = once(move || {
             let span = tracing::info_span!("fold", topology);
             let result = span.in_scope(|| job.run(&context));
             // The actor is to be the last who holds what was folded.
             drop(job);
-            // An actor that ended meanwhile starts again from its folder.
-            let _ = me.cast(Msg::Folded(topology, result));
+            host.tell(Msg::Folded(topology, result));
         });
+        self.host.run(Work::Background, fold);
     }
 
     pub(crate) fn folded(&mut self, topology: usize, result: Result<FoldDone, FoldFault>) {
@@ -114,12 +114,12 @@ impl Partition {
 
     fn start_merge(&mut self, job: MergeJob) {
         self.job = true;
-        let (context, me) = (self.folds.clone(), self.me.clone());
-        in_background(move || {
+        let (context, host) = (self.folds.clone(), Arc::clone(&self.host));
+        let merge = once(move || {
             let span = tracing::info_span!("merge");
-            let result = span.in_scope(|| job.run(&context));
-            let _ = me.cast(Msg::Merged(result));
+            host.tell(Msg::Merged(span.in_scope(|| job.run(&context))));
         });
+        self.host.run(Work::Background, merge);
     }
 
     pub(crate) fn merged(&mut self, result: Result<MergeDone, FoldFault>) {

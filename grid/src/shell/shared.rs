@@ -12,7 +12,6 @@ use gridmill_client::engine::{Single, Submission};
 use gridmill_client::{AppendErrorKind, Gate};
 use gridmill_persistence::{LogReader, Position, Run};
 use parking_lot::{Mutex, MutexGuard};
-use ractor::ActorRef;
 use tokio::sync::watch;
 
 use crate::partition::batch::Verdict;
@@ -20,6 +19,7 @@ use crate::state::AnyView;
 
 use super::actor::Msg;
 use super::flight::Flights;
+use super::host::Host;
 use super::part::Part;
 use super::worker::Load;
 
@@ -101,7 +101,7 @@ pub(crate) struct Shared {
     /// A `Wake` was sent since the actor looked last.
     told: AtomicBool,
     pub(crate) load: Load,
-    actor: ArcSwapOption<ActorRef<Msg>>,
+    host: ArcSwapOption<Arc<dyn Host>>,
     pub(crate) view: ArcSwap<PartitionView>,
     pub(crate) reader: ArcSwapOption<LogReader>,
     pub(crate) flights: Flights,
@@ -136,7 +136,7 @@ impl Shared {
             inbox: Mutex::default(),
             told: AtomicBool::new(false),
             load,
-            actor: ArcSwapOption::empty(),
+            host: ArcSwapOption::empty(),
             view: ArcSwap::default(),
             reader: ArcSwapOption::empty(),
             flights: Flights::default(),
@@ -274,15 +274,15 @@ impl Shared {
     }
 
     pub(crate) fn send(&self, message: Msg) {
-        if let Some(actor) = &*self.actor.load() {
+        if let Some(host) = &*self.host.load() {
             // A message to an actor that just died is made up for when it restarts.
-            let _ = actor.cast(message);
+            host.tell(message);
         }
     }
 
     /// The actor runs; whatever waited for it is its business now.
-    pub(crate) fn attach(&self, actor: ActorRef<Msg>) {
-        self.actor.store(Some(Arc::new(actor)));
+    pub(crate) fn attach(&self, host: Arc<dyn Host>) {
+        self.host.store(Some(Arc::new(host)));
         *self.stopped.lock() = None;
         {
             let mut inbox = self.inbox.lock();
@@ -294,7 +294,7 @@ impl Shared {
     }
 
     pub(crate) fn detach(&self, reason: String) {
-        self.actor.store(None);
+        self.host.store(None);
         *self.stopped.lock() = Some(reason);
         self.touch();
     }
