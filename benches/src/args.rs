@@ -11,37 +11,70 @@ use serde_json::json;
 use crate::error::{BenchError, Result};
 use crate::workloads;
 
-/// Shown with every mistake in the command line.
-pub const USAGE: &str = "\
+/// The workloads and what each does.
+const WORKLOADS: [(&str, &str); 7] = [
+    ("log", "durable appends, no topology"),
+    ("todo", "new 50 %, complete 40 %, reorder 10 %"),
+    ("count", "a counter per key"),
+    ("read", "point selects, alone and under full write load"),
+    ("replay", "a new view over an existing depot"),
+    ("open", "start on a folder with state until the first correct read"),
+    ("memory", "bytes per entry"),
+];
+
+/// The systems that some workload can be compared with.
+const PEERS: [&str; 5] = ["postgres", "redis", "fjall", "hashmap", "file"];
+
+/// The help, with the defaults as they are.
+pub fn usage() -> String {
+    let Options { threads, warm_up, time, state, cap, .. } = Options::new();
+    let (warm_up, time, state) = (warm_up.as_secs(), time.as_secs(), state >> 30);
+    let workloads = WORKLOADS.map(|(name, what)| format!("  {name:<8} {what}\n")).concat();
+    let defaults = WORKLOADS.map(|(name, _)| default_row(name)).concat();
+    format!(
+        "\
 usage: gridbench WORKLOAD [options]
 
 workloads
-  log      durable appends, no topology
-  todo     new 50 %, complete 40 %, reorder 10 %
-  count    a counter per key
-  read     point selects, alone and under full write load
-  replay   a new view over an existing depot
-  open     start on a folder with state until the first correct read
-  memory   bytes per entry
-
-options
+{workloads}
+options, with what holds without them; some depend on the workload, see below
   --keys N                           keys or users
   --partitions N                     partitions of the grid
   --batch N                          events a call; 1: `append`, more: `append_many`
-  --in-flight N                      calls that wait for their answer at a time
-  --threads N                        threads of the grid
-  --warmup SECONDS                   unmeasured time of each system before that
-  --seconds N                        measured time of each system
-  --state SIZE                       state of `open`, such as 1GB
-  --durability sync|interval|os      what an answer promises
-  --ack none|appended|processed      when an append is answered
-  --dist uniform|zipf                how keys are chosen
-  --cap N                            todos a user may have; 0: any number
+  --in-flight N                      calls that wait for their answer at a time; {ONE_BY_ONE} with
+                                     --batch 1
   --event-bytes N                    payload of an event of `log`, `count` and `replay`
-  --of count|todo                    what `replay` replays
-  --peer NAME                        postgres, redis, fjall, hashmap or file; may be repeated
+  --threads N                        threads of the grid: {threads}, one a core
+  --warmup SECONDS                   unmeasured time of each system before that: {warm_up}
+  --seconds N                        measured time of each system: {time}
+  --state SIZE                       state of `open`: {state}GB
+  --durability sync|interval|os      what an answer promises: sync
+  --ack none|appended|processed      when an append is answered: processed
+  --dist uniform|zipf                how keys are chosen: uniform
+  --cap N                            todos a user may have; 0 is any number: {cap}
+  --of count|todo                    what `replay` replays: count
+  --peer NAME                        {peers}; may be repeated: none
   --json FILE                        the result as one JSON object
-  --plot FILE.svg                    throughput over time, and a histogram of latencies";
+  --plot FILE.svg                    throughput over time, and a histogram of latencies
+  --help                             show this
+
+           {head}
+{defaults}",
+        peers = PEERS.join(", "),
+        head = ["--keys", "--partitions", "--batch", "--in-flight", "--event-bytes"]
+            .map(|name| format!("{name:>13}"))
+            .concat(),
+    )
+}
+
+fn default_row(name: &str) -> String {
+    let Ok(defaults) = workloads::defaults(name, Of::Count) else { return String::new() };
+    let workloads::Defaults { keys, partitions, batch, in_flight, event_bytes } = defaults;
+    format!("  {name:<9}{keys:>13}{partitions:>13}{batch:>13}{in_flight:>13}{event_bytes:>13}\n")
+}
+
+/// Calls in flight where each has one event: they make up for it by their number.
+const ONE_BY_ONE: usize = 1024;
 
 /// How keys are chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,17 +192,21 @@ impl Options {
                 Value(name) if options.workload.is_empty() => {
                     options.workload = name.string().map_err(usage)?;
                 }
-                Long("help") => return Err(BenchError::Help),
+                Long("help") | Short('h') => return Err(BenchError::Help),
                 Long(name) => {
                     let name = name.to_owned();
-                    let value = parser.value().map_err(usage)?.string().map_err(usage)?;
+                    check_option(&name)?;
+                    let unreadable =
+                        |error: lexopt::Error| BenchError::Usage(format!("--{name}: {error}"));
+                    let value = parser.value().map_err(usage)?.string().map_err(unreadable)?;
                     options.set(&mut asked, &name, &value)?;
                 }
                 other => return Err(BenchError::Usage(other.unexpected().to_string())),
             }
         }
         if options.workload.is_empty() {
-            return Err(BenchError::Usage("which workload?".to_owned()));
+            let names = WORKLOADS.map(|(name, _)| name).join(", ");
+            return Err(BenchError::Usage(format!("which workload? There are {names}")));
         }
         options.fill_in(&asked)?;
         Ok(options)
@@ -191,11 +228,11 @@ impl Options {
             "dist" => self.dist = dist(value)?,
             "cap" => self.cap = number(name, value)?,
             "of" => self.of = of(value)?,
-            "peer" => self.peers.push(value.to_owned()),
+            "peer" => self.peers.push(peer(value)?),
             "settled" => self.settled = Some(value.into()),
             "json" => self.json = Some(value.into()),
             "plot" => self.plot = Some(value.into()),
-            _ => return Err(BenchError::Usage(format!("there is no option --{name}"))),
+            _ => return Err(no_option(name)),
         }
         Ok(())
     }
@@ -209,8 +246,7 @@ impl Options {
         self.keys = asked.keys.unwrap_or(defaults.keys);
         self.partitions = asked.partitions.unwrap_or(defaults.partitions);
         self.batch = asked.batch.unwrap_or(defaults.batch);
-        // One event a call makes up for it with many calls.
-        let in_flight = if self.batch == 1 { 1024 } else { defaults.in_flight };
+        let in_flight = if self.batch == 1 { ONE_BY_ONE } else { defaults.in_flight };
         self.in_flight = asked.in_flight.unwrap_or(in_flight);
         self.event_bytes = asked.event_bytes.unwrap_or(defaults.event_bytes);
         Ok(())
@@ -227,6 +263,42 @@ impl Options {
             "of": lower(&self.of), "peers": self.peers,
         })
     }
+}
+
+/// Refuses an unknown option before its value is asked for, which may be missing too.
+fn check_option(name: &str) -> Result<()> {
+    const OPTIONS: [&str; 18] = [
+        "keys",
+        "partitions",
+        "batch",
+        "in-flight",
+        "event-bytes",
+        "threads",
+        "warmup",
+        "seconds",
+        "state",
+        "durability",
+        "ack",
+        "dist",
+        "cap",
+        "of",
+        "peer",
+        "settled",
+        "json",
+        "plot",
+    ];
+    if OPTIONS.contains(&name) { Ok(()) } else { Err(no_option(name)) }
+}
+
+fn no_option(name: &str) -> BenchError {
+    BenchError::Usage(format!("there is no option --{name}"))
+}
+
+fn peer(value: &str) -> Result<String> {
+    if PEERS.contains(&value) {
+        return Ok(value.to_owned());
+    }
+    Err(BenchError::Usage(format!("--peer is {}, got `{value}`", PEERS.join(", "))))
 }
 
 /// A choice as it is spelled on the command line.
@@ -334,9 +406,31 @@ mod tests {
             (&["open", "--state", "1XB"], "XB"),
             (&["replay", "--of", "log"], "log"),
             (&["memory", "--plot", "file.svg"], "memory"),
+            (&["todo", "--typo"], "--typo"),
+            (&["todo", "--keys"], "--keys"),
+            (&["todo", "--peer", "oracle"], "--peer is postgres, redis"),
+            (&[], "which workload? There are log, todo"),
         ] {
-            let Err(BenchError::Usage(message)) = parse(args) else { panic!("{args:?}") };
+            let Err(error @ BenchError::Usage(_)) = parse(args) else { panic!("{args:?}") };
+            let message = error.to_string();
             assert!(message.contains(word), "{message}");
+            assert_eq!(message.lines().count(), 2, "it and the way to the help: {message}");
         }
+    }
+
+    #[test]
+    fn the_help_has_the_defaults() {
+        let usage = usage();
+        for (name, _) in WORKLOADS {
+            let defaults = workloads::defaults(name, Of::Count).unwrap();
+            let row: Vec<String> = usage
+                .lines()
+                .filter(|line| line.trim_start().starts_with(&format!("{name} ")))
+                .flat_map(|line| line.split_whitespace().map(str::to_owned))
+                .collect();
+            assert!(row.contains(&defaults.keys.to_string()), "{usage}");
+            assert!(row.contains(&defaults.batch.to_string()), "{usage}");
+        }
+        assert!(usage.lines().all(|line| line.len() <= 100), "{usage}");
     }
 }

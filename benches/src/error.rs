@@ -9,10 +9,10 @@ pub type Result<T> = std::result::Result<T, BenchError>;
 #[derive(Debug, thiserror::Error)]
 pub enum BenchError {
     /// The command line does not say what to do.
-    #[error("{0}\n\n{usage}", usage = crate::args::USAGE)]
+    #[error("{0}\nTry `gridbench --help`.")]
     Usage(String),
     /// Help was asked for.
-    #[error("{}", crate::args::USAGE)]
+    #[error("{}", crate::args::usage().trim_end())]
     Help,
     /// A peer cannot run here.
     #[error("peer `{peer}`: `{program}` was not found; on Debian: apt-get install {package}")]

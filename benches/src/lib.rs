@@ -1,7 +1,7 @@
 //! Benchmarks of Gridmill: criterion benches of each stage, and `gridbench`, the throughput tool.
 //!
 //! `gridbench` does the same operations with Gridmill and with its peers, in turns, within one run:
-//! ratios can be trusted where absolute figures cannot. See [`args::USAGE`].
+//! ratios can be trusted where absolute figures cannot. See [`args::usage`].
 
 pub mod allocator;
 pub mod args;
@@ -30,7 +30,9 @@ pub fn run(options: &Options) -> Result<()> {
     print!("{}", report.table());
     if let Some(file) = &options.json {
         let object = report.to_json(options).to_string();
-        std::fs::write(file, object).map_err(failed("writing the JSON"))?;
+        std::fs::write(file, object)
+            .map_err(|error| format!("{}: {error}", file.display()))
+            .map_err(failed("writing the JSON"))?;
     }
     if let Some(file) = &options.plot {
         plot::plot(&report, &format!("gridbench {}", options.workload), file)?;

@@ -1,4 +1,4 @@
-//! The throughput tool; see [`gridmill_benches::args::USAGE`].
+//! The throughput tool; see [`gridmill_benches::args::usage`].
 
 use std::process::ExitCode;
 
@@ -17,7 +17,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("{error}");
+            eprintln!("gridbench: {error}");
             ExitCode::from(if matches!(error, BenchError::Usage(_)) { 2 } else { 1 })
         }
     }

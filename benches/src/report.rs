@@ -41,14 +41,16 @@ impl Report {
         self.figures.push((name, value, unit));
     }
 
-    /// The table.
+    /// The table. Ratios stand where there is somebody to compare with: not in the first line.
     pub fn table(&self) -> String {
-        let heads =
-            ["ops/s", "p50 us", "p99 us", "p99.9 us", "max us", "cpu us/op", "bytes/op", "ratio"];
+        let heads = ["ops/s", "p50 us", "p99 us", "p99.9 us", "max us", "cpu us/op", "bytes/op"];
         let heads = heads.map(|head| format!("{head:>11}")).join(" ");
-        let mut text = format!("{:<22} {heads} {:>9}\n", "", "p50 ratio");
-        for line in &self.lines {
-            text += &self.row(line);
+        let ratios = format!(" {:>11} {:>9}", "ratio", "p50 ratio");
+        let ratios = if self.lines.len() > 1 { ratios.as_str() } else { "" };
+        let mut text = format!("{:<22} {heads}{ratios}\n", "");
+        for (number, line) in self.lines.iter().enumerate() {
+            let ratios = if number > 0 { self.ratios(line) } else { String::new() };
+            text += &format!("{}{ratios}\n", row(line));
         }
         for (name, value, unit) in &self.figures {
             text += &format!("{name:<22} {value:>11.2} {unit}\n");
@@ -56,22 +58,10 @@ impl Report {
         text
     }
 
-    fn row(&self, line: &Line) -> String {
-        let seen = &line.seen;
+    fn ratios(&self, line: &Line) -> String {
         let median = self.lines.first().map_or(0.0, |first| first.seen.micros(0.5));
-        format!(
-            "{:<22} {:>11.0} {:>11.2} {:>11.2} {:>11.1} {:>11.1} {:>11.3} {:>11.1} {:>11.2} {:>9.2}\n",
-            line.name,
-            seen.rate(),
-            seen.micros(0.5),
-            seen.micros(0.99),
-            seen.micros(0.999),
-            seen.micros(1.0),
-            cpu_per_op(seen),
-            written_per_op(seen),
-            line.ratio,
-            median / seen.micros(0.5).max(1e-9),
-        )
+        let median = median / line.seen.micros(0.5).max(1e-9);
+        format!(" {:>11.2} {median:>9.2}", line.ratio)
     }
 
     /// The object of `--json`.
@@ -97,6 +87,19 @@ impl Report {
     }
 }
 
+fn row(Line { name, seen, .. }: &Line) -> String {
+    format!(
+        "{name:<22} {:>11.0} {:>11.2} {:>11.2} {:>11.1} {:>11.1} {:>11.3} {:>11.1}",
+        seen.rate(),
+        seen.micros(0.5),
+        seen.micros(0.99),
+        seen.micros(0.999),
+        seen.micros(1.0),
+        cpu_per_op(seen),
+        written_per_op(seen),
+    )
+}
+
 fn peer(Line { seen, ratio, .. }: &Line) -> Value {
     json!({
         "ops_per_s": seen.rate(),
@@ -112,4 +115,21 @@ fn cpu_per_op(seen: &Recorder) -> f64 {
 
 fn written_per_op(seen: &Recorder) -> f64 {
     seen.usage.written as f64 / seen.ops.max(1) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ratios_stand_where_there_is_a_peer() {
+        let mut report = Report::default();
+        report.line("gridmill", Recorder::default());
+        assert!(!report.table().contains("ratio"), "{}", report.table());
+        report.line("file", Recorder::default());
+        let table = report.table();
+        let lines: Vec<&str> = table.lines().collect();
+        assert!(lines[0].ends_with("p50 ratio"), "{table}");
+        assert_eq!(lines[1].split_whitespace().count() + 2, lines[2].split_whitespace().count());
+    }
 }

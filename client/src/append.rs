@@ -9,11 +9,12 @@ use std::task::{Context, Poll, ready};
 use gridmill_model::{Depot, Event};
 
 use crate::client::Client;
-use crate::engine::{Ack, Answer, DepotEntry, Done, Failure, Single};
+use crate::engine::{Ack, Answer, Done, Failure, Single};
 use crate::error::{AppendError, AppendErrorKind};
 use crate::gate::{Admission, Refused};
+use crate::handles::{DepotMismatch, DepotRef};
 use crate::prepare;
-use crate::receipt::{BatchReceipt, Receipt};
+use crate::receipt::{BatchReceipt, Receipt, Rejected};
 
 impl Client {
     /// Appends `event` to `depot` and waits until it is processed: durable, finished by every
@@ -33,12 +34,15 @@ impl Client {
     /// Nothing happens before the future is polled. Dropped while it waits for room in the
     /// mailbox, the event is gone. Dropped after it was queued, the event still counts: it is
     /// logged and processed, and only the answer is lost.
-    pub async fn append<E: Event>(
+    ///
+    /// The future borrows nothing of the client and needs no runtime: it may be spawned as it is,
+    /// and one task may wait for any number of them.
+    pub fn append<E: Event>(
         &self,
         depot: Depot<E>,
         event: E,
-    ) -> Result<Receipt, AppendError<E>> {
-        self.append_with(depot, event, Ack::Processed).await
+    ) -> impl Future<Output = Result<Receipt, AppendError<E>>> + Send + use<E> {
+        self.append_with(depot, event, Ack::Processed)
     }
 
     /// Like [`append`](Self::append), answered as soon as `ack` asks for.
@@ -51,16 +55,19 @@ impl Client {
     ///
     /// # Cancellation
     /// As with [`append`](Self::append).
-    pub async fn append_with<E: Event>(
+    pub fn append_with<E: Event>(
         &self,
         depot: Depot<E>,
         event: E,
         ack: Ack,
-    ) -> Result<Receipt, AppendError<E>> {
-        let ready = self.prepare(depot, event)?;
-        match ready.admit().await {
-            Ok(admission) => self.submit(ready, ack, admission).await,
-            Err(_) => Err(ready.refused(Refused::Closed)),
+    ) -> impl Future<Output = Result<Receipt, AppendError<E>>> + Send + use<E> {
+        let found = self.handles.depot(&self.engine, &depot);
+        async move {
+            let ready = Ready::new(found, depot, event)?;
+            match ready.admit().await {
+                Ok(admission) => ready.submit(ack, admission).await,
+                Err(_) => Err(ready.refused(Refused::Closed)),
+            }
         }
     }
 
@@ -78,50 +85,12 @@ impl Client {
         depot: Depot<E>,
         event: E,
     ) -> Result<Pending<E>, AppendError<E>> {
-        let ready = self.prepare(depot, event)?;
+        let found = self.handles.depot(&self.engine, &depot);
+        let ready = Ready::new(found, depot, event)?;
         match ready.gate_try_enter() {
-            Ok(admission) => Ok(self.submit(ready, Ack::Processed, admission)),
+            Ok(admission) => Ok(ready.submit(Ack::Processed, admission)),
             Err(refused) => Err(ready.refused(refused)),
         }
-    }
-
-    fn prepare<E: Event>(&self, depot: Depot<E>, event: E) -> Result<Ready<E>, AppendError<E>> {
-        let mut bytes = prepare::buffer();
-        match self.address(depot, &event, &mut bytes) {
-            Ok((entry, partition, variant)) => {
-                Ok(Ready { entry, partition, event, variant, bytes })
-            }
-            Err(kind) => Err(AppendError { kind, events: Some(event) }),
-        }
-    }
-
-    fn address<E: Event>(
-        &self,
-        depot: Depot<E>,
-        event: &E,
-        bytes: &mut Vec<u8>,
-    ) -> Result<(Arc<DepotEntry>, u32, u16), AppendErrorKind> {
-        let entry = self.handles.depot(&*self.engine, &depot)?;
-        let partition = prepare::partition(&depot, &entry, event)?;
-        let variant = prepare::encode_fields(&entry, 0, event, bytes)?;
-        Ok((entry, partition, variant))
-    }
-
-    fn submit<E: Event>(&self, ready: Ready<E>, ack: Ack, admission: Admission) -> Pending<E> {
-        let Ready { entry, partition, event, variant, bytes } = ready;
-        let (done, answer) = answer_for(ack);
-        self.engine.submit_one(Single {
-            depot: entry.id,
-            partition,
-            event: &mut Some(event),
-            variant,
-            bytes: &bytes,
-            ack,
-            admission,
-            done,
-        });
-        prepare::keep_buffer(bytes);
-        Pending { partition, answer, event: PhantomData }
     }
 }
 
@@ -136,32 +105,75 @@ pub(crate) fn answer_for(ack: Ack) -> (Option<Done>, Option<Answer>) {
 
 /// An event that waits for room in its partition's mailbox.
 struct Ready<E> {
-    entry: Arc<DepotEntry>,
+    depot: Arc<DepotRef>,
     partition: u32,
     event: E,
     variant: u16,
     bytes: Vec<u8>,
 }
 
-impl<E> Ready<E> {
+impl<E: Event> Ready<E> {
+    /// Chooses the partition of `event` and encodes it, or gives it back.
+    fn new(
+        found: Result<Arc<DepotRef>, DepotMismatch>,
+        depot: Depot<E>,
+        event: E,
+    ) -> Result<Self, AppendError<E>> {
+        let mut bytes = prepare::buffer();
+        match address(found, depot, &event, &mut bytes) {
+            Ok((depot, partition, variant)) => Ok(Self { depot, partition, event, variant, bytes }),
+            Err(kind) => Err(AppendError { kind, events: Some(event) }),
+        }
+    }
+
+    fn submit(self, ack: Ack, admission: Admission) -> Pending<E> {
+        let Self { depot, partition, event, variant, bytes } = self;
+        let (done, answer) = answer_for(ack);
+        depot.engine.submit_one(Single {
+            depot: depot.entry.id,
+            partition,
+            event: &mut Some(event),
+            variant,
+            bytes: &bytes,
+            ack,
+            admission,
+            done,
+        });
+        prepare::keep_buffer(bytes);
+        let topologies = Arc::clone(&depot.entry.topologies);
+        Pending { partition, answer, topologies: Some(topologies), event: PhantomData }
+    }
+
     async fn admit(&self) -> Result<Admission, Refused> {
-        self.entry.gate(self.partition)?.enter(self.bytes.len()).await
+        self.depot.entry.gate(self.partition)?.enter(self.bytes.len()).await
     }
 
     fn gate_try_enter(&self) -> Result<Admission, Refused> {
-        self.entry.gate(self.partition)?.try_enter(self.bytes.len())
+        self.depot.entry.gate(self.partition)?.try_enter(self.bytes.len())
     }
 
     fn refused(self, refused: Refused) -> AppendError<E> {
         let kind = match refused {
             Refused::Closed => AppendErrorKind::ShuttingDown,
             Refused::Full => AppendErrorKind::Overloaded {
-                depot: self.entry.name.clone(),
+                depot: self.depot.entry.name.clone(),
                 partition: self.partition,
             },
         };
         AppendError { kind, events: Some(self.event) }
     }
+}
+
+fn address<E: Event>(
+    found: Result<Arc<DepotRef>, DepotMismatch>,
+    depot: Depot<E>,
+    event: &E,
+    bytes: &mut Vec<u8>,
+) -> Result<(Arc<DepotRef>, u32, u16), AppendErrorKind> {
+    let found = found?;
+    let partition = prepare::partition(&depot, &found.entry, event)?;
+    let variant = prepare::encode_fields(&found.entry, 0, event, bytes)?;
+    Ok((found, partition, variant))
 }
 
 /// The answer to an event that is queued.
@@ -173,6 +185,8 @@ impl<E> Ready<E> {
 pub struct Pending<E> {
     partition: u32,
     answer: Option<Answer>,
+    /// Those that may say something to it; taken by the receipt.
+    topologies: Option<Arc<[String]>>,
     event: PhantomData<fn() -> E>,
 }
 
@@ -181,11 +195,15 @@ impl<E: Event> Future for Pending<E> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let Some(answer) = &mut self.answer else {
-            return Poll::Ready(Ok(Receipt::unasked(self.partition)));
+            let topologies = self.topologies.take().unwrap_or_default();
+            return Poll::Ready(Ok(Receipt::unasked(self.partition, topologies)));
         };
         let answered = ready!(Pin::new(answer).poll(context));
+        let topologies = self.topologies.take().unwrap_or_default();
         Poll::Ready(match answered.unwrap_or_else(|_| Err(Failure::unanswered())) {
-            Ok(batch) => single(batch).map_err(|kind| AppendError { kind, events: None }),
+            Ok(batch) => {
+                single(batch, topologies).map_err(|kind| AppendError { kind, events: None })
+            }
             Err(failure) => {
                 let (kind, events) = failure.into_parts();
                 Err(AppendError { kind, events: events.and_then(|mut events| events.pop()?) })
@@ -194,15 +212,21 @@ impl<E: Event> Future for Pending<E> {
     }
 }
 
-/// The receipt of the one event of a submission.
-pub(crate) fn single(batch: BatchReceipt) -> Result<Receipt, AppendErrorKind> {
-    if let Some((_, rejection)) = batch.rejections.into_iter().next() {
-        return Err(AppendErrorKind::Rejected(rejection));
-    }
-    Ok(Receipt {
+/// The receipt of the one event of a submission to a depot that these topologies read.
+pub(crate) fn single(
+    batch: BatchReceipt,
+    topologies: Arc<[String]>,
+) -> Result<Receipt, AppendErrorKind> {
+    let receipt = Receipt {
         partition: batch.partition,
         offset: batch.first_offset,
         position: batch.first_position,
         replies: batch.replies.into_iter().map(|(_, reply)| reply).collect(),
-    })
+        topologies,
+    };
+    if batch.rejections.is_empty() {
+        return Ok(receipt);
+    }
+    let rejections = batch.rejections.into_iter().map(|(_, rejection)| rejection).collect();
+    Err(AppendErrorKind::Rejected(Box::new(Rejected { receipt, rejections })))
 }

@@ -8,6 +8,7 @@ use crate::append::answer_for;
 use crate::client::Client;
 use crate::engine::{Ack, Answer, DepotEntry, EncodedEvents, Failure, Submission};
 use crate::error::{AppendErrorKind, AppendManyError};
+use crate::handles::{DepotMismatch, DepotRef};
 use crate::prepare;
 use crate::receipt::{BatchReceipt, ManyReceipt, PartReceipt};
 
@@ -31,12 +32,14 @@ impl Client {
     /// # Cancellation
     /// Nothing happens before the future is polled; the parts that were queued when it is dropped
     /// still count, those that waited for room do not.
-    pub async fn append_many<E: Event>(
+    ///
+    /// The future borrows nothing of the client, only what `events` borrow.
+    pub fn append_many<E: Event, I: IntoIterator<Item = E>>(
         &self,
         depot: Depot<E>,
-        events: impl IntoIterator<Item = E>,
-    ) -> Result<ManyReceipt, AppendManyError<E>> {
-        self.append_many_with(depot, events, Ack::Processed).await
+        events: I,
+    ) -> impl Future<Output = Result<ManyReceipt, AppendManyError<E>>> + use<E, I> {
+        self.append_many_with(depot, events, Ack::Processed)
     }
 
     /// Like [`append_many`](Self::append_many), answered as soon as `ack` asks for.
@@ -46,78 +49,78 @@ impl Client {
     ///
     /// # Cancellation
     /// As with [`append_many`](Self::append_many).
-    pub async fn append_many_with<E: Event>(
+    pub fn append_many_with<E: Event, I: IntoIterator<Item = E>>(
         &self,
         depot: Depot<E>,
-        events: impl IntoIterator<Item = E>,
+        events: I,
         ack: Ack,
-    ) -> Result<ManyReceipt, AppendManyError<E>> {
-        let (entry, parts) = self.split(depot, events.into_iter()).map_err(|error| *error)?;
-        let mut waiting = Vec::with_capacity(parts.len());
-        for part in parts {
-            waiting.push(self.submit_part(&entry, part, ack).await);
-        }
-        let mut outcome = Outcome::default();
-        for part in waiting {
-            outcome.add(part).await;
-        }
-        outcome.finish().map_err(|error| *error)
-    }
-
-    /// Splits the events of a call by partition, or gives all of them back.
-    fn split<E: Event>(
-        &self,
-        depot: Depot<E>,
-        mut events: impl Iterator<Item = E>,
-    ) -> Result<Parts<E>, Failed<E>> {
-        let entry = match self.handles.depot(&*self.engine, &depot) {
-            Ok(entry) => entry,
-            Err(mismatch) => return Err(nothing_logged(mismatch.into(), events.enumerate())),
-        };
-        let mut split = Split::new(depot, &entry, events.size_hint().0);
-        while let Some(event) = events.next() {
-            if let Err((kind, event)) = split.add(event) {
-                let before = split.into_events().into_iter();
-                let events = before.chain([event]).chain(events).enumerate();
-                return Err(nothing_logged(kind, events));
+    ) -> impl Future<Output = Result<ManyReceipt, AppendManyError<E>>> + use<E, I> {
+        let found = self.handles.depot(&self.engine, &depot);
+        async move {
+            let split = split(found, depot, events.into_iter());
+            let (depot, parts) = split.map_err(|error| *error)?;
+            let mut waiting = Vec::with_capacity(parts.len());
+            for part in parts {
+                waiting.push(submit_part(&depot, part, ack).await);
             }
+            let mut outcome = Outcome::default();
+            outcome.logged.topologies = Arc::clone(&depot.entry.topologies);
+            for part in waiting {
+                outcome.add(part).await;
+            }
+            outcome.finish().map_err(|error| *error)
         }
-        let parts = split.parts;
-        Ok((entry, parts.into_iter().filter(|part| !part.events.is_empty()).collect()))
-    }
-
-    /// Hands a part to the engine, once there is room.
-    async fn submit_part<E: Event>(
-        &self,
-        entry: &DepotEntry,
-        part: Part<E>,
-        ack: Ack,
-    ) -> Submitted<E> {
-        let bytes = part.encoded.bytes.len();
-        let admission = match entry.gate(part.partition) {
-            Ok(gate) => gate.enter(bytes).await,
-            Err(refused) => Err(refused),
-        };
-        let Part { partition, indexes, events, encoded } = part;
-        let Ok(admission) = admission else {
-            return Submitted { partition, indexes, fate: Fate::Refused(events) };
-        };
-        let (done, answer) = answer_for(ack);
-        self.engine.submit(Submission {
-            depot: entry.id,
-            partition,
-            events: Box::new(events),
-            encoded,
-            ack,
-            admission,
-            done,
-        });
-        Submitted { partition, indexes, fate: Fate::Queued(answer) }
     }
 }
 
+/// Splits the events of a call by partition, or gives all of them back.
+fn split<E: Event>(
+    found: Result<Arc<DepotRef>, DepotMismatch>,
+    depot: Depot<E>,
+    mut events: impl Iterator<Item = E>,
+) -> Result<Parts<E>, Failed<E>> {
+    let found = match found {
+        Ok(found) => found,
+        Err(mismatch) => return Err(nothing_logged(mismatch.into(), events.enumerate())),
+    };
+    let mut split = Split::new(depot, &found.entry, events.size_hint().0);
+    while let Some(event) = events.next() {
+        if let Err((kind, event)) = split.add(event) {
+            let before = split.into_events().into_iter();
+            let events = before.chain([event]).chain(events).enumerate();
+            return Err(nothing_logged(kind, events));
+        }
+    }
+    let parts = split.parts.into_iter().filter(|part| !part.events.is_empty()).collect();
+    Ok((found, parts))
+}
+
+/// Hands a part to the engine, once there is room.
+async fn submit_part<E: Event>(depot: &DepotRef, part: Part<E>, ack: Ack) -> Submitted<E> {
+    let bytes = part.encoded.bytes.len();
+    let admission = match depot.entry.gate(part.partition) {
+        Ok(gate) => gate.enter(bytes).await,
+        Err(refused) => Err(refused),
+    };
+    let Part { partition, indexes, events, encoded } = part;
+    let Ok(admission) = admission else {
+        return Submitted { partition, indexes, fate: Fate::Refused(events) };
+    };
+    let (done, answer) = answer_for(ack);
+    depot.engine.submit(Submission {
+        depot: depot.entry.id,
+        partition,
+        events: Box::new(events),
+        encoded,
+        ack,
+        admission,
+        done,
+    });
+    Submitted { partition, indexes, fate: Fate::Queued(answer) }
+}
+
 /// The events of a call, told apart by partition, and the depot that they are for.
-type Parts<E> = (Arc<DepotEntry>, Vec<Part<E>>);
+type Parts<E> = (Arc<DepotRef>, Vec<Part<E>>);
 
 /// A failed call on its way to the caller. It is large, so that it is passed on in a box.
 type Failed<E> = Box<AppendManyError<E>>;

@@ -45,7 +45,7 @@ impl Client {
     /// # Errors
     /// [`DepotError`] where the grid has no such depot or cannot read it.
     pub async fn depot_info<E: Event>(&self, depot: Depot<E>) -> Result<DepotInfo, DepotError> {
-        let entry = self.handles.depot(&*self.engine, &depot)?;
+        let entry = &self.handles.depot(&self.engine, &depot)?.entry;
         let ranges = (0..entry.partitions)
             .map(|partition| self.engine.depot_range(entry.id, partition))
             .collect::<Result<_, _>>()?;
@@ -66,7 +66,7 @@ impl Client {
         partition: u32,
         offsets: Range<u64>,
     ) -> Result<Vec<Recorded<E>>, DepotError> {
-        let entry = self.handles.depot(&*self.engine, &depot)?;
+        let entry = &self.handles.depot(&self.engine, &depot)?.entry;
         if partition >= entry.partitions {
             return Err(DepotError::BadPartition {
                 depot: entry.name.clone(),
@@ -74,9 +74,9 @@ impl Client {
                 got: partition,
             });
         }
-        self.check_range(&entry, partition, &offsets)?;
+        self.check_range(entry, partition, &offsets)?;
         let stored = self.engine.depot_read(entry.id, partition, offsets.start, offsets.end)?;
-        stored.into_iter().map(|record| decode(&entry, record)).collect()
+        stored.into_iter().map(|record| decode(entry, record)).collect()
     }
 
     fn check_range(

@@ -12,6 +12,7 @@ use gridmill_model::{Schema, engine::ReadStore};
 use crate::error::{AppendErrorKind, DepotError, ReadError};
 use crate::gate::{Gate, Refused};
 
+pub mod once;
 mod submission;
 
 pub(crate) use submission::{Answer, Failure};
@@ -43,6 +44,8 @@ pub struct DepotEntry {
     pub event_name: &'static str,
     /// How many partitions it has; 1 for a global depot.
     pub partitions: u32,
+    /// The names of the topologies that read it.
+    pub topologies: Arc<[String]>,
     /// The largest event in encoded bytes.
     pub event_bytes_max: usize,
     /// One gate a partition: admission by bytes.

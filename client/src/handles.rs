@@ -16,7 +16,7 @@ use crate::error::{AppendErrorKind, DepotError, ReadError};
 /// What the client has resolved so far.
 #[derive(Debug, Default)]
 pub(crate) struct Handles {
-    depots: DashMap<Handle, Arc<DepotEntry>, RandomState>,
+    depots: DashMap<Handle, Arc<DepotRef>, RandomState>,
     pstates: PStates,
 }
 
@@ -35,6 +35,14 @@ impl Handle {
     }
 }
 
+/// A depot whose type was checked, and its engine: all that an append needs, so that its future
+/// borrows nothing of the client.
+#[derive(Debug)]
+pub(crate) struct DepotRef {
+    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) entry: Arc<DepotEntry>,
+}
+
 /// A PState whose type was checked and which clients may read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PStateRef {
@@ -49,19 +57,20 @@ pub(crate) enum DepotMismatch {
 }
 
 impl Handles {
-    /// The entry of `depot`, checked to hold events of type `E`.
+    /// What is called `depot`, checked to hold events of type `E`.
     pub(crate) fn depot<E: Event>(
         &self,
-        engine: &dyn Engine,
+        engine: &Arc<dyn Engine>,
         depot: &Depot<E>,
-    ) -> Result<Arc<DepotEntry>, DepotMismatch> {
+    ) -> Result<Arc<DepotRef>, DepotMismatch> {
         let handle = Handle::of::<E>(depot.name());
-        if let Some(entry) = self.depots.get(&handle) {
-            return Ok(Arc::clone(&entry));
+        if let Some(found) = self.depots.get(&handle) {
+            return Ok(Arc::clone(&found));
         }
-        let entry = check_depot::<E>(engine, depot.name())?;
-        self.depots.insert(handle, Arc::clone(&entry));
-        Ok(entry)
+        let entry = check_depot::<E>(&**engine, depot.name())?;
+        let found = Arc::new(DepotRef { engine: Arc::clone(engine), entry });
+        self.depots.insert(handle, Arc::clone(&found));
+        Ok(found)
     }
 
     /// The PState called `name`, checked to have the root `R` and to be open to clients.

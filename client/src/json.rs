@@ -1,11 +1,14 @@
 //! The JSON edge: the same calls by name, for code that does not have the types.
 
+use std::sync::Arc;
+
 use crate::append::{answer_for, single};
 use crate::client::Client;
 use gridmill_model::{Depot, Event};
 
 use crate::engine::{Ack, DepotEntry, EncodedEvents, Failure, JsonEvent, Submission};
 use crate::error::{AppendErrorKind, ReadError};
+use crate::handles::DepotRef;
 use crate::prepare;
 use crate::receipt::Receipt;
 
@@ -21,33 +24,30 @@ impl Client {
     /// Otherwise as with [`append`](Self::append).
     ///
     /// # Cancellation
-    /// As with [`append`](Self::append).
-    pub async fn append_json(&self, depot: &str, json: &str) -> Result<Receipt, AppendErrorKind> {
+    /// As with [`append`](Self::append). The event is decoded by the call, not by the future.
+    pub fn append_json(
+        &self,
+        depot: &str,
+        json: &str,
+    ) -> impl Future<Output = Result<Receipt, AppendErrorKind>> + Send + use<> {
+        let event = self.decode_json(depot, json);
+        async move {
+            let (depot, event) = event?;
+            submit_json(&depot, event).await
+        }
+    }
+
+    fn decode_json(
+        &self,
+        depot: &str,
+        json: &str,
+    ) -> Result<(DepotRef, JsonEvent), AppendErrorKind> {
         let Some(entry) = self.engine.depot(depot) else {
             let (name, known) = (depot.into(), self.engine.depot_names());
             return Err(AppendErrorKind::UnknownDepot { name, known });
         };
         let event = self.engine.decode_json(entry.id, json)?;
-        self.submit_json(&entry, event).await
-    }
-
-    async fn submit_json(
-        &self,
-        entry: &DepotEntry,
-        event: JsonEvent,
-    ) -> Result<Receipt, AppendErrorKind> {
-        let JsonEvent { partition, events, encoded } = event;
-        let gate = entry.gate(partition).map_err(|_| AppendErrorKind::ShuttingDown)?;
-        let admission = gate.enter(encoded.bytes.len()).await;
-        let admission = admission.map_err(|_| AppendErrorKind::ShuttingDown)?;
-        let ack = Ack::Processed;
-        let (done, answer) = answer_for(ack);
-        let depot = entry.id;
-        let submission = Submission { depot, partition, events, encoded, ack, admission, done };
-        self.engine.submit(submission);
-        let Some(answer) = answer else { return Ok(Receipt::unasked(partition)) };
-        let answered = answer.await.unwrap_or_else(|_| Err(Failure::unanswered()));
-        single(answered.map_err(|failure| failure.kind)?)
+        Ok((DepotRef { engine: Arc::clone(&self.engine), entry }, event))
     }
 
     /// Selects from the PState called `pstate` with a path given as JSON, such as
@@ -66,6 +66,22 @@ impl Client {
         }
         self.engine.select_json(entry.id, path)
     }
+}
+
+async fn submit_json(depot: &DepotRef, event: JsonEvent) -> Result<Receipt, AppendErrorKind> {
+    let JsonEvent { partition, events, encoded } = event;
+    let DepotRef { engine, entry } = depot;
+    let gate = entry.gate(partition).map_err(|_| AppendErrorKind::ShuttingDown)?;
+    let admission = gate.enter(encoded.bytes.len()).await;
+    let admission = admission.map_err(|_| AppendErrorKind::ShuttingDown)?;
+    let ack = Ack::Processed;
+    let (done, answer) = answer_for(ack);
+    let depot = entry.id;
+    engine.submit(Submission { depot, partition, events, encoded, ack, admission, done });
+    let topologies = Arc::clone(&entry.topologies);
+    let Some(answer) = answer else { return Ok(Receipt::unasked(partition, topologies)) };
+    let answered = answer.await.unwrap_or_else(|_| Err(Failure::unanswered()));
+    single(answered.map_err(|failure| failure.kind)?, topologies)
 }
 
 /// Decodes an event from JSON and prepares it as a client does; for engines, which know the type.

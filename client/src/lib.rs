@@ -29,6 +29,7 @@ mod append;
 mod append_many;
 mod client;
 mod depot;
+mod encoded;
 pub mod engine;
 mod error;
 mod gate;
@@ -41,9 +42,12 @@ mod select;
 pub use append::Pending;
 pub use client::{Client, SELECT_LIMIT};
 pub use depot::{DepotInfo, Recorded};
+pub use encoded::Encoded;
 pub use engine::{Ack, DepotRange};
-pub use error::{AppendError, AppendErrorKind, AppendManyError, DepotError, ReadError, Rejection};
+pub use error::{
+    AppendError, AppendErrorKind, AppendManyError, DepotError, ReadError, Rejection, ReplyError,
+};
 pub use gate::{Admission, Gate, Refused};
 #[doc(hidden)]
 pub use json::json_event;
-pub use receipt::{BatchReceipt, ManyReceipt, PartReceipt, Receipt, Reply};
+pub use receipt::{BatchReceipt, ManyReceipt, PartReceipt, Receipt, Rejected, Reply};

@@ -1,16 +1,45 @@
 //! What an append is answered with.
 
+use std::fmt;
+use std::sync::Arc;
+
 use serde::de::DeserializeOwned;
 
-use crate::error::Rejection;
+use crate::encoded::Encoded;
+use crate::error::{Rejection, ReplyError};
 
 /// A handler's reply to one event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
     /// The topology that replied.
     pub topology: String,
-    /// The reply's bytes (postcard).
-    pub bytes: Vec<u8>,
+    /// What it replied.
+    pub value: Encoded,
+}
+
+impl Reply {
+    /// What the topology replied, where `T` is the type that it replied with.
+    ///
+    /// # Errors
+    /// [`ReplyError::WrongType`] where it is another.
+    pub fn decode<T: DeserializeOwned + 'static>(&self) -> Result<T, ReplyError> {
+        self.value.decode(&self.topology)
+    }
+}
+
+/// The names of the topologies that read a depot.
+type Topologies = Arc<[String]>;
+
+/// What a topology said, if it is one of those that could.
+fn said<'a, T: 'a>(
+    found: Option<&'a T>,
+    topology: &str,
+    known: &[String],
+) -> Result<Option<&'a T>, ReplyError> {
+    if found.is_some() || known.iter().any(|name| name == topology) {
+        return Ok(found);
+    }
+    Err(ReplyError::UnknownTopology { topology: topology.to_owned(), known: known.to_vec() })
 }
 
 /// Where one event went, and what its handlers replied.
@@ -25,18 +54,59 @@ pub struct Receipt {
     /// What handlers replied, at most one a topology; empty unless the append waited for
     /// processing.
     pub replies: Vec<Reply>,
+    pub(crate) topologies: Topologies,
 }
 
 impl Receipt {
     /// The receipt of an event for which no answer was asked.
-    pub(crate) fn unasked(partition: u32) -> Self {
-        Self { partition, offset: 0, position: 0, replies: Vec::new() }
+    pub(crate) fn unasked(partition: u32, topologies: Topologies) -> Self {
+        Self { partition, offset: 0, position: 0, replies: Vec::new(), topologies }
     }
 
-    /// What `topology` replied, where `T` is what it replies with.
-    pub fn reply<T: DeserializeOwned>(&self, topology: &str) -> Option<T> {
-        let reply = self.replies.iter().find(|reply| reply.topology == topology)?;
-        postcard::from_bytes(&reply.bytes).ok()
+    /// What `topology` replied, where `T` is the type that it replied with; `None` where it did not
+    /// reply, or was not waited for.
+    ///
+    /// # Errors
+    /// [`ReplyError`] where it replied with another type, or where no topology of that name reads
+    /// the depot.
+    pub fn reply<T: DeserializeOwned + 'static>(
+        &self,
+        topology: &str,
+    ) -> Result<Option<T>, ReplyError> {
+        let reply = self.replies.iter().find(|reply| reply.topology == topology);
+        said(reply, topology, &self.topologies)?.map(Reply::decode).transpose()
+    }
+}
+
+/// What became of an event that at least one handler refused. It is in the depot; what the refusing
+/// handlers wrote for it is undone, what others wrote and replied holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejected {
+    /// Where the event is, and what the other handlers replied.
+    pub receipt: Receipt,
+    /// Who refused it and why, at most one a topology, in the order in which they were declared.
+    /// There is at least one.
+    pub rejections: Vec<Rejection>,
+}
+
+impl Rejected {
+    /// The rejection by `topology`, or `None` where that one did not refuse.
+    ///
+    /// # Errors
+    /// [`ReplyError::UnknownTopology`] where no topology of that name reads the depot.
+    pub fn by(&self, topology: &str) -> Result<Option<&Rejection>, ReplyError> {
+        let rejection = self.rejections.iter().find(|rejection| rejection.topology == topology);
+        said(rejection, topology, &self.receipt.topologies)
+    }
+}
+
+impl fmt::Display for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, rejection) in self.rejections.iter().enumerate() {
+            let between = if number == 0 { "" } else { "; " };
+            write!(f, "{between}{rejection}")?;
+        }
+        Ok(())
     }
 }
 
@@ -55,6 +125,24 @@ pub struct ManyReceipt {
     /// Events that a handler refused, in the order of the call. They are in the depot, and count
     /// in `count`; what the refusing handler wrote for them is undone.
     pub rejections: Vec<(usize, Rejection)>,
+    pub(crate) topologies: Topologies,
+}
+
+impl ManyReceipt {
+    /// What `topology` replied to event number `index` of the call, as [`Receipt::reply`] does.
+    ///
+    /// # Errors
+    /// Those of [`Receipt::reply`].
+    pub fn reply<T: DeserializeOwned + 'static>(
+        &self,
+        index: usize,
+        topology: &str,
+    ) -> Result<Option<T>, ReplyError> {
+        let first = self.replies.partition_point(|(of, _)| *of < index);
+        let mut replies = self.replies[first..].iter().take_while(|(of, _)| *of == index);
+        let reply = replies.find(|(_, reply)| reply.topology == topology).map(|(_, reply)| reply);
+        said(reply, topology, &self.topologies)?.map(Reply::decode).transpose()
+    }
 }
 
 /// Where the events of one call for one partition went: they lie one after the other.

@@ -1,74 +1,92 @@
-//! Reads commits out of a repository with the `git` program.
+//! The `git` program, run so that the same repository gives the same numbers to everybody.
+//!
+//! Only plumbing is asked, which has stable output; names and paths come as bytes, each ended by a
+//! zero byte. No variable and no setting of the user, the machine or the repository has a say.
 
-use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::io::{BufReader, Write};
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+use std::process::{ChildStdin, Command, Output, Stdio};
 
 use gridmill::prelude::*;
 use gridmill_examples::Failed;
 
-use crate::module::{Commit, FileChange};
+use crate::module::Commit;
+use crate::numstat;
 
-/// Starts the line that a commit begins with; lines of files begin with a digit or a dash.
-const COMMIT_MARK: char = '\u{1}';
+/// What settings of a repository could change, set to what git has by default.
+const SETTINGS: [&str; 7] = [
+    "core.attributesFile=/dev/null",
+    "core.bigFileThreshold=512m",
+    "diff.orderFile=/dev/null",
+    "i18n.commitEncoding=UTF-8",
+    "i18n.logOutputEncoding=UTF-8",
+    "mailmap.file=/dev/null",
+    "mailmap.blob=HEAD:.mailmap",
+];
 
-/// The ids of all commits that lead to the current one, oldest first.
-pub(crate) fn commit_ids(repository: &Path) -> Result<Vec<Str>, Failed> {
-    let output = git(repository).args(["rev-list", "--reverse", "HEAD", "--"]).output();
-    let output = output.map_err(not_started)?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        return Err(format!("git cannot read {}: {}", repository.display(), said.trim()).into());
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).lines().map(Str::from).collect())
+/// The commits of a repository.
+pub(crate) struct History {
+    /// The ids of all that lead to the current one, oldest first.
+    pub(crate) ids: Vec<Str>,
+    /// How many more lie at the edge of a shallow clone. What they changed is not known before their
+    /// parents are there.
+    pub(crate) cut_off: usize,
 }
 
-/// Has `each` called with every commit of `ids`, in their order.
+/// Lists the commits of `repository`.
+pub(crate) fn history(repository: &Path) -> Result<History, Failed> {
+    let ids = said(repository, &["rev-list", "--reverse", "HEAD", "--"])?;
+    let ids = String::from_utf8_lossy(&ids).into_owned();
+    let edge = edge(repository)?;
+    let (cut_off, ids): (Vec<&str>, Vec<&str>) = ids.lines().partition(|id| edge.contains(*id));
+    Ok(History { ids: ids.into_iter().map(Str::from).collect(), cut_off: cut_off.len() })
+}
+
+/// The commits of a shallow clone whose parents it does not have.
+fn edge(repository: &Path) -> Result<HashSet<String>, Failed> {
+    let arguments = ["rev-parse", "--path-format=absolute", "--git-path", "shallow"];
+    let mut file = said(repository, &arguments)?;
+    file.pop_if(|byte| *byte == b'\n');
+    match std::fs::read_to_string(PathBuf::from(OsString::from_vec(file))) {
+        Ok(ids) => Ok(ids.lines().map(str::to_owned).collect()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(HashSet::new()),
+        Err(error) => Err(format!("cannot read the edge of a shallow clone: {error}").into()),
+    }
+}
+
+/// Has `each` called with every commit of `ids`, in their order, those of very many files in parts.
 ///
-/// One git does all of them: `git log --numstat` is fed the ids and its output is read as it comes.
+/// One git does all of them: it is fed the ids and its output is read as it comes.
 pub(crate) fn read_commits(
     repository: &Path,
     ids: Vec<Str>,
-    mut each: impl FnMut(Commit) -> Result<(), Failed>,
+    each: impl FnMut(Commit) -> Result<(), Failed>,
 ) -> Result<(), Failed> {
-    // Without any id git would show the latest commit.
-    if ids.is_empty() {
-        return Ok(());
-    }
-    let mut log = start_log(repository)?;
-    let feeder = log.stdin.take().map(|stdin| std::thread::spawn(move || feed(stdin, &ids)));
-    let output = log.stdout.take().ok_or("git has no output")?;
-    let result = parse(BufReader::new(output), &mut each);
+    let mut diffs = git(repository)?
+        .args(["diff-tree", "--stdin", "-r", "--root", "--always", "--numstat", "-z"])
+        .args(["--no-renames", "--no-relative", "--no-ext-diff", "--no-textconv"])
+        .args(["--ignore-submodules=none", "--submodule=short", "--diff-algorithm=default"])
+        .args(["--date=raw", numstat::FORMAT])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(not_started)?;
+    let feeder = diffs.stdin.take().map(|stdin| std::thread::spawn(move || feed(stdin, &ids)));
+    let output = diffs.stdout.take().ok_or("git has no output")?;
+    let result = numstat::parse(BufReader::new(output), each);
     if result.is_err() {
         // Whoever stopped us says why; a git that is still writing would only wait for a reader.
-        drop(log.kill());
+        drop(diffs.kill());
     }
-    let status = log.wait()?;
+    let status = diffs.wait()?;
     if let Some(feeder) = feeder {
         drop(feeder.join());
     }
     result?;
-    if status.success() { Ok(()) } else { Err(format!("git log ended with {status}").into()) }
-}
-
-fn git(repository: &Path) -> Command {
-    let mut git = Command::new("git");
-    git.arg("-C").arg(repository).args(["-c", "core.quotePath=false", "-c", "log.showRoot=true"]);
-    git
-}
-
-fn not_started(error: std::io::Error) -> Failed {
-    format!("cannot start `git`: {error}; install it and put it on the PATH").into()
-}
-
-fn start_log(repository: &Path) -> Result<Child, Failed> {
-    git(repository)
-        .args(["log", "--stdin", "--no-walk=unsorted", "--numstat", "--no-renames"])
-        .args(["--date=raw", "--format=%x01%H %ad %aN"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(not_started)
+    if status.success() { Ok(()) } else { Err(format!("git diff-tree ended with {status}").into()) }
 }
 
 /// Writes the ids. An error means that git went away, which its exit status tells better.
@@ -81,43 +99,58 @@ fn feed(stdin: ChildStdin, ids: &[Str]) {
     }
 }
 
-fn parse(
-    mut lines: impl BufRead,
-    each: &mut impl FnMut(Commit) -> Result<(), Failed>,
-) -> Result<(), Failed> {
-    let mut current: Option<Commit> = None;
-    let mut bytes = Vec::new();
-    while lines.read_until(b'\n', &mut bytes)? > 0 {
-        let text = String::from_utf8_lossy(&bytes);
-        let line = text.trim_end_matches('\n');
-        if let Some(head) = line.strip_prefix(COMMIT_MARK) {
-            if let Some(complete) = current.replace(parse_head(head)?) {
-                each(complete)?;
-            }
-        } else if let (Some(commit), Some(file)) = (&mut current, parse_file(line)) {
-            commit.files.push_back(file);
-        }
-        bytes.clear();
+/// What git prints.
+fn said(repository: &Path, arguments: &[&str]) -> Result<Vec<u8>, Failed> {
+    let Output { status, stdout, stderr } =
+        git(repository)?.args(arguments).output().map_err(not_started)?;
+    if status.success() {
+        return Ok(stdout);
     }
-    current.map_or(Ok(()), each)
+    let stderr = String::from_utf8_lossy(&stderr);
+    Err(format!("git cannot read {}: {}", repository.display(), stderr.trim()).into())
 }
 
-/// Parses `<id> <seconds> <offset> <author>`; the offset is like `+0130`.
-fn parse_head(head: &str) -> Result<Commit, Failed> {
-    let mut parts = head.splitn(4, ' ');
-    let mut next = || parts.next().ok_or_else(|| format!("git log printed `{head}` for a commit"));
-    let (id, seconds, offset, author) = (next()?, next()?, next()?, next()?);
-    let seconds: i64 = seconds.parse()?;
-    let offset: i64 = offset.parse()?;
-    let minutes = offset / 100 * 60 + offset % 100;
-    let local_time = seconds.saturating_add(minutes * 60);
-    Ok(Commit { id: id.into(), author: author.into(), local_time, files: List::new() })
+/// A git in `repository` that nobody's settings reach.
+fn git(repository: &Path) -> Result<Command, Failed> {
+    let trusted = trusted_folders()?;
+    let mut git = without_variables();
+    git.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null");
+    git.env("GIT_ATTR_NOSYSTEM", "1").env("GIT_NO_REPLACE_OBJECTS", "1");
+    git.env("GIT_GRAFT_FILE", "/dev/null");
+    git.arg("-C").arg(repository);
+    for setting in SETTINGS.map(OsString::from).into_iter().chain(trusted) {
+        git.arg("-c").arg(setting);
+    }
+    Ok(git)
 }
 
-/// Parses `<added>\t<removed>\t<path>`; binary files have dashes for numbers.
-fn parse_file(line: &str) -> Option<FileChange> {
-    let mut parts = line.splitn(3, '\t');
-    let (added, removed, path) = (parts.next()?, parts.next()?, parts.next()?);
-    let number = |text: &str| text.parse().unwrap_or(0);
-    Some(FileChange { path: path.into(), added: number(added), removed: number(removed) })
+/// A git that no variable leads to another repository, or to settings.
+pub(crate) fn without_variables() -> Command {
+    let mut git = Command::new("git");
+    for (name, _) in std::env::vars_os() {
+        if name.as_encoded_bytes().starts_with(b"GIT_") {
+            git.env_remove(name);
+        }
+    }
+    git.stdin(Stdio::null());
+    git
+}
+
+/// The one setting of user and machine that stays: which folders of others git may read at all.
+fn trusted_folders() -> Result<Vec<OsString>, Failed> {
+    let mut folders = Vec::new();
+    for scope in ["--system", "--global"] {
+        let mut git = Command::new("git");
+        let ask = git.args(["config", scope, "-z", "--get-all", "safe.directory"]);
+        // Without such a setting, or such a file, git prints nothing.
+        let printed = ask.output().map_err(not_started)?.stdout;
+        let values = printed.split(|byte| *byte == 0).filter(|value| !value.is_empty());
+        let setting = |value: &[u8]| OsString::from_vec([b"safe.directory=", value].concat());
+        folders.extend(values.map(setting));
+    }
+    Ok(folders)
+}
+
+fn not_started(error: std::io::Error) -> Failed {
+    format!("cannot start `git`: {error}; install it and put it on the PATH").into()
 }

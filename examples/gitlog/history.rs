@@ -1,5 +1,6 @@
 //! The data folder: a grid, and a note on which views were added to it.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,12 +14,10 @@ use crate::module::{COMMITS, Commit, GitLog, GitLogWithHours, SEEN};
 use crate::progress::Bar;
 use crate::report;
 
-/// How many commits travel in one append, and how many such batches git may be ahead.
-const BATCH: usize = 256;
+/// How many commits and files travel in one append, and how many such batches git may be ahead.
+const BATCH_COMMITS: usize = 256;
+const BATCH_FILES: usize = 8192;
 const BATCHES_AHEAD: usize = 8;
-
-/// The largest commit: about 300,000 changed files.
-const COMMIT_BYTES_MAX: usize = 16 << 20;
 
 /// How often the bar of a view that is being filled moves.
 const REDRAW: Duration = Duration::from_millis(50);
@@ -53,8 +52,7 @@ impl History {
     }
 
     async fn start(data: &Path, with_hours: bool) -> Result<Self, Failed> {
-        let builder = Grid::builder(grid_folder(data));
-        let builder = builder.partitions(1).event_bytes_max(COMMIT_BYTES_MAX);
+        let builder = Grid::builder(grid_folder(data)).partitions(1);
         let builder = if with_hours {
             builder.module::<GitLogWithHours>()
         } else {
@@ -89,11 +87,14 @@ impl History {
         repository: &Path,
         ids: Vec<Str>,
     ) -> Result<usize, Failed> {
-        let new = self.unseen(ids).await?;
-        let total = new.len();
+        let unseen = self.unseen(ids).await?;
+        let total = unseen.ids.len();
+        if total == 0 {
+            return Ok(0);
+        }
         let (batches, received) = mpsc::channel(BATCHES_AHEAD);
         let repository = repository.to_owned();
-        let reader = tokio::task::spawn_blocking(move || read(&repository, new, &batches));
+        let reader = tokio::task::spawn_blocking(move || read(&repository, unseen, batches));
         let appended = self.append_all(received, total).await;
         // A failed append closes the channel, which ends the reader; its own error comes first.
         appended?;
@@ -101,11 +102,15 @@ impl History {
         Ok(total)
     }
 
-    async fn unseen(&self, ids: Vec<Str>) -> Result<Vec<Str>, Failed> {
-        let mut unseen = Vec::new();
+    async fn unseen(&self, ids: Vec<Str>) -> Result<Unseen, Failed> {
+        let mut unseen = Unseen::default();
         for id in ids {
-            if self.client.select_one(SEEN.key(&id)).await?.is_none() {
-                unseen.push(id);
+            let seen = self.client.select_one(SEEN.key(&id)).await?.unwrap_or_default();
+            if seen.parts > 0 && !seen.complete {
+                unseen.parts.insert(id.clone(), seen.parts);
+            }
+            if !seen.complete {
+                unseen.ids.push(id);
             }
         }
         Ok(unseen)
@@ -119,7 +124,7 @@ impl History {
         let mut bar = Bar::new("reading commits");
         let mut done = 0;
         while let Some(batch) = batches.recv().await {
-            done += batch.len() as u64;
+            done += batch.iter().filter(|commit| commit.last).count() as u64;
             self.client.append_many(COMMITS, batch).await?;
             bar.show(done, total as u64);
         }
@@ -158,22 +163,48 @@ fn hours_note(data: &Path) -> PathBuf {
     data.join("hours-added")
 }
 
+/// Commits that the depot does not have, or not all of.
+#[derive(Default)]
+struct Unseen {
+    ids: Vec<Str>,
+    /// How many parts of which it has: a run ended in between.
+    parts: HashMap<Str, u32>,
+}
+
 /// Reads commits into batches, on a thread of its own: git is waited for.
 fn read(
     repository: &Path,
-    ids: Vec<Str>,
-    batches: &mpsc::Sender<Vec<Commit>>,
+    unseen: Unseen,
+    batches: mpsc::Sender<Vec<Commit>>,
 ) -> Result<(), Failed> {
-    let mut batch = Vec::with_capacity(BATCH);
+    let mut batch = Batch { commits: Vec::new(), files: 0, batches };
+    let Unseen { ids, parts } = unseen;
     git::read_commits(repository, ids, |commit| {
-        batch.push(commit);
-        if batch.len() == BATCH {
-            batches.blocking_send(std::mem::replace(&mut batch, Vec::with_capacity(BATCH)))?;
-        }
-        Ok(())
+        let seen = parts.get(&commit.id).is_some_and(|parts| commit.part < *parts);
+        if seen { Ok(()) } else { batch.push(commit) }
     })?;
-    if !batch.is_empty() {
-        batches.blocking_send(batch)?;
+    batch.send()
+}
+
+struct Batch {
+    commits: Vec<Commit>,
+    files: usize,
+    batches: mpsc::Sender<Vec<Commit>>,
+}
+
+impl Batch {
+    fn push(&mut self, commit: Commit) -> Result<(), Failed> {
+        self.files += commit.files.len();
+        self.commits.push(commit);
+        let full = self.commits.len() >= BATCH_COMMITS || self.files >= BATCH_FILES;
+        if full { self.send() } else { Ok(()) }
     }
-    Ok(())
+
+    fn send(&mut self) -> Result<(), Failed> {
+        if self.commits.is_empty() {
+            return Ok(());
+        }
+        self.files = 0;
+        Ok(self.batches.blocking_send(std::mem::take(&mut self.commits))?)
+    }
 }

@@ -11,14 +11,17 @@
 mod git;
 mod history;
 mod module;
+mod numstat;
 mod progress;
 mod report;
 mod smoke;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use gridmill_examples::{Failed, Usage};
+use gridmill_examples::{Failed, Usage, counted};
 use history::History;
 
 const USAGE: &str = "\
@@ -88,10 +91,18 @@ fn checked(options: Options) -> Result<Options, Usage> {
 /// Appends what is new in the repository, and prints the views.
 async fn update(data: &Path, repository: &Path) -> Result<(), Failed> {
     // Asked first, so that a wrong path leaves no data folder behind.
-    let ids = git::commit_ids(repository)?;
+    let commits = git::history(repository)?;
     let history = History::open(data).await?;
-    let new = history.append_new(repository, ids).await?;
-    gridmill_examples::print(&format!("{new} new commits from {}\n\n", repository.display()))?;
+    let new = history.append_new(repository, commits.ids).await?;
+    let new = counted(new as u64, "new commit");
+    let edge = match commits.cut_off {
+        0 => String::new(),
+        cut_off => format!(
+            "; {} at the edge of the shallow clone will be read when the parents are there",
+            counted(cut_off as u64, "commit")
+        ),
+    };
+    gridmill_examples::print(&format!("{new} from {}{edge}\n\n", repository.display()))?;
     history.print().await?;
     history.close().await
 }

@@ -2,12 +2,11 @@
 
 use std::fmt::Debug;
 use std::path::Path;
-use std::process::Command;
 
 use gridmill::prelude::*;
 use gridmill_examples::Failed;
 
-use crate::git::commit_ids;
+use crate::git;
 use crate::history::History;
 use crate::module::{BY_AUTHOR, BY_FILE, BY_HOUR, COMMITS, Churn};
 
@@ -34,16 +33,17 @@ pub(crate) async fn run() -> Result<(), Failed> {
 
 async fn read(data: &Path, repository: &Path) -> Result<usize, Failed> {
     let history = History::open(data).await?;
-    let new = history.append_new(repository, commit_ids(repository)?).await?;
+    let new = history.append_new(repository, git::history(repository)?.ids).await?;
     history.close().await?;
     Ok(new)
 }
 
 async fn check(client: &Client) -> Result<(), Failed> {
     let churn = |commits, added, removed| Churn { commits, added, removed };
-    let authors = [("Ann".into(), churn(3, 4, 1)), ("Bob".into(), churn(1, 2, 0))];
+    let name = |text: &str| Bytes::from(text.as_bytes());
+    let authors = [(name("Ann"), churn(3, 4, 1)), (name("Bob"), churn(1, 2, 0))];
     expect("churn by author", client.select(BY_AUTHOR.all()).await?, authors.to_vec())?;
-    let files = [("song.txt".into(), churn(3, 4, 1)), ("verse.txt".into(), churn(1, 2, 0))];
+    let files = [(name("song.txt"), churn(3, 4, 1)), (name("verse.txt"), churn(1, 2, 0))];
     expect("churn by file", client.select(BY_FILE.all()).await?, files.to_vec())?;
     // Two on Monday at nine, one on Tuesday at noon, one on Sunday before midnight: by the
     // authors' own clocks.
@@ -63,7 +63,7 @@ fn expect<T: PartialEq + Debug>(what: &str, got: T, expected: T) -> Result<(), F
 
 fn make_repository(repository: &Path) -> Result<(), Failed> {
     std::fs::create_dir_all(repository)?;
-    git(repository, &["init", "--quiet"], &[])?;
+    run_git(repository, &["init", "--quiet"], &[])?;
     commit(repository, "Ann", "2024-01-01T09:00:00 +0100", "song.txt", "la\n")?;
     commit(repository, "Bob", "2024-01-01T09:59:59 -0500", "verse.txt", "do\nre\n")?;
     commit(repository, "Ann", "2024-01-02T12:00:00 +0000", "song.txt", "da\nla\nla\n")
@@ -71,7 +71,7 @@ fn make_repository(repository: &Path) -> Result<(), Failed> {
 
 fn commit(repository: &Path, who: &str, date: &str, file: &str, text: &str) -> Result<(), Failed> {
     std::fs::write(repository.join(file), text)?;
-    git(repository, &["add", "."], &[])?;
+    run_git(repository, &["add", "."], &[])?;
     let person = [
         ("GIT_AUTHOR_NAME", who),
         ("GIT_AUTHOR_EMAIL", "author@example.org"),
@@ -80,12 +80,16 @@ fn commit(repository: &Path, who: &str, date: &str, file: &str, text: &str) -> R
         ("GIT_COMMITTER_EMAIL", "author@example.org"),
         ("GIT_COMMITTER_DATE", date),
     ];
-    git(repository, &["commit", "--quiet", "--message", file], &person)
+    run_git(repository, &["commit", "--quiet", "--message", file], &person)
 }
 
-fn git(repository: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Result<(), Failed> {
-    let mut git = Command::new("git");
-    // Nobody's settings, so that the numbers are the same everywhere.
+fn run_git(
+    repository: &Path,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+) -> Result<(), Failed> {
+    let mut git = git::without_variables();
+    // Nobody's settings, so that the repository is the same everywhere.
     git.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");
     git.arg("-C").arg(repository).args(arguments).envs(environment.iter().copied());
     let status = git.status()?;

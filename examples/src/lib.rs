@@ -6,6 +6,8 @@ use std::future::Future;
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
 /// Why an example ended without success, as a message for people.
 pub type Failed = Box<dyn std::error::Error + Send + Sync>;
 
@@ -26,8 +28,8 @@ impl From<lexopt::Error> for Usage {
 
 /// Runs an example with its options.
 ///
-/// The exit code is 0 for success and help, 1 for a failure and 2 for wrong arguments, which are
-/// told together with `usage`.
+/// The exit code is 0 for success and help, 1 for a failure and 2 for wrong arguments, of which the
+/// message and the way to the help are told.
 pub fn run<O, F>(usage: &str, options: Result<O, Usage>, example: impl FnOnce(O) -> F) -> ExitCode
 where
     F: Future<Output = Result<(), Failed>>,
@@ -39,7 +41,7 @@ where
             ExitCode::SUCCESS
         }
         Err(Usage::Wrong(message)) => {
-            eprintln!("error: {message}\n\n{usage}");
+            eprintln!("error: {message}\nTry `--help`.");
             ExitCode::from(2)
         }
     }
@@ -71,16 +73,44 @@ pub fn print(text: &str) -> Result<(), Failed> {
     }
 }
 
+/// A number of things: `1 commit`, `2 commits`.
+pub fn counted(number: u64, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
 /// Waits until somebody asks the process to stop: Ctrl-C, or a service manager's SIGTERM.
+///
+/// Whoever asks a second time does not want to wait for an orderly end: the process ends at once.
+/// For a grid that is what a kill is: nothing acknowledged is lost, and the next start replays.
 pub async fn interrupted() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let ctrl_c = tokio::signal::ctrl_c();
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => tokio::select! {
-            _ = ctrl_c => {}
-            _ = terminate.recv() => {}
-        },
-        Err(_) => drop(ctrl_c.await),
+    let Ok(mut signals) = Signals::new() else { return std::future::pending().await };
+    signals.next().await;
+    tokio::spawn(async move {
+        signals.next().await;
+        eprintln!("asked to stop again: ends at once");
+        std::process::exit(INTERRUPTED);
+    });
+}
+
+/// What shells call a process that Ctrl-C ended.
+const INTERRUPTED: i32 = 130;
+
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        let (interrupt, terminate) = (SignalKind::interrupt(), SignalKind::terminate());
+        Ok(Self { interrupt: signal(interrupt)?, terminate: signal(terminate)? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
     }
 }
 
@@ -89,3 +119,13 @@ pub async fn interrupted() {
 #[doc = include_str!("../../README.md")]
 #[derive(Debug)]
 pub struct Readme;
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_readme_shows_the_module_of_the_todo_example() {
+        let (readme, module) = (include_str!("../../README.md"), include_str!("../todo/module.rs"));
+        let code = module.split_once("\n\n").map(|(_, code)| code.trim_end());
+        assert!(code.is_some_and(|code| code.contains("on_event") && readme.contains(code)));
+    }
+}

@@ -8,10 +8,11 @@
 mod http;
 #[expect(unreachable_pub, reason = "it reads as it would in a library of its own")]
 mod module;
+mod server;
 mod smoke;
 mod web;
 
-use std::future::{Future, IntoFuture};
+use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -88,8 +89,7 @@ async fn serve(
     grid: Grid,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Failed> {
-    let service = web::router(grid.client());
-    axum::serve(listener, service).with_graceful_shutdown(stop).into_future().await?;
+    server::serve(listener, web::router(grid.client()), stop).await;
     Ok(grid.shutdown().await?)
 }
 

@@ -4,6 +4,7 @@ use gridmill::prelude::*;
 
 #[record]
 pub struct Todo {
+    pub id: u64,
     pub text: Str,
     pub completed_at: Option<i64>,
 }
@@ -11,8 +12,8 @@ pub struct Todo {
 #[record]
 pub enum TodoEvent {
     New { user: Str, text: Str },
-    Complete { user: Str, index: u32, at: i64 },
-    Reorder { user: Str, from: u32, to: u32 },
+    Complete { user: Str, id: u64, at: i64 },
+    Reorder { user: Str, id: u64, to: u32 },
 }
 
 impl TodoEvent {
@@ -30,6 +31,7 @@ pub const TODOS: PState<Map<Str, List<Todo>>> = PState::new("todo/todos");
 pub const COMPLETED: PState<Map<Str, u64>> = PState::new("todo/completed");
 
 pub struct TodoModule;
+
 impl Module for TodoModule {
     const NAME: &'static str = "todo";
 
@@ -42,18 +44,24 @@ impl Module for TodoModule {
 type Views<'a> = (&'a mut Map<Str, List<Todo>>, &'a mut Map<Str, u64>);
 
 fn on_event(event: TodoEvent, (todos, completed): Views<'_>) {
+    let place = |list: &List<Todo>, id| list.iter().position(|todo| todo.id == id);
     match event {
         TodoEvent::New { user, text } => {
-            todos.entry(user).or_default().push_back(Todo { text, completed_at: None });
+            let list = todos.entry(user).or_default();
+            // Todos are never removed: their number is an id that none has.
+            let id = list.len() as u64;
+            list.push_back(Todo { id, text, completed_at: None });
         }
-        TodoEvent::Complete { user, index, at } => {
-            let list = todos.get_mut(&user);
-            let Some(todo) = list.and_then(|list| list.get_mut(index as usize)) else { return };
-            if todo.completed_at.replace(at).is_none() {
+        TodoEvent::Complete { user, id, at } => {
+            let Some(list) = todos.get_mut(&user) else { return };
+            let Some(todo) = place(list, id).and_then(|place| list.get_mut(place)) else { return };
+            if todo.completed_at.is_none() {
+                todo.completed_at = Some(at);
                 *completed.entry(user).or_default() += 1;
             }
         }
-        TodoEvent::Reorder { user, from, to } => {
+        TodoEvent::Reorder { user, id, to } => {
+            let Some(from) = todos.get(&user).and_then(|list| place(list, id)) else { return };
             TODOS.key(user).index(from).move_to(to).apply(todos);
         }
     }

@@ -1,71 +1,117 @@
 //! Drives the service over HTTP as a person would, and compares every answer.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::Path;
 
 use gridmill_examples::Failed;
 use serde_json::{Value, json};
 
 use crate::Running;
-use crate::http::send;
+use crate::http::{Answer, send};
 
 /// A request and the answer that is expected.
 struct Step {
     method: &'static str,
-    path: &'static str,
+    path: String,
     body: Value,
     status: u16,
     answer: Value,
 }
 
+/// When each todo was completed, by its text. Nothing that is asked later may move it.
+type Times = BTreeMap<String, i64>;
+
 /// Adds, completes, reorders, stops, starts on the same folder and reads again.
 pub(crate) async fn run() -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
-    drive(folder.path(), first_run()).await?;
+    let mut times = Times::new();
+    drive(folder.path(), first_run(), &mut times).await?;
     println!("stopped; started again on the same folder");
-    drive(folder.path(), second_run()).await?;
+    drive(folder.path(), second_run(), &mut times).await?;
     println!("every answer was as expected");
     Ok(())
 }
 
+const SHIP: (u64, &str, bool) = (0, "ship it", false);
+const TEA: (u64, &str, bool) = (1, "drink tea", false);
+const DRUNK: (u64, &str, bool) = (1, "drink tea", true);
+const WRITE: (u64, &str, bool) = (2, "write tests", false);
+
 fn first_run() -> Vec<Step> {
-    let open = |text| (text, false);
-    let (ship, tea, write, drunk) =
-        (open("ship it"), open("drink tea"), open("write tests"), ("drink tea", true));
-    vec![
+    let mut steps = vec![
         read("alice", &[], 0),
-        post("/todos/alice", add("ship it"), &[ship], 0),
-        post("/todos/alice", add("drink tea"), &[ship, tea], 0),
-        post("/todos/alice", add("write tests"), &[ship, tea, write], 0),
-        post("/todos/alice/1/complete", Value::Null, &[ship, drunk, write], 1),
-        // Completing twice counts once, and what is not there cannot be completed.
-        post("/todos/alice/1/complete", Value::Null, &[ship, drunk, write], 1),
-        post("/todos/alice/9/complete", Value::Null, &[ship, drunk, write], 1),
-        post("/todos/alice/reorder", json!({"from": 2, "to": 0}), &[write, ship, drunk], 1),
-        post("/todos/bob", add("sleep"), &[open("sleep")], 0),
-        refused("/todos/alice", add("  "), 400, "the text has 0 bytes, expected 1 to 1000"),
+        post("/todos/alice", add("ship it"), &[SHIP], 0),
+        post("/todos/alice", add("drink tea"), &[SHIP, TEA], 0),
+        post("/todos/alice", add("write tests"), &[SHIP, TEA, WRITE], 0),
+        post("/todos/alice/reorder", json!({"id": 2, "to": 0}), &[WRITE, SHIP, TEA], 0),
+        // It is the todo that is completed, wherever it stands.
+        post("/todos/alice/1/complete", Value::Null, &[WRITE, SHIP, DRUNK], 1),
+        // Completing twice counts once.
+        post("/todos/alice/1/complete", Value::Null, &[WRITE, SHIP, DRUNK], 1),
+        post("/todos/bob", add("sleep"), &[(0, "sleep", false)], 0),
+    ];
+    steps.extend(refusals());
+    steps.push(read("alice", &[WRITE, SHIP, DRUNK], 1));
+    steps
+}
+
+fn refusals() -> Vec<Step> {
+    let (todos, reorder) = ("/todos/alice", "/todos/alice/reorder");
+    let unknown = "Failed to deserialize the JSON body into the target type: due: unknown field \
+                   `due`, expected `text` at line 1 column 6";
+    let method = "/todos/alice does not take DELETE; the `allow` header says what";
+    vec![
+        refused("POST", todos, add("  "), 400, "the text has 0 bytes, expected 1 to 1000"),
+        refused("POST", todos, json!({"due": 1, "text": "a"}), 422, unknown),
+        refused(
+            "POST",
+            "/todos/alice/9/complete",
+            Value::Null,
+            404,
+            "alice has no todo with the id 9",
+        ),
+        refused("POST", reorder, json!({"id": 9, "to": 0}), 404, "alice has no todo with the id 9"),
+        refused(
+            "POST",
+            reorder,
+            json!({"id": 0, "to": 3}),
+            400,
+            "place 3 is behind the last of 3 todos",
+        ),
+        refused("GET", "/nothing", Value::Null, 404, "there is nothing at /nothing"),
+        refused("DELETE", todos, Value::Null, 405, method),
+        refused(
+            "GET",
+            &"/long".repeat(2000),
+            Value::Null,
+            414,
+            "the path has 10000 bytes, expected at most 8192",
+        ),
     ]
 }
 
 fn second_run() -> Vec<Step> {
-    let after = [("write tests", false), ("ship it", false), ("drink tea", true)];
     vec![
-        read("alice", &after, 1),
-        read("bob", &[("sleep", false)], 0),
-        post("/todos/bob/0/complete", Value::Null, &[("sleep", true)], 1),
+        read("alice", &[WRITE, SHIP, DRUNK], 1),
+        post("/todos/alice/1/complete", Value::Null, &[WRITE, SHIP, DRUNK], 1),
+        read("bob", &[(0, "sleep", false)], 0),
+        post("/todos/bob/0/complete", Value::Null, &[(0, "sleep", true)], 1),
     ]
 }
 
-fn read(user: &str, todos: &[(&str, bool)], completed: u64) -> Step {
-    let path = if user == "alice" { "/todos/alice" } else { "/todos/bob" };
+fn read(user: &str, todos: &[(u64, &str, bool)], completed: u64) -> Step {
+    let path = format!("/todos/{user}");
     Step { method: "GET", path, body: Value::Null, status: 200, answer: list(todos, completed) }
 }
 
-fn post(path: &'static str, body: Value, todos: &[(&str, bool)], completed: u64) -> Step {
-    Step { method: "POST", path, body, status: 200, answer: list(todos, completed) }
+fn post(path: &str, body: Value, todos: &[(u64, &str, bool)], completed: u64) -> Step {
+    let answer = list(todos, completed);
+    Step { method: "POST", path: path.into(), body, status: 200, answer }
 }
 
-fn refused(path: &'static str, body: Value, status: u16, error: &str) -> Step {
-    Step { method: "POST", path, body, status, answer: json!({ "error": error }) }
+fn refused(method: &'static str, path: &str, body: Value, status: u16, error: &str) -> Step {
+    Step { method, path: path.into(), body, status, answer: json!({ "error": error }) }
 }
 
 fn add(text: &str) -> Value {
@@ -73,49 +119,51 @@ fn add(text: &str) -> Value {
 }
 
 /// An answer as it is expected, with `true` where there is some time.
-fn list(todos: &[(&str, bool)], completed: u64) -> Value {
-    let todo = |(text, done): &(&str, bool)| {
+fn list(todos: &[(u64, &str, bool)], completed: u64) -> Value {
+    let todo = |(id, text, done): &(u64, &str, bool)| {
         let completed_at = if *done { Value::Bool(true) } else { Value::Null };
-        json!({ "text": text, "completed_at": completed_at })
+        json!({ "id": id, "text": text, "completed_at": completed_at })
     };
     json!({ "todos": todos.iter().map(todo).collect::<Vec<_>>(), "completed": completed })
 }
 
 /// Starts the service on `folder`, takes the steps and stops it.
-async fn drive(folder: &std::path::Path, steps: Vec<Step>) -> Result<(), Failed> {
+async fn drive(folder: &Path, steps: Vec<Step>, times: &mut Times) -> Result<(), Failed> {
     let service = Running::start(folder.into()).await?;
     for step in steps {
-        check(service.address, step).await?;
+        check(service.address, step, times).await?;
     }
     service.stop().await
 }
 
-async fn check(service: SocketAddr, step: Step) -> Result<(), Failed> {
+async fn check(service: SocketAddr, step: Step, times: &mut Times) -> Result<(), Failed> {
     let Step { method, path, body, status, answer: expected } = step;
-    let mut answer = send(service, method, path, &body).await?;
-    hide_times(&mut answer.body);
-    println!(
-        "{method:4} {path}  {}",
-        if body.is_null() { String::new() } else { body.to_string() }
-    );
-    println!("  {} {}", answer.status, answer.body);
+    let mut answer = send(service, method, &path, &body).await?;
+    keep_times(&mut answer, times)?;
+    let asked = if body.is_null() { String::new() } else { body.to_string() };
+    println!("{method:4} {path:.60}  {asked}\n  {} {}", answer.status, answer.body);
     if answer.status == status && answer.body == expected {
         return Ok(());
     }
     let (got_status, got) = (answer.status, answer.body);
     Err(format!(
-        "{method} {path} {body}\n  expected {status} {expected}\n  got      {got_status} {got}"
+        "{method} {path} {asked}\n  expected {status} {expected}\n  got      {got_status} {got}"
     )
     .into())
 }
 
-/// Puts `true` in the place of every time, which differs from run to run.
-fn hide_times(answer: &mut Value) {
-    let todos = answer.get_mut("todos").and_then(Value::as_array_mut);
+/// Puts `true` in the place of every time, which differs from run to run, and compares it with the
+/// one that was seen before.
+fn keep_times(answer: &mut Answer, times: &mut Times) -> Result<(), Failed> {
+    let todos = answer.body.get_mut("todos").and_then(Value::as_array_mut);
     for todo in todos.into_iter().flatten() {
-        match todo.get_mut("completed_at") {
-            Some(time) if time.is_number() => *time = Value::Bool(true),
-            _ => {}
+        let text = todo["text"].as_str().unwrap_or_default().to_owned();
+        let Some(time) = todo["completed_at"].as_i64() else { continue };
+        let first = *times.entry(text.clone()).or_insert(time);
+        if first != time {
+            return Err(format!("`{text}` was completed at {first}, now it says {time}").into());
         }
+        todo["completed_at"] = Value::Bool(true);
     }
+    Ok(())
 }

@@ -2,23 +2,29 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use gridmill_client::engine::once;
+use gridmill_persistence::run::VALUE_BYTES_MAX;
 use gridmill_persistence::{FileStorage, LockGuard, LogOptions, Position, SimStorage, Storage};
 use ractor::Actor;
 
 use crate::engine::{GridEngine, ModuleRun, registry_of};
 use crate::error::StartError;
 use crate::grid::Grid;
+use crate::identity::Root;
 use crate::memory::default_budget;
 use crate::module::Module;
 use crate::partition::budget::{Budget, Budgets};
 use crate::partition::core::Limits;
-use crate::partition::open::{OpenOptions, check_folder, partition_dir};
+use crate::partition::open::{OpenOptions, Opened, partition_dir};
 use crate::partition::plan::Plan;
 use crate::shell::actor::{ActorOptions, Durability};
 use crate::shell::clock::Clock;
+use crate::shell::held::{self, Held};
 use crate::shell::shared::Shared;
-use crate::shell::supervisor::{Slot, Slots, Supervisor, open_on_worker, run};
+use crate::shell::start::open_all;
+use crate::shell::supervisor::{Slot, Slots, Supervisor, run};
 use crate::shell::worker::Workers;
 
 /// The file that a running grid holds locked.
@@ -27,10 +33,43 @@ pub(crate) const LOCK_FILE: &str = "LOCK";
 /// The largest batch of the log: what one call may bring, with headers, and a mailbox on top.
 const LOG_BATCH_BYTES_MAX: u32 = 256 << 20;
 
+/// How long a start waits for a grid of this process that was dropped.
+const LEAVING_MAX: Duration = Duration::from_secs(10);
+
 /// The most partitions of a module.
-const PARTITIONS_MAX: u32 = 4096;
+pub(crate) const PARTITIONS_MAX: u32 = 4096;
 
 /// Options of a grid, each with its default. [`GridBuilder::start`] brings it to life.
+///
+/// # Limits
+///
+/// What is over a limit is refused before it is acknowledged: whatever was acknowledged fits all files that
+/// it will ever be written to.
+///
+/// | what | at most | over it |
+/// |---|---|---|
+/// | an event, encoded | [`event_bytes_max`](Self::event_bytes_max), up to 16 MiB | the append is refused |
+/// | events of one call for one partition | 128 MiB | the append is refused |
+/// | events that wait for a partition | [`mailbox_bytes_max`](Self::mailbox_bytes_max) | appends wait, or are refused |
+/// | the key of an entry at the root of a PState, encoded | 65,535 bytes | the record is set aside |
+/// | the value of such an entry, or a root that is one value | [`value_bytes_max`](Self::value_bytes_max), up to 32 MiB | the record is set aside |
+/// | keys and values inside of a value | the value | |
+/// | what a PState begins with | as keys and values | the start is refused |
+/// | changes that cannot be written out because folds fail | nearly twice [`overlay_bytes_max`](Self::overlay_bytes_max) | appends are refused until one succeeds |
+/// | what a handler's panic says, in a verdict | 4 KiB | it is cut |
+/// | partitions of a module | 4,096 | the start is refused |
+/// | threads | 1,024 | the start is refused |
+/// | a run | 4 TiB | folds and merges fail |
+///
+/// The limits of values hold for the past as well: a record that a replay or a new topology reads, and
+/// that makes a value over today's limit, is set aside.
+///
+/// # Memory
+///
+/// Heap stays within one and a half times [`overlay_bytes_max`](Self::overlay_bytes_max) and
+/// [`cache_bytes_max`](Self::cache_bytes_max) together where these are alike, whatever values look like (their
+/// lists, maps and texts count), beside what a grid takes without state: some MiB, what waits in mailboxes,
+/// and what one batch touches.
 #[derive(Clone)]
 #[must_use = "nothing runs before `start`"]
 pub struct GridBuilder {
@@ -129,7 +168,7 @@ impl GridBuilder {
 
     /// Bytes of changes, about, that all topologies and partitions together hold in memory before
     /// they are folded into runs: a sixteenth of the memory of the machine, or of the container that
-    /// the process runs in, from 64 MiB to 1 GiB; 256 MiB where that is not known. Those that have more
+    /// the process runs in, at most 1 GiB; 256 MiB where that is not known. Those that have more
     /// than an even share are folded first. While folds run it may be twice as much.
     ///
     /// More memory means that a value that changes often is written out less often. Where the values
@@ -161,8 +200,9 @@ impl GridBuilder {
         self
     }
 
-    /// The largest value under one key in encoded bytes: 16 MiB. A record that makes a larger one is
-    /// set aside and its appender told.
+    /// The largest value under one key: 16 MiB; at most 32 MiB. Counted are the bytes that it takes in a
+    /// run, and of the gaps before aligned parts (such as the elements of a list) the most there can be: 15
+    /// bytes each. A record that makes a larger one is set aside and its appender told.
     pub fn value_bytes_max(mut self, bytes: usize) -> Self {
         self.value_bytes_max = bytes;
         self
@@ -209,7 +249,8 @@ impl GridBuilder {
         self
     }
 
-    /// Opens the folder, recovers what it holds and starts all partitions.
+    /// Opens the folder, recovers what it holds and starts all partitions. Where a grid of this process
+    /// was dropped that has not let go of the folder yet, waits for that, up to ten seconds.
     ///
     /// # Errors
     /// [`StartError`] says what does not fit and what to do. Nothing runs then, and the folder is as
@@ -218,22 +259,24 @@ impl GridBuilder {
         self.check_options()?;
         let plans = self.plans()?;
         let storage = self.open_storage()?;
-        let lock: Arc<dyn LockGuard> = Arc::from(self.lock(&*storage)?);
-        let workers = Workers::start(self.threads, Arc::new(lock)).map_err(StartError::Threads)?;
+        let folder = self.hold(&*storage).await?;
+        let root = Root::open(&storage)?;
+        let workers = Workers::start(self.threads, folder).map_err(StartError::Threads)?;
         let workers = Arc::new(workers);
-        let modules = self.start_modules(plans, &storage, &workers).await;
+        let modules = self.start_modules(plans, &storage, &root, &workers).await;
         if modules.is_err() {
             // The folder is free again when the error is known.
             workers.stop().await;
         }
         let engine = GridEngine::new(modules?, self.event_bytes_max);
-        Ok(Grid::new(engine, workers, storage))
+        Ok(Grid::new(engine, workers, storage, root))
     }
 
     async fn start_modules(
         &self,
         plans: Vec<Arc<Plan>>,
         storage: &Arc<dyn Storage>,
+        root: &Root,
         workers: &Workers,
     ) -> Result<Vec<ModuleRun>, StartError> {
         let slots: Slots = Arc::default();
@@ -243,13 +286,17 @@ impl GridBuilder {
         let spawned = spawn.await.map_err(|error| threads(error.to_string()))?;
         let (supervisor, _) = spawned.map_err(|error| threads(error.to_string()))?;
         let budgets = self.budgets();
+        let mut all = Vec::new();
+        for plan in &plans {
+            all.extend(self.slots(plan, (storage, root), workers, &budgets, all.len()));
+        }
+        let mut opened = open_all(&all).await?.into_iter();
+        let mut all = all.into_iter();
         let mut modules = Vec::new();
-        let mut first = 0;
         for plan in plans {
-            let slots_of_module = self.slots(&plan, storage, workers, &budgets, first);
-            first += self.partitions as usize;
-            let cell = supervisor.get_cell();
-            modules.push(start_module(plan, slots_of_module, &slots, cell).await?);
+            let partitions = self.partitions as usize;
+            let mine = all.by_ref().take(partitions).zip(opened.by_ref()).collect();
+            modules.push(run_module(plan, mine, &slots, supervisor.get_cell()).await?);
         }
         Ok(modules)
     }
@@ -276,7 +323,8 @@ impl GridBuilder {
             "1 to 16 MiB",
         )?;
         let value = self.value_bytes_max;
-        check("value_bytes_max", (1..=1 << 30).contains(&value), value.to_string(), "1 to 1 GiB")?;
+        let fits = (1..=VALUE_BYTES_MAX).contains(&value);
+        check("value_bytes_max", fits, value.to_string(), "1 to 32 MiB")?;
         let mailbox = self.mailbox_bytes_max;
         check("mailbox_bytes_max", mailbox > 0, mailbox.to_string(), "at least 1")?;
         check("attempts", self.attempts > 0, self.attempts.to_string(), "at least 1")?;
@@ -302,6 +350,7 @@ impl GridBuilder {
             for other in &plans {
                 refuse_common_names(other, &plan)?;
             }
+            plan.check_initial(self.value_bytes_max)?;
             plans.push(plan);
         }
         Ok(plans)
@@ -317,6 +366,19 @@ impl GridBuilder {
         Ok(Arc::new(FileStorage::new(folder)))
     }
 
+    /// Takes the folder's lock, once a grid of this process that was dropped has let go of it.
+    async fn hold(&self, storage: &dyn Storage) -> Result<Arc<Held>, StartError> {
+        let folder = storage.display(Path::new(""));
+        let mut lock = self.lock(storage);
+        if let Err(StartError::InUse { .. }) = lock
+            && held::is_leaving(&folder)
+        {
+            wait_until_left(folder.clone()).await?;
+            lock = self.lock(storage);
+        }
+        Ok(Held::new(&folder, lock?))
+    }
+
     fn lock(&self, storage: &dyn Storage) -> Result<Box<dyn LockGuard>, StartError> {
         let folder = storage.display(Path::new(""));
         storage.lock(Path::new(LOCK_FILE)).map_err(|source| match source.kind() {
@@ -328,7 +390,7 @@ impl GridBuilder {
     fn slots(
         &self,
         plan: &Arc<Plan>,
-        storage: &Arc<dyn Storage>,
+        folder: (&Arc<dyn Storage>, &Root),
         workers: &Workers,
         budgets: &Budgets,
         first: usize,
@@ -338,7 +400,7 @@ impl GridBuilder {
             |partition| Shared::new(plan.name, partition, self.mailbox_bytes_max, load(partition));
         let slot = |partition: u32| Slot {
             shared: Arc::new(shared(partition)),
-            open: self.open_options(plan, storage, &budgets.changes, partition),
+            open: self.open_options(plan, folder, &budgets.changes, partition),
             options: ActorOptions {
                 durability: self.durability,
                 changes: budgets.changes.clone(),
@@ -382,7 +444,7 @@ impl GridBuilder {
     fn open_options(
         &self,
         plan: &Arc<Plan>,
-        storage: &Arc<dyn Storage>,
+        (storage, root): (&Arc<dyn Storage>, &Root),
         changes: &Budget,
         partition: u32,
     ) -> OpenOptions {
@@ -391,6 +453,7 @@ impl GridBuilder {
         };
         OpenOptions {
             storage: Arc::clone(storage),
+            root: root.clone(),
             dir: partition_dir(plan.name, partition),
             plan: Arc::clone(plan),
             partition,
@@ -407,6 +470,21 @@ impl GridBuilder {
             quarantine_at: self.quarantine_at.iter().filter(mine).map(|&(.., at)| at).collect(),
             waiting_from: None,
         }
+    }
+}
+
+/// Waits on a thread of its own: the caller may be on any runtime, or on none.
+async fn wait_until_left(folder: PathBuf) -> Result<(), StartError> {
+    let (done, left) = once::channel();
+    let wait = folder.clone();
+    let wait = move || {
+        // Nobody has to listen.
+        let _ = done.send(held::wait_until_left(&wait, LEAVING_MAX));
+    };
+    std::thread::Builder::new().spawn(wait).map_err(StartError::Threads)?;
+    match left.await {
+        Ok(true) => Ok(()),
+        _ => Err(StartError::Leaving { folder, waited: LEAVING_MAX }),
     }
 }
 
@@ -433,47 +511,18 @@ fn refuse_common_names(one: &Plan, other: &Plan) -> Result<(), StartError> {
     Err(StartError::Declaration { module: other.name.to_owned(), problems })
 }
 
-/// Opens all partitions of a module, each on its thread, then starts their actors.
-async fn start_module(
+/// Starts the actors of a module's partitions.
+async fn run_module(
     plan: Arc<Plan>,
-    mine: Vec<Slot>,
+    mine: Vec<(Slot, Opened)>,
     slots: &Slots,
     supervisor: ractor::ActorCell,
 ) -> Result<ModuleRun, StartError> {
-    let asked: Vec<OpenOptions> = mine.iter().map(|slot| slot.open.clone()).collect();
-    if let Some(first) = mine.first() {
-        // Before anything is created in folders that another count of partitions would have.
-        let checked = first.worker.spawn_blocking(move || asked.iter().try_for_each(check_folder));
-        checked.await.map_err(|error| StartError::Threads(std::io::Error::other(error)))??;
-    }
-    let mut opening = Vec::new();
-    for slot in &mine {
-        let (slot, worker) = (slot.clone(), slot.worker.clone());
-        opening.push(worker.spawn(async move { open_on_worker(&slot).await }));
-    }
-    let mut opened = Vec::new();
-    let mut failed = None;
-    for (partition, opening) in opening.into_iter().enumerate() {
-        match opening.await {
-            Ok(Ok(partition)) => opened.push(partition),
-            Ok(Err(error)) => failed = failed.or(Some(error)),
-            Err(error) => {
-                failed = failed.or(Some(StartError::Partition {
-                    module: plan.name.to_owned(),
-                    partition: partition as u32,
-                    message: error.to_string(),
-                }));
-            }
-        }
-    }
-    if let Some(error) = failed {
-        return Err(error);
-    }
-    let registries =
-        opened.iter().map(|opened| registry_of(&plan, &opened.folds.manifest.lock())).collect();
-    let partitions = mine.iter().map(|slot| Arc::clone(&slot.shared)).collect();
-    for (slot, opened) in mine.into_iter().zip(opened) {
+    let (mut partitions, mut registries) = (Vec::new(), Vec::new());
+    for (slot, opened) in mine {
         let partition = slot.shared.partition;
+        registries.push(registry_of(&plan, &opened.folds.manifest.lock()));
+        partitions.push(Arc::clone(&slot.shared));
         let running = run(slot, opened, slots, supervisor.clone()).await;
         running.map_err(|message| StartError::Partition {
             module: plan.name.to_owned(),

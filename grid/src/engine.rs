@@ -11,7 +11,7 @@ use gridmill_client::engine::{
 use gridmill_client::{AppendErrorKind, DepotError, Gate, ReadError};
 use gridmill_persistence::{LogError, LogReader};
 
-use crate::module::{DepotDef, PStateDef};
+use crate::module::PStateDef;
 use crate::partition::manifest::ManifestFile;
 use crate::partition::plan::Plan;
 use crate::partition::registry::Registry;
@@ -76,7 +76,7 @@ impl GridEngine {
         let gates: Vec<Gate> = run.partitions.iter().map(|shared| shared.gate.clone()).collect();
         for (number, depot) in run.plan.depots.iter().enumerate() {
             let id = self.depots.len();
-            let entry = depot_entry(depot, id, &gates, event_bytes_max);
+            let entry = depot_entry(&run.plan, number, id, &gates, event_bytes_max);
             self.depots_by_name.insert(depot.name.to_owned(), id);
             self.depots.push((entry, Address { module, number }));
         }
@@ -123,7 +123,7 @@ impl GridEngine {
 
 fn unreadable(partition: u32, error: LogError) -> DepotError {
     match error {
-        LogError::Damaged { .. } => DepotError::Damaged(crate::folder::of_log(error)),
+        LogError::Damaged { .. } => DepotError::Damaged(crate::folder::damage_of(error)),
         other => DepotError::Unreadable { partition, reason: other.to_string() },
     }
 }
@@ -240,20 +240,24 @@ impl Engine for GridEngine {
     }
 }
 
-/// What clients know of a depot, where the module's partitions have these gates.
+/// What clients know of depot `number` of a plan, where the module's partitions have these gates.
 pub(crate) fn depot_entry(
-    def: &DepotDef,
+    plan: &Plan,
+    number: usize,
     id: usize,
     gates: &[Gate],
     event_bytes_max: usize,
 ) -> Arc<DepotEntry> {
+    let def = &plan.depots[number];
     let partitions = if def.global { 1 } else { gates.len() };
+    let readers = plan.topologies.iter().filter(|topology| topology.source(number).is_some());
     Arc::new(DepotEntry {
         id,
         name: def.name.to_owned(),
         event: def.event,
         event_name: def.event_name,
         partitions: partitions as u32,
+        topologies: readers.map(|topology| topology.name.to_owned()).collect(),
         event_bytes_max,
         gates: gates[..partitions].to_vec(),
     })

@@ -2,13 +2,16 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use gridmill_model::engine::Damaged;
 use gridmill_persistence::{LogError, Position, RunError};
 
+use crate::partition::manifest::ManifestFault;
+
 /// Why a grid did not start. Nothing was changed, but for what recovery may always do: a torn tail
 /// is cut, folders are created.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
     /// What the modules declare does not fit together.
@@ -36,6 +39,19 @@ pub enum StartError {
     InUse {
         /// The folder.
         folder: PathBuf,
+    },
+    /// A grid of this process was dropped, or its stop was not waited for, and it still works in the
+    /// folder.
+    #[error(
+        "the data folder {folder} is still in use by a grid that this process has dropped: after \
+         {waited:?}, one of its threads had not ended; wait for `halt` or `shutdown` instead of \
+         dropping a grid, or try again"
+    )]
+    Leaving {
+        /// The folder.
+        folder: PathBuf,
+        /// How long the start has waited.
+        waited: Duration,
     },
     /// The folder cannot be used.
     #[error("the data folder {folder} cannot be used: {source}")]
@@ -89,6 +105,27 @@ pub enum StartError {
         /// What does not fit, and what to do.
         problem: String,
     },
+    /// What chooses the partition of events or keys answers otherwise than when they were stored, so that
+    /// readers would look for them on another partition.
+    #[error(
+        "{what} `{name}` of module `{module}` is partitioned otherwise than before: {item} lies on \
+         partition {partition} and would go {home} now. Partition it as before; or leave it as it was \
+         and declare another {what} beside it"
+    )]
+    Moved {
+        /// `depot` or `PState`.
+        what: &'static str,
+        /// Which one.
+        name: String,
+        /// The module.
+        module: String,
+        /// The event or key that was asked about.
+        item: String,
+        /// The partition that it lies on.
+        partition: u32,
+        /// Where it would go: `to partition 5`, or `nowhere` where the function panics.
+        home: String,
+    },
     /// The last stop was not clean, and another version of the code processed the tail of the log.
     #[error(
         "partition {partition} of module `{module}` stopped uncleanly with {records} records that version {expected} of the module processed; this is version {got}. Start version {expected} once and shut it down, or call `accept_replay_with_new_code()`"
@@ -124,6 +161,38 @@ pub enum StartError {
         partition: u32,
         /// Where, and what to do.
         damage: Damaged,
+    },
+    /// A file belongs to another grid, partition or PState, or to another time. Nothing was changed.
+    #[error(
+        "{} does not belong there: expected {expected}, got {got}; put the files back in their \
+         places, or restore the data folder from a backup (partition {partition} of module `{module}`)",
+        file.display()
+    )]
+    Foreign {
+        /// The module.
+        module: String,
+        /// The partition.
+        partition: u32,
+        /// The file.
+        file: PathBuf,
+        /// What belongs there.
+        expected: String,
+        /// What lies there.
+        got: String,
+    },
+    /// The folder of a partition that was there is gone. Nothing was changed.
+    #[error(
+        "partition {partition} of module `{module}` was in this data folder, but {} has no manifest: \
+         put it back, or restore the data folder from a backup",
+        folder.display()
+    )]
+    Lost {
+        /// The module.
+        module: String,
+        /// The partition.
+        partition: u32,
+        /// Where its folder was.
+        folder: PathBuf,
     },
     /// The log cannot be opened or read.
     #[error("the log of partition {partition} of module `{module}`: {source}")]
@@ -161,11 +230,21 @@ pub enum StartError {
 }
 
 impl StartError {
+    pub(crate) fn of_manifest(module: &str, partition: u32, fault: ManifestFault) -> Self {
+        let module = module.to_owned();
+        match fault {
+            ManifestFault::File(source) => Self::Log { module, partition, source },
+            other => Self::Partition { module, partition, message: other.to_string() },
+        }
+    }
+
     /// Whether bytes on the disk are not what was written.
     pub(crate) fn is_damage(&self) -> bool {
         match self {
-            Self::Damaged { .. } => true,
-            Self::Log { source, .. } => matches!(source, LogError::Damaged { .. }),
+            Self::Damaged { .. } | Self::Foreign { .. } | Self::Lost { .. } => true,
+            Self::Log { source, .. } => {
+                matches!(source, LogError::Damaged { .. } | LogError::WrongPartition { .. })
+            }
             Self::Run { source, .. } => matches!(
                 source,
                 RunError::Damaged { .. } | RunError::NotARun { .. } | RunError::Malformed { .. }
@@ -175,8 +254,10 @@ impl StartError {
     }
 }
 
+gridmill_client::debug_as_it_reads!(StartError, ShutdownError);
+
 /// Why a shutdown was not clean. What was acknowledged is safe; the next start replays more.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum ShutdownError {
     /// A partition could not write everything out.

@@ -4,13 +4,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use gridmill_client::Client;
+use gridmill_client::engine::once;
 use gridmill_persistence::Storage;
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 
 use crate::builder::GridBuilder;
 use crate::engine::{GridEngine, ModuleRun};
 use crate::error::ShutdownError;
 use crate::folder::{Target, Verification, verify_all};
+use crate::identity::Root;
 use crate::shell::actor::Msg;
 use crate::shell::shared::{Progress, Shared};
 use crate::shell::worker::Workers;
@@ -21,6 +23,23 @@ use crate::stats::Stats;
 /// Dropping it stops it as a kill would: everything acknowledged is safe, and the next start replays
 /// the tail of the log. [`Grid::shutdown`] stops it cleanly, so that the next start replays nothing.
 /// Either is safe inside async code.
+///
+/// # When the folder is free again
+/// When the last thread of the grid has ended. `drop` does not wait for that: a handler or a sync that
+/// is under way goes on to its end. [`Grid::halt`] and [`Grid::shutdown`] wait. A start in the same
+/// process waits, up to ten seconds, for a grid that was dropped there; a start in another process is
+/// refused with [`StartError::InUse`](crate::StartError::InUse) meanwhile.
+///
+/// # What is not done with the folder of a running grid
+/// - **Copied file by file.** The files would be of different moments: a start of such a copy may be
+///   refused as damaged, or lack the newest events. Copy the folder of a grid that was stopped, or take
+///   an atomic snapshot of the file system: that one is what a power loss would have left.
+/// - **Changed or truncated.** Runs are mapped, so that a read of what was cut off may end the process
+///   (SIGBUS). What was changed while no grid ran is refused as damage, but for the end of a log without
+///   a clean stop: there a torn tail is what a crash leaves too, and is cut.
+/// - **Used after `fork`.** The child has none of the grid's threads: its calls are never answered. It
+///   also keeps the folder locked for as long as it lives. Processes that are started
+///   (`std::process::Command`) inherit nothing.
 ///
 /// ```
 /// # mod words {
@@ -58,6 +77,7 @@ pub struct Grid {
     client: Client,
     workers: Arc<Workers>,
     storage: Arc<dyn Storage>,
+    root: Root,
 }
 
 impl Grid {
@@ -76,10 +96,11 @@ impl Grid {
         engine: GridEngine,
         workers: Arc<Workers>,
         storage: Arc<dyn Storage>,
+        root: Root,
     ) -> Self {
         let engine = Arc::new(engine);
         let client = Client::new(Arc::clone(&engine) as _);
-        Self { engine, client, workers, storage }
+        Self { engine, client, workers, storage, root }
     }
 
     pub(crate) fn engine(&self) -> &GridEngine {
@@ -113,7 +134,7 @@ impl Grid {
         let targets = self.engine.modules.iter().map(target).collect();
         let storage = Arc::clone(&self.storage);
         let check = self.workers.of(0).spawn_blocking(move || verify_all(&storage, targets));
-        check.await.unwrap_or_else(|error| {
+        tokio::task::unconstrained(check).await.unwrap_or_else(|error| {
             let folder = self.storage.display(Path::new("")).display().to_string();
             Verification::unfinished(folder, &error)
         })
@@ -147,8 +168,7 @@ impl Grid {
                 && !shared.problems.contains_key(&number)
                 && !shared.is_given_up()
             {
-                // The sender lives as long as the grid does.
-                let _ = changed.changed().await;
+                next_change(&mut changed).await;
             }
         }
     }
@@ -161,7 +181,7 @@ impl Grid {
             for shared in &module.partitions {
                 let mut changed = shared.changed.subscribe();
                 while !(shared.is_idle() && shared.flights.len() == 0) {
-                    let _ = changed.changed().await;
+                    next_change(&mut changed).await;
                 }
             }
         }
@@ -179,7 +199,7 @@ impl Grid {
         for module in &self.engine.modules {
             for shared in &module.partitions {
                 shared.gate.close();
-                let (done, stopped) = oneshot::channel();
+                let (done, stopped) = once::channel();
                 shared.send(Msg::Shutdown(done));
                 stopping.push((Arc::clone(shared), stopped));
             }
@@ -191,6 +211,10 @@ impl Grid {
                 failed = failed.or(Some(ShutdownError::Partition { module, partition, message }));
             }
             shared.close("the grid has shut down");
+        }
+        // What stays unnoted is only missed later: the manifests have it too.
+        if let Err(error) = self.save_root().await {
+            tracing::warn!(%error, "the ends of the logs could not be noted");
         }
         self.workers.stop().await;
         failed.map_or(Ok(()), Err)
@@ -213,6 +237,12 @@ impl Grid {
         }
     }
 
+    async fn save_root(&self) -> Result<(), String> {
+        let (root, storage) = (self.root.clone(), Arc::clone(&self.storage));
+        let saved = self.workers.of(0).spawn_blocking(move || root.save(&*storage)).await;
+        saved.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+    }
+
     fn topology(&self, name: &str) -> Option<(usize, usize)> {
         self.engine.modules.iter().enumerate().find_map(|(module, run)| {
             let number = run.plan.topologies.iter().position(|topology| topology.name == name)?;
@@ -230,6 +260,12 @@ impl Drop for Grid {
             }
         }
     }
+}
+
+/// Waits for a change. On tokio it is no matter of a task's budget, as no future of a client is.
+async fn next_change(changed: &mut watch::Receiver<u64>) {
+    // The sender lives as long as the grid does.
+    let _ = tokio::task::unconstrained(changed.changed()).await;
 }
 
 fn is_live(shared: &Shared, topology: usize) -> bool {

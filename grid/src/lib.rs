@@ -4,23 +4,76 @@
 //! [`PState`](prelude::PState)s: durable, partitioned state of any shape. Clients append, and read with
 //! paths; an append is answered when its effect is visible.
 //!
-//! # Code map
+//! ```
+//! use gridmill::Local;
+//! use gridmill::prelude::*;
 //!
-//! | where | what |
+//! // Declare: what happens, where it goes, what is kept.
+//! #[record]
+//! pub enum Money {
+//!     Put { account: u64, cents: u64 },
+//!     Take { account: u64, cents: u64 },
+//! }
+//!
+//! impl Money {
+//!     fn account(&self) -> u64 {
+//!         match self {
+//!             Self::Put { account, .. } | Self::Take { account, .. } => *account,
+//!         }
+//!     }
+//! }
+//!
+//! pub const MONEY: Depot<Money> = Depot::hash_by("bank/money", |money| money.account().into());
+//! pub const ACCOUNTS: PState<Map<u64, u64>> = PState::new("bank/accounts");
+//!
+//! pub struct Bank;
+//!
+//! impl Module for Bank {
+//!     const NAME: &'static str = "bank";
+//!
+//!     fn define(module: &mut Setup) {
+//!         module.depot(MONEY);
+//!         module.stream("accounts", ACCOUNTS).source(MONEY).each_with(on_money);
+//!     }
+//! }
+//!
+//! /// What it returns as `Err` is told to the appender, and undoes what it wrote.
+//! fn on_money(
+//!     money: Money,
+//!     accounts: &mut Map<u64, u64>,
+//!     context: &mut Context<'_>,
+//! ) -> Result<(), Str> {
+//!     let has = accounts.get(&money.account()).map_or(0, |cents| *cents);
+//!     let cents = match money {
+//!         Money::Put { cents, .. } => has + cents,
+//!         Money::Take { cents, .. } => has.checked_sub(cents).ok_or("not enough money")?,
+//!     };
+//!     accounts.insert(money.account(), cents);
+//!     context.reply(&cents);
+//!     Ok(())
+//! }
+//!
+//! // Test: without threads, files or `await`.
+//! let bank = Local::<Bank>::new(4)?;
+//! let receipt = bank.append(MONEY, Money::Put { account: 7, cents: 100 })?;
+//! assert_eq!(receipt.reply::<u64>("accounts")?, Some(100));
+//! assert!(bank.append(MONEY, Money::Take { account: 7, cents: 500 }).is_err());
+//! assert_eq!(bank.select_one(ACCOUNTS.key(7))?, Some(100));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # The way in
+//!
+//! | to | see |
 //! |---|---|
-//! | [`Module`], [`Setup`] | what a user declares |
-//! | `topology` | handlers, the states that they borrow, what they return |
-//! | `state` | a root as a memtable over immutable runs; published views |
-//! | `partition` | the machine: records in, state and answers out; opening, folding, replaying |
-//! | `shell` | threads, mailboxes, syncs, catch-up, supervision |
-//! | [`Grid`] | all of it, running |
-//! | [`folder`] | the files of a grid that does not run: checked, shown, printed |
-//! | [`Local`] | a module in a unit test, without threads, files or a clock |
+//! | declare | [`record`], [`Depot`](prelude::Depot), [`PState`](prelude::PState), [`Module`], [`Setup`], [`Stream`] |
+//! | run | [`Grid::builder`], [`GridBuilder`] with its limits, [`Grid::in_memory`] |
+//! | append | [`Client::append`](client::Client::append) and its kin; [`Ack`](client::Ack) says what is waited for |
+//! | read | [`Client::select`](client::Client::select), and [paths](model::path) |
+//! | test | [`Local`] in a unit test, [`Grid::in_memory`] for all of it |
+//! | operate | [`Grid::stats`], [`Grid::verify`], [`Grid::quarantine`], [`folder`] for a grid that does not run |
 //!
-//! What stays true: the mailbox is the log, so a partition's state is a function of its log and the
-//! code. Only the topology that owns a PState writes it. A published view never changes. A record is
-//! logged before it is applied, and durable before anything that it did is seen. Replay runs the same
-//! `apply` as the live flow.
+//! How the engine works inside stands in `grid/ARCHITECTURE.md`.
 
 extern crate self as gridmill;
 
@@ -29,6 +82,7 @@ mod engine;
 mod error;
 pub mod folder;
 mod grid;
+mod identity;
 mod local;
 mod memory;
 mod module;
@@ -52,7 +106,7 @@ pub use quarantine::{QuarantineError, Quarantined};
 pub use shell::actor::Durability;
 pub use shell::clock::Clock;
 pub use shell::shared::Progress;
-pub use stats::{ModuleStats, PartitionStats, Stats, TopologyStats};
+pub use stats::{JobProblem, ModuleStats, PartitionStats, Stats, TopologyStats};
 pub use topology::{Context, Outcome, Source, StartFrom, StateSet, StateUnit, Stream};
 
 /// What macros name; not for users.

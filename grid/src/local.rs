@@ -96,7 +96,9 @@ impl<M: Module> Local<M> {
     /// # Errors
     /// [`StartError::Declaration`] where the module contradicts itself, as when a grid starts.
     pub fn new(partitions: u32) -> Result<Self, StartError> {
-        let engine = Arc::new(LocalEngine::new(Plan::of::<M>()?, partitions.max(1))?);
+        let plan = Plan::of::<M>()?;
+        plan.check_initial(VALUE_BYTES_MAX)?;
+        let engine = Arc::new(LocalEngine::new(plan, partitions.max(1))?);
         let client = Client::new(Arc::clone(&engine) as _);
         Ok(Self { engine, client, module: PhantomData })
     }
@@ -137,10 +139,9 @@ impl<M: Module> Local<M> {
     }
 }
 
-/// Runs a future that never waits. Where this runs inside of an async runtime, that runtime's
-/// budget for a task does not count, or the future would be asked to wait after all.
+/// Runs a future that never waits.
 fn at_once<F: Future>(future: F) -> F::Output {
-    let mut future = pin!(tokio::task::unconstrained(future));
+    let mut future = pin!(future);
     let mut context = Context::from_waker(Waker::noop());
     loop {
         if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
@@ -182,9 +183,8 @@ impl LocalEngine {
     fn new(plan: Plan, partitions: u32) -> Result<Self, StartError> {
         let plan = Arc::new(plan);
         let gates: Vec<_> = (0..partitions).map(|_| Gate::new(MAILBOX_BYTES)).collect();
-        let depots = plan.depots.iter().enumerate();
-        let depots =
-            depots.map(|(id, def)| depot_entry(def, id, &gates, EVENT_BYTES_MAX)).collect();
+        let depots = 0..plan.depots.len();
+        let depots = depots.map(|id| depot_entry(&plan, id, id, &gates, EVENT_BYTES_MAX)).collect();
         let pstates = plan.pstates.iter().enumerate();
         let pstates = pstates.map(|(id, def)| pstate_entry(def, id, partitions)).collect();
         let machines = (0..partitions).map(|number| Machine::new(&plan, (number, partitions)));

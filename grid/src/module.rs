@@ -4,7 +4,9 @@ use std::any::TypeId;
 
 use gridmill_model::{Depot, Event, Schema};
 
-use crate::topology::{DepotCodec, PStateCodec, StateSet, Stream, TopologyDef, TypedDepot, Uses};
+use crate::topology::{
+    DepotCodec, PStateCodec, StateSet, Stream, TopologyDef, TypedDepot, Uses, id_mark,
+};
 
 /// A unit of state and logic: depots, stream topologies and their PStates.
 ///
@@ -58,6 +60,8 @@ pub(crate) struct PStateDef {
     pub(crate) root: TypeId,
     pub(crate) schema: Schema,
     pub(crate) global: bool,
+    /// Whether keys live on the partition of their hash.
+    pub(crate) hashed: bool,
     pub(crate) private: bool,
     pub(crate) codec: Box<dyn PStateCodec>,
 }
@@ -76,6 +80,7 @@ pub struct Setup {
     pub(crate) pstates: Vec<PStateDef>,
     pub(crate) topologies: Vec<TopologyDef>,
     pub(crate) removed: Vec<String>,
+    pub(crate) refilled: Vec<String>,
     pub(crate) problems: Vec<String>,
 }
 
@@ -111,11 +116,55 @@ impl Setup {
         if self.topologies.iter().any(|known| known.name == name) {
             self.problems.push(format!("two topologies are called `{name}`; rename one"));
         }
+        let alike =
+            |known: &&TopologyDef| known.name != name && id_mark(known.name) == id_mark(name);
+        if let Some(known) = self.topologies.iter().find(alike) {
+            self.problems.push(format!(
+                "topologies `{}` and `{name}` would give the same unique ids; rename one",
+                known.name
+            ));
+        }
         let topology = self.topologies.len();
         let mut uses = Uses::default();
         states.declare(self, topology, &mut uses);
         self.topologies.push(TopologyDef::new(name, uses));
         Stream::new(self, topology)
+    }
+
+    /// Lets a topology fill its PStates again from its depots where those of an existing folder do not
+    /// fit the code: one has another type, one is new or was another topology's, or the topology reads
+    /// one more depot that has a past. Without it such a start is refused, so that no view is dropped
+    /// or begins without its past by mistake.
+    ///
+    /// The topology then reads its depots from where it once started, beside the live flow; until it has
+    /// caught up its PStates answer `CatchingUp`. It happens at the first start that does not fit: the
+    /// line may stay in the code, but then it holds for later changes too. A topology that reads PStates
+    /// of others, or whose PStates others read, cannot do this where its depots have a past.
+    ///
+    /// ```
+    /// use gridmill::prelude::*;
+    ///
+    /// const WORDS: Depot<Str> = Depot::hash_by("words/seen", |word| word.as_str().into());
+    /// // Was a `u32` in the version before.
+    /// const COUNTS: PState<Map<Str, u64>> = PState::new("words/counts");
+    ///
+    /// struct Words;
+    ///
+    /// impl Module for Words {
+    ///     const NAME: &'static str = "words";
+    ///     const VERSION: u32 = 2;
+    ///
+    ///     fn define(module: &mut Setup) {
+    ///         module.depot(WORDS).refill("count");
+    ///         module.stream("count", COUNTS).source(WORDS).each(|word: Str, counts: &mut Map<Str, u64>| {
+    ///             *counts.entry(word).or_default() += 1;
+    ///         });
+    ///     }
+    /// }
+    /// ```
+    pub fn refill(&mut self, topology: impl Into<String>) -> &mut Self {
+        self.refilled.push(topology.into());
+        self
     }
 
     /// Says that a topology or PState that an existing folder has is gone for good. Its files are

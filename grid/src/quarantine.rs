@@ -1,7 +1,7 @@
 //! Records that handlers could not process: visible, and to be handled again or forgotten.
 
+use gridmill_client::engine::once;
 use gridmill_persistence::Position;
-use tokio::sync::oneshot;
 
 use crate::grid::Grid;
 use crate::partition::batch::Retry;
@@ -33,7 +33,7 @@ pub struct Quarantined {
 }
 
 /// Why a quarantined record could not be handled again or forgotten.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 #[error("record {position} of topology `{topology}`: {message}")]
 pub struct QuarantineError {
     /// The topology.
@@ -43,6 +43,8 @@ pub struct QuarantineError {
     /// What is wrong.
     pub message: String,
 }
+
+gridmill_client::debug_as_it_reads!(QuarantineError);
 
 impl Grid {
     /// All records in quarantine, by module and partition.
@@ -94,7 +96,7 @@ impl Grid {
         let partition = record.partition as usize;
         let shared = module.and_then(|module| module.partitions.get(partition));
         let shared = shared.ok_or_else(|| failed("there is no such partition".to_owned()))?;
-        let (done, answer) = oneshot::channel();
+        let (done, answer) = once::channel();
         let retry = Retry {
             topology: record.topology.clone(),
             position: record.position,

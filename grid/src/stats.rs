@@ -46,6 +46,12 @@ pub struct PartitionStats {
     pub folded_bytes: u64,
     /// Merges of runs.
     pub merges: u64,
+    /// Bytes of runs that merges wrote.
+    pub merged_bytes: u64,
+    /// Folds and merges that failed. What they were to write stays in memory and in the log.
+    pub failed_jobs: u64,
+    /// Why folds or merges fail now, if the last one did.
+    pub problem: Option<JobProblem>,
     /// Events that a handler refused.
     pub rejected: u64,
     /// Times that the partition's actor was started again.
@@ -71,6 +77,18 @@ pub struct PartitionStats {
     pub stopped: Option<String>,
     /// One for each topology.
     pub topologies: Vec<TopologyStats>,
+}
+
+/// Folds or merges fail: changes pile up in memory and in the log, or runs on disk. They are tried again by
+/// themselves. Where the changes take nearly twice
+/// [`overlay_bytes_max`](crate::GridBuilder::overlay_bytes_max), appends are refused until it goes on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct JobProblem {
+    /// What failed last, and why.
+    pub message: String,
+    /// How long they have been failing.
+    pub lasts: Duration,
 }
 
 /// Figures of one topology on one partition.
@@ -123,6 +141,12 @@ fn partition(run: &ModuleRun, shared: &Shared) -> PartitionStats {
         folds: get(&counters.folds),
         folded_bytes: get(&counters.folded_bytes),
         merges: get(&counters.merges),
+        merged_bytes: get(&counters.merged_bytes),
+        failed_jobs: get(&counters.failed_jobs),
+        problem: shared.problem.lock().as_ref().map(|problem| JobProblem {
+            message: problem.message.clone(),
+            lasts: problem.since.elapsed(),
+        }),
         rejected: get(&counters.rejected),
         restarts: get(&counters.restarts),
         replayed: get(&counters.replayed),

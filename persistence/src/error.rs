@@ -32,6 +32,19 @@ pub enum LogError {
         /// The file that could not grow.
         file: PathBuf,
     },
+    /// A write failed, and so did ending the log before it: the batch is not in the log that goes on, but
+    /// a start that comes before a later write has succeeded may find it.
+    #[error(
+        "a write to {} failed ({reason}): it may have reached the file, which the next write that \
+         succeeds, or the next start, will tell",
+        file.display()
+    )]
+    Unsettled {
+        /// The file that was written to.
+        file: PathBuf,
+        /// What the operating system said, of both.
+        reason: String,
+    },
     /// A sync failed: what was written since the last good one must be written anew elsewhere.
     #[error("a sync of {} failed ({reason}): call recover_from_failed_sync", file.display())]
     SyncFailed {
@@ -56,6 +69,14 @@ pub enum LogError {
         /// The largest accepted one.
         max: u32,
     },
+    /// A record had the offset 2^64-1, behind which there is none. Nothing was pushed.
+    #[error(
+        "source {source_number} has no offset behind 2^64-1: give its records to another source"
+    )]
+    OffsetsExhausted {
+        /// The source of the record.
+        source_number: u16,
+    },
     /// The batch cannot take this record. Nothing was pushed; write the batch first.
     #[error("the batch is full at {max} bytes: write it before pushing more")]
     BatchFull {
@@ -64,7 +85,8 @@ pub enum LogError {
     },
     /// The files belong to another partition.
     #[error(
-        "{} belongs to partition {got:#x}, expected {expected:#x}: check the folder",
+        "{} belongs to the log with number {got:#x}, expected {expected:#x}: put the files back in \
+         their places, or restore them from a backup; nothing was changed",
         file.display()
     )]
     WrongPartition {
@@ -88,14 +110,19 @@ pub enum LogError {
         /// The version in the file.
         got: u32,
     },
-    /// The log was stopped uncleanly more often than positions can count.
+    /// The disk could not read a part of a file. Nothing was changed.
     #[error(
-        "{} has had 65535 unclean stops, the most that positions can tell apart: start a new log",
-        dir.display()
+        "{} cannot be read at byte {offset}: {source}; if the disk is failing, restore the file from a \
+         backup or a replica",
+        file.display()
     )]
-    EpochsExhausted {
-        /// The folder of the log.
-        dir: PathBuf,
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// The first byte that could not be read.
+        offset: u64,
+        /// What the operating system said.
+        source: io::Error,
     },
     /// Any other failure of the disk. What the failed call should have done was not done.
     #[error("could not {action} {}: {source}", file.display())]
@@ -110,6 +137,10 @@ pub enum LogError {
 }
 
 impl LogError {
+    pub(crate) fn unreadable(file: PathBuf, offset: u64, source: io::Error) -> Self {
+        Self::Unreadable { file, offset, source }
+    }
+
     pub(crate) fn io(action: &'static str, file: PathBuf, source: io::Error) -> Self {
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::StorageFull { file },

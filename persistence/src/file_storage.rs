@@ -1,9 +1,10 @@
 //! The real disk: a folder of the file system.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -34,74 +35,133 @@ use crate::zeros;
 #[derive(Debug, Clone)]
 pub struct FileStorage {
     root: PathBuf,
+    /// The folder itself, once it was locked: whatever its name becomes, files are made in it.
+    held: Arc<Mutex<Option<Held>>>,
+}
+
+/// A folder that is open.
+#[derive(Debug)]
+struct Held {
+    dir: File,
+    /// A name that leads to it after it was renamed, where the system has one.
+    name: Option<PathBuf>,
+}
+
+impl Held {
+    fn open(root: &Path) -> io::Result<Self> {
+        let dir = File::open(root)?;
+        let name = PathBuf::from(format!("/proc/self/fd/{}", dir.as_raw_fd()));
+        let leads = std::fs::metadata(&name).is_ok_and(|meta| identity(&meta) == identity_of(&dir));
+        Ok(Self { dir, name: leads.then_some(name) })
+    }
+}
+
+fn identity(meta: &Metadata) -> Option<(u64, u64)> {
+    Some((meta.dev(), meta.ino()))
+}
+
+fn identity_of(file: &File) -> Option<(u64, u64)> {
+    file.metadata().ok().as_ref().and_then(identity)
 }
 
 impl FileStorage {
     /// The folder `root`, which need not exist yet: `create_dir_all("")` makes it.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), held: Arc::default() }
     }
 
-    fn at(&self, path: &Path) -> PathBuf {
-        if path.as_os_str().is_empty() { self.root.clone() } else { self.root.join(path) }
+    /// Where `path` lies now.
+    fn at(&self, path: &Path) -> io::Result<PathBuf> {
+        let held = self.held.lock();
+        let root = match held.as_ref() {
+            None => &self.root,
+            Some(Held { name: Some(name), .. }) => name,
+            Some(Held { dir, name: None }) => {
+                let now = std::fs::metadata(&self.root)?;
+                if identity(&now) != identity_of(dir) {
+                    let message = "the data folder was renamed or replaced while it was in use";
+                    return Err(io::Error::other(message));
+                }
+                &self.root
+            }
+        };
+        Ok(join(root, path))
     }
+}
+
+fn join(root: &Path, path: &Path) -> PathBuf {
+    if path.as_os_str().is_empty() { root.to_path_buf() } else { root.join(path) }
 }
 
 impl Storage for FileStorage {
     fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
-        create_durably(&self.at(dir))
+        create_durably(&self.at(dir)?)
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
-        let entries = std::fs::read_dir(self.at(dir))?;
+        let entries = std::fs::read_dir(self.at(dir)?)?;
         entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
     }
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn StorageFile>> {
         let mut options = OpenOptions::new();
-        opened(self.at(path), options.read(true).write(true).create_new(true), Direct::Untried)
+        opened(self.at(path)?, options.read(true).write(true).create_new(true), Direct::Untried)
     }
 
     fn create_zeros(&self, path: &Path, len: u64) -> io::Result<Arc<dyn StorageFile>> {
         let file = self.create(path)?;
-        let filled = zeros::write_past_cache(&self.at(path), len)?;
+        let filled = zeros::write_past_cache(&self.at(path)?, len)?;
         zeros::write(&*file, filled..len)?;
         Ok(file)
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn StorageFile>> {
-        opened(self.at(path), OpenOptions::new().read(true).write(true), Direct::Untried)
+        opened(self.at(path)?, OpenOptions::new().read(true).write(true), Direct::Untried)
     }
 
     fn open_read(&self, path: &Path) -> io::Result<Arc<dyn StorageFile>> {
-        opened(self.at(path), OpenOptions::new().read(true), Direct::Refused)
+        opened(self.at(path)?, OpenOptions::new().read(true), Direct::Refused)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        std::fs::rename(self.at(from), self.at(to))
+        std::fs::rename(self.at(from)?, self.at(to)?)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        std::fs::remove_file(self.at(path))
+        std::fs::remove_file(self.at(path)?)
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        File::open(self.at(dir))?.sync_all()
+        File::open(self.at(dir)?)?.sync_all()
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn LockGuard>> {
-        let mut options = OpenOptions::new();
-        let file =
-            options.read(true).write(true).create(true).truncate(false).open(self.at(path))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Box::new(FileLock { _file: file })),
-            Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
-            Err(TryLockError::Error(error)) => Err(error),
+        // The folder too: the lock file may be deleted, and the folder renamed, while it is in use.
+        let folder = File::open(&self.root)?;
+        if let Err(TryLockError::WouldBlock) = folder.try_lock() {
+            return Err(io::ErrorKind::WouldBlock.into());
         }
+        let held = Held::open(&self.root)?;
+        let file = lock_file(held.name.as_deref().unwrap_or(&self.root), path)?;
+        if identity_of(&held.dir) != identity_of(&folder) {
+            return Err(io::Error::other("the data folder was replaced while it was being locked"));
+        }
+        *self.held.lock() = Some(held);
+        Ok(Box::new(FileLock { _file: file, _folder: folder }))
     }
 
     fn display(&self, path: &Path) -> PathBuf {
-        self.at(path)
+        join(&self.root, path)
+    }
+}
+
+fn lock_file(root: &Path, path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    let file = options.read(true).write(true).create(true).truncate(false).open(root.join(path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
+        Err(TryLockError::Error(error)) => Err(error),
     }
 }
 
@@ -132,10 +192,11 @@ fn opened(
     Ok(Arc::new(RealFile { file, path, direct: Mutex::new(direct), map: FileMap::default() }))
 }
 
-/// The operating system drops the lock with the file, also when the process is killed.
+/// The operating system drops the locks with the files, also when the process is killed.
 #[derive(Debug)]
 struct FileLock {
     _file: File,
+    _folder: File,
 }
 
 impl LockGuard for FileLock {}
@@ -174,9 +235,13 @@ impl StorageFile for RealFile {
         self.file.sync_data()
     }
 
+    fn read_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
+        self.file.read_exact_at(bytes, offset)
+    }
+
     fn map(&self, range: Range<u64>) -> io::Result<Mapped> {
         if range.start >= range.end {
-            return Ok(Mapped::new(Arc::new([0_u8; 0]), 0..0));
+            return Ok(Mapped::new(Arc::new(Vec::<u8>::new()), 0..0));
         }
         let map = self.map.covering(&self.file, range.end)?;
         Ok(Mapped::new(map, range.start as usize..range.end as usize))

@@ -5,7 +5,7 @@
 //!
 //! - [`Storage`] is what the crate asks of a disk: [`FileStorage`] is the real one, [`SimStorage`]
 //!   a disk in memory that loses power, fills up and flips bits from a seed.
-//! - [`log`] is the partition log: one `pwrite` a batch, read in place, never a position twice.
+//! - [`log`] is the partition log: one `pwrite` a batch, never a position twice.
 //! - [`run`] is the immutable sorted tables that state is folded into, read in place.
 //! - [`manifest`] writes small files that are complete or absent.
 //!
@@ -39,4 +39,4 @@ pub use log::{
 pub use position::Position;
 pub use run::{Run, RunError, RunInfo, RunOptions, RunRange, RunWriter, Slot};
 pub use sim::{Faults, SimStorage};
-pub use storage::{LockGuard, Mapped, Storage, StorageFile};
+pub use storage::{LockGuard, Mapped, MappedOwner, Storage, StorageFile};

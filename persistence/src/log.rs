@@ -22,6 +22,7 @@ mod scan;
 mod segment;
 mod shared;
 mod walk;
+mod window;
 mod writer;
 
 use std::path::PathBuf;
@@ -35,11 +36,12 @@ pub use reader::{LogReader, VerifyReport};
 pub use recover::HowStopped;
 pub use scan::{DepotScan, LogRecord, LogScan};
 pub use shared::LogSyncer;
+pub(crate) use window::first_unreadable;
 
 /// How a log is laid out and what it accepts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogOptions {
-    /// Bytes of the first segment of each start: 1 MiB. Each next one doubles.
+    /// Bytes of the first segment: 16 KiB. Each next one is two to four times as large.
     pub segment_bytes_min: u64,
     /// Bytes at which segments stop doubling: 64 MiB. A larger batch gets a segment of its size.
     pub segment_bytes_max: u64,
@@ -58,7 +60,7 @@ pub struct LogOptions {
 impl Default for LogOptions {
     fn default() -> Self {
         Self {
-            segment_bytes_min: 1 << 20,
+            segment_bytes_min: 16 << 10,
             segment_bytes_max: 64 << 20,
             record_bytes_max: 16 << 20,
             batch_bytes_max: 64 << 20,
@@ -132,6 +134,8 @@ pub struct Log {
     /// The position of the first record of that batch.
     next: Position,
     segment: Arc<segment::Segment>,
+    /// Its file, for writing.
+    file: Arc<dyn crate::StorageFile>,
     /// Where in the segment the next batch goes, and the page around it.
     offset: u64,
     pages: pages::Pages,
@@ -139,6 +143,9 @@ pub struct Log {
     last_number: u64,
     /// A write into the segment failed: whatever is behind the offset, nothing more goes there.
     broken: bool,
+    /// The log was not stopped cleanly and ended at this position: the next batch begins a new epoch, in
+    /// a new segment. Until then neither leaves anything in the folder.
+    ended: Option<Position>,
     /// The marker of a clean stop still stands and must go before the first write.
     clean_marker: bool,
 }

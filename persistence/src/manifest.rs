@@ -1,15 +1,17 @@
 //! Small files that are complete or absent: written aside, synced, renamed over.
 //!
-//! What is in them is the caller's. A checksum covers all of it.
+//! What is in them is the caller's, and so is the number of its version. A checksum covers all of it.
 
 use std::io;
 use std::path::Path;
 
 use crate::bytes::{array_at, put, u32_at, u64_at};
+use crate::log::first_unreadable;
 use crate::{LogError, Storage};
 
 const MAGIC: [u8; 8] = *b"GRIDMANI";
-const VERSION: u32 = 1;
+/// The version of the payload where the caller names none.
+const FIRST_VERSION: u32 = 1;
 const HEADER: usize = 24;
 const HINT: &str = "restore the file from a backup; nothing was changed";
 
@@ -37,6 +39,35 @@ pub fn write_atomic(
     name: &str,
     payload: &[u8],
 ) -> Result<(), LogError> {
+    write_versioned(storage, dir, name, FIRST_VERSION, payload)
+}
+
+/// As [`write_atomic`], for a payload of the given version.
+///
+/// # Errors
+/// As [`write_atomic`].
+///
+/// ```
+/// use std::path::Path;
+/// use gridmill_persistence::{SimStorage, manifest};
+///
+/// # fn main() -> Result<(), gridmill_persistence::LogError> {
+/// let (storage, dir) = (SimStorage::new(), Path::new(""));
+/// manifest::write_versioned(&storage, dir, "manifest", 2, b"runs: 1, 2")?;
+/// let read = manifest::read_versioned(&storage, dir, "manifest", 2)?;
+/// assert_eq!(read, Some((2, b"runs: 1, 2".to_vec())));
+/// // A build that knows version 1 only.
+/// assert!(manifest::read_versioned(&storage, dir, "manifest", 1).is_err());
+/// # Ok(())
+/// # }
+/// ```
+pub fn write_versioned(
+    storage: &dyn Storage,
+    dir: &Path,
+    name: &str,
+    version: u32,
+    payload: &[u8],
+) -> Result<(), LogError> {
     let (aside, path) = (dir.join(format!("{name}.tmp")), dir.join(name));
     let write = || -> io::Result<()> {
         match storage.remove(&aside) {
@@ -44,7 +75,7 @@ pub fn write_atomic(
             _ => {}
         }
         let file = storage.create(&aside)?;
-        file.write_at(0, &encode(payload))?;
+        file.write_at(0, &encode(version, payload))?;
         file.sync()?;
         storage.rename(&aside, &path)?;
         storage.sync_dir(dir)
@@ -52,7 +83,7 @@ pub fn write_atomic(
     write().map_err(|source| LogError::io("write", storage.display(&path), source))
 }
 
-/// What the file `name` of `dir` holds; `None` where there is no such file.
+/// What the file `name` of `dir`, of the first version, holds; `None` where there is no such file.
 ///
 /// # Errors
 /// [`LogError::Damaged`] when the file is not whole, [`LogError::UnknownVersion`],
@@ -62,16 +93,38 @@ pub fn read_checked(
     dir: &Path,
     name: &str,
 ) -> Result<Option<Vec<u8>>, LogError> {
+    let read = read_versioned(storage, dir, name, FIRST_VERSION)?;
+    Ok(read.map(|(_, payload)| payload))
+}
+
+/// What the file `name` of `dir` holds, with its version, which is `newest` at most; `None` where
+/// there is no such file.
+///
+/// # Errors
+/// As [`read_checked`].
+pub fn read_versioned(
+    storage: &dyn Storage,
+    dir: &Path,
+    name: &str,
+    newest: u32,
+) -> Result<Option<(u32, Vec<u8>)>, LogError> {
     let path = dir.join(name);
     let file = match storage.open_read(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened,
     };
-    let bytes = file.and_then(|file| file.map(0..file.len()?));
-    let bytes = bytes.map_err(|source| LogError::io("read", storage.display(&path), source))?;
-    decode(&bytes).map(|payload| Some(payload.to_vec())).map_err(|fault| match fault {
+    let opened = file.and_then(|file| Ok((file.len()?, file)));
+    let (len, file) =
+        opened.map_err(|source| LogError::io("open", storage.display(&path), source))?;
+    let mut bytes = vec![0; len as usize];
+    file.read_at(0, &mut bytes).map_err(|source| {
+        LogError::unreadable(storage.display(&path), first_unreadable(&*file, 0..len), source)
+    })?;
+    let decoded = decode(&bytes, newest);
+    decoded.map(|(version, payload)| Some((version, payload.to_vec()))).map_err(|fault| match fault
+    {
         Fault::Version(got) => {
-            LogError::UnknownVersion { file: storage.display(&path), expected: VERSION, got }
+            LogError::UnknownVersion { file: storage.display(&path), expected: newest, got }
         }
         Fault::Damaged { offset, expected, got } => {
             LogError::Damaged { file: storage.display(&path), offset, expected, got, hint: HINT }
@@ -84,10 +137,10 @@ enum Fault {
     Damaged { offset: u64, expected: String, got: String },
 }
 
-fn encode(payload: &[u8]) -> Vec<u8> {
+fn encode(version: u32, payload: &[u8]) -> Vec<u8> {
     let mut file = vec![0; HEADER];
     put(&mut file, 0, &MAGIC);
-    put(&mut file, 8, &VERSION.to_le_bytes());
+    put(&mut file, 8, &version.to_le_bytes());
     put(&mut file, 16, &(payload.len() as u64).to_le_bytes());
     file.extend_from_slice(payload);
     let crc = checksum(&file);
@@ -95,7 +148,7 @@ fn encode(payload: &[u8]) -> Vec<u8> {
     file
 }
 
-fn decode(file: &[u8]) -> Result<&[u8], Fault> {
+fn decode(file: &[u8], newest: u32) -> Result<(u32, &[u8]), Fault> {
     let damaged = |offset, expected, got| Err(Fault::Damaged { offset, expected, got });
     let magic = array_at::<8>(file, 0);
     if file.len() < HEADER || magic != MAGIC {
@@ -105,14 +158,15 @@ fn decode(file: &[u8]) -> Result<&[u8], Fault> {
     if held != crc {
         return damaged(12, format!("checksum {crc:#010x}"), format!("{held:#010x}"));
     }
-    if u32_at(file, 8) != VERSION {
-        return Err(Fault::Version(u32_at(file, 8)));
+    let version = u32_at(file, 8);
+    if !(FIRST_VERSION..=newest).contains(&version) {
+        return Err(Fault::Version(version));
     }
     let (len, payload) = (u64_at(file, 16), &file[HEADER..]);
     if len != payload.len() as u64 {
         return damaged(16, format!("{len} bytes"), format!("{} bytes", payload.len()));
     }
-    Ok(payload)
+    Ok((version, payload))
 }
 
 /// Over all but the field that holds it.

@@ -62,9 +62,14 @@ impl Position {
         self.forward(1)
     }
 
-    /// The position `records` further on in the same epoch.
+    /// The position `records` further on in the same epoch. Record numbers have 48 bits.
     pub const fn forward(self, records: u64) -> Self {
-        Self::new(self.epoch(), self.number() + records)
+        Self::new(self.epoch(), self.number().wrapping_add(records))
+    }
+
+    /// Whether record numbers go that far.
+    pub(crate) const fn has_room_for(self, records: u64) -> bool {
+        records <= NUMBER_MASK - self.number()
     }
 }
 

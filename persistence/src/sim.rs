@@ -8,6 +8,7 @@ mod file;
 mod names;
 
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -105,6 +106,15 @@ impl SimStorage {
     /// `NotFound` where there is no such file, `InvalidInput` beyond its end.
     pub fn flip_bit(&self, path: &Path, offset: u64, bit: u8) -> io::Result<()> {
         self.disk.lock().flip_bit(path, offset, bit)
+    }
+
+    /// Makes a part of a file unreadable, as a bad sector does, or all of it readable again: reads that
+    /// touch it fail.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no such file.
+    pub fn set_unreadable(&self, path: &Path, bytes: Option<Range<u64>>) -> io::Result<()> {
+        self.disk.lock().spoil(path, bytes)
     }
 
     /// How many operations the disk has done since its faults were last set: the scale of

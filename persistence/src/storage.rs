@@ -79,16 +79,36 @@ pub trait StorageFile: fmt::Debug + Send + Sync {
     /// Makes all bytes written so far durable (fdatasync). After an error the file's unsynced bytes
     /// are in an unknown state and must never be synced again: rewrite them elsewhere.
     fn sync(&self) -> io::Result<()>;
+    /// Fills `bytes` with what stands from `offset` on. Where the disk cannot read that, it is an error
+    /// here; a view that is touched there would end the process.
+    fn read_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()>;
     /// A read-only view of `range`, which must lie within the file and must not change while
     /// the view lives (the log hands out only what is below its durable position; runs are never
     /// written again).
     fn map(&self, range: Range<u64>) -> io::Result<Mapped>;
 }
 
+/// What a [`Mapped`] shows a part of.
+pub trait MappedOwner: Send + Sync {
+    /// All of it. Always the same bytes.
+    fn bytes(&self) -> &[u8];
+    /// Brings `range` into memory, so that a part which the disk cannot read is an error now and not the
+    /// end of the process when it is touched. Nothing to do for what lies in memory anyway.
+    fn fetch(&self, _range: Range<usize>) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MappedOwner for Vec<u8> {
+    fn bytes(&self) -> &[u8] {
+        self
+    }
+}
+
 /// Bytes of a file, read in place. Cheap to clone; keeps what it needs alive.
 #[derive(Clone)]
 pub struct Mapped {
-    owner: Arc<dyn AsRef<[u8]> + Send + Sync>,
+    owner: Arc<dyn MappedOwner>,
     range: Range<usize>,
 }
 
@@ -97,8 +117,8 @@ impl Mapped {
     ///
     /// # Panics
     /// When `range` does not lie within `owner`.
-    pub fn new(owner: Arc<dyn AsRef<[u8]> + Send + Sync>, range: Range<usize>) -> Self {
-        assert!(range.start <= range.end && range.end <= (*owner).as_ref().len());
+    pub fn new(owner: Arc<dyn MappedOwner>, range: Range<usize>) -> Self {
+        assert!(range.start <= range.end && range.end <= owner.bytes().len());
         Self { owner, range }
     }
 
@@ -113,11 +133,25 @@ impl Mapped {
     }
 }
 
+impl Mapped {
+    /// Brings a part of the view into memory: what the disk cannot read of it is an error here, once. The
+    /// system may drop what it read when memory is short; a disk that fails when it reads that again ends
+    /// the process (`SIGBUS`).
+    ///
+    /// # Errors
+    /// What the system said. Where it cannot say at which byte, it is somewhere in `range`.
+    pub fn fetch(&self, range: Range<usize>) -> io::Result<()> {
+        let end = range.end.min(self.range.len());
+        let start = range.start.min(end);
+        self.owner.fetch(self.range.start + start..self.range.start + end)
+    }
+}
+
 impl std::ops::Deref for Mapped {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        &(*self.owner).as_ref()[self.range.clone()]
+        &self.owner.bytes()[self.range.clone()]
     }
 }
 

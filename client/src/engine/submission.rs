@@ -4,13 +4,12 @@ use std::any::Any;
 use std::fmt;
 
 use gridmill_model::Event;
-use tokio::sync::oneshot;
 
 use crate::error::AppendErrorKind;
 use crate::gate::Admission;
 use crate::receipt::BatchReceipt;
 
-use super::Ack;
+use super::{Ack, once};
 
 /// A list of events that does not say its type: a `Vec<Option<E>>` of a depot's event type.
 pub type AnyEvents = Box<dyn Any + Send>;
@@ -97,10 +96,10 @@ impl<E: Event> Lone for Option<E> {
 
 /// Where the answer to a submission goes. Dropping it leaves the fate of the events unknown.
 #[derive(Debug)]
-pub struct Done(oneshot::Sender<Result<BatchReceipt, Failure>>);
+pub struct Done(once::Sender<Result<BatchReceipt, Failure>>);
 
 /// The other end of a [`Done`].
-pub(crate) type Answer = oneshot::Receiver<Result<BatchReceipt, Failure>>;
+pub(crate) type Answer = once::Receiver<Result<BatchReceipt, Failure>>;
 
 /// Why a submission was not logged, or that nobody knows.
 pub(crate) struct Failure {
@@ -111,7 +110,7 @@ pub(crate) struct Failure {
 impl Done {
     /// A way for an answer, and where it arrives.
     pub(crate) fn new() -> (Self, Answer) {
-        let (done, answer) = oneshot::channel();
+        let (done, answer) = once::channel();
         (Self(done), answer)
     }
 

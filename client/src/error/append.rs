@@ -3,8 +3,12 @@
 use std::fmt;
 
 use gridmill_model::event::JsonError;
+use serde::de::DeserializeOwned;
 
-use crate::receipt::ManyReceipt;
+use crate::encoded::Encoded;
+use crate::receipt::{ManyReceipt, Rejected};
+
+use super::ReplyError;
 
 /// Why a handler refused an event: it returned `Err`, or the event was set aside.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,16 +17,20 @@ pub struct Rejection {
     pub topology: String,
     /// The handler's error as text.
     pub message: String,
-    /// The handler's error as bytes, for [`Rejection::decode`]; empty for a quarantined event.
-    pub error: Vec<u8>,
+    /// The handler's error, for [`Rejection::decode`]; `None` for a quarantined event.
+    pub error: Option<Encoded>,
     /// Whether the event panicked again and again and was put in quarantine.
     pub quarantined: bool,
 }
 
 impl Rejection {
-    /// The handler's error as the value that it returned, where `T` is its type.
-    pub fn decode<T: serde::de::DeserializeOwned>(&self) -> Option<T> {
-        postcard::from_bytes(&self.error).ok()
+    /// The handler's error as the value that it returned, where `T` is its type; `None` for a
+    /// quarantined event.
+    ///
+    /// # Errors
+    /// [`ReplyError::WrongType`] where it is of another type.
+    pub fn decode<T: DeserializeOwned + 'static>(&self) -> Result<Option<T>, ReplyError> {
+        self.error.as_ref().map(|error| error.decode(&self.topology)).transpose()
     }
 }
 
@@ -34,7 +42,7 @@ impl fmt::Display for Rejection {
 }
 
 /// What went wrong with an append.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum AppendErrorKind {
     /// No module of this grid declares the depot.
@@ -146,13 +154,28 @@ pub enum AppendErrorKind {
         /// What the disk said.
         message: String,
     },
+    /// The partition's changes cannot be written out of memory, and there is no room for more. Appends
+    /// work again once it can write; it tries by itself. [`Stats`] of a grid say what is wrong.
+    ///
+    /// [`Stats`]: https://docs.rs/gridmill/latest/gridmill/struct.Stats.html
+    #[error(
+        "partition {partition} has no memory for more changes, because it cannot write them out: \
+         {message}; nothing was logged, mend that and try again"
+    )]
+    ChangesFull {
+        /// The partition.
+        partition: u32,
+        /// What is wrong.
+        message: String,
+    },
     /// The partition stopped before the event was logged. It is safe to append it again.
     #[error("the event was not logged: {reason}; it is safe to append it again")]
     NotLogged {
         /// Why.
         reason: String,
     },
-    /// The partition stopped after the event was handed over: it may or may not be in the log.
+    /// The partition stopped after the event was handed over, or the disk failed while the event was
+    /// written and again when that was to be undone: it may or may not be in the log.
     #[error(
         "it is not known whether the event was logged: {reason}; look before appending it again"
     )]
@@ -160,9 +183,10 @@ pub enum AppendErrorKind {
         /// Why.
         reason: String,
     },
-    /// A handler refused the event. The event stays in the depot; the handler's writes are undone.
+    /// Handlers refused the event. The event stays in the depot; the writes of these handlers are
+    /// undone.
     #[error("{0}")]
-    Rejected(Rejection),
+    Rejected(Box<Rejected>),
     /// The grid is shutting down, or gone. Nothing was logged.
     #[error("the grid is shutting down; nothing was logged")]
     ShuttingDown,
@@ -183,7 +207,6 @@ impl AppendErrorKind {
 ///
 /// Where `events` is `Some`, nothing of it reached the log and appending it again cannot double
 /// anything. Where it is `None`, `kind` says what is known.
-#[derive(Debug)]
 pub struct AppendError<T> {
     /// What went wrong.
     pub kind: AppendErrorKind,
@@ -197,7 +220,14 @@ impl<T> fmt::Display for AppendError<T> {
     }
 }
 
-impl<T: fmt::Debug> std::error::Error for AppendError<T> {
+impl<T> fmt::Debug for AppendError<T> {
+    /// As it reads: this is what a program shows that ends with it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl<T> std::error::Error for AppendError<T> {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         std::error::Error::source(&self.kind)
     }
@@ -207,7 +237,6 @@ impl<T: fmt::Debug> std::error::Error for AppendError<T> {
 ///
 /// Every event of the call is in exactly one of `not_logged`, `unknown` and the parts of `logged`.
 /// Events are named by their index in the call, from 0.
-#[derive(Debug)]
 pub struct AppendManyError<E> {
     /// What went wrong first, in the order of partitions.
     pub kind: AppendErrorKind,
@@ -233,7 +262,14 @@ impl<E> fmt::Display for AppendManyError<E> {
     }
 }
 
-impl<E: fmt::Debug> std::error::Error for AppendManyError<E> {
+impl<E> fmt::Debug for AppendManyError<E> {
+    /// As it reads: this is what a program shows that ends with it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl<E> std::error::Error for AppendManyError<E> {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         std::error::Error::source(&self.kind)
     }

@@ -4,7 +4,7 @@ use gridmill_model::Damaged;
 use gridmill_model::path::PathError;
 
 /// What went wrong with a read of a PState. Reads change nothing.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
     /// No module of this grid declares the PState.
@@ -99,7 +99,7 @@ pub enum ReadError {
 }
 
 /// What went wrong with a direct read of a depot. Reads change nothing.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum DepotError {
     /// No module of this grid declares the depot.

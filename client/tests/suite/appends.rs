@@ -1,10 +1,10 @@
 //! Where an event goes and what its appender gets.
 
 use gridmill_client::engine::Submission;
-use gridmill_client::{Ack, AppendErrorKind, BatchReceipt, Reply};
+use gridmill_client::{Ack, AppendErrorKind, BatchReceipt, Encoded, Reply, ReplyError};
 use gridmill_model::{Depot, RouteKey, Str};
 
-use crate::engine::{Fixture, answer, events, logged};
+use crate::engine::{Fixture, TOPOLOGIES, answer, events, logged};
 
 pub(crate) type Visit = (Str, u64);
 
@@ -94,14 +94,36 @@ async fn the_receipt_says_where_and_what_was_replied() {
 
     let receipt = append.await.expect("no panic").expect("it was logged");
     assert_eq!((receipt.offset, receipt.position), (100, 2000));
-    assert_eq!(receipt.reply::<u64>("greeter"), Some(300));
-    assert_eq!(receipt.reply::<u64>("another"), None);
-    assert_eq!(receipt.reply::<(u64, u64, u64)>("greeter"), None);
+    assert_eq!(receipt.reply::<(u64, u8)>("greeter"), Ok(Some((300, 7))));
+    assert_eq!(receipt.reply::<u64>("silent"), Ok(None));
+}
+
+#[tokio::test]
+async fn a_reply_is_of_its_own_type_and_topology_or_an_error_says_what_is_there() {
+    let mut fixture = fixture();
+    let append = tokio::spawn(fixture.client.append(BY_NAME, visit("alice", 1)));
+    let submission = fixture.next().await;
+    let replied = with_reply(&submission);
+    answer(submission, Ok(replied));
+    let receipt = append.await.expect("no panic").expect("it was logged");
+    // The bytes are those of a `u16` of 300, too.
+    let wrong = receipt.reply::<u16>("greeter").expect_err("another type");
+    assert_eq!(
+        wrong.to_string(),
+        "topology `greeter` gave a `(u64, u8)`, not a `u16`; ask for `(u64, u8)`"
+    );
+    assert!(matches!(wrong, ReplyError::WrongType { .. }));
+    let misspelt = receipt.reply::<(u64, u8)>("greter").expect_err("no such topology");
+    let known = TOPOLOGIES.map(str::to_owned).to_vec();
+    assert_eq!(misspelt, ReplyError::UnknownTopology { topology: "greter".into(), known });
+    // The same where nothing was replied.
+    let receipt = fixture.client.append_with(BY_NAME, visit("", 1), Ack::None).await;
+    assert!(receipt.expect("it is queued").reply::<u64>("greter").is_err());
 }
 
 fn with_reply(submission: &Submission) -> BatchReceipt {
-    let bytes = postcard::to_allocvec(&300_u64).expect("it encodes");
-    let reply = Reply { topology: "greeter".into(), bytes };
+    let value = Encoded::new(&(300_u64, 7_u8)).expect("it encodes");
+    let reply = Reply { topology: "greeter".into(), value };
     BatchReceipt { replies: vec![(0, reply)], ..logged(submission) }
 }
 
@@ -143,8 +165,7 @@ async fn nothing_happens_before_the_first_poll_and_all_after_it_counts() {
 async fn json_is_appended_like_an_event() {
     let mut fixture = fixture();
     let client = fixture.client.clone();
-    let append =
-        tokio::spawn(async move { client.append_json("by-name", r#"["alice", 3]"#).await });
+    let append = tokio::spawn(client.append_json("by-name", r#"["alice", 3]"#));
     let submission = fixture.next().await;
     assert_eq!(events::<Visit>(&submission), [visit("alice", 3)]);
     let receipt = logged(&submission);

@@ -1,7 +1,7 @@
 //! Many events in one call: how they are split, and what becomes of each.
 
 use gridmill_client::engine::Submission;
-use gridmill_client::{Ack, AppendErrorKind, BatchReceipt, PartReceipt, Rejection, Reply};
+use gridmill_client::{Ack, AppendErrorKind, BatchReceipt, Encoded, PartReceipt, Rejection, Reply};
 use gridmill_model::{Depot, Str};
 
 use crate::appends::{BY_NAME, Visit, visit};
@@ -47,9 +47,7 @@ async fn nothing_is_submitted_for_nothing() {
 #[tokio::test]
 async fn replies_and_rejections_are_listed_by_index_of_the_call() {
     let mut fixture = fixture();
-    let client = fixture.client.clone();
-    let append =
-        tokio::spawn(async move { client.append_many(NUMBERED, numbered([2, 0, 5, 3])).await });
+    let append = tokio::spawn(fixture.client.append_many(NUMBERED, numbered([2, 0, 5, 3])));
     for _ in 0..2 {
         let submission = fixture.next().await;
         let receipt = with_remarks(&submission);
@@ -67,15 +65,24 @@ async fn replies_and_rejections_are_listed_by_index_of_the_call() {
     let replied: Vec<_> = receipt.replies.iter().map(|(index, _)| *index).collect();
     let rejected: Vec<_> = receipt.rejections.iter().map(|(index, _)| *index).collect();
     assert_eq!((replied, rejected), (vec![0, 1], vec![2, 3]));
+    assert_eq!(receipt.reply::<u32>(0, "greeter"), Ok(Some(2)));
+    assert_eq!(receipt.reply::<u32>(1, "greeter"), Ok(Some(0)));
+    assert_eq!(receipt.reply::<u32>(2, "greeter"), Ok(None));
+    assert!(
+        receipt.reply::<u32>(2, "greter").is_err() && receipt.reply::<u8>(0, "greeter").is_err()
+    );
+    assert_eq!(receipt.rejections[0].1.decode::<u8>(), Ok(Some(1)));
+    assert!(receipt.rejections[0].1.decode::<bool>().is_err());
 }
 
 /// A reply to the first event, a rejection of the second.
 fn with_remarks(submission: &Submission) -> BatchReceipt {
-    let reply = Reply { topology: "greeter".into(), bytes: Vec::new() };
+    let value = Encoded::new(&submission.partition).expect("it encodes");
+    let reply = Reply { topology: "greeter".into(), value };
     let rejection = Rejection {
         topology: "greeter".into(),
         message: "no".into(),
-        error: Vec::new(),
+        error: Encoded::new(&1_u8),
         quarantined: false,
     };
     let (replies, rejections) = (vec![(0, reply)], vec![(1, rejection)]);

@@ -20,6 +20,9 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 /// The largest event of every depot, in bytes.
 pub(crate) const EVENT_BYTES_MAX: usize = 32;
 
+/// The topologies that read every depot.
+pub(crate) const TOPOLOGIES: [&str; 3] = ["greeter", "counter", "silent"];
+
 /// What the test holds: the client, the way to what it submits, and the gates.
 pub(crate) struct Fixture {
     pub(crate) client: Client,
@@ -77,6 +80,7 @@ impl Fake {
             event: TypeId::of::<E>(),
             event_name: type_name::<E>(),
             partitions,
+            topologies: TOPOLOGIES.map(str::to_owned).into(),
             event_bytes_max: EVENT_BYTES_MAX,
             gates: (0..partitions).map(|_| Gate::new(room)).collect(),
         };

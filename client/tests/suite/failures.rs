@@ -1,6 +1,6 @@
 //! What an appender is told when things go wrong, and what it gets back.
 
-use gridmill_client::{AppendErrorKind, BatchReceipt, Rejection};
+use gridmill_client::{AppendErrorKind, BatchReceipt, Encoded, Rejection, Reply};
 use gridmill_model::{Depot, Str};
 
 use crate::appends::{BY_NAME, Visit, visit};
@@ -62,24 +62,36 @@ async fn an_event_that_was_not_logged_comes_back() {
 #[tokio::test]
 async fn a_rejection_is_typed_and_gives_nothing_back() {
     let mut fixture = fixture();
-    let client = fixture.client.clone();
-    let append = tokio::spawn(async move { client.append(BY_NAME, visit("", 1)).await });
+    let append = tokio::spawn(fixture.client.append(BY_NAME, visit("", 1)));
     let submission = fixture.next().await;
-    let rejection = Rejection {
-        topology: "greeter".into(),
-        message: "too many".into(),
-        error: postcard::to_allocvec(&5_u32).expect("it encodes"),
-        quarantined: false,
+    let rejection = |topology: &str, message: &str, error, quarantined| {
+        let (topology, message) = (topology.into(), message.into());
+        (0, Rejection { topology, message, error, quarantined })
     };
-    let rejections = vec![(0, rejection)];
-    let receipt = BatchReceipt { rejections, ..logged(&submission) };
+    let rejections = vec![
+        rejection("greeter", "too many", Encoded::new(&5_u32), false),
+        rejection("counter", "overflow", None, true),
+    ];
+    let value = Encoded::new(&true).expect("it encodes");
+    let replies = vec![(0, Reply { topology: "silent".into(), value })];
+    let receipt = BatchReceipt { replies, rejections, ..logged(&submission) };
     answer(submission, Ok(receipt));
 
     let error = append.await.expect("no panic").expect_err("it was rejected");
-    assert_eq!(error.to_string(), "rejected by topology `greeter`: too many");
+    let said =
+        "rejected by topology `greeter`: too many; quarantined by topology `counter`: overflow";
+    assert_eq!(error.to_string(), said);
     assert_eq!(error.events, None);
-    let AppendErrorKind::Rejected(rejection) = error.kind else { panic!("{:?}", error.kind) };
-    assert_eq!(rejection.decode::<u32>(), Some(5));
+    let AppendErrorKind::Rejected(rejected) = error.kind else { panic!("{:?}", error.kind) };
+    let by = |topology| rejected.by(topology).expect("it reads the depot");
+    assert_eq!(by("greeter").expect("it refused").decode::<u32>(), Ok(Some(5)));
+    assert!(by("greeter").expect("it refused").decode::<(u32, ())>().is_err(), "another type");
+    assert_eq!(by("counter").expect("it refused").decode::<u32>(), Ok(None));
+    assert_eq!(by("silent"), None);
+    assert!(rejected.by("greter").is_err());
+    // Where it is, and what the others said, is not lost.
+    assert_eq!((rejected.receipt.offset, rejected.receipt.position), (100, 2000));
+    assert_eq!(rejected.receipt.reply::<bool>("silent"), Ok(Some(true)));
 }
 
 #[tokio::test]

@@ -5,5 +5,7 @@ mod batches;
 mod depots;
 mod engine;
 mod failures;
+mod gate;
+mod many;
 mod overload;
 mod selects;

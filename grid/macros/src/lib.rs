@@ -33,10 +33,48 @@ use shape::Shape;
 ///   have to be keys; an enum may have no fields.
 /// - `#[record(crate = path)]` names the crate that holds `__private`, where it is not `gridmill`.
 ///
+/// # How an event may grow
+///
+/// Records of a depot stay in its log, so what has been appended once is not changed: a start that finds a
+/// variant gone, or with other fields, is refused. What may be added are variants, anywhere in the enum:
+/// `NewIn { user, text, list }` beside `New { user, text }`.
+///
+/// A struct is an enum of one variant, which has the struct's name. So a struct grows by becoming one, with
+/// the same fields under the same name; the folder does not see a difference:
+///
+/// ```
+/// # mod before {
+/// # use gridmill_macros::record;
+/// # use gridmill_model::prelude::*;
+/// #[record(crate = gridmill_model)]
+/// pub struct Scored { pub player: Str, pub points: u32 }
+/// # }
+/// # mod after {
+/// # use gridmill_macros::record;
+/// # use gridmill_model::prelude::*;
+/// // becomes
+/// #[record(crate = gridmill_model)]
+/// pub enum Score {
+///     Scored { player: Str, points: u32 },
+///     ScoredIn { player: Str, points: u32, level: u32 },
+/// }
+/// # }
+/// # use gridmill_model::{Event, prelude::*};
+/// # assert_eq!(before::Scored::variants()[0], after::Score::variants()[0]);
+/// # let mut bytes = Vec::new();
+/// # before::Scored { player: "ann".into(), points: 7 }.encode_fields(&mut bytes).unwrap();
+/// # let score = after::Score::decode_fields(0, &bytes).unwrap();
+/// # assert_eq!(score, after::Score::Scored { player: "ann".into(), points: 7 });
+/// ```
+///
+/// A record inside of an event counts as its fields do. (What a PState holds may not change shape either: a
+/// PState of another name is filled from the depots.)
+///
 /// # What does not compile
 ///
 /// Generic types, unions, types that contain themselves, `usize` and `isize` (their width is not
-/// portable), and `#[serde(..)]` or `#[rkyv(..)]` attributes (the encodings are fixed).
+/// portable), `std`'s maps, sets and deques, and `#[serde(..)]` or `#[rkyv(..)]` attributes (the encodings
+/// are fixed).
 ///
 /// # Examples
 ///

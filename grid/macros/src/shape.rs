@@ -53,9 +53,18 @@ impl Field {
 
     /// A variable for the field's content.
     pub(crate) fn binding(&self) -> Ident {
+        self.variable("field")
+    }
+
+    /// A variable for what the field's content was.
+    pub(crate) fn earlier_binding(&self) -> Ident {
+        self.variable("earlier")
+    }
+
+    fn variable(&self, kind: &str) -> Ident {
         match &self.member {
-            Member::Named(name) => format_ident!("field_{}", name.unraw()),
-            Member::Unnamed(index) => format_ident!("field_{}", index.index),
+            Member::Named(name) => format_ident!("{}_{}", kind, name.unraw()),
+            Member::Unnamed(index) => format_ident!("{}_{}", kind, index.index),
         }
     }
 }
@@ -63,8 +72,17 @@ impl Field {
 impl Group {
     /// `{ text: field_text, .. }`, as a pattern and as an expression.
     pub(crate) fn bindings(&self) -> Tokens {
+        self.bound_to(Field::binding)
+    }
+
+    /// As [`Group::bindings`], with the names of what the fields were before.
+    pub(crate) fn earlier_bindings(&self) -> Tokens {
+        self.bound_to(Field::earlier_binding)
+    }
+
+    fn bound_to(&self, binding: impl Fn(&Field) -> Ident) -> Tokens {
         let pairs = self.fields.iter().map(|field| {
-            let (member, binding) = (&field.member, field.binding());
+            let (member, binding) = (&field.member, binding(field));
             quote!(#member: #binding)
         });
         quote!({ #(#pairs),* })
@@ -149,10 +167,26 @@ fn refuse_attributes(attributes: &[syn::Attribute]) -> Result<()> {
     Ok(())
 }
 
+/// What is written by habit. The messages of what it lacks would hide that.
+const STD_COLLECTIONS: [(&str, &str); 6] = [
+    ("HashMap", "Map"),
+    ("BTreeMap", "Map"),
+    ("HashSet", "Set"),
+    ("BTreeSet", "Set"),
+    ("VecDeque", "List"),
+    ("LinkedList", "List"),
+];
+
 fn check_type(name: &Ident, ty: &Type) -> Result<()> {
     for ident in idents(ty.to_token_stream()) {
         if ident == "usize" || ident == "isize" {
             let message = format!("the width of `{ident}` is not portable: use u64 or u32");
+            return Err(Error::new(ident.span(), message));
+        }
+        if let Some((_, instead)) = STD_COLLECTIONS.iter().find(|(std, _)| ident == std) {
+            let message = format!(
+                "`{ident}` cannot be in a record: it is copied whole, or has no order; use `{instead}`"
+            );
             return Err(Error::new(ident.span(), message));
         }
         if ident == *name || ident == "Self" {

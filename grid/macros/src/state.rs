@@ -1,7 +1,8 @@
-//! `State` and `Root`: the schema and the weight.
+//! `State` and `Root`: the schema and the size.
 
 use proc_macro2::TokenStream as Tokens;
 use quote::{quote, quote_spanned};
+use syn::Ident;
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 
@@ -10,7 +11,9 @@ use crate::shape::{Content, Field, Group, Shape, Variant};
 pub(crate) fn implement(shape: &Shape) -> Tokens {
     let Shape { name, model, .. } = shape;
     let schema = schema(shape);
-    let weight = weight(shape);
+    let (size, resize) = (size(shape), resize(shape));
+    let is_same = is_same(shape);
+    let types: Vec<_> = shape.fields().map(|field| &field.ty).collect();
     let states = shape.fields().map(|field| {
         let ty = &field.ty;
         quote_spanned!(ty.span()=> is_state::<#ty>();)
@@ -24,12 +27,26 @@ pub(crate) fn implement(shape: &Shape) -> Tokens {
 
         #[automatically_derived]
         impl #model::State for #name {
+            const FIXED: bool = true #(&& <#types as #model::State>::FIXED)*;
+            const QUICK: bool = true #(&& <#types as #model::State>::QUICK)*;
+            const REFLEXIVE: bool = true #(&& <#types as #model::State>::REFLEXIVE)*;
+
             fn schema() -> #model::Schema {
                 #schema
             }
 
-            fn weight(&self) -> usize {
-                #weight
+            fn size(&self) -> #model::Size {
+                #size
+            }
+
+            #[allow(unused_variables, reason = "a record need not have fields")]
+            fn resize(&self, earlier: &Self, size: &mut #model::Size) {
+                #resize
+            }
+
+            #[allow(unused_variables, reason = "a record need not have fields")]
+            fn is_same(&self, earlier: &Self) -> bool {
+                #is_same
             }
         }
 
@@ -90,17 +107,17 @@ pub(crate) fn group_schema(shape: &Shape, name: &str, group: &Group) -> Tokens {
     }
 }
 
-fn weight(shape: &Shape) -> Tokens {
+fn size(shape: &Shape) -> Tokens {
     match &shape.content {
         Content::Struct(group) => {
             let bindings = group.bindings();
-            let sum = group_weight(shape, group);
+            let sum = group_size(shape, group);
             quote!({ let Self #bindings = self; #sum })
         }
         Content::Enum(variants) => {
             let arms = variants.iter().map(|variant| {
                 let (name, bindings) = (&variant.name, variant.group.bindings());
-                let sum = group_weight(shape, &variant.group);
+                let sum = group_size(shape, &variant.group);
                 quote!(Self::#name #bindings => #sum)
             });
             quote!(match self { #(#arms),* })
@@ -108,8 +125,53 @@ fn weight(shape: &Shape) -> Tokens {
     }
 }
 
-fn group_weight(shape: &Shape, group: &Group) -> Tokens {
+fn group_size(shape: &Shape, group: &Group) -> Tokens {
     let model = &shape.model;
     let bindings = group.fields.iter().map(Field::binding);
-    quote!(0 #(+ #model::State::weight(#bindings))*)
+    quote!(<#model::Size as ::core::default::Default>::default() #(+ #model::State::size(#bindings))*)
+}
+
+/// Field by field; where another variant was there, all of both.
+fn resize(shape: &Shape) -> Tokens {
+    let model = &shape.model;
+    let field = |now, earlier| quote!(#model::State::resize(#now, #earlier, size););
+    let other = quote!(size.replace(#model::State::size(earlier), #model::State::size(self)));
+    beside_earlier(shape, &quote!(), &field, &other)
+}
+
+fn is_same(shape: &Shape) -> Tokens {
+    let model = &shape.model;
+    let field = |now, earlier| quote!(&& #model::State::is_same(#now, #earlier));
+    beside_earlier(shape, &quote!(true), &field, &quote!(false))
+}
+
+/// What begins with `start` and goes on with what `field` makes of each field of `self` and `earlier`; `other`
+/// where these are different variants.
+fn beside_earlier(
+    shape: &Shape,
+    start: &Tokens,
+    field: &dyn Fn(Ident, Ident) -> Tokens,
+    other: &Tokens,
+) -> Tokens {
+    let fields = |group: &Group| {
+        let fields = group.fields.iter().map(|it| field(it.binding(), it.earlier_binding()));
+        quote!(#start #(#fields)*)
+    };
+    match &shape.content {
+        Content::Struct(group) => {
+            let (now, earlier) = (group.bindings(), group.earlier_bindings());
+            let fields = fields(group);
+            quote!({ let Self #now = self; let Self #earlier = earlier; #fields })
+        }
+        Content::Enum(variants) => {
+            let arms = variants.iter().map(|variant| {
+                let (name, group) = (&variant.name, &variant.group);
+                let (now, earlier) = (group.bindings(), group.earlier_bindings());
+                let fields = fields(group);
+                quote!((Self::#name #now, Self::#name #earlier) => { #fields })
+            });
+            let other = (variants.len() > 1).then(|| quote!(_ => #other));
+            quote!(match (self, earlier) { #(#arms)* #other })
+        }
+    }
 }

@@ -39,7 +39,7 @@ pub use handle::{Depot, PState, Read};
 pub use key::{AsKey, Key, KeyBytes, KeyError, RouteKey};
 pub use path::{Navigate, Path, PathError};
 pub use schema::Schema;
-pub use state::{Root, State};
+pub use state::{Root, Size, State};
 pub use uuid::Uuid;
 
 /// The recommended string of keys and fields: inline up to 23 bytes, cloned in O(1).

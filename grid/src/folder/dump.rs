@@ -8,7 +8,7 @@ use gridmill_persistence::{DepotScan, LogReader, Position};
 use serde::Serialize;
 
 use super::inspect::as_text;
-use super::{Folder, FolderError, of_log};
+use super::{Fault, Folder, FolderError, of_log};
 use crate::partition::manifest::{Manifest, VariantMeta};
 
 /// One record of a depot.
@@ -91,7 +91,7 @@ fn depot_number(manifest: &Manifest, depot: &str) -> Option<u16> {
 }
 
 impl Records {
-    fn advance(&mut self) -> Result<Option<Record>, Damaged> {
+    fn advance(&mut self) -> Result<Option<Record>, Fault> {
         loop {
             if let Some((source, scan)) = &mut self.current
                 && let Some(record) = read(source, scan)?
@@ -117,7 +117,7 @@ impl Iterator for Records {
     }
 }
 
-fn read(source: &Source, scan: &mut DepotScan) -> Result<Option<Record>, Damaged> {
+fn read(source: &Source, scan: &mut DepotScan) -> Result<Option<Record>, Fault> {
     let Some(record) = scan.next().map_err(of_log)? else { return Ok(None) };
     let variant = source.variants.iter().find(|known| known.type_id == record.type_id);
     let event = match variant {
@@ -133,7 +133,7 @@ fn read(source: &Source, scan: &mut DepotScan) -> Result<Option<Record>, Damaged
             let place = scan.place().map(|(file, byte)| (file.display().to_string(), byte));
             let (file, byte) = place.unwrap_or_default();
             let message = format!("the record at {position} (offset {offset}): {message}");
-            Err(Damaged::new(file, byte, message))
+            Err(Damaged::new(file, byte, message).into())
         }
     }
 }

@@ -4,13 +4,11 @@ use std::fmt::Display;
 use std::path::PathBuf;
 
 use gridmill_model::Schema;
-use gridmill_model::engine::Damaged;
 use gridmill_persistence::{HowStopped, Position, Run};
 use serde::{Serialize, Serializer};
 
-use super::{Folder, FolderError, ModuleDir, PartitionDir, of_log};
-use crate::partition::manifest::{DepotMeta, PStateMeta, TopologyMeta, runs_dir};
-use crate::state::damaged;
+use super::{Fault, Folder, FolderError, ModuleDir, PartitionDir, of_log, of_run};
+use crate::partition::manifest::{DepotMeta, PStateMeta, RunMeta, TopologyMeta, runs_dir};
 
 /// A whole folder.
 #[derive(Clone, Debug, Serialize)]
@@ -172,7 +170,7 @@ pub(super) fn inspect(folder: &Folder) -> Result<Inspection, FolderError> {
     Ok(Inspection { folder: folder.root.clone(), modules })
 }
 
-fn inspect_module(folder: &Folder, module: &ModuleDir) -> Result<ModuleInfo, Damaged> {
+fn inspect_module(folder: &Folder, module: &ModuleDir) -> Result<ModuleInfo, Fault> {
     let mut info = ModuleInfo { name: module.name.clone(), version: 0, partitions: Vec::new() };
     for &number in &module.partitions {
         let partition = folder.partition(&module.name, number)?;
@@ -186,7 +184,7 @@ fn inspect_partition(
     folder: &Folder,
     number: u32,
     partition: &PartitionDir,
-) -> Result<PartitionInfo, Damaged> {
+) -> Result<PartitionInfo, Fault> {
     let PartitionDir { manifest, reader, recovered, .. } = partition;
     let depots = (0u16..).zip(&manifest.depots);
     let depots = depots.map(|(number, depot)| inspect_depot(partition, number, depot));
@@ -217,7 +215,7 @@ fn inspect_depot(
     partition: &PartitionDir,
     number: u16,
     depot: &DepotMeta,
-) -> Result<DepotInfo, Damaged> {
+) -> Result<DepotInfo, Fault> {
     let (start, end) = partition.reader.depot_bounds(number).map_err(of_log)?;
     let variants = depot.variants.iter();
     let variants = variants.map(|variant| (variant.name.clone(), variant.schema.to_string()));
@@ -235,7 +233,7 @@ fn inspect_topology(
     folder: &Folder,
     partition: &PartitionDir,
     topology: &TopologyMeta,
-) -> Result<TopologyInfo, Damaged> {
+) -> Result<TopologyInfo, Fault> {
     let pstates = topology.pstates.iter().map(|pstate| inspect_pstate(folder, partition, pstate));
     let quarantine = topology.quarantine.iter().map(|verdict| QuarantineInfo {
         position: verdict.position,
@@ -260,13 +258,13 @@ fn inspect_pstate(
     folder: &Folder,
     partition: &PartitionDir,
     pstate: &PStateMeta,
-) -> Result<PStateInfo, Damaged> {
+) -> Result<PStateInfo, Fault> {
     let dir = runs_dir(&partition.dir);
     let mut runs = Vec::new();
-    for name in &pstate.runs {
-        let run = Run::open(&*folder.storage, &dir.join(name)).map_err(damaged)?;
+    for RunMeta { file, .. } in &pstate.runs {
+        let run = Run::open(&*folder.storage, &dir.join(file)).map_err(of_run)?;
         runs.push(RunFile {
-            file: name.clone(),
+            file: file.clone(),
             entries: run.len(),
             deletions: run.tombstones(),
             bytes: run.bytes(),

@@ -29,21 +29,22 @@ pub use inspect::{
 pub use time::rfc3339;
 pub use verify::Verification;
 
-pub(crate) use damage::of_log;
+pub use damage::Unread;
+pub(crate) use damage::{Fault, damage_of, of_log};
+use damage::{of_io, of_run};
 pub(crate) use verify::{Target, verify_all};
 
 /// Why a folder cannot be read.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum FolderError {
     /// There is no grid in the folder.
-    #[error(
-        "{folder} holds no grid: expected folders MODULE/PARTITION in it; give the folder that \
-         `Grid::builder` was given"
-    )]
+    #[error("{folder} holds no grid{}", where_it_is(nearby.as_deref()))]
     NotAGrid {
         /// The folder.
         folder: PathBuf,
+        /// A folder in it or around it that does hold one.
+        nearby: Option<PathBuf>,
     },
     /// A grid runs in the folder.
     #[error(
@@ -65,6 +66,9 @@ pub enum FolderError {
     /// A file is not what was written.
     #[error(transparent)]
     Damaged(#[from] Damaged),
+    /// A file could not be read for a reason that says nothing of the file.
+    #[error(transparent)]
+    Unread(#[from] Unread),
     /// No module of the folder has such a depot.
     #[error("there is no depot `{depot}` in the folder; it has {}", known.join(", "))]
     UnknownDepot {
@@ -85,10 +89,26 @@ pub enum FolderError {
     },
 }
 
+gridmill_client::debug_as_it_reads!(FolderError);
+
 impl FolderError {
     /// Whether the caller asked for something that is not there, and nothing is wrong with the files.
     pub fn is_usage(&self) -> bool {
         matches!(self, Self::NotAGrid { .. } | Self::UnknownDepot { .. } | Self::NoPartition { .. })
+    }
+
+    /// Whether something is wrong with the files. Otherwise nothing is known of them.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged(_))
+    }
+}
+
+impl From<Fault> for FolderError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Damaged(damaged) => Self::Damaged(damaged),
+            Fault::Unread(unread) => Self::Unread(unread),
+        }
     }
 }
 
@@ -99,7 +119,7 @@ impl FolderError {
 ///
 /// let folder = Folder::open("./data")?;
 /// let verification = folder.verify();
-/// assert!(verification.problems.is_empty(), "{:?}", verification.problems);
+/// assert!(verification.is_whole(), "{:?}", verification.problems);
 /// for record in folder.records("todo/events", None, 0)? {
 ///     let record = record?;
 ///     println!("{} {}", record.offset, record.event);
@@ -112,7 +132,7 @@ pub struct Folder {
     storage: Arc<dyn Storage>,
     modules: Vec<ModuleDir>,
     /// Keeps grids away while the folder is read.
-    _lock: Option<File>,
+    _lock: Vec<File>,
 }
 
 /// A module's folder and the numbers of the partitions in it.
@@ -139,13 +159,16 @@ impl Folder {
     pub fn open(folder: impl AsRef<Path>) -> Result<Self, FolderError> {
         let root = folder.as_ref().to_path_buf();
         let failed = |source| FolderError::Folder { folder: root.clone(), source };
-        if !root.is_dir() {
-            return Err(FolderError::NotAGrid { folder: root });
+        match std::fs::metadata(&root) {
+            Ok(known) if known.is_dir() => {}
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => return Err(FolderError::NotAGrid { folder: root, nearby: None }),
         }
         let lock = lock(&root)?;
         let modules = modules(&root).map_err(failed)?;
         if modules.is_empty() {
-            return Err(FolderError::NotAGrid { folder: root });
+            let nearby = nearby(&root);
+            return Err(FolderError::NotAGrid { folder: root, nearby });
         }
         let storage = Arc::new(FileStorage::new(&root));
         Ok(Self { root, storage, modules, _lock: lock })
@@ -164,7 +187,7 @@ impl Folder {
     /// What the folder holds, without reading the records and entries themselves.
     ///
     /// # Errors
-    /// [`FolderError::Damaged`] at the first file that cannot be read.
+    /// [`FolderError::Damaged`] and [`FolderError::Unread`] at the first file that cannot be read.
     pub fn inspect(&self) -> Result<Inspection, FolderError> {
         inspect::inspect(self)
     }
@@ -173,7 +196,8 @@ impl Folder {
     /// where it is given.
     ///
     /// # Errors
-    /// [`FolderError::UnknownDepot`], [`FolderError::NoPartition`], [`FolderError::Damaged`].
+    /// [`FolderError::UnknownDepot`], [`FolderError::NoPartition`], [`FolderError::Damaged`],
+    /// [`FolderError::Unread`].
     pub fn records(
         &self,
         depot: &str,
@@ -183,31 +207,62 @@ impl Folder {
         dump::records(self, depot, partition, from)
     }
 
-    fn partition(&self, module: &str, number: u32) -> Result<PartitionDir, Damaged> {
+    fn partition(&self, module: &str, number: u32) -> Result<PartitionDir, Fault> {
         let dir = partition_dir(module, number);
         let manifest = read_manifest(&*self.storage, &dir)?;
         let manifest = manifest.ok_or_else(|| no_manifest(&*self.storage, &dir))?;
         let opened = LogReader::open_dir(Arc::clone(&self.storage), &dir);
         let (reader, recovered) = opened.map_err(of_log)?;
         if reader.segments().is_empty() {
-            return Err(no_log(&*self.storage, &dir));
+            return Err(no_log(&*self.storage, &dir).into());
         }
         Ok(PartitionDir { dir, manifest, reader, recovered })
     }
 }
 
-/// Shares the lock of the folder: several tools may read at once, a grid cannot start.
-fn lock(root: &Path) -> Result<Option<File>, FolderError> {
-    let failed = |source| FolderError::Folder { folder: root.to_path_buf(), source };
-    let file = match File::open(root.join(LOCK_FILE)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        opened => opened.map_err(failed)?,
-    };
-    match file.try_lock_shared() {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Err(FolderError::InUse { folder: root.to_path_buf() }),
-        Err(TryLockError::Error(source)) => Err(failed(source)),
+fn where_it_is(nearby: Option<&Path>) -> String {
+    match nearby {
+        Some(folder) => format!(", but {} does: give that folder", folder.display()),
+        None => {
+            ": expected folders MODULE/PARTITION in it; give the folder that `Grid::builder` was \
+                 given"
+                .to_owned()
+        }
     }
+}
+
+/// A grid in a folder of `root`, or one that `root` is a module or a partition of.
+fn nearby(root: &Path) -> Option<PathBuf> {
+    let mut below: Vec<PathBuf> = folders(root).ok()?.iter().map(|name| root.join(name)).collect();
+    below.sort();
+    let whole = root.canonicalize().ok()?;
+    let above = whole.ancestors().skip(1).take(2).map(Path::to_path_buf);
+    let holds = |folder: &PathBuf| {
+        folder.join(LOCK_FILE).is_file() && modules(folder).is_ok_and(|found| !found.is_empty())
+    };
+    below.into_iter().chain(above).find(holds)
+}
+
+/// Shares the locks of the folder: several tools may read at once, a grid cannot start. The folder
+/// itself is locked too, because the lock file may be missing, or be deleted while a grid runs.
+fn lock(root: &Path) -> Result<Vec<File>, FolderError> {
+    let failed = |source| FolderError::Folder { folder: root.to_path_buf(), source };
+    let mut locked = Vec::new();
+    for path in [root.to_path_buf(), root.join(LOCK_FILE)] {
+        let file = match File::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            opened => opened.map_err(failed)?,
+        };
+        match file.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => {
+                return Err(FolderError::InUse { folder: root.to_path_buf() });
+            }
+            // Some file systems do not lock folders.
+            Err(TryLockError::Error(source)) if path != *root => return Err(failed(source)),
+            Ok(()) | Err(TryLockError::Error(_)) => locked.push(file),
+        }
+    }
+    Ok(locked)
 }
 
 /// Folders that have numbered folders in them, by name.
@@ -237,7 +292,7 @@ fn folders(dir: &Path) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-fn read_manifest(storage: &dyn Storage, dir: &Path) -> Result<Option<Manifest>, Damaged> {
+fn read_manifest(storage: &dyn Storage, dir: &Path) -> Result<Option<Manifest>, Fault> {
     ManifestFile::read(storage, dir).map_err(damage::of_manifest)
 }
 

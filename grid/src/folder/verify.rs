@@ -1,20 +1,23 @@
 //! Reading all files of a grid, running or not, and holding them against each other.
 
 use std::collections::HashMap;
+use std::io;
 use std::ops::Bound;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use gridmill_model::engine::Damaged;
+use gridmill_model::{RouteKey, Schema};
 use gridmill_persistence::{
     HowStopped, LogReader, LogRecord, LogScan, Position, Run, RunError, Slot, Storage,
 };
 
-use super::{no_log, no_manifest, of_log, read_manifest};
+use super::{Fault, Unread, damage, no_log, no_manifest, of_io, of_log, of_run, read_manifest};
+use crate::builder::PARTITIONS_MAX;
+use crate::identity::{Contents, GridId};
 use crate::partition::batch::{NO_DEPOT, kind};
-use crate::partition::manifest::{self, Manifest, PStateMeta, TopologyMeta, runs_dir};
+use crate::partition::manifest::{self, Manifest, PStateMeta, RunMeta, TopologyMeta, runs_dir};
 use crate::partition::open::partition_dir;
-use crate::state::damaged;
 
 /// What was read, and what is wrong with it.
 #[derive(Clone, Debug, Default)]
@@ -34,16 +37,30 @@ pub struct Verification {
     pub bytes: u64,
     /// What is wrong, each with its file and offset. Of one log the first damage is named.
     pub problems: Vec<Damaged>,
+    /// What could not be checked, for a reason that says nothing of the files: no permission, too many
+    /// open files.
+    pub unread: Vec<Unread>,
     /// What is worth knowing and nothing to worry about.
     pub notes: Vec<String>,
 }
 
 impl Verification {
-    /// The check itself ended early, which says nothing good of what was not read.
+    /// Whether everything was read and nothing is wrong with it.
+    pub fn is_whole(&self) -> bool {
+        self.problems.is_empty() && self.unread.is_empty()
+    }
+
+    /// The check itself ended early, which says nothing of what was not read.
     pub(crate) fn unfinished(folder: String, reason: &dyn std::fmt::Display) -> Self {
-        let message =
-            format!("the check did not end: {reason}; stop the grid and check the folder");
-        Self { problems: vec![Damaged::new(folder, 0, message)], ..Self::default() }
+        let reason = format!("the check did not end: {reason}; stop the grid and check the folder");
+        Self { unread: vec![Unread { file: folder, reason }], ..Self::default() }
+    }
+
+    fn add(&mut self, fault: Fault) {
+        match fault {
+            Fault::Damaged(damaged) => self.problems.push(damaged),
+            Fault::Unread(unread) => self.unread.push(unread),
+        }
     }
 }
 
@@ -56,16 +73,38 @@ pub(crate) struct Target {
 /// Checks modules, partition after partition.
 pub(crate) fn verify_all(storage: &Arc<dyn Storage>, targets: Vec<Target>) -> Verification {
     let mut report = Verification::default();
+    let mut contents = None;
+    match Contents::read(&**storage) {
+        Ok(read) => contents = read,
+        Err(fault) => report.add(damage::of_manifest(fault)),
+    }
+    let held = contents.iter().flat_map(|contents| &contents.modules);
+    let missing = held.filter(|held| targets.iter().all(|target| target.module != held.name));
+    for held in missing {
+        check_count(storage, &held.name, Some(held.ends.len() as u32), &[], &mut report);
+    }
+    let mut grid = contents.as_ref().map(|contents| contents.id);
+    let known_end = |module: &str, partition: u32| {
+        let held = contents.iter().flat_map(|contents| &contents.modules);
+        let held = held.filter(|held| held.name == module);
+        held.filter_map(|held| held.ends.get(partition as usize).copied()).max().unwrap_or(0)
+    };
     for Target { module, partitions } in targets {
         let mut counts = Vec::new();
         for (number, reader) in partitions {
             report.partitions += 1;
             let dir = partition_dir(&module, number);
-            let mut check = Check { storage, dir, report: &mut report };
+            let mut check = Check {
+                storage,
+                dir,
+                report: &mut report,
+                grid: &mut grid,
+                known_end: known_end(&module, number),
+            };
             let manifest = check.partition(&module, number, reader);
             counts.push((number, manifest.map(|manifest| manifest.partitions)));
         }
-        check_count(storage, &module, &counts, &mut report);
+        check_count(storage, &module, None, &counts, &mut report);
     }
     report
 }
@@ -74,15 +113,19 @@ pub(crate) fn verify_all(storage: &Arc<dyn Storage>, targets: Vec<Target>) -> Ve
 fn check_count(
     storage: &Arc<dyn Storage>,
     module: &str,
+    known: Option<u32>,
     counts: &[(u32, Option<u32>)],
     report: &mut Verification,
 ) {
-    let Some(expected) = counts.iter().find_map(|&(_, count)| count) else { return };
+    let said = counts.iter().find_map(|&(_, count)| count);
+    let Some(expected) = known.or(said) else { return };
+    // A count that no grid takes says nothing of what is missing.
+    let expected_folders = expected.min(PARTITIONS_MAX);
     let mut problem = |number, message| {
         let file = storage.display(&manifest::path(&partition_dir(module, number)));
         report.problems.push(Damaged::new(file.display().to_string(), 0, message));
     };
-    for number in 0..expected {
+    for number in 0..expected_folders {
         if !counts.iter().any(|&(known, _)| known == number) {
             problem(number, format!("expected partition {number} of {expected}, got no folder"));
         }
@@ -99,6 +142,10 @@ struct Check<'a> {
     storage: &'a Arc<dyn Storage>,
     dir: PathBuf,
     report: &'a mut Verification,
+    /// The grid whose folder it is, as soon as a file says so.
+    grid: &'a mut Option<GridId>,
+    /// Records that the log has had at least, as the file at the root has it.
+    known_end: u64,
 }
 
 /// A manifest and the runs that it names, opened while it was the manifest.
@@ -123,8 +170,8 @@ impl Check<'_> {
                 self.report.problems.push(no_manifest(&**self.storage, &self.dir));
                 return None;
             }
-            Err(damage) => {
-                self.report.problems.push(damage);
+            Err(fault) => {
+                self.report.add(fault);
                 return None;
             }
         };
@@ -133,7 +180,9 @@ impl Check<'_> {
             let (module, number) = (&manifest.module, manifest.partition);
             self.contradiction(format!("it belongs to partition {number} of module `{module}`"));
         }
+        self.owner(&manifest);
         if let Some(reader) = log {
+            self.own_log(&manifest, &reader);
             let checked = self.records(&manifest, &reader);
             self.note(checked);
             for topology in &manifest.topologies {
@@ -141,7 +190,7 @@ impl Check<'_> {
             }
         }
         for pstate in manifest.topologies.iter().flat_map(|topology| &topology.pstates) {
-            let checked = self.pstate(pstate, &mut runs);
+            let checked = self.pstate(pstate, &manifest, &mut runs);
             self.note(checked);
         }
         if stopped {
@@ -150,8 +199,40 @@ impl Check<'_> {
         Some(manifest)
     }
 
-    fn note(&mut self, checked: Result<(), Damaged>) {
-        self.report.problems.extend(checked.err());
+    /// The partition belongs to the grid of the folder.
+    fn owner(&mut self, manifest: &Manifest) {
+        let Some(got) = manifest.grid else { return };
+        let expected = *self.grid.get_or_insert(got);
+        if got != expected {
+            self.contradiction(format!(
+                "expected the manifest of grid {expected}, got that of {got}"
+            ));
+        }
+    }
+
+    /// The log is the one that the manifest means, and is as long as it was.
+    fn own_log(&mut self, manifest: &Manifest, reader: &LogReader) {
+        let file = self.storage.display(&self.dir.join("log")).display().to_string();
+        let known_end = self.known_end;
+        let mut problem = |message: String| {
+            let message = format!("{message}; restore the log's files from a backup");
+            self.report.problems.push(Damaged::new(file.clone(), 0, message));
+        };
+        if let (Some(expected), Some(got)) = (manifest.log, reader.partition())
+            && expected != got
+        {
+            problem(format!("expected the log with number {expected:#x}, got {got:#x}"));
+        }
+        let (expected, got) = (manifest.end.number().max(known_end), reader.end().number());
+        // Where a topology knows more, it is named.
+        let named = manifest.topologies.iter().any(|topology| topology.next.number() > got);
+        if got < expected && !named {
+            problem(format!("expected a log of at least {expected} records, it ends at {got}"));
+        }
+    }
+
+    fn note(&mut self, checked: Result<(), Fault>) {
+        checked.unwrap_or_else(|fault| self.report.add(fault));
     }
 
     /// The manifest contradicts another file.
@@ -163,7 +244,7 @@ impl Check<'_> {
 
     /// A running grid may put a new manifest in the place of one that is being read, and then remove
     /// runs: they are opened anew by the new one.
-    fn snapshot(&self) -> Result<Option<Snapshot>, Damaged> {
+    fn snapshot(&self) -> Result<Option<Snapshot>, Fault> {
         let Some(mut manifest) = read_manifest(&**self.storage, &self.dir)? else {
             return Ok(None);
         };
@@ -186,10 +267,10 @@ impl Check<'_> {
     /// Reads the log; returns its reader where all of it is whole.
     fn log(&mut self, running: Option<LogReader>) -> Option<LogReader> {
         let read = self.read_log(running);
-        read.map_err(|damage| self.report.problems.push(damage)).ok()
+        read.map_err(|fault| self.report.add(fault)).ok()
     }
 
-    fn read_log(&mut self, running: Option<LogReader>) -> Result<LogReader, Damaged> {
+    fn read_log(&mut self, running: Option<LogReader>) -> Result<LogReader, Fault> {
         let reader = match running {
             Some(reader) => reader,
             None => {
@@ -200,7 +281,7 @@ impl Check<'_> {
             }
         };
         if reader.segments().is_empty() {
-            return Err(no_log(&**self.storage, &self.dir));
+            return Err(no_log(&**self.storage, &self.dir).into());
         }
         let read = reader.verify().map_err(of_log)?;
         self.report.segments += read.segments;
@@ -220,7 +301,7 @@ impl Check<'_> {
     }
 
     /// Every record names a depot and a type that the manifest knows, and offsets have no gaps.
-    fn records(&self, manifest: &Manifest, reader: &LogReader) -> Result<(), Damaged> {
+    fn records(&self, manifest: &Manifest, reader: &LogReader) -> Result<(), Fault> {
         let mut next: HashMap<u16, u64> = HashMap::new();
         let mut time = i64::MIN;
         let mut scan = reader.scan(Position::START).map_err(of_log)?;
@@ -240,7 +321,7 @@ impl Check<'_> {
             }
             if let Some(problem) = problem {
                 let position = record.position;
-                return Err(at_record(&scan, format!("the record at {position}: {problem}")));
+                return Err(at_record(&scan, format!("the record at {position}: {problem}")).into());
             }
         }
         Ok(())
@@ -276,24 +357,30 @@ impl Check<'_> {
     fn pstate(
         &mut self,
         pstate: &PStateMeta,
+        manifest: &Manifest,
         opened: &mut HashMap<String, Result<Run, RunError>>,
-    ) -> Result<(), Damaged> {
+    ) -> Result<(), Fault> {
         let mut runs = Vec::new();
         let mut whole = true;
-        for run in pstate.runs.iter().filter_map(|name| opened.remove(name)) {
-            let checked = run.map_err(damaged).and_then(|run| self.run(&run, pstate).map(|()| run));
+        for meta in &pstate.runs {
+            let Some(run) = opened.remove(&meta.file) else { continue };
+            let checked = run.map_err(of_run).and_then(|run| {
+                self.run(&run, meta, pstate)?;
+                keys_at_home(&run, pstate, manifest)?;
+                Ok(run)
+            });
             match checked {
                 Ok(run) => runs.push(run),
-                Err(damage) => {
+                Err(fault) => {
                     whole = false;
-                    self.report.problems.push(damage);
+                    self.report.add(fault);
                 }
             }
         }
         if !whole {
             return Ok(());
         }
-        let got = live_entries(&runs).map_err(damaged)?;
+        let got = live_entries(&runs).map_err(of_run)?;
         if got != pstate.len {
             let (name, expected) = (&pstate.name, pstate.len);
             self.contradiction(format!(
@@ -303,11 +390,15 @@ impl Check<'_> {
         Ok(())
     }
 
-    fn run(&mut self, run: &Run, pstate: &PStateMeta) -> Result<(), Damaged> {
+    fn run(&mut self, run: &Run, meta: &RunMeta, pstate: &PStateMeta) -> Result<(), Fault> {
         self.report.runs += 1;
         self.report.entries += run.len();
         self.report.bytes += run.bytes();
-        run.verify().map_err(damaged)?;
+        run.verify().map_err(of_run)?;
+        if let Some((expected, got)) = meta.mismatch(run, &pstate.name) {
+            let message = format!("expected {expected}, got {got}; restore the file from a backup");
+            return Err(Damaged::new(run.file().display().to_string(), 0, message).into());
+        }
         let (expected, got) = (pstate.schema.fingerprint(), run.schema());
         if expected == got {
             return Ok(());
@@ -317,13 +408,21 @@ impl Check<'_> {
              from a backup",
             pstate.name
         );
-        Err(Damaged::new(run.file().display().to_string(), 0, message))
+        Err(Damaged::new(run.file().display().to_string(), 0, message).into())
     }
 
     /// Files that nothing names: the next start removes them.
     fn leftovers(&mut self, manifest: &Manifest) {
         let dir = runs_dir(&self.dir);
-        let Ok(names) = self.storage.list(&dir) else { return };
+        let names = match self.storage.list(&dir) {
+            Ok(names) => names,
+            // Runs that are missing were found missing by name.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+            Err(source) => {
+                let file = self.storage.display(&dir).display().to_string();
+                return self.report.add(of_io(file, 0, source.to_string(), &source));
+            }
+        };
         for name in names.iter().filter(|name| manifest.runs().all(|run| run != name.as_str())) {
             let file = self.storage.display(&dir.join(name));
             let file = file.display();
@@ -343,6 +442,29 @@ fn contradiction_in(manifest: &Manifest, record: &LogRecord<'_>) -> Option<Strin
     };
     let known = depot.variants.iter().any(|variant| variant.type_id == record.type_id);
     (!known).then(|| format!("depot `{}` has no event type {}", depot.name, record.type_id))
+}
+
+/// Every key of a run lies on the partition on which readers look for it.
+fn keys_at_home(run: &Run, pstate: &PStateMeta, manifest: &Manifest) -> Result<(), Fault> {
+    let Schema::Map(key_schema, _) = &pstate.schema else { return Ok(()) };
+    if !pstate.hashed {
+        return Ok(());
+    }
+    let (here, partitions) = (manifest.partition, manifest.partitions);
+    for entry in run.range(Bound::Unbounded, Bound::Unbounded) {
+        let (key, _) = entry.map_err(of_run)?;
+        let home = RouteKey::of_stored(key_schema, key).map(|route| route.partition(partitions));
+        if home != Some(here) {
+            let home = home.map_or("none".to_owned(), |home| home.to_string());
+            let message = format!(
+                "expected keys of PState `{}` that live on partition {here}, got key {key:02x?} of \
+                 partition {home}; restore the file from a backup",
+                pstate.name
+            );
+            return Err(Damaged::new(run.file().display().to_string(), 0, message).into());
+        }
+    }
+    Ok(())
 }
 
 fn at_record(scan: &LogScan, message: String) -> Damaged {

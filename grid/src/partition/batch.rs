@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::topology::{AnyEvents, RecordInfo};
 
-/// What a record of the log is, in its header.
+/// What a record of the log is, in its header. Those that are no events name a topology; the type in
+/// their header is its generation.
 pub(crate) mod kind {
     /// An event of a depot.
     pub(crate) const EVENT: u8 = 1;

@@ -51,6 +51,13 @@ impl Account {
         self.held = held;
     }
 
+    /// Whether all together have nearly twice the budget, and a holder with `bytes` more than an even share.
+    /// What is left to twice the budget is for the batches that were under way.
+    pub(crate) fn is_nearly_double(&self, bytes: usize) -> bool {
+        let Budget { held, max, share } = &self.budget;
+        bytes > *share && held.load(Ordering::Relaxed) > max.saturating_mul(2) - max / 4
+    }
+
     /// Whether all together have more than so many times the budget, and a holder with `bytes` more
     /// than an even share of it. Where all have too much, this is true for one of them at least.
     pub(crate) fn is_over(&self, times: usize, bytes: usize) -> bool {

@@ -369,6 +369,7 @@ impl Core {
         message: String,
         applied: &mut Applied,
     ) -> Result<(), Stop> {
+        let message = shortened(message);
         let info = events.infos[one.index];
         let index = u32::try_from(one.index).unwrap_or(u32::MAX);
         applied.answers[one.item].quarantined.push((index, one.topology, message.clone()));
@@ -477,6 +478,17 @@ impl Core {
         owned.iter().map(|&cell| self.cells.0[cell].0.weight()).sum()
     }
 
+    /// The topologies of a group that take part in the live flow.
+    pub(crate) fn live_of(&self, group: usize) -> impl Iterator<Item = usize> + '_ {
+        let members = self.plan.groups[group].iter().copied();
+        members.filter(move |&topology| self.lanes[topology].live)
+    }
+
+    /// About how many bytes of memory the unfolded changes of a group's live topologies take.
+    pub(crate) fn weight_of(&self, group: usize) -> usize {
+        self.live_of(group).map(|topology| self.weight(topology)).sum()
+    }
+
     /// Sets the changes of a topology's PStates aside, to be written out.
     pub(crate) fn freeze(&mut self, topology: usize) -> Vec<(usize, Box<dyn Frozen>)> {
         let owned = &self.plan.topologies[topology].owned;
@@ -501,6 +513,21 @@ enum Attempt {
     Failed(String),
     /// It will fail every time.
     Refused(String),
+}
+
+/// The most bytes of what a handler's panic says that a verdict keeps.
+const MESSAGE_BYTES_MAX: usize = 4096;
+
+/// A message that fits a record of the log, whatever a handler said.
+fn shortened(mut message: String) -> String {
+    let is_end = |end: &usize| message.is_char_boundary(*end);
+    if message.len() > MESSAGE_BYTES_MAX
+        && let Some(end) = (0..=MESSAGE_BYTES_MAX).rev().find(is_end)
+    {
+        message.truncate(end);
+        message.push_str("..");
+    }
+    message
 }
 
 /// Decodes the events of an item again. They were decoded or encoded by this process before.

@@ -23,31 +23,31 @@ pub(crate) struct Crumbs<'a> {
     crumb: Option<std::sync::Arc<dyn StorageFile>>,
 }
 
-/// What the starts before this one left.
-#[derive(Debug)]
-pub(crate) enum Past<'a> {
-    /// Nothing that speaks against replaying.
-    Fine(Crumbs<'a>),
-    /// The process ended while it handled the record at this position.
-    EndedAt(Position),
+/// The position of the record in which the starts before this one ended the process, where they left
+/// word of one. `known` are positions that will not be handled. Changes nothing.
+pub(crate) fn ended_at(
+    storage: &dyn Storage,
+    dir: &Path,
+    known: &[Position],
+) -> Result<Option<Position>, LogError> {
+    if starts_before(storage, dir)? <= PATIENCE {
+        return Ok(None);
+    }
+    let position = read_crumb(storage, &dir.join(CRUMB));
+    Ok(position.filter(|position| !known.contains(position)))
+}
+
+/// How many starts in a row did not get through.
+fn starts_before(storage: &dyn Storage, dir: &Path) -> Result<u8, LogError> {
+    let note = manifest::read_checked(storage, dir, NOTE)?;
+    Ok(note.and_then(|note| note.first().copied()).unwrap_or(0))
 }
 
 impl<'a> Crumbs<'a> {
-    /// Notes that a replay begins. `known` are positions that will not be handled.
-    pub(crate) fn begin(
-        storage: &'a dyn Storage,
-        dir: &Path,
-        known: &[Position],
-    ) -> Result<Past<'a>, LogError> {
+    /// Notes that a replay begins, after [`ended_at`] named no record.
+    pub(crate) fn begin(storage: &'a dyn Storage, dir: &Path) -> Result<Self, LogError> {
         let crumb_path = dir.join(CRUMB);
-        let starts = manifest::read_checked(storage, dir, NOTE)?;
-        let starts = starts.and_then(|note| note.first().copied()).unwrap_or(0);
-        if starts > PATIENCE
-            && let Some(position) = read_crumb(storage, &crumb_path)
-            && !known.contains(&position)
-        {
-            return Ok(Past::EndedAt(position));
-        }
+        let starts = starts_before(storage, dir)?;
         manifest::write_atomic(storage, dir, NOTE, &[starts.saturating_add(1)])?;
         let crumb = if starts >= PATIENCE {
             // A crumb from before belongs to a record that is set aside now.
@@ -57,7 +57,7 @@ impl<'a> Crumbs<'a> {
         } else {
             None
         };
-        Ok(Past::Fine(Self { storage, dir: dir.to_path_buf(), crumb }))
+        Ok(Self { storage, dir: dir.to_path_buf(), crumb })
     }
 
     /// Whether records are to be handled one at a time, with a crumb before each.
@@ -101,7 +101,8 @@ fn io(storage: &dyn Storage, path: &Path, source: std::io::Error) -> LogError {
 
 fn read_crumb(storage: &dyn Storage, path: &Path) -> Option<Position> {
     let file = storage.open_read(path).ok()?;
-    let bytes = file.map(0..16).ok()?;
+    let mut bytes = [0; 16];
+    file.read_at(0, &mut bytes).ok()?;
     let half = |at: usize| Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
     let (bits, inverted) = (half(0)?, half(8)?);
     (bits == !inverted).then(|| Position::from_bits(bits))
@@ -112,8 +113,12 @@ mod tests {
     use super::*;
     use gridmill_persistence::SimStorage;
 
-    fn begin<'a>(disk: &'a SimStorage, known: &[Position]) -> Past<'a> {
-        Crumbs::begin(disk, Path::new(""), known).expect("the disk has no faults")
+    fn begin(disk: &SimStorage) -> Crumbs<'_> {
+        Crumbs::begin(disk, Path::new("")).expect("the disk has no faults")
+    }
+
+    fn ended(disk: &SimStorage, known: &[Position]) -> Option<Position> {
+        ended_at(disk, Path::new(""), known).expect("the disk has no faults")
     }
 
     #[test]
@@ -121,26 +126,26 @@ mod tests {
         let disk = SimStorage::new();
         let poison = Position::new(1, 77);
         for start in 0..3 {
-            let Past::Fine(crumbs) = begin(&disk, &[]) else { panic!("start {start} is refused") };
+            assert_eq!(ended(&disk, &[]), None, "start {start} is refused");
+            let crumbs = begin(&disk);
             assert_eq!(crumbs.is_wary(), start == 2);
             crumbs.drop_at(poison).expect("the disk has no faults");
             // As a process that ends: nothing is tidied up.
             std::mem::forget(crumbs);
         }
-        assert!(matches!(begin(&disk, &[]), Past::EndedAt(position) if position == poison));
-        let Past::Fine(crumbs) = begin(&disk, &[poison]) else {
-            panic!("a known record is refused")
-        };
-        crumbs.end();
-        assert!(matches!(begin(&disk, &[]), Past::Fine(crumbs) if !crumbs.is_wary()));
+        assert_eq!(ended(&disk, &[]), Some(poison));
+        assert_eq!(ended(&disk, &[poison]), None, "a known record is refused");
+        begin(&disk).end();
+        assert_eq!(ended(&disk, &[]), None);
+        assert!(!begin(&disk).is_wary());
     }
 
     #[test]
     fn an_error_is_no_end_of_the_process() {
         let disk = SimStorage::new();
         for _ in 0..5 {
-            let Past::Fine(crumbs) = begin(&disk, &[]) else { panic!("nothing ended here") };
-            crumbs.drop_at(Position::new(1, 3)).expect("the disk has no faults");
+            assert_eq!(ended(&disk, &[]), None, "nothing ended here");
+            begin(&disk).drop_at(Position::new(1, 3)).expect("the disk has no faults");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Folds and merges: how a topology's changes become runs and its snapshot moves on.
+//! Folds: how changes of topologies become runs and their snapshots move on.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -6,11 +6,12 @@ use std::sync::Arc;
 use gridmill_persistence::{LogError, LogSyncer, Position, Run, Storage};
 use parking_lot::Mutex;
 
-use crate::state::{FoldError, Folded, Frozen, Spent, merge_runs, pick_tier};
+use crate::identity::Root;
+use crate::state::{FoldError, Folded, Frozen, Spent, Stamp};
 
 use super::batch::Verdict;
 use super::core::Core;
-use super::manifest::{ManifestFault, ManifestFile, runs_dir};
+use super::manifest::{ManifestFault, ManifestFile, RunMeta, runs_dir};
 
 /// Why a fold or merge did not happen. Nothing is lost: the changes stay in memory and in the log.
 #[derive(Debug, thiserror::Error)]
@@ -27,23 +28,32 @@ pub(crate) enum FoldFault {
 #[derive(Clone, Debug)]
 pub(crate) struct FoldContext {
     pub(crate) storage: Arc<dyn Storage>,
+    pub(crate) root: Root,
     pub(crate) dir: PathBuf,
     pub(crate) manifest: Arc<Mutex<ManifestFile>>,
     pub(crate) syncer: LogSyncer,
 }
 
-/// A topology's changes up to one position, set aside to be written.
+/// What topologies changed up to one batch boundary, set aside to be written together.
+#[derive(Default)]
 pub(crate) struct FoldJob {
-    name: String,
+    topologies: Vec<FrozenTopology>,
+    pstates: Vec<FrozenPState>,
+}
+
+/// What the manifest is to say of a topology.
+struct FrozenTopology {
+    topology: usize,
+    name: &'static str,
     live: bool,
     next: Position,
     quarantine: Vec<Verdict>,
-    pstates: Vec<FrozenPState>,
 }
 
 struct FrozenPState {
     pstate: usize,
-    name: String,
+    topology: &'static str,
+    name: &'static str,
     len: u64,
     frozen: Box<dyn Frozen>,
 }
@@ -51,26 +61,40 @@ struct FrozenPState {
 /// What a fold wrote.
 #[derive(Debug)]
 pub(crate) struct FoldDone {
-    pub(crate) next: Position,
+    /// By topology: the position that its runs cover now.
+    pub(crate) next: Vec<(usize, Position)>,
     pub(crate) pstates: Vec<(usize, Folded)>,
     pub(crate) bytes: u64,
 }
 
 impl FoldJob {
-    /// Freezes what a topology has changed since its last fold.
-    pub(crate) fn freeze(core: &mut Core, topology: usize) -> Self {
+    /// Freezes what topologies have changed since their last fold. Those of one group that are live
+    /// have to be in one job.
+    pub(crate) fn freeze(core: &mut Core, topologies: &[usize]) -> Self {
+        let mut job = Self::default();
+        topologies.iter().for_each(|&topology| job.add(core, topology));
+        job
+    }
+
+    /// Freezes the changes of one topology more, which may have a machine of its own.
+    pub(crate) fn add(&mut self, core: &mut Core, topology: usize) {
         let frozen = core.freeze(topology);
-        let (lane, plan) = (&core.lanes[topology], Arc::clone(&core.plan));
-        let (live, next) = (lane.live, lane.next);
-        let quarantine = lane.quarantine.values().cloned().collect();
-        let pstates = frozen.into_iter().map(|(pstate, frozen)| FrozenPState {
+        let (lane, plan) = (&core.lanes[topology], &core.plan);
+        let name = plan.topologies[topology].name;
+        self.topologies.push(FrozenTopology {
+            topology,
+            name,
+            live: lane.live,
+            next: lane.next,
+            quarantine: lane.quarantine.values().cloned().collect(),
+        });
+        self.pstates.extend(frozen.into_iter().map(|(pstate, frozen)| FrozenPState {
             pstate,
-            name: plan.pstates[pstate].name.to_owned(),
+            topology: name,
+            name: plan.pstates[pstate].name,
             len: core.cell(pstate).len(),
             frozen,
-        });
-        let name = plan.topologies[topology].name.to_owned();
-        Self { name, live, next, quarantine, pstates: pstates.collect() }
+        }));
     }
 
     /// Writes runs and manifest. Runs on any thread.
@@ -88,9 +112,13 @@ impl FoldJob {
         let bytes =
             done.iter().filter_map(|(.., folded)| folded.run.as_ref()).map(Run::bytes).sum();
         let void = self.enter(context, &done)?;
-        remove_files(context, &void);
+        // Before a start has settled, the folder may go back to them; then they are removed.
+        if context.manifest.lock().is_settled() {
+            remove_files(context, &void);
+        }
         let pstates = done.into_iter().map(|(pstate, _, folded)| (pstate.pstate, folded));
-        Ok(FoldDone { next: self.next, pstates: pstates.collect(), bytes })
+        let next = self.topologies.iter().map(|topology| (topology.topology, topology.next));
+        Ok(FoldDone { next: next.collect(), pstates: pstates.collect(), bytes })
     }
 
     fn write_runs<'a>(
@@ -100,12 +128,22 @@ impl FoldJob {
     ) -> Result<(), FoldFault> {
         for pstate in self.pstates.iter().filter(|pstate| !pstate.frozen.is_empty()) {
             let (name, path) = context.manifest.lock().next_run();
-            let folded = pstate.frozen.write(&context.storage, &path)?;
+            let note = context.manifest.lock().run_note(pstate.name, &name).encode();
+            let stamp = Stamp { covers: self.covered(pstate).to_bits(), note };
+            let folded = pstate.frozen.write(&context.storage, &path, stamp)?;
             done.push((pstate, name, folded));
         }
         // A snapshot must not know more than the log: sync before the manifest says so.
-        context.syncer.sync()?;
+        let durable = context.syncer.sync()?;
+        context.manifest.lock().durable_to(durable);
         Ok(())
+    }
+
+    /// The position that a PState's run covers: that of its topology.
+    fn covered(&self, pstate: &FrozenPState) -> Position {
+        let mut topologies = self.topologies.iter();
+        let owner = topologies.find(|topology| topology.name == pstate.topology);
+        owner.map_or(Position::START, |owner| owner.next)
     }
 
     /// Enters the fold into the manifest; returns the files that nothing names any more.
@@ -116,21 +154,24 @@ impl FoldJob {
     ) -> Result<Vec<String>, FoldFault> {
         let mut void = Vec::new();
         context.manifest.lock().update(|manifest| {
-            let Some(meta) = manifest.topology_mut(&self.name) else { return };
-            meta.next = self.next;
-            meta.live = self.live;
-            meta.quarantine.clone_from(&self.quarantine);
+            for topology in &self.topologies {
+                let Some(meta) = manifest.topology_mut(topology.name) else { continue };
+                meta.next = topology.next;
+                meta.live = topology.live;
+                meta.quarantine.clone_from(&topology.quarantine);
+            }
             for frozen in &self.pstates {
+                let Some(meta) = manifest.topology_mut(frozen.topology) else { continue };
                 let known = meta.pstates.iter_mut().find(|known| known.name == frozen.name);
                 let Some(known) = known else { continue };
                 known.len = frozen.len;
                 let fold = done.iter().find(|(pstate, ..)| pstate.pstate == frozen.pstate);
                 let Some((_, name, folded)) = fold else { continue };
                 if folded.cleared {
-                    void.append(&mut known.runs);
+                    void.extend(known.runs.drain(..).map(|run| run.file));
                 }
-                if folded.run.is_some() {
-                    known.runs.insert(0, name.clone());
+                if let Some(run) = &folded.run {
+                    known.runs.insert(0, RunMeta::of(name, run));
                 }
             }
         })?;
@@ -138,7 +179,8 @@ impl FoldJob {
     }
 }
 
-fn remove_files(context: &FoldContext, names: &[String]) {
+/// Removes runs that no manifest names any more.
+pub(super) fn remove_files(context: &FoldContext, names: &[String]) {
     for name in names {
         // A file that stays is removed at the next start, as every run that no manifest names.
         if let Err(error) = context.storage.remove(&runs_dir(&context.dir).join(name)) {
@@ -156,19 +198,21 @@ pub(crate) fn install(core: &mut Core, done: FoldDone) -> Vec<Spent> {
 }
 
 /// Lets the changes of a failed fold live on.
-pub(crate) fn thaw(core: &mut Core, topology: usize) {
-    for pstate in core.plan.topologies[topology].owned.clone() {
-        core.cell_mut(pstate).thaw();
+pub(crate) fn thaw(core: &mut Core, topologies: &[usize]) {
+    for &topology in topologies {
+        for pstate in core.plan.topologies[topology].owned.clone() {
+            core.cell_mut(pstate).thaw();
+        }
     }
 }
 
-/// Folds a topology while its owner waits.
+/// Folds topologies together while their owner waits.
 pub(crate) fn fold_now(
     core: &mut Core,
-    topology: usize,
+    topologies: &[usize],
     context: &FoldContext,
 ) -> Result<u64, FoldFault> {
-    let job = FoldJob::freeze(core, topology);
+    let job = FoldJob::freeze(core, topologies);
     match job.run(context) {
         Ok(done) => {
             let bytes = done.bytes;
@@ -176,69 +220,8 @@ pub(crate) fn fold_now(
             Ok(bytes)
         }
         Err(fault) => {
-            thaw(core, topology);
+            thaw(core, topologies);
             Err(fault)
         }
-    }
-}
-
-/// Runs of one PState that are worth merging.
-pub(crate) struct MergeJob {
-    pstate: usize,
-    topology: String,
-    name: String,
-    first: usize,
-    oldest: bool,
-    runs: Vec<Run>,
-}
-
-/// What a merge wrote.
-#[derive(Debug)]
-pub(crate) struct MergeDone {
-    pub(crate) pstate: usize,
-    pub(crate) first: usize,
-    pub(crate) count: usize,
-    pub(crate) run: Option<Run>,
-}
-
-impl MergeJob {
-    /// The next merge that a topology's PStates need, if any.
-    pub(crate) fn pick(core: &Core, topology: usize) -> Option<Self> {
-        let plan = &core.plan.topologies[topology];
-        plan.owned.iter().find_map(|&pstate| {
-            let runs = core.cell(pstate).runs();
-            let sizes: Vec<u64> = runs.iter().map(Run::bytes).collect();
-            let tier = pick_tier(&sizes)?;
-            let last = tier.first + tier.count;
-            Some(Self {
-                pstate,
-                topology: plan.name.to_owned(),
-                name: core.plan.pstates[pstate].name.to_owned(),
-                first: tier.first,
-                oldest: last == runs.len(),
-                runs: runs[tier.first..last].to_vec(),
-            })
-        })
-    }
-
-    /// Merges on any thread, while the state goes on. No fold of the partition may run meanwhile: it
-    /// would move the runs.
-    ///
-    /// # Errors
-    /// [`FoldFault`]: the runs stay as they are.
-    pub(crate) fn run(&self, context: &FoldContext) -> Result<MergeDone, FoldFault> {
-        let (name, path) = context.manifest.lock().next_run();
-        let run = merge_runs(&context.storage, path, &self.runs, self.oldest)?;
-        let mut void = Vec::new();
-        context.manifest.lock().update(|manifest| {
-            let meta = manifest.topology_mut(&self.topology);
-            let pstates = meta.into_iter().flat_map(|meta| &mut meta.pstates);
-            for known in pstates.filter(|known| known.name == self.name) {
-                let merged = run.as_ref().map(|_| name.clone());
-                void.extend(known.runs.splice(self.first..self.first + self.runs.len(), merged));
-            }
-        })?;
-        remove_files(context, &void);
-        Ok(MergeDone { pstate: self.pstate, first: self.first, count: self.runs.len(), run })
     }
 }

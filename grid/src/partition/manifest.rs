@@ -2,21 +2,37 @@
 //!
 //! One small file, replaced atomically. A topology's part of it is a snapshot: the runs of its
 //! PStates and the one log position that they cover, with what stands in quarantine.
+//!
+//! It says which grid, log and runs the folder is made of, so that files of another are not taken for
+//! them.
+
+mod v1;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use gridmill_model::Schema;
-use gridmill_persistence::{LogError, Position, Storage};
+use gridmill_persistence::{LogError, Position, Run, Storage};
 use serde::{Deserialize, Serialize};
 
 use super::batch::Verdict;
+use crate::identity::{GridId, RunNote};
 
 const FILE: &str = "MANIFEST";
+
+/// The version that is written; older ones are read.
+const VERSION: u32 = 2;
 
 /// The whole file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Manifest {
+    /// The grid that the folder belongs to; `None` where version 1 wrote it and no grid has adopted it.
+    pub(crate) grid: Option<GridId>,
+    /// The number that every segment of the log carries; `None` as with `grid`.
+    pub(crate) log: Option<u64>,
+    /// The log has been durable up to here at least.
+    pub(crate) end: Position,
     pub(crate) module: String,
     /// The version of the code that processed the log last.
     pub(crate) version: u32,
@@ -27,6 +43,8 @@ pub(crate) struct Manifest {
     /// By depot number, which stands in every record's header.
     pub(crate) depots: Vec<DepotMeta>,
     pub(crate) topologies: Vec<TopologyMeta>,
+    /// The last generation of each topology by name, also of those that were removed.
+    pub(crate) generations: Vec<(String, u32)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -48,6 +66,9 @@ pub(crate) struct VariantMeta {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct TopologyMeta {
     pub(crate) name: String,
+    /// Which of the topologies of this name it is: one that was removed and added again is another, and
+    /// what was decided for the first is nothing to it. Those of version 1 are of generation 0.
+    pub(crate) generation: u32,
     /// Whether it takes part in the live flow.
     pub(crate) live: bool,
     /// The runs hold everything before this position.
@@ -69,13 +90,28 @@ pub(crate) struct PStateMeta {
     pub(crate) name: String,
     pub(crate) schema: Schema,
     pub(crate) len: u64,
-    /// File names, newest first.
-    pub(crate) runs: Vec<String>,
+    /// Whether each key lives on the partition of its hash; not known where version 1 began the PState.
+    pub(crate) hashed: bool,
+    /// Newest first.
+    pub(crate) runs: Vec<RunMeta>,
+}
+
+/// A run of a PState.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RunMeta {
+    /// The file's name.
+    pub(crate) file: String,
+    /// [`Run::seal`](gridmill_persistence::Run::seal) of the file that belongs there; `None` where
+    /// version 1 named it and no grid has adopted it.
+    pub(crate) seal: Option<u64>,
 }
 
 impl Manifest {
     pub(crate) fn new(module: &str, version: u32, partition: u32, partitions: u32) -> Self {
         Self {
+            grid: None,
+            log: None,
+            end: Position::START,
             module: module.to_owned(),
             version,
             partition,
@@ -84,7 +120,25 @@ impl Manifest {
             next_run: 1,
             depots: Vec::new(),
             topologies: Vec::new(),
+            generations: Vec::new(),
         }
+    }
+
+    /// The generation of a new topology with this name.
+    pub(crate) fn next_generation(&mut self, name: &str) -> u32 {
+        if let Some((_, last)) = self.generations.iter_mut().find(|(known, _)| known == name) {
+            *last += 1;
+            return *last;
+        }
+        // Not 0: version 1 does not tell which topologies there have been.
+        self.generations.push((name.to_owned(), 1));
+        1
+    }
+
+    /// How many records the log has had at least.
+    pub(crate) fn known_end(&self) -> u64 {
+        let next = self.topologies.iter().map(|topology| topology.next.number());
+        next.fold(self.end.number(), u64::max)
     }
 
     pub(crate) fn topology(&self, name: &str) -> Option<&TopologyMeta> {
@@ -98,7 +152,27 @@ impl Manifest {
     /// Every run that the manifest names.
     pub(crate) fn runs(&self) -> impl Iterator<Item = &str> {
         let pstates = self.topologies.iter().flat_map(|topology| &topology.pstates);
-        pstates.flat_map(|pstate| pstate.runs.iter().map(String::as_str))
+        pstates.flat_map(|pstate| pstate.runs.iter().map(|run| run.file.as_str()))
+    }
+}
+
+impl RunMeta {
+    pub(crate) fn of(file: &str, run: &Run) -> Self {
+        Self { file: file.to_owned(), seal: Some(run.seal()) }
+    }
+
+    /// What was expected and what is there, where the file is not the run that was written there.
+    pub(crate) fn mismatch(&self, run: &Run, pstate: &str) -> Option<(String, String)> {
+        let (expected, got) = (self.seal?, run.seal());
+        if expected == got {
+            return None;
+        }
+        let whose = RunNote::of(run).map_or_else(
+            || "a run that does not say whose it is".to_owned(),
+            |note| note.to_string(),
+        );
+        let expected = format!("run {expected:#018x} of PState `{pstate}`");
+        Some((expected, format!("{got:#018x}, {whose}")))
     }
 }
 
@@ -114,25 +188,84 @@ pub(crate) enum ManifestFault {
 }
 
 /// The manifest in its folder. Kept behind one lock: it has one writer at a time.
+///
+/// A start holds it back until all partitions are through: what is dropped before it is settled
+/// takes back what it did to the folder.
 #[derive(Debug)]
 pub(crate) struct ManifestFile {
     storage: Arc<dyn Storage>,
     dir: PathBuf,
     manifest: Manifest,
-    /// The log's epoch, which every unclean stop raises.
-    epoch: u16,
+    /// Tells it from those that were opened before in this process.
+    opening: u16,
+    /// The grid that runs.
+    owner: GridId,
+    /// The log is durable up to here at least.
+    durable: Position,
     /// Its owner is gone; nothing may be written any more.
     revoked: bool,
+    stage: Stage,
+}
+
+/// How far the start is that a manifest belongs to.
+#[derive(Debug)]
+enum Stage {
+    /// The folder has what it had before the start.
+    Held(Option<Manifest>),
+    /// The folder has this manifest, and had that one before the start; with its file's version and
+    /// payload, where it was written over.
+    Entered {
+        stored: Option<Manifest>,
+        bytes: Option<(u32, Vec<u8>)>,
+    },
+    Settled,
 }
 
 impl ManifestFile {
-    pub(crate) fn new(
+    /// What the folder is to say in the place of `stored` once the start goes through.
+    pub(crate) fn held(
         storage: Arc<dyn Storage>,
         dir: PathBuf,
+        stored: Option<Manifest>,
         manifest: Manifest,
-        epoch: u16,
+        owner: GridId,
     ) -> Self {
-        Self { storage, dir, manifest, epoch, revoked: false }
+        static OPENINGS: AtomicU16 = AtomicU16::new(0);
+        let opening = OPENINGS.fetch_add(1, Ordering::Relaxed);
+        let (durable, stage) = (manifest.end, Stage::Held(stored));
+        Self { storage, dir, manifest, opening, owner, durable, revoked: false, stage }
+    }
+
+    /// Writes what was held back.
+    pub(crate) fn enter(&mut self) -> Result<(), ManifestFault> {
+        let Stage::Held(stored) = &self.stage else { return Ok(()) };
+        let differs = stored.as_ref() != Some(&self.manifest);
+        let bytes = if differs { read(&*self.storage, &self.dir)? } else { None };
+        let Stage::Held(stored) = &mut self.stage else { return Ok(()) };
+        let stored = stored.take();
+        // Also a write that fails may be there afterwards.
+        self.stage = Stage::Entered { stored, bytes };
+        if differs { self.write(&self.manifest) } else { Ok(()) }
+    }
+
+    /// The start went through: nothing is taken back any more.
+    pub(crate) fn settle(&mut self) {
+        self.stage = Stage::Settled;
+    }
+
+    /// Whether the folder may still go back to what it had before.
+    pub(crate) fn is_settled(&self) -> bool {
+        matches!(self.stage, Stage::Settled)
+    }
+
+    /// Whether version 1 wrote what the folder had before this start, which is not settled yet.
+    pub(crate) fn was_unowned(&self) -> bool {
+        match &self.stage {
+            Stage::Held(stored) | Stage::Entered { stored, .. } => {
+                stored.as_ref().is_some_and(|stored| stored.grid.is_none())
+            }
+            Stage::Settled => false,
+        }
     }
 
     /// The manifest in `dir`, if there is one.
@@ -140,10 +273,11 @@ impl ManifestFile {
         storage: &dyn Storage,
         dir: &Path,
     ) -> Result<Option<Manifest>, ManifestFault> {
-        let Some(bytes) = gridmill_persistence::manifest::read_checked(storage, dir, FILE)? else {
-            return Ok(None);
+        let Some((version, bytes)) = read(storage, dir)? else { return Ok(None) };
+        let decoded = match version {
+            1 => v1::decode(&bytes),
+            _ => postcard::from_bytes(&bytes),
         };
-        let decoded = postcard::from_bytes(&bytes);
         decoded.map(Some).map_err(|error| ManifestFault::Decode {
             file: storage.display(&path(dir)).display().to_string(),
             message: error.to_string(),
@@ -154,7 +288,7 @@ impl ManifestFile {
         &self.manifest
     }
 
-    /// Changes the manifest, durably, or not at all.
+    /// Changes the manifest, durably (but for one that is held back), or not at all.
     pub(crate) fn update(
         &mut self,
         change: impl FnOnce(&mut Manifest),
@@ -162,10 +296,37 @@ impl ManifestFile {
         let mut next = self.manifest.clone();
         change(&mut next);
         if next != self.manifest {
-            self.write(&next)?;
+            next.end = next.end.max(self.durable);
+        }
+        if next != self.manifest {
+            if !matches!(self.stage, Stage::Held(_)) {
+                self.write(&next)?;
+            }
             self.manifest = next;
         }
         Ok(())
+    }
+
+    /// The log is durable up to `end`: noted with the next change.
+    pub(crate) fn durable_to(&mut self, end: Position) {
+        self.durable = self.durable.max(end);
+    }
+
+    /// Notes, durably, where a log ends that is about to be closed.
+    pub(crate) fn note_end(&mut self, end: Position) -> Result<(), ManifestFault> {
+        self.durable_to(end);
+        self.update(|manifest| manifest.end = end)
+    }
+
+    /// What a new run of a PState says of itself.
+    pub(crate) fn run_note(&self, pstate: &str, file: &str) -> RunNote {
+        RunNote {
+            grid: self.owner,
+            module: self.manifest.module.clone(),
+            partition: self.manifest.partition,
+            pstate: pstate.to_owned(),
+            file: file.to_owned(),
+        }
     }
 
     /// Refuses all later changes.
@@ -173,27 +334,69 @@ impl ManifestFile {
         self.revoked = true;
     }
 
-    /// Writes a manifest.
-    pub(crate) fn write(&self, manifest: &Manifest) -> Result<(), ManifestFault> {
-        if self.revoked {
-            return Err(ManifestFault::Revoked);
-        }
+    fn write(&self, manifest: &Manifest) -> Result<(), ManifestFault> {
         let bytes = postcard::to_stdvec(manifest).map_err(|error| ManifestFault::Decode {
             file: FILE.to_owned(),
             message: error.to_string(),
         })?;
-        gridmill_persistence::manifest::write_atomic(&*self.storage, &self.dir, FILE, &bytes)?;
+        self.put(VERSION, &bytes)
+    }
+
+    fn put(&self, version: u32, bytes: &[u8]) -> Result<(), ManifestFault> {
+        if self.revoked {
+            return Err(ManifestFault::Revoked);
+        }
+        let (storage, dir) = (&*self.storage, &self.dir);
+        gridmill_persistence::manifest::write_versioned(storage, dir, FILE, version, bytes)?;
         Ok(())
     }
 
     /// A path for a new run. The number is used up even if nothing comes of it, until the next start.
-    /// The epoch in the name keeps apart what a thread of an actor that died may still be writing.
+    /// The number of the opening in the name keeps apart what a thread of an actor that died may still be
+    /// writing; what a process that died was writing is removed by the next start.
     pub(crate) fn next_run(&mut self) -> (String, PathBuf) {
-        let name = format!("{:04x}-{:08}.run", self.epoch, self.manifest.next_run);
+        let name = format!("{:04x}-{:08}.run", self.opening, self.manifest.next_run);
         self.manifest.next_run += 1;
         let path = runs_dir(&self.dir).join(&name);
         (name, path)
     }
+}
+
+impl Drop for ManifestFile {
+    /// Takes back a start that did not go through. Where that fails, the folder fits the code of this
+    /// start, and the next one removes the runs.
+    fn drop(&mut self) {
+        let (stored, bytes, entered) = match std::mem::replace(&mut self.stage, Stage::Settled) {
+            Stage::Settled => return,
+            Stage::Held(stored) => (stored, None, false),
+            Stage::Entered { stored, bytes } => (stored, bytes, true),
+        };
+        let taken_back = match (&stored, &bytes) {
+            // As it was, to the byte: an older release may have to read it.
+            (Some(_), Some((version, bytes))) => self.put(*version, bytes),
+            (Some(stored), None) if entered && *stored != self.manifest => self.write(stored),
+            (None, _) if entered => {
+                // Where it had none, its log is new as well: nothing is lost with it.
+                let _ = self.storage.remove(&path(&self.dir));
+                Ok(())
+            }
+            _ => Ok(()),
+        };
+        if let Err(error) = taken_back {
+            tracing::warn!(folder = %self.dir.display(), %error, "a refused start is not taken back");
+            return;
+        }
+        let known =
+            |run: &&str| stored.iter().any(|stored| stored.runs().any(|known| known == *run));
+        for run in self.manifest.runs().filter(|run| !known(run)) {
+            let _ = self.storage.remove(&runs_dir(&self.dir).join(run));
+        }
+    }
+}
+
+/// The version and the payload of the file in `dir`, if there is one.
+fn read(storage: &dyn Storage, dir: &Path) -> Result<Option<(u32, Vec<u8>)>, LogError> {
+    gridmill_persistence::manifest::read_versioned(storage, dir, FILE, VERSION)
 }
 
 /// Where the manifest of a partition lies.

@@ -1,8 +1,10 @@
 //! Opening a partition: its folder, its log, its snapshot, and the tail that has to be replayed.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use gridmill_client::Encoded;
 use gridmill_model::engine::Damaged;
 use gridmill_persistence::{
     HowStopped, Log, LogOptions, LogReader, Position, Recovered, Run, Storage,
@@ -10,15 +12,17 @@ use gridmill_persistence::{
 use parking_lot::Mutex;
 
 use crate::error::StartError;
+use crate::identity::{Root, RunNote};
 use crate::state::Cell;
 use crate::topology::Refusal;
 
 use super::batch::{Batch, Item, NO_DEPOT, Verdict, kind};
 use super::budget::Budget;
-use super::core::{Core, ItemAnswers, Lane, Limits, Stop, place};
-use super::crumbs::{Crumbs, Past};
+use super::check::{Checked, check};
+use super::core::{Core, ItemAnswers, Lane, Limits, Stop};
+use super::crumbs::Crumbs;
 use super::fold::{FoldContext, fold_now};
-use super::manifest::{Manifest, ManifestFault, ManifestFile, PStateMeta, TopologyMeta, runs_dir};
+use super::manifest::{Manifest, ManifestFault, ManifestFile, RunMeta, TopologyMeta, runs_dir};
 use super::plan::Plan;
 use super::reconcile::{LogFacts, reconcile};
 use super::registry::Registry;
@@ -28,6 +32,8 @@ use super::replay::{Replay, ReplayError, verdicts};
 #[derive(Clone)]
 pub(crate) struct OpenOptions {
     pub(crate) storage: Arc<dyn Storage>,
+    /// The data folder.
+    pub(crate) root: Root,
     /// The partition's folder.
     pub(crate) dir: PathBuf,
     pub(crate) plan: Arc<Plan>,
@@ -53,7 +59,7 @@ pub(crate) struct Said {
 }
 
 pub(crate) enum What {
-    Reply(Vec<u8>),
+    Reply(Encoded),
     Refusal(Refusal),
     Quarantined(String),
 }
@@ -77,7 +83,12 @@ pub(crate) struct Opened {
 }
 
 impl OpenOptions {
-    fn fail(&self, message: impl ToString) -> StartError {
+    /// What a folder that has nothing yet would say of itself.
+    pub(super) fn new_manifest(&self) -> Manifest {
+        Manifest::new(self.plan.name, self.plan.version, self.partition, self.partitions)
+    }
+
+    pub(super) fn fail(&self, message: impl ToString) -> StartError {
         StartError::Partition {
             module: self.plan.name.to_owned(),
             partition: self.partition,
@@ -85,12 +96,12 @@ impl OpenOptions {
         }
     }
 
-    fn damaged(&self, damage: Damaged) -> StartError {
+    pub(super) fn damaged(&self, damage: Damaged) -> StartError {
         let (module, partition) = (self.plan.name.to_owned(), self.partition);
         StartError::Damaged { module, partition, damage }
     }
 
-    fn log_fault(&self, source: gridmill_persistence::LogError) -> StartError {
+    pub(super) fn log_fault(&self, source: gridmill_persistence::LogError) -> StartError {
         let (module, partition) = (self.plan.name.to_owned(), self.partition);
         StartError::Log { module, partition, source }
     }
@@ -109,12 +120,16 @@ impl OpenOptions {
         }
     }
 
-    fn manifest_fault(&self, fault: ManifestFault) -> StartError {
-        match fault {
-            ManifestFault::File(source) => self.log_fault(source),
-            other => self.fail(other),
-        }
+    pub(super) fn manifest_fault(&self, fault: ManifestFault) -> StartError {
+        StartError::of_manifest(self.plan.name, self.partition, fault)
     }
+}
+
+/// A partition whose tail is replayed, in memory: its folder still says what it said before.
+pub(crate) struct Replayed {
+    opened: Opened,
+    /// Verdicts of the replay, which the log does not have yet.
+    found: Vec<Verdict>,
 }
 
 /// Opens the partition's folder, creating what is not there.
@@ -122,42 +137,43 @@ impl OpenOptions {
 /// # Errors
 /// [`StartError`]; files that exist are then as they were, but for a cut torn tail.
 pub(crate) fn open(options: &OpenOptions) -> Result<Opened, StartError> {
+    let replayed = begin(options, check(options)?)?;
+    let opened = enter(options, replayed)?;
+    Ok(settle(options, opened))
+}
+
+/// The second step: recovers the log and replays its tail. All that the folder gets is what recovery
+/// may always do: a torn tail is cut, a new epoch begins. Dropping what this returns takes back the
+/// rest.
+pub(crate) fn begin(options: &OpenOptions, checked: Checked) -> Result<Replayed, StartError> {
     let storage = &options.storage;
+    let Checked { stored, cells } = checked;
     let made = storage.create_dir_all(&runs_dir(&options.dir));
     made.map_err(|source| StartError::Folder { folder: storage.display(&options.dir), source })?;
-    let stored = ManifestFile::read(&**storage, &options.dir);
-    let stored = stored.map_err(|fault| options.manifest_fault(fault))?;
     if let Some(stored) = &stored {
-        refuse_foreign(options, stored)?;
+        // Also runs of a start that was cut short here: this one may give their names again.
+        remove_orphans(options, stored, stored.grid.is_none());
     }
-    let opened = Log::open(Arc::clone(storage), &options.dir, options.log.clone());
+    let number = stored.as_ref().and_then(|stored| stored.log);
+    let log_options = LogOptions { partition: number, ..options.log.clone() };
+    let opened = Log::open(Arc::clone(storage), &options.dir, log_options);
     let (log, recovered) = opened.map_err(|source| options.log_fault(source))?;
-    let (manifest, fresh) = match stored {
-        Some(manifest) => (manifest, false),
-        None => {
-            let plan = &options.plan;
-            let (partition, count) = (options.partition, options.partitions);
-            (Manifest::new(plan.name, plan.version, partition, count), true)
-        }
-    };
-    refuse_gap(options, &manifest, fresh, &recovered)?;
-    refuse_other_version(options, &manifest, &log, &recovered)?;
-    let reader = log.reader();
-    let end = log.next_position();
-    let facts = LogFacts { reader: &reader, end };
-    let before = manifest.clone();
-    let mut manifest = reconcile(&options.plan, manifest, &facts)?;
+    let (reader, end) = (log.reader(), log.next_position());
+    let before = stored.clone().unwrap_or_else(|| options.new_manifest());
+    let mut manifest = reconcile(&options.plan, before, &LogFacts { reader: &reader, end })?;
     manifest.version = options.plan.version;
     let registry = Registry::new(&options.plan, &manifest);
-    let core = load(options, &manifest)?;
-    let file = ManifestFile::new(Arc::clone(storage), options.dir.clone(), manifest, end.epoch());
-    if fresh || *file.get() != before {
-        file.write(file.get()).map_err(|fault| options.manifest_fault(fault))?;
+    let core = core_over(options, &manifest, cells);
+    adopt(options, &mut manifest, &core, log.partition());
+    if stored.as_ref() != Some(&manifest) {
+        manifest.end = manifest.end.max(end);
     }
-    remove_orphans(options, file.get());
+    let (dir, id) = (options.dir.clone(), options.root.id());
+    let file = ManifestFile::held(Arc::clone(storage), dir.clone(), stored, manifest, id);
     let folds = FoldContext {
         storage: Arc::clone(storage),
-        dir: options.dir.clone(),
+        root: options.root.clone(),
+        dir,
         manifest: Arc::new(Mutex::new(file)),
         syncer: log.syncer(),
     };
@@ -166,84 +182,37 @@ pub(crate) fn open(options: &OpenOptions) -> Result<Opened, StartError> {
     let (replayed, said) = (0, Vec::new());
     let mut opened =
         Opened { core, log, end, registry, folds, next_offsets, last_time, how, replayed, said };
-    replay(options, &mut opened)?;
+    let found = replay(options, &mut opened)?;
+    Ok(Replayed { opened, found })
+}
+
+/// The third step: the folder says what the code declares. Dropping what this returns takes it back.
+pub(crate) fn enter(options: &OpenOptions, replayed: Replayed) -> Result<Opened, StartError> {
+    let Replayed { mut opened, found } = replayed;
+    let entered = opened.folds.manifest.lock().enter();
+    entered.map_err(|fault| options.manifest_fault(fault))?;
+    let Opened { log, last_time, core, registry, .. } = &mut opened;
+    let logged = log_verdicts(log, *last_time, core, registry, &found);
+    logged.map_err(|source| options.log_fault(source))?;
+    if !found.is_empty() {
+        let next = opened.log.next_position();
+        for lane in opened.core.lanes.iter_mut().filter(|lane| lane.live) {
+            lane.next = next;
+        }
+    }
+    let end = opened.log.next_position().number();
+    options.root.note_end(options.plan.name, options.partition, end);
     Ok(opened)
 }
 
-/// Whether the partition's folder, where there is one, is that of this partition of so many. Changes
-/// nothing.
-pub(crate) fn check_folder(options: &OpenOptions) -> Result<(), StartError> {
-    let stored = ManifestFile::read(&*options.storage, &options.dir);
-    let stored = stored.map_err(|fault| options.manifest_fault(fault))?;
-    stored.map_or(Ok(()), |stored| refuse_foreign(options, &stored))
-}
-
-fn refuse_foreign(options: &OpenOptions, manifest: &Manifest) -> Result<(), StartError> {
-    if manifest.module != options.plan.name || manifest.partition != options.partition {
-        let (module, partition) = (&manifest.module, manifest.partition);
-        return Err(options.fail(format!(
-            "its folder belongs to partition {partition} of module `{module}`; put the folders back \
-             in their places"
-        )));
-    }
-    if manifest.partitions != options.partitions {
-        return Err(StartError::Partitions {
-            module: manifest.module.clone(),
-            expected: manifest.partitions,
-            got: options.partitions,
-        });
-    }
-    Ok(())
-}
-
-/// A snapshot that knows more than the log: the log has lost something.
-fn refuse_gap(
-    options: &OpenOptions,
-    manifest: &Manifest,
-    fresh: bool,
-    recovered: &Recovered,
-) -> Result<(), StartError> {
-    let end = recovered.end.number();
-    let problem = |expected: String| {
-        let file = options.storage.display(&options.dir).display().to_string();
-        let message = format!(
-            "expected {expected}, the log ends at record {end}; restore the log's files from a backup"
-        );
-        Err(options.damaged(Damaged::new(file, 0, message)))
-    };
-    let next = manifest.topologies.iter().map(|topology| topology.next.number()).max();
-    if next.is_some_and(|next| next > end) {
-        return problem(format!("a log of at least {} records", next.unwrap_or_default()));
-    }
-    if fresh && end > 0 {
-        return problem("a manifest beside the log".to_owned());
-    }
-    Ok(())
-}
-
-fn refuse_other_version(
-    options: &OpenOptions,
-    manifest: &Manifest,
-    log: &Log,
-    recovered: &Recovered,
-) -> Result<(), StartError> {
-    let plan = &options.plan;
-    if manifest.version == plan.version || options.accept_new_code {
-        return Ok(());
-    }
-    let end = recovered.end.number();
-    let live = manifest.topologies.iter().filter(|topology| topology.live);
-    let covered = live.map(|topology| topology.next.number()).min().unwrap_or(end);
-    if covered >= end || log.next_position() == Position::START {
-        return Ok(());
-    }
-    Err(StartError::OtherVersion {
-        module: plan.name.to_owned(),
-        partition: options.partition,
-        records: end - covered,
-        expected: manifest.version,
-        got: plan.version,
-    })
+/// The last step: nothing is taken back any more, and what nothing names is removed.
+pub(crate) fn settle(options: &OpenOptions, opened: Opened) -> Opened {
+    let mut manifest = opened.folds.manifest.lock();
+    let unowned = manifest.was_unowned();
+    manifest.settle();
+    remove_orphans(options, manifest.get(), unowned);
+    drop(manifest);
+    opened
 }
 
 fn next_offsets(plan: &Plan, registry: &Registry, recovered: &Recovered) -> Vec<u64> {
@@ -252,18 +221,12 @@ fn next_offsets(plan: &Plan, registry: &Registry, recovered: &Recovered) -> Vec<
 }
 
 /// The core over the snapshot's runs.
-fn load(options: &OpenOptions, manifest: &Manifest) -> Result<Core, StartError> {
+fn core_over(options: &OpenOptions, manifest: &Manifest, cells: Vec<Box<dyn Cell>>) -> Core {
     let plan = &options.plan;
-    let mut cells = Vec::new();
-    for pstate in 0..plan.pstates.len() {
-        cells.push(load_cell(options, manifest, pstate)?);
-    }
-    let lanes = plan
-        .topologies
-        .iter()
-        .map(|topology| manifest.topology(topology.name).map(lane_of).unwrap_or_default());
+    let lane = |name: &str| manifest.topology(name).map(lane_of).unwrap_or_default();
+    let lanes = plan.topologies.iter().map(|topology| lane(topology.name)).collect();
     let numbers = (options.partition, options.partitions);
-    Ok(Core::new(Arc::clone(plan), numbers, cells, lanes.collect(), options.limits))
+    Core::new(Arc::clone(plan), numbers, cells, lanes, options.limits)
 }
 
 fn lane_of(meta: &TopologyMeta) -> Lane {
@@ -277,74 +240,65 @@ fn lane_of(meta: &TopologyMeta) -> Lane {
     }
 }
 
-/// A PState's cell as the manifest has it.
-fn load_cell(
-    options: &OpenOptions,
-    manifest: &Manifest,
-    pstate: usize,
-) -> Result<Box<dyn Cell>, StartError> {
-    let def = &options.plan.pstates[pstate];
-    let topology = options.plan.topologies[def.topology].name;
-    let meta = manifest.topology(topology);
-    let known = meta.and_then(|meta| meta.pstates.iter().find(|known| known.name == def.name));
-    let (len, names) = known.map_or((0, &[][..]), |known: &PStateMeta| (known.len, &known.runs));
-    let mut runs = Vec::new();
-    for name in names {
-        runs.push(open_run(options, name, def.schema.fingerprint())?);
+/// Lets the manifest say whose the folder is and what belongs into it, where version 1 wrote it.
+fn adopt(options: &OpenOptions, manifest: &mut Manifest, core: &Core, log: u64) {
+    manifest.grid = Some(options.root.id());
+    manifest.log = Some(log);
+    for (pstate, def) in options.plan.pstates.iter().enumerate() {
+        let topology = manifest.topology_mut(options.plan.topologies[def.topology].name);
+        let metas = topology.into_iter().flat_map(|topology| &mut topology.pstates);
+        for meta in metas.filter(|meta| meta.name == def.name) {
+            for (meta, run) in meta.runs.iter_mut().zip(core.cell(pstate).runs()) {
+                *meta = RunMeta::of(&meta.file, run);
+            }
+        }
     }
-    let numbers = (options.partition, options.partitions);
-    let place = place(&options.plan, pstate, numbers, options.limits.cache_bytes);
-    def.codec.cell(place, runs, len).map_err(|damage| options.damaged(damage))
 }
 
-fn open_run(options: &OpenOptions, name: &str, schema: u64) -> Result<Run, StartError> {
-    let path = runs_dir(&options.dir).join(name);
-    let (module, partition) = (options.plan.name.to_owned(), options.partition);
-    let run = Run::open(&*options.storage, &path).map_err(|source| StartError::Run {
-        module,
-        partition,
-        source,
-    })?;
-    if run.schema() != schema {
-        let file = options.storage.display(&path).display().to_string();
-        let got = run.schema();
-        let message = format!("expected schema {schema:#018x}, got {got:#018x}; restore the file");
-        return Err(options.damaged(Damaged::new(file, 0, message)));
-    }
-    Ok(run)
-}
-
-/// Removes runs that no manifest names: folds and merges that a crash cut short.
-fn remove_orphans(options: &OpenOptions, manifest: &Manifest) {
+/// Removes runs that no manifest names: folds and merges that a crash cut short. What another grid or
+/// partition wrote stays; in a folder of version 1 (`unowned`) it is not known who wrote it.
+fn remove_orphans(options: &OpenOptions, manifest: &Manifest, unowned: bool) {
     let dir = runs_dir(&options.dir);
     let Ok(names) = options.storage.list(&dir) else { return };
     for name in names.iter().filter(|name| !manifest.runs().any(|run| run == name.as_str())) {
+        if !unowned && is_foreign(options, &dir.join(name)) {
+            tracing::warn!(file = %name, "a run of another partition lies in the folder; it stays");
+            continue;
+        }
         if let Err(error) = options.storage.remove(&dir.join(name)) {
             tracing::warn!(file = %name, %error, "a file that nothing uses could not be removed");
         }
     }
 }
 
-/// Applies the log's tail to the topologies of the live flow.
-fn replay(options: &OpenOptions, opened: &mut Opened) -> Result<(), StartError> {
+/// Whether a whole run says that another wrote it, or does not say who.
+fn is_foreign(options: &OpenOptions, path: &Path) -> bool {
+    Run::open(&*options.storage, path).is_ok_and(|run| {
+        RunNote::of(&run).is_none_or(|note| {
+            (note.grid, note.partition) != (options.root.id(), options.partition)
+                || note.module != options.plan.name
+        })
+    })
+}
+
+/// Applies the log's tail to the topologies of the live flow; returns what the replay set aside.
+fn replay(options: &OpenOptions, opened: &mut Opened) -> Result<Vec<Verdict>, StartError> {
     let plan = Arc::clone(&options.plan);
     let live: Vec<usize> =
         (0..plan.topologies.len()).filter(|&topology| opened.core.lanes[topology].live).collect();
     let end = opened.log.next_position();
-    let Some(from) = live.iter().map(|&topology| opened.core.lanes[topology].next).min() else {
-        return Ok(());
-    };
-    if from.number() >= end.number() {
-        return Ok(());
+    let from = live.iter().map(|&topology| opened.core.lanes[topology].next).min().unwrap_or(end);
+    if from.number() >= end.number() && options.quarantine_at.is_empty() {
+        return Ok(Vec::new());
     }
+    warn_of_apart(options, &opened.core);
     let reader = opened.log.reader();
-    let mut skip = verdicts(&reader, from).map_err(|e| options.replay_fault(e))?;
-    for &position in &options.quarantine_at {
-        let names = live.iter().map(|&topology| plan.topologies[topology].name.to_owned());
-        skip.extend(names.map(|name| (name, position)));
-    }
-    set_skips(&mut opened.core, &skip);
     let registry = opened.registry.clone();
+    let mut skip = known_verdicts(options, opened, from)?;
+    // Before the replay: what it folds must not pass over records that stand nowhere.
+    let mut found = asked_for(options, opened, &mut skip)?;
+    set_skips(&mut opened.core, &skip);
+    let unfinished = hide_unfinished(&mut opened.core).map_err(|e| options.damaged(e))?;
     let replay = Replay::new(&plan, &registry, reader, from, live.iter().copied());
     let mut replay = replay.map_err(|e| options.replay_fault(e))?;
     let crumbs = begin_replay(options)?;
@@ -352,7 +306,6 @@ fn replay(options: &OpenOptions, opened: &mut Opened) -> Result<(), StartError> 
         replay.one_by_one();
     }
     let mut changes = options.changes.account();
-    let mut found = Vec::new();
     while let Some(mut batch) = replay.next_batch().map_err(|e| options.replay_fault(e))? {
         if let Some(position) = batch.first_event() {
             crumbs.drop_at(position).map_err(|e| options.log_fault(e))?;
@@ -364,35 +317,64 @@ fn replay(options: &OpenOptions, opened: &mut Opened) -> Result<(), StartError> 
         }
         found.extend(applied.verdicts);
         opened.replayed = replay.position().number() - from.number();
-        for &topology in &live {
-            changes.set(live.iter().map(|&topology| opened.core.weight(topology)).sum());
-            if changes.is_over(1, opened.core.weight(topology)) {
-                fold_now(&mut opened.core, topology, &opened.folds).map_err(|e| options.fail(e))?;
+        let core = &mut opened.core;
+        for group in 0..plan.groups.len() {
+            changes.set((0..plan.groups.len()).map(|group| core.weight_of(group)).sum());
+            if changes.is_over(1, core.weight_of(group)) {
+                let live: Vec<usize> = core.live_of(group).collect();
+                fold_now(core, &live, &opened.folds).map_err(|e| options.fail(e))?;
             }
         }
     }
     crumbs.end();
-    found.extend(asked_for(options, opened, &live)?);
-    log_verdicts(&mut opened.log, opened.last_time, &found).map_err(|e| options.log_fault(e))?;
+    for (pstate, cell) in unfinished {
+        opened.core.swap_cell(pstate, cell);
+    }
     for &topology in &live {
         let lane = &mut opened.core.lanes[topology];
         lane.skip.clear();
         lane.next = opened.log.next_position();
     }
-    Ok(())
+    Ok(found)
+}
+
+/// Version 1 folded topologies apart that see each other: one that lies behind what it reads handles its
+/// records again with what came of later ones.
+fn warn_of_apart(options: &OpenOptions, core: &Core) {
+    let plan = &options.plan;
+    for (topology, lane) in plan.topologies.iter().zip(&core.lanes).filter(|(_, lane)| lane.live) {
+        for &pstate in &topology.at {
+            let owner = plan.pstates[pstate].topology;
+            let (of_owner, empty) = (&core.lanes[owner], core.cell(pstate).runs().is_empty());
+            if of_owner.live && of_owner.next > lane.next && !empty {
+                let (module, partition) = (plan.name, options.partition);
+                let (topology, reads) = (topology.name, plan.topologies[owner].name);
+                tracing::warn!(
+                    module, partition, topology, reads, from = %lane.next, to = %of_owner.next,
+                    "an older release wrote the snapshots of two topologies that see each other at \
+                     different records: those between them are handled again with later state"
+                );
+            }
+        }
+    }
+}
+
+/// Puts empty cells in the places of those that belong to topologies which read the past: that is what
+/// others saw of them in the live flow. Returns the cells.
+fn hide_unfinished(core: &mut Core) -> Result<Vec<(usize, Box<dyn Cell>)>, Damaged> {
+    let plan = Arc::clone(&core.plan);
+    let read_past = |&pstate: &usize| !core.lanes[plan.pstates[pstate].topology].live;
+    let hidden: Vec<usize> = (0..plan.pstates.len()).filter(read_past).collect();
+    let hide = |pstate: usize| core.empty_cell(pstate).map(|cell| (pstate, cell));
+    let empty = hidden.into_iter().map(hide).collect::<Result<Vec<_>, Damaged>>()?;
+    let swap = |(pstate, cell)| (pstate, core.swap_cell(pstate, cell));
+    Ok(empty.into_iter().map(swap).collect())
 }
 
 /// Notes that the replay begins; refuses where the starts before ended in one record.
 fn begin_replay(options: &OpenOptions) -> Result<Crumbs<'_>, StartError> {
-    let begun = Crumbs::begin(&*options.storage, &options.dir, &options.quarantine_at);
-    match begun.map_err(|source| options.log_fault(source))? {
-        Past::Fine(crumbs) => Ok(crumbs),
-        Past::EndedAt(position) => Err(StartError::Aborting {
-            module: options.plan.name.to_owned(),
-            partition: options.partition,
-            position,
-        }),
-    }
+    let begun = Crumbs::begin(&*options.storage, &options.dir);
+    begun.map_err(|source| options.log_fault(source))
 }
 
 /// Keeps what handlers said about records from `from` on.
@@ -406,8 +388,8 @@ fn note_said(batch: &Batch, answers: Vec<ItemAnswers>, from: Position, said: &mu
             }
         };
         for (topology, answers) in answers.topologies {
-            for (index, bytes) in answers.replies {
-                note(index, topology, What::Reply(bytes));
+            for (index, value) in answers.replies {
+                note(index, topology, What::Reply(value));
             }
             for (index, refusal) in answers.refusals {
                 note(index, topology, What::Refusal(refusal));
@@ -432,19 +414,35 @@ fn note_verdicts(batch: &Batch, core: &Core, from: Position, said: &mut Vec<Said
     }
 }
 
-fn set_skips(core: &mut Core, skip: &std::collections::HashSet<(String, Position)>) {
+fn set_skips(core: &mut Core, skip: &HashSet<(usize, Position)>) {
     for (topology, lane) in core.lanes.iter_mut().enumerate() {
-        let name = core.plan.topologies[topology].name;
-        let mine = skip.iter().filter(|(topology, _)| topology == name);
+        let mine = skip.iter().filter(|&&(of, _)| of == topology);
         lane.skip = mine.map(|&(_, position)| position).collect();
     }
 }
 
-/// Verdicts for the records that the builder was told to set aside.
+/// Verdicts in the log's tail; where records are to be set aside, also those that topologies which read
+/// the past will meet.
+fn known_verdicts(
+    options: &OpenOptions,
+    opened: &Opened,
+    from: Position,
+) -> Result<HashSet<(usize, Position)>, StartError> {
+    let mut first = from;
+    if !options.quarantine_at.is_empty() {
+        let next = opened.core.lanes.iter().map(|lane| lane.next);
+        first = next.fold(first, Position::min);
+    }
+    let known = verdicts(&options.plan, &opened.registry, &opened.log.reader(), first);
+    known.map_err(|error| options.replay_fault(error))
+}
+
+/// Sets aside the records that the builder was told to, for each topology that has not handled them and
+/// does not have them in `skip`; returns the verdicts.
 fn asked_for(
     options: &OpenOptions,
     opened: &mut Opened,
-    live: &[usize],
+    skip: &mut HashSet<(usize, Position)>,
 ) -> Result<Vec<Verdict>, StartError> {
     let mut found = Vec::new();
     let reader = opened.log.reader();
@@ -452,10 +450,12 @@ fn asked_for(
         let Some((depot, offset, time)) = event_at(options, opened, &reader, position)? else {
             continue;
         };
-        for &topology in live {
-            let reads = options.plan.topologies[topology].source(depot).is_some();
-            let lane = &mut opened.core.lanes[topology];
-            if !reads || lane.quarantine.contains_key(&position) {
+        for (topology, lane) in opened.core.lanes.iter_mut().enumerate() {
+            let source = options.plan.topologies[topology].source(depot);
+            let to_come = source.is_some_and(|source| offset >= lane.starts[source])
+                && position >= lane.next
+                && !lane.quarantine.contains_key(&position);
+            if !to_come || !skip.insert((topology, position)) {
                 continue;
             }
             let verdict = Verdict {
@@ -494,23 +494,31 @@ fn event_at(
 fn log_verdicts(
     log: &mut Log,
     time: i64,
+    core: &Core,
+    registry: &Registry,
     verdicts: &[Verdict],
 ) -> Result<(), gridmill_persistence::LogError> {
     if verdicts.is_empty() {
         return Ok(());
     }
     for verdict in verdicts {
-        push_control(log, kind::VERDICT, time, verdict)?;
+        let generation = generation(core, registry, &verdict.topology);
+        push_control(log, (kind::VERDICT, generation), time, verdict)?;
     }
     log.write()?;
     log.syncer().sync()?;
     Ok(())
 }
 
-/// Puts a control record into the log's batch.
+/// The generation of a topology that the code has.
+pub(crate) fn generation(core: &Core, registry: &Registry, topology: &str) -> u32 {
+    core.topology(topology).map_or(0, |topology| registry.generation(topology))
+}
+
+/// Puts a control record into the log's batch: of a kind, and for a generation of its topology.
 pub(crate) fn push_control<T: serde::Serialize>(
     log: &mut Log,
-    kind: u8,
+    (kind, generation): (u8, u32),
     time: i64,
     record: &T,
 ) -> Result<Position, gridmill_persistence::LogError> {
@@ -519,7 +527,7 @@ pub(crate) fn push_control<T: serde::Serialize>(
     let meta = gridmill_persistence::RecordMeta {
         time,
         depot_offset: 0,
-        type_id: 0,
+        type_id: generation,
         source: NO_DEPOT,
         kind,
         id: None,

@@ -12,8 +12,14 @@ pub(crate) struct Plan {
     pub(crate) pstates: Vec<PStateDef>,
     pub(crate) topologies: Vec<Topology>,
     pub(crate) removed: Vec<String>,
+    /// Topologies that may fill their PStates again from their depots.
+    pub(crate) refilled: Vec<String>,
     /// Whether a topology reads another's PState, so that records have to be handled one by one.
     pub(crate) coupled: bool,
+    /// Topologies that see each other's PStates, directly or through others; each stands in one. Their
+    /// snapshots are of one position: a topology that lay behind what it reads would, after a crash,
+    /// handle its records again with what came of later ones.
+    pub(crate) groups: Vec<Vec<usize>>,
 }
 
 /// A topology with its PStates and depots as numbers.
@@ -25,6 +31,8 @@ pub(crate) struct Topology {
     pub(crate) owned: Vec<usize>,
     /// Whether it reads PStates of other topologies.
     pub(crate) reads: bool,
+    /// Its place in [`Plan::groups`].
+    pub(crate) group: usize,
     pub(crate) sources: Vec<Source>,
 }
 
@@ -56,8 +64,18 @@ impl Plan {
         Self::new(M::NAME, M::VERSION, setup)
     }
 
+    /// Refuses initial values that could never be written to a run.
+    pub(crate) fn check_initial(&self, value_bytes_max: usize) -> Result<(), StartError> {
+        let checked = self.pstates.iter().map(|def| def.codec.check_initial(value_bytes_max));
+        let problems: Vec<String> =
+            checked.filter_map(|checked| Some(checked.err()?.to_string())).collect();
+        let module = self.name.to_owned();
+        let fits = problems.is_empty();
+        if fits { Ok(()) } else { Err(StartError::Declaration { module, problems }) }
+    }
+
     fn new(name: &'static str, version: u32, setup: Setup) -> Result<Self, StartError> {
-        let Setup { depots, pstates, topologies, removed, mut problems } = setup;
+        let Setup { depots, pstates, topologies, removed, refilled, mut problems } = setup;
         let legal = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if name.is_empty() || !name.chars().all(legal) {
             problems.push(format!("`{name}` is not a module name; use letters, digits, - and _"));
@@ -74,6 +92,13 @@ impl Plan {
                 problems.push(format!("`{name}` is removed and declared; drop one of the two"));
             }
         }
+        for name in &refilled {
+            if !resolved.iter().any(|topology| topology.name == name) {
+                problems.push(format!(
+                    "`refill(\"{name}\")` names no topology; use the name that `stream` is given"
+                ));
+            }
+        }
         if !problems.is_empty() {
             return Err(StartError::Declaration { module: name.to_owned(), problems });
         }
@@ -86,8 +111,49 @@ impl Plan {
             }
         }
         let coupled = resolved.iter().any(|topology| topology.reads);
-        Ok(Self { name, version, depots, pstates, topologies: resolved, removed, coupled })
+        let groups = group(&mut resolved, &pstates);
+        Ok(Self {
+            name,
+            version,
+            depots,
+            pstates,
+            topologies: resolved,
+            removed,
+            refilled,
+            coupled,
+            groups,
+        })
     }
+
+    /// Whether other topologies read a PState of this one.
+    pub(crate) fn is_read(&self, topology: &Topology) -> bool {
+        let others = self.topologies.iter().filter(|other| other.name != topology.name);
+        others.flat_map(|other| &other.at).any(|pstate| topology.owned.contains(pstate))
+    }
+
+    /// The topologies whose snapshots are of one position with that of `topology`, itself included.
+    pub(crate) fn group_of(&self, topology: usize) -> &[usize] {
+        &self.groups[self.topologies[topology].group]
+    }
+}
+
+/// Puts topologies that share PStates into one group.
+fn group(topologies: &mut [Topology], pstates: &[PStateDef]) -> Vec<Vec<usize>> {
+    // Each begins alone; whoever shares a PState moves in with its owner.
+    let mut group_of: Vec<usize> = (0..topologies.len()).collect();
+    for (reader, topology) in topologies.iter().enumerate() {
+        for &pstate in &topology.at {
+            let (from, to) = (group_of[reader], group_of[pstates[pstate].topology]);
+            group_of.iter_mut().filter(|group| **group == from).for_each(|group| *group = to);
+        }
+    }
+    let mut groups = vec![Vec::new(); topologies.len()];
+    (0..topologies.len()).for_each(|topology| groups[group_of[topology]].push(topology));
+    groups.retain(|members| !members.is_empty());
+    for (number, members) in groups.iter().enumerate() {
+        members.iter().for_each(|&topology| topologies[topology].group = number);
+    }
+    groups
 }
 
 fn resolve(
@@ -98,8 +164,9 @@ fn resolve(
     problems: &mut Vec<String>,
 ) -> Topology {
     let TopologyDef { name, uses, sources } = def;
+    let (at, owned, sources_of) = (Vec::new(), Vec::new(), Vec::new());
     let mut topology =
-        Topology { name, at: Vec::new(), owned: Vec::new(), reads: false, sources: Vec::new() };
+        Topology { name, at, owned, reads: false, group: number, sources: sources_of };
     if sources.is_empty() {
         problems
             .push(format!("topology `{name}` has no source; add `.source(DEPOT).each(handler)`"));

@@ -58,21 +58,60 @@ fn refuse_missing(plan: &Plan, manifest: &Manifest) -> Result<(), StartError> {
             match owner {
                 None if gone(&pstate.name) || known.is_none() => {}
                 None => return missing("PState", &pstate.name),
-                Some(owner) if plan.topologies[owner.topology].name == topology.name => {}
-                Some(owner) => {
-                    return incompatible(
-                        plan,
-                        format!(
-                            "PState `{}` belongs to topology `{}` in this folder, the code gives it to \
-                         `{}`; give it a new name there, so that it is filled from its depots",
-                            pstate.name, topology.name, plan.topologies[owner.topology].name
-                        ),
-                    );
-                }
+                Some(owner) => refuse_other_owner(plan, topology, &pstate.name, owner.topology)?,
             }
         }
     }
     Ok(())
+}
+
+/// A PState that another topology filled, unless its owner of now may fill it again.
+fn refuse_other_owner(
+    plan: &Plan,
+    stored: &TopologyMeta,
+    pstate: &str,
+    owner: usize,
+) -> Result<(), StartError> {
+    let owner = &plan.topologies[owner];
+    if owner.name == stored.name || may_refill(plan, owner) {
+        return Ok(());
+    }
+    incompatible(
+        plan,
+        format!(
+            "PState `{pstate}` belongs to topology `{}` in this folder, the code gives it to `{}`; {}",
+            stored.name,
+            owner.name,
+            refilling(plan, owner)
+        ),
+    )
+}
+
+fn may_refill(plan: &Plan, topology: &Topology) -> bool {
+    plan.refilled.iter().any(|name| name == topology.name)
+}
+
+/// What to do where a topology's PStates do not fit, so that they have what their depots have.
+fn refilling(plan: &Plan, topology: &Topology) -> String {
+    let name = topology.name;
+    if topology.reads {
+        return format!(
+            "topology `{name}` reads PStates of others, so that it cannot be filled from the past: give \
+             it and its PStates new names, call `module.remove(\"{name}\")` and let its sources \
+             `start_from(StartFrom::End)`, where they begin empty"
+        );
+    }
+    if plan.is_read(topology) {
+        return format!(
+            "others read PStates of topology `{name}`: leave it as it was and declare another topology \
+             with PStates of other names beside it, which is filled from its depots; let the others \
+             read those once it has caught up, and then call `module.remove(\"{name}\")`"
+        );
+    }
+    format!(
+        "call `module.refill(\"{name}\")`, so that topology `{name}` fills its PStates again from its \
+         depots, beside the live flow"
+    )
 }
 
 fn incompatible<T>(plan: &Plan, problem: String) -> Result<T, StartError> {
@@ -99,7 +138,8 @@ fn enter_depot(plan: &Plan, depot: usize, manifest: &mut Manifest) -> Result<(),
         return incompatible(
             plan,
             format!(
-                "depot `{}` is {} in this folder and {} in the code; give it a new name",
+                "depot `{}` is {} in this folder and {} in the code; leave it as it was, with its \
+                 events, and declare another one beside it",
                 def.name,
                 globality(meta.global),
                 globality(def.global)
@@ -110,10 +150,10 @@ fn enter_depot(plan: &Plan, depot: usize, manifest: &mut Manifest) -> Result<(),
     for known in &meta.variants {
         let name = || format!("{}::{}", def.name, known.name);
         match variants.iter().find(|variant| variant.name == known.name) {
-            None => return Err(changed("event variant", name(), "it is gone".to_owned())),
+            None => return Err(changed_event(name(), "it is gone".to_owned())),
             Some(now) if now.schema.fingerprint() != known.schema.fingerprint() => {
                 let difference = Schema::difference(&known.schema, &now.schema);
-                return Err(changed("event variant", name(), difference));
+                return Err(changed_event(name(), difference));
             }
             Some(_) => {}
         }
@@ -132,12 +172,10 @@ fn globality(global: bool) -> &'static str {
     if global { "global" } else { "partitioned" }
 }
 
-fn changed(what: &'static str, name: String, difference: String) -> StartError {
-    let advice = match what {
-        "PState" => "Give it a new name, so that it is filled from its depots; or restore the type",
-        _ => "Records of the old shape are in the log: keep the variant and add a new one",
-    };
-    StartError::Changed { what, name, difference, advice: advice.to_owned() }
+fn changed_event(name: String, difference: String) -> StartError {
+    let advice = "Records of the old shape are in the log: keep the variant and add a new one (a \
+                  struct is the variant of its name: make it an enum)";
+    StartError::Changed { what: "event variant", name, difference, advice: advice.to_owned() }
 }
 
 fn enter_topology(
@@ -148,14 +186,122 @@ fn enter_topology(
 ) -> Result<(), StartError> {
     let known = manifest.topologies.iter().position(|meta| meta.name == topology.name);
     let mut meta = match known {
-        Some(index) => manifest.topologies.remove(index),
-        None => new_topology(plan, topology, manifest, log)?,
+        Some(index) => {
+            let meta = manifest.topologies.remove(index);
+            match misfit(plan, topology, manifest, &meta, log)? {
+                None => meta,
+                Some(_) if may_refill(plan, topology) => {
+                    filled_again(plan, topology, manifest, &meta, log)?
+                }
+                Some(error) => return Err(error),
+            }
+        }
+        None => TopologyMeta {
+            generation: manifest.next_generation(topology.name),
+            ..new_topology(plan, topology, manifest, log)?
+        },
     };
     enter_sources(plan, topology, manifest, &mut meta, log)?;
-    enter_pstates(plan, topology, &mut meta)?;
+    enter_pstates(plan, topology, &mut meta);
     let at = known.unwrap_or(manifest.topologies.len());
     manifest.topologies.insert(at, meta);
     Ok(())
+}
+
+/// Why the PStates of a known topology are not what its depots make of them with this code, if so.
+fn misfit(
+    plan: &Plan,
+    topology: &Topology,
+    manifest: &Manifest,
+    meta: &TopologyMeta,
+    log: &LogFacts<'_>,
+) -> Result<Option<StartError>, StartError> {
+    let advice = || refilling(plan, topology);
+    let problem =
+        |problem| Some(StartError::Incompatible { module: plan.name.to_owned(), problem });
+    let past = has_past(plan, manifest, meta, log)?;
+    for &owned in &topology.owned {
+        let def = &plan.pstates[owned];
+        let known = meta.pstates.iter().find(|known| known.name == def.name);
+        match known {
+            Some(known) if known.schema.fingerprint() != def.schema.fingerprint() => {
+                let difference = Schema::difference(&known.schema, &def.schema);
+                let (what, name) = ("PState", def.name.to_owned());
+                let advice = format!("Restore the type; or, for the new one: {}", advice());
+                return Ok(Some(StartError::Changed { what, name, difference, advice }));
+            }
+            None if past => {
+                let (pstate, topology) = (def.name, topology.name);
+                return Ok(problem(format!(
+                    "PState `{pstate}` is new in topology `{topology}`, which has handled events \
+                     already, so that it would begin without them; let a topology of its own keep it, \
+                     or: {}",
+                    advice()
+                )));
+            }
+            _ => {}
+        }
+    }
+    for source in &topology.sources {
+        let depot = plan.depots[source.depot].name;
+        if meta.sources.iter().any(|known| known.depot == depot) {
+            continue;
+        }
+        let (start, end) = start_of(plan, manifest, depot, source.start, log)?;
+        if start < end {
+            return Ok(problem(format!(
+                "topology `{}` now also reads depot `{depot}`, which has records that it has not seen; \
+                 let the source `start_from(StartFrom::End)`, or: {}",
+                topology.name,
+                advice()
+            )));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether a topology has, or had, records to handle in its depots.
+fn has_past(
+    plan: &Plan,
+    manifest: &Manifest,
+    meta: &TopologyMeta,
+    log: &LogFacts<'_>,
+) -> Result<bool, StartError> {
+    for source in &meta.sources {
+        let (_, end) = start_of(plan, manifest, &source.depot, StartFrom::End, log)?;
+        if source.start < end {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// A known topology whose PStates are to be filled again, from where it once started.
+fn filled_again(
+    plan: &Plan,
+    topology: &Topology,
+    manifest: &Manifest,
+    meta: &TopologyMeta,
+    log: &LogFacts<'_>,
+) -> Result<TopologyMeta, StartError> {
+    let mut again = TopologyMeta {
+        name: meta.name.clone(),
+        generation: meta.generation,
+        live: true,
+        next: log.end,
+        sources: meta.sources.clone(),
+        // The log has the verdicts, and says of which records there is an end.
+        quarantine: Vec::new(),
+        pstates: Vec::new(),
+    };
+    enter_sources(plan, topology, manifest, &mut again, log)?;
+    if has_past(plan, manifest, &again, log)? {
+        if topology.reads || plan.is_read(topology) {
+            return incompatible(plan, refilling(plan, topology));
+        }
+        (again.live, again.next) = (false, Position::START);
+    }
+    Ok(again)
 }
 
 /// A topology that the folder does not know. It joins the live flow at once where nothing of the
@@ -186,6 +332,7 @@ fn new_topology(
     }
     Ok(TopologyMeta {
         name: topology.name.to_owned(),
+        generation: 0,
         live: !past,
         next: if past { Position::START } else { log.end },
         sources,
@@ -243,46 +390,27 @@ fn enter_sources(
             sources.push(known.clone());
             continue;
         }
-        let (start, end) = start_of(plan, manifest, depot, source.start, log)?;
-        if start < end {
-            return incompatible(
-                plan,
-                format!(
-                    "topology `{}` now also reads depot `{depot}`, which has records that it has not \
-                 seen; give the topology and its PStates new names, so that they are filled from the \
-                 beginning, or let the source `start_from(StartFrom::End)`",
-                    topology.name
-                ),
-            );
-        }
+        let (start, _) = start_of(plan, manifest, depot, source.start, log)?;
         sources.push(SourceMeta { depot: depot.to_owned(), start });
     }
     meta.sources = sources;
     Ok(())
 }
 
-fn enter_pstates(
-    plan: &Plan,
-    topology: &Topology,
-    meta: &mut TopologyMeta,
-) -> Result<(), StartError> {
-    let mut pstates = Vec::new();
-    for &owned in &topology.owned {
+/// The PStates that a topology owns now: those that it knows as they are, others empty.
+fn enter_pstates(plan: &Plan, topology: &Topology, meta: &mut TopologyMeta) {
+    let entered = |&owned: &usize| {
         let def = &plan.pstates[owned];
         let known = meta.pstates.iter().find(|known| known.name == def.name);
-        if let Some(known) = known
-            && known.schema.fingerprint() != def.schema.fingerprint()
-        {
-            let difference = Schema::difference(&known.schema, &def.schema);
-            return Err(changed("PState", def.name.to_owned(), difference));
-        }
-        pstates.push(known.cloned().unwrap_or_else(|| PStateMeta {
+        let new = || PStateMeta {
             name: def.name.to_owned(),
             schema: def.schema.clone(),
             len: 0,
+            hashed: def.hashed,
             runs: Vec::new(),
-        }));
-    }
-    meta.pstates = pstates;
-    Ok(())
+        };
+        let known = known.cloned().unwrap_or_else(new);
+        PStateMeta { hashed: known.hashed && def.hashed, ..known }
+    };
+    meta.pstates = topology.owned.iter().map(entered).collect();
 }

@@ -12,6 +12,8 @@ pub(crate) struct Registry {
     depots: Vec<(u16, Vec<u32>)>,
     /// By type id: depot and variant of the plan.
     types: HashMap<u32, (usize, u16)>,
+    /// By topology of the plan: its generation.
+    generations: Vec<u32>,
 }
 
 impl Registry {
@@ -30,6 +32,9 @@ impl Registry {
             }
             registry.depots.push((number, type_ids));
         }
+        let generation = |name| manifest.topology(name).map_or(0, |meta| meta.generation);
+        let topologies = plan.topologies.iter();
+        registry.generations = topologies.map(|topology| generation(topology.name)).collect();
         registry
     }
 
@@ -40,6 +45,11 @@ impl Registry {
 
     pub(crate) fn type_id(&self, depot: usize, variant: u16) -> u32 {
         self.depots[depot].1[usize::from(variant)]
+    }
+
+    /// What a topology's verdicts and retries carry as their type.
+    pub(crate) fn generation(&self, topology: usize) -> u32 {
+        self.generations[topology]
     }
 
     /// Depot and variant of a record; `None` where the code has no such depot any more.

@@ -77,7 +77,10 @@ impl<'a> Replay<'a> {
                         push_event(self.plan, &mut batch, depot, variant, &record)?;
                     }
                 }
-                _ => push_control(self.plan, self.registry, &self.reader, &mut batch, &record)?,
+                _ => {
+                    let (plan, registry, reader) = (self.plan, self.registry, &self.reader);
+                    push_control((plan, registry), reader, &mut batch, &record)?;
+                }
             }
         }
         batch.end = self.next;
@@ -88,6 +91,52 @@ impl<'a> Replay<'a> {
     pub(crate) fn position(&self) -> Position {
         self.next
     }
+}
+
+/// A decision about a record, where its topology is still the one that it was taken for.
+fn push_control(
+    (plan, registry): (&Plan, &Registry),
+    reader: &LogReader,
+    batch: &mut Batch,
+    record: &LogRecord<'_>,
+) -> Result<(), ReplayError> {
+    let concerns = |name: &str| concerned(plan, registry, name, record).is_some();
+    match record.kind {
+        kind::VERDICT => {
+            let verdict: Verdict = decode(record)?;
+            if concerns(&verdict.topology) {
+                batch.items.push(Item::Verdict(verdict));
+            }
+        }
+        kind::DISCARD => {
+            let retry: Retry = decode(record)?;
+            if concerns(&retry.topology) {
+                batch.items.push(Item::Discard(retry));
+            }
+        }
+        kind::RETRY => {
+            let retry: Retry = decode(record)?;
+            if concerns(&retry.topology)
+                && let Some(events) = retried(plan, registry, reader, &retry, info(record))?
+            {
+                batch.items.push(Item::Retry(retry, events));
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// The topology with this name, where the record was written for this one and not for an earlier of the
+/// same name.
+fn concerned(
+    plan: &Plan,
+    registry: &Registry,
+    name: &str,
+    record: &LogRecord<'_>,
+) -> Option<usize> {
+    let topology = plan.topologies.iter().position(|topology| topology.name == name)?;
+    (registry.generation(topology) == record.type_id).then_some(topology)
 }
 
 fn info(record: &LogRecord<'_>) -> RecordInfo {
@@ -142,27 +191,6 @@ fn push_into(
     Ok(())
 }
 
-fn push_control(
-    plan: &Plan,
-    registry: &Registry,
-    reader: &LogReader,
-    batch: &mut Batch,
-    record: &LogRecord<'_>,
-) -> Result<(), ReplayError> {
-    match record.kind {
-        kind::VERDICT => batch.items.push(Item::Verdict(decode(record)?)),
-        kind::DISCARD => batch.items.push(Item::Discard(decode(record)?)),
-        kind::RETRY => {
-            let retry: Retry = decode(record)?;
-            if let Some(events) = retried(plan, registry, reader, &retry, info(record))? {
-                batch.items.push(Item::Retry(retry, events));
-            }
-        }
-        _ => {}
-    }
-    Ok(())
-}
-
 fn decode<T: serde::de::DeserializeOwned>(record: &LogRecord<'_>) -> Result<T, ReplayError> {
     postcard::from_bytes(record.payload).map_err(|error| ReplayError::Decode {
         position: record.position,
@@ -195,15 +223,18 @@ pub(crate) fn retried(
 
 /// Verdicts in the log from `from` on: topology and position of each.
 pub(crate) fn verdicts(
+    plan: &Plan,
+    registry: &Registry,
     reader: &LogReader,
     from: Position,
-) -> Result<HashSet<(String, Position)>, ReplayError> {
+) -> Result<HashSet<(usize, Position)>, ReplayError> {
     let mut found = HashSet::new();
     let mut scan = reader.scan(from)?;
     while let Some(record) = scan.next()? {
         if record.kind == kind::VERDICT {
             let verdict: Verdict = decode(&record)?;
-            found.insert((verdict.topology, verdict.position));
+            let topology = concerned(plan, registry, &verdict.topology, &record);
+            found.extend(topology.map(|topology| (topology, verdict.position)));
         }
     }
     Ok(found)

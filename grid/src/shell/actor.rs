@@ -7,16 +7,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use gridmill_client::engine::once;
 use gridmill_persistence::{Log, LogError, LogSyncer, Position};
 use parking_lot::Mutex;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use tokio::sync::oneshot;
 
 use crate::partition::batch::{Retry, Verdict};
 use crate::partition::budget::{Account, Budget};
 use crate::partition::core::{Core, Stop};
-use crate::partition::fold::{FoldContext, FoldDone, FoldFault, MergeDone};
+use crate::partition::fold::{FoldContext, FoldDone, FoldFault};
 use crate::partition::manifest::ManifestFile;
+use crate::partition::merge::MergeDone;
 use crate::partition::open::{Opened, Said};
 use crate::partition::registry::Registry;
 use crate::partition::replay::ReplayError;
@@ -24,7 +25,9 @@ use crate::state::Spent;
 
 use super::catch_up::CatchUps;
 use super::clock::Clock;
+use super::failing::Failing;
 use super::linger::{Linger, linger};
+use super::merges::Merges;
 use super::part::{Part, Waiting};
 use super::shared::{PartitionView, Shared};
 use super::supervisor::{Slot, Slots};
@@ -63,10 +66,10 @@ pub(crate) enum Msg {
     Synced(Result<(), LogError>),
     /// It is time to sync, where durability goes by interval.
     SyncDue,
-    /// A fold has ended.
+    /// A fold of a group of topologies has ended.
     Folded(usize, Result<FoldDone, FoldFault>),
-    /// A merge has ended.
-    Merged(Result<MergeDone, FoldFault>),
+    /// The merge with this number has ended.
+    Merged(u64, Result<MergeDone, FoldFault>),
     /// A topology that read the past has reached the end of what is durable.
     CaughtUp(Box<super::catch_up::CaughtUp>),
     /// Such a topology set records aside.
@@ -76,14 +79,14 @@ pub(crate) enum Msg {
     /// A quarantined record shall be handled again, or forgotten.
     Quarantined(QuarantineOrder),
     /// Fold everything and stop.
-    Shutdown(oneshot::Sender<Result<(), String>>),
+    Shutdown(once::Sender<Result<(), String>>),
 }
 
 /// What to do with a quarantined record.
 pub(crate) struct QuarantineOrder {
     pub(crate) retry: Retry,
     pub(crate) discard: bool,
-    pub(crate) done: oneshot::Sender<Result<(), String>>,
+    pub(crate) done: once::Sender<Result<(), String>>,
 }
 
 /// A live partition.
@@ -102,12 +105,11 @@ pub(crate) struct Partition {
     pub(crate) syncing: bool,
     /// Something was written that the running sync may not cover.
     pub(crate) sync_wanted: bool,
-    /// A fold or merge runs on another thread.
-    pub(crate) job: bool,
-    /// Folds have failed since the last good one; they are tried again with the next batch.
-    pub(crate) fold_failed: bool,
-    /// The end of the log when the last fold or merge failed, until one succeeds.
-    pub(crate) failed_at: Option<Position>,
+    /// A fold runs on another thread.
+    pub(crate) folding: bool,
+    pub(crate) merges: Merges,
+    /// Folds and merges that failed since the last good one.
+    pub(crate) failing: Failing,
     /// What was folded and may still be read.
     pub(crate) spent: Vec<Spent>,
     /// What the unfolded changes of live topologies take.
@@ -116,12 +118,12 @@ pub(crate) struct Partition {
     pub(crate) tail: Account,
     /// By topology: the position that its runs cover.
     pub(crate) folded: Vec<Position>,
-    /// Topologies to fold although they are small.
+    /// Groups of topologies to fold although they are small.
     pub(crate) fold_asked: HashSet<usize>,
     /// Topologies that read the past.
     pub(crate) catching_up: CatchUps,
     pub(crate) quarantine: Arc<Vec<Verdict>>,
-    pub(crate) shutdown: Option<oneshot::Sender<Result<(), String>>>,
+    pub(crate) shutdown: Option<once::Sender<Result<(), String>>>,
     /// What makes up the batch in the making; kept for its allocation.
     pub(crate) taken: Vec<Part>,
     pub(crate) linger: Linger,
@@ -171,9 +173,9 @@ impl Actor for PartitionActor {
             me: me.clone(),
             syncing: false,
             sync_wanted: false,
-            job: false,
-            fold_failed: false,
-            failed_at: None,
+            folding: false,
+            merges: Merges::default(),
+            failing: Failing::default(),
             spent: Vec::new(),
             changes,
             tail,
@@ -278,8 +280,8 @@ impl Partition {
             Msg::Wake => {}
             Msg::Synced(result) => self.synced(result)?,
             Msg::SyncDue => self.sync_due(),
-            Msg::Folded(topology, result) => self.folded(topology, result),
-            Msg::Merged(result) => self.merged(result),
+            Msg::Folded(group, result) => self.folded(group, result)?,
+            Msg::Merged(number, result) => self.merged(number, result),
             Msg::CaughtUp(caught_up) => self.caught_up(*caught_up)?,
             Msg::SetAside(verdicts) => {
                 self.log_verdicts(&verdicts)?;
@@ -293,10 +295,13 @@ impl Partition {
 
     /// Takes the next batch where nothing speaks against it, and sees to what is due.
     fn go_on(&mut self) -> Result<(), Fatal> {
-        if self.may_take() {
+        if self.is_full() {
+            self.refuse_waiting();
+        } else if self.may_take() {
             self.take_batch()?;
         }
         self.hand_over()?;
+        self.read_on_later();
         self.start_jobs();
         self.let_go();
         self.shared.settle();

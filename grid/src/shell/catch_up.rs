@@ -12,12 +12,14 @@ use ractor::ActorRef;
 use crate::partition::batch::Verdict;
 use crate::partition::budget::Account;
 use crate::partition::core::{Core, Lane, Stop};
-use crate::partition::fold::{FoldContext, fold_now};
+use crate::partition::fold::{FoldContext, FoldFault, FoldJob, fold_now, thaw};
+use crate::partition::merge::{Biases, merge_now};
 use crate::partition::registry::Registry;
 use crate::partition::replay::{Replay, verdicts};
-use crate::state::Cell;
+use crate::state::{Cell, FoldError};
 
-use super::actor::{Fatal, Msg, Partition};
+use super::actor::{Fatal, Msg, Partition, QuarantineOrder};
+use super::failing::Job;
 use super::shared::{Progress, Shared};
 
 /// Records that the actor itself reads at the hand-over; with more, the thread goes on reading.
@@ -29,12 +31,39 @@ pub(crate) struct CatchUps {
     running: HashSet<usize>,
     cancel: Arc<AtomicBool>,
     arrived: Option<CaughtUp>,
+    /// Those whose snapshot could not be written when they were to join.
+    put_off: Vec<CaughtUp>,
+    /// What came while one joined.
+    orders: Vec<QuarantineOrder>,
 }
 
 impl CatchUps {
     /// Whether one waits at the door, so that no new batch may start.
     pub(crate) fn has_arrived(&self) -> bool {
         self.arrived.is_some()
+    }
+
+    /// Keeps an order back while a topology joins: it is a record, and the snapshot that is being
+    /// written decides for all later ones who sees the topology.
+    pub(crate) fn let_pass(&mut self, order: QuarantineOrder) -> Option<QuarantineOrder> {
+        if self.is_entering() {
+            self.orders.push(order);
+            return None;
+        }
+        Some(order)
+    }
+
+    fn is_entering(&self) -> bool {
+        self.arrived.as_ref().is_some_and(|arrived| arrived.entering)
+    }
+
+    /// The one that was to join does not: it has to read on before it tries again.
+    pub(crate) fn put_off(&mut self) {
+        if let Some(mut caught_up) = self.arrived.take_if(|arrived| arrived.entering) {
+            caught_up.entering = false;
+            thaw(&mut caught_up.core, &[caught_up.topology]);
+            self.put_off.push(caught_up);
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -54,6 +83,8 @@ impl CatchUps {
 pub(crate) struct CaughtUp {
     topology: usize,
     core: Core,
+    /// Its snapshot is being written as that of a live topology, with those of its group.
+    entering: bool,
 }
 
 /// What the thread of one topology works with.
@@ -68,6 +99,7 @@ struct Reading {
     cancel: Arc<AtomicBool>,
     /// What its unfolded changes take.
     changes: Account,
+    biases: Biases,
 }
 
 impl Partition {
@@ -110,6 +142,7 @@ impl Partition {
             me: self.me.clone(),
             cancel: Arc::clone(&self.catching_up.cancel),
             changes: self.options.changes.account(),
+            biases: Biases::default(),
         };
         tokio::task::spawn_blocking(move || reading.run());
     }
@@ -130,37 +163,101 @@ impl Partition {
     }
 
     /// Lets the topology at the door in, where every batch has landed.
+    ///
+    /// One that others read, or that reads others, joins when the manifest says so, with the snapshots
+    /// of all of them as of this position; no batch starts before. Otherwise a replay after a crash
+    /// would handle the records after the hand-over as if it had not joined.
     pub(crate) fn hand_over(&mut self) -> Result<(), Fatal> {
-        if self.shared.flights.len() > 0 {
+        if self.shared.flights.len() > 0 || self.catching_up.is_entering() {
             return Ok(());
         }
-        let Some(CaughtUp { topology, mut core }) = self.catching_up.arrived.take() else {
+        let Some(arrived) = &self.catching_up.arrived else { return Ok(()) };
+        let alone = self.core.plan.group_of(arrived.topology).len() == 1;
+        if !alone && self.folding {
             return Ok(());
-        };
-        let found = read_to_end(&mut core, topology, &self.registry, self.log.reader())?;
+        }
+        let Some(mut caught_up) = self.catching_up.arrived.take() else { return Ok(()) };
+        self.read_rest(&mut caught_up)?;
+        let topology = caught_up.topology;
+        let group = self.core.plan.topologies[topology].group;
+        if alone {
+            self.let_in(caught_up)?;
+            self.fold_asked.insert(group);
+            self.note_runs();
+            self.joined(topology);
+            return Ok(());
+        }
+        let live: Vec<usize> = self.core.live_of(group).collect();
+        let mut job = FoldJob::freeze(&mut self.core, &live);
+        job.add(&mut caught_up.core, topology);
+        caught_up.entering = true;
+        self.catching_up.arrived = Some(caught_up);
+        self.run_fold(group, job);
+        Ok(())
+    }
+
+    /// Lets a topology read what is left of the log, to the last record.
+    fn read_rest(&mut self, caught_up: &mut CaughtUp) -> Result<(), Fatal> {
+        let CaughtUp { topology, core, .. } = caught_up;
+        let found = read_to_end(core, *topology, &self.registry, self.log.reader())?;
+        if !found.is_empty() {
+            self.log_verdicts(&found)?;
+        }
+        let lane = &mut core.lanes[*topology];
+        lane.next = self.log.next_position();
+        lane.skip.clear();
+        Ok(())
+    }
+
+    /// Makes a topology that has read everything part of the live flow.
+    fn let_in(&mut self, caught_up: CaughtUp) -> Result<(), Fatal> {
+        let CaughtUp { topology, mut core, .. } = caught_up;
         for &pstate in &self.core.plan.topologies[topology].owned.clone() {
             let empty = core.empty_cell(pstate).map_err(Stop::from)?;
             let cell = core.swap_cell(pstate, empty);
             self.core.swap_cell(pstate, cell);
         }
-        let next = self.log.next_position();
-        self.core.lanes[topology] = Lane { next, ..core.lanes[topology].clone() };
-        self.core.lanes[topology].skip.clear();
-        if !found.is_empty() {
-            self.log_verdicts(&found)?;
-        }
+        self.core.lanes[topology] = core.lanes[topology].clone();
+        Ok(())
+    }
+
+    /// Lets in the topology whose snapshot was written to join; returns which.
+    pub(crate) fn let_in_folded(&mut self) -> Result<Option<usize>, Fatal> {
+        let folded = self.catching_up.arrived.take_if(|arrived| arrived.entering);
+        let Some(caught_up) = folded else { return Ok(None) };
+        let topology = caught_up.topology;
+        self.let_in(caught_up)?;
+        Ok(Some(topology))
+    }
+
+    /// Shows a topology that has been let in.
+    pub(crate) fn joined(&mut self, topology: usize) {
         self.note_quarantine();
-        self.fold_asked.insert(topology);
         let view = self.view();
         self.shared.view.store(view);
-        for &pstate in &self.core.plan.topologies[topology].owned {
-            self.shared.partial.remove(&pstate);
-        }
+        let owned = &self.core.plan.topologies[topology].owned;
+        self.merges.came(owned);
+        owned.iter().for_each(|pstate| drop(self.shared.partial.remove(pstate)));
         self.shared.progress.remove(&topology);
-        self.note_runs();
         self.shared.touch();
         self.shared.send(Msg::Wake);
-        Ok(())
+    }
+
+    /// Lets those that could not join try again, once something was logged since, or some time has passed.
+    pub(crate) fn read_on_later(&mut self) {
+        let waits = self.failing.waits(Job::Fold, self.log.next_position());
+        if !waits && self.shutdown.is_none() {
+            for CaughtUp { topology, core, .. } in std::mem::take(&mut self.catching_up.put_off) {
+                self.read_on(topology, core);
+            }
+        }
+    }
+
+    /// Sees to the orders that came while a topology joined.
+    pub(crate) fn quarantined_meanwhile(&mut self) -> Result<(), Fatal> {
+        std::mem::take(&mut self.catching_up.orders)
+            .into_iter()
+            .try_for_each(|order| self.quarantined(order))
     }
 
     pub(crate) fn catch_up_ended(&mut self, topology: usize, problem: Option<String>) {
@@ -199,7 +296,10 @@ impl Reading {
         let read = self.read();
         let shared = Arc::clone(&self.shared);
         let message = match read {
-            Ok(true) => Msg::CaughtUp(Box::new(CaughtUp { topology, core: self.core })),
+            Ok(true) => {
+                let (core, entering) = (self.core, false);
+                Msg::CaughtUp(Box::new(CaughtUp { topology, core, entering }))
+            }
             Ok(false) => Msg::CatchUpEnded(topology, None),
             Err(problem) => Msg::CatchUpEnded(topology, Some(problem)),
         };
@@ -234,6 +334,7 @@ impl Reading {
             self.changes.set(bytes);
             if self.changes.is_over(1, bytes) {
                 self.fold()?;
+                self.merge();
             }
         }
     }
@@ -241,16 +342,28 @@ impl Reading {
     fn fold(&mut self) -> Result<(), String> {
         // In the manifest it is not live before it has joined.
         self.core.lanes[self.topology].live = false;
-        let folded = fold_now(&mut self.core, self.topology, &self.folds);
+        let folded = fold_now(&mut self.core, &[self.topology], &self.folds);
         self.core.lanes[self.topology].live = true;
         folded.map(|_| ()).map_err(|error| error.to_string())
     }
 
+    /// Keeps its runs few, on this thread: what it reads of its own state it reads through them.
+    fn merge(&mut self) {
+        let Self { core, topology, biases, folds, cancel, shared, .. } = self;
+        match merge_now(core, *topology, biases, folds, cancel) {
+            Ok(()) | Err(FoldFault::Runs(FoldError::Cancelled)) => {}
+            Err(error) => {
+                let partition = shared.partition;
+                tracing::error!(partition, %error, "a merge failed; it is tried again later");
+            }
+        }
+    }
+
     /// Records that stand in quarantine further on in the log.
     fn skip_known(&mut self, from: Position) -> Result<(), String> {
-        let name = self.core.plan.topologies[self.topology].name;
-        let found = verdicts(&self.reader, from).map_err(|error| error.to_string())?;
-        let mine = found.into_iter().filter(|(topology, _)| topology == name);
+        let found = verdicts(&self.core.plan, &self.registry, &self.reader, from);
+        let found = found.map_err(|error| error.to_string())?;
+        let mine = found.into_iter().filter(|(topology, _)| *topology == self.topology);
         self.core.lanes[self.topology].skip.extend(mine.map(|(_, position)| position));
         Ok(())
     }

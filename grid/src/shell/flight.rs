@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use gridmill_client::AppendErrorKind;
+use gridmill_client::engine::once;
 use gridmill_persistence::Position;
 use parking_lot::{Mutex, MutexGuard};
-use tokio::sync::oneshot;
 
 use super::part::Waiting;
 use super::shared::{PartitionView, Shared};
@@ -15,13 +15,13 @@ use super::shared::{PartitionView, Shared};
 /// An order of the operator (a retry, a discard) that waits until its effect is durable and shown.
 #[derive(Debug)]
 pub(crate) struct Order {
-    done: oneshot::Sender<Result<(), String>>,
+    done: once::Sender<Result<(), String>>,
     /// What it will be answered with.
     pub(crate) answer: Result<(), String>,
 }
 
 impl Order {
-    pub(crate) fn new(done: oneshot::Sender<Result<(), String>>) -> Self {
+    pub(crate) fn new(done: once::Sender<Result<(), String>>) -> Self {
         Self { done, answer: Ok(()) }
     }
 

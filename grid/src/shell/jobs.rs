@@ -1,35 +1,33 @@
-//! Folds and merges: one at a time, on another thread, at batch boundaries.
+//! Folds: one at a time, on another thread, at batch boundaries.
 
 use std::sync::Arc;
 
-use crate::partition::fold::{FoldDone, FoldFault, FoldJob, MergeDone, MergeJob, install, thaw};
+use crate::partition::fold::{FoldDone, FoldFault, FoldJob, install, thaw};
 
-use super::actor::{Msg, Partition};
+use super::actor::{Fatal, Msg, Partition};
 use super::background::in_background;
+use super::failing::Job;
 use super::shared::Counters;
 
 impl Partition {
     /// Starts what is due, where nothing runs.
     pub(crate) fn start_jobs(&mut self) {
         self.note_sizes();
-        // What failed is tried again when something was logged since: without more to keep there is
-        // no hurry, and a full disk would be asked again and again.
-        let just_failed = self.failed_at == Some(self.log.next_position());
-        if self.job || just_failed || self.shutdown.is_some() {
+        if self.shutdown.is_some() {
             return;
         }
-        let due = self.live().filter(|&topology| self.fold_is_due(topology));
-        // The largest first: a small one that changes a lot is due again after each of its folds.
-        let piled = |&topology: &usize| {
-            self.core.weight(topology).saturating_add(self.tail_bytes(topology))
-        };
-        let due = due.max_by_key(piled);
-        if let Some(topology) = due {
-            return self.start_fold(topology);
+        // First, so that folds that follow each other do not starve them.
+        self.start_merges();
+        if self.folding || self.failing.waits(Job::Fold, self.log.next_position()) {
+            return;
         }
-        let merge = self.live().find_map(|topology| MergeJob::pick(&self.core, topology));
-        if let Some(merge) = merge {
-            self.start_merge(merge);
+        let groups = 0..self.core.plan.groups.len();
+        let due = groups.filter(|&group| self.fold_is_due(group) && !self.waits_for_merges(group));
+        // The largest first: a small one that changes a lot is due again after each of its folds.
+        let piled =
+            |&group: &usize| self.core.weight_of(group).saturating_add(self.tail_bytes(group));
+        if let Some(group) = due.max_by_key(piled) {
+            self.start_fold(group);
         }
     }
 
@@ -44,9 +42,9 @@ impl Partition {
 
     fn note_sizes(&mut self) {
         let (mut tail, mut overlay) = (0, 0);
-        for topology in self.live() {
-            tail = tail.max(self.tail_bytes(topology));
-            overlay += self.core.weight(topology);
+        for group in 0..self.core.plan.groups.len() {
+            tail = tail.max(self.tail_bytes(group));
+            overlay += self.core.weight_of(group);
         }
         self.changes.set(overlay);
         self.tail.set(tail);
@@ -62,81 +60,77 @@ impl Partition {
         self.shared.runs.store(Arc::new(runs));
     }
 
-    /// Bytes of the log that a restart would replay for a topology.
-    fn tail_bytes(&self, topology: usize) -> usize {
-        usize::try_from(self.log.bytes_after(self.folded[topology])).unwrap_or(usize::MAX)
+    /// Bytes of the log that a restart would replay for a group.
+    fn tail_bytes(&self, group: usize) -> usize {
+        let live = self.core.live_of(group);
+        let bytes = live.map(|topology| self.log.bytes_after(self.folded[topology])).max();
+        usize::try_from(bytes.unwrap_or(0)).unwrap_or(usize::MAX)
     }
 
-    fn fold_is_due(&self, topology: usize) -> bool {
-        let full = self.changes.is_over(1, self.core.weight(topology))
-            || self.tail.is_over(1, self.tail_bytes(topology))
-            || self.fold_asked.contains(&topology);
-        full && self.folded[topology] < self.core.lanes[topology].next
+    fn fold_is_due(&self, group: usize) -> bool {
+        let full = self.changes.is_over(1, self.core.weight_of(group))
+            || self.tail.is_over(1, self.tail_bytes(group))
+            || self.fold_asked.contains(&group);
+        full && self.is_behind(group)
     }
 
-    fn start_fold(&mut self, topology: usize) {
-        self.job = true;
-        self.fold_asked.remove(&topology);
-        let job = FoldJob::freeze(&mut self.core, topology);
+    /// Whether the snapshots of a group do not have all that it has handled.
+    pub(crate) fn is_behind(&self, group: usize) -> bool {
+        let behind = |topology: usize| self.folded[topology] < self.core.lanes[topology].next;
+        self.core.live_of(group).any(behind)
+    }
+
+    fn start_fold(&mut self, group: usize) {
+        self.fold_asked.remove(&group);
+        let live: Vec<usize> = self.core.live_of(group).collect();
+        let job = FoldJob::freeze(&mut self.core, &live);
+        self.run_fold(group, job);
+    }
+
+    /// Has what was frozen of a group written out.
+    pub(crate) fn run_fold(&mut self, group: usize, job: FoldJob) {
+        self.folding = true;
         let (context, me) = (self.folds.clone(), self.me.clone());
         in_background(move || {
-            let span = tracing::info_span!("fold", topology);
+            let span = tracing::info_span!("fold", group);
             let result = span.in_scope(|| job.run(&context));
             // The actor is to be the last who holds what was folded.
             drop(job);
             // An actor that ended meanwhile starts again from its folder.
-            let _ = me.cast(Msg::Folded(topology, result));
+            let _ = me.cast(Msg::Folded(group, result));
         });
     }
 
-    pub(crate) fn folded(&mut self, topology: usize, result: Result<FoldDone, FoldFault>) {
-        self.job = false;
+    pub(crate) fn folded(
+        &mut self,
+        group: usize,
+        result: Result<FoldDone, FoldFault>,
+    ) -> Result<(), Fatal> {
+        self.folding = false;
         match result {
             Ok(done) => {
-                self.fold_failed = false;
-                self.failed_at = None;
-                self.folded[topology] = done.next;
+                self.job_went_well(Job::Fold);
                 Counters::add(&self.shared.counters.folds, 1);
                 Counters::add(&self.shared.counters.folded_bytes, done.bytes);
+                let joining = self.let_in_folded()?;
+                for &(topology, next) in &done.next {
+                    self.folded[topology] = next;
+                    self.merges.came(&self.core.plan.topologies[topology].owned);
+                }
                 self.spent.extend(install(&mut self.core, done));
                 self.note_runs();
-                self.show();
+                match joining {
+                    Some(topology) => self.joined(topology),
+                    None => self.show(),
+                }
             }
             Err(error) => {
-                self.fold_failed = true;
-                self.failed_at = Some(self.log.next_position());
-                thaw(&mut self.core, topology);
-                let partition = self.shared.partition;
-                tracing::error!(partition, %error, "a fold failed; it is tried again later");
+                let live: Vec<usize> = self.core.live_of(group).collect();
+                thaw(&mut self.core, &live);
+                self.catching_up.put_off();
+                self.job_failed(Job::Fold, error.to_string());
             }
         }
-    }
-
-    fn start_merge(&mut self, job: MergeJob) {
-        self.job = true;
-        let (context, me) = (self.folds.clone(), self.me.clone());
-        in_background(move || {
-            let span = tracing::info_span!("merge");
-            let result = span.in_scope(|| job.run(&context));
-            let _ = me.cast(Msg::Merged(result));
-        });
-    }
-
-    pub(crate) fn merged(&mut self, result: Result<MergeDone, FoldFault>) {
-        self.job = false;
-        match result {
-            Ok(MergeDone { pstate, first, count, run }) => {
-                self.failed_at = None;
-                Counters::add(&self.shared.counters.merges, 1);
-                self.core.cell_mut(pstate).replace_runs(first, count, run);
-                self.note_runs();
-                self.show();
-            }
-            Err(error) => {
-                self.failed_at = Some(self.log.next_position());
-                let partition = self.shared.partition;
-                tracing::error!(partition, %error, "a merge failed; it is tried again later");
-            }
-        }
+        self.quarantined_meanwhile()
     }
 }

@@ -4,7 +4,7 @@ use gridmill_persistence::LogError;
 
 use crate::partition::batch::{Batch, Item, kind};
 use crate::partition::fold::fold_now;
-use crate::partition::open::push_control;
+use crate::partition::open::{generation, push_control};
 use crate::partition::replay::retried;
 use crate::topology::RecordInfo;
 
@@ -16,6 +16,7 @@ impl Partition {
     /// Handles a quarantined record again, after all that came since, or forgets it. Either is a
     /// record of the log, so that a replay does the same.
     pub(crate) fn quarantined(&mut self, order: QuarantineOrder) -> Result<(), Fatal> {
+        let Some(order) = self.catching_up.let_pass(order) else { return Ok(()) };
         let QuarantineOrder { mut retry, discard, done } = order;
         let held = self.core.topology(&retry.topology).and_then(|topology| {
             self.core.lanes[topology].quarantine.get(&retry.position).cloned()
@@ -49,7 +50,8 @@ impl Partition {
             Item::Retry(retry.clone(), events)
         };
         let kind = if discard { kind::DISCARD } else { kind::RETRY };
-        let logged = push_control(&mut self.log, kind, time, &retry);
+        let generation = generation(&self.core, &self.registry, &retry.topology);
+        let logged = push_control(&mut self.log, (kind, generation), time, &retry);
         if let Err(error) = logged.and_then(|_| self.log.write()) {
             let _ = done.send(Err(error.to_string()));
             return self.after_failed_write(error);
@@ -75,7 +77,8 @@ impl Partition {
             return false;
         }
         self.catching_up.cancel();
-        let busy = self.job
+        let busy = self.folding
+            || !self.merges.is_empty()
             || self.syncing
             || self.shared.flights.len() > 0
             || !self.shared.is_idle()
@@ -87,17 +90,23 @@ impl Partition {
     pub(crate) fn stop_cleanly(mut self) {
         let Some(done) = self.shutdown.take() else { return };
         let folded = self.fold_everything();
-        let Self { log, fence, .. } = self;
-        let closed = folded.and_then(|()| log.close_clean().map_err(|error| error.to_string()));
+        let Self { log, fence, folds, shared, .. } = self;
+        let noted = folded.and_then(|()| {
+            // The next start knows by it that the log is whole.
+            let end = log.next_position();
+            folds.root.note_end(shared.module, shared.partition, end.number());
+            folds.manifest.lock().note_end(end).map_err(|error| error.to_string())
+        });
+        let closed = noted.and_then(|()| log.close_clean().map_err(|error| error.to_string()));
         drop(fence);
         let _ = done.send(closed);
     }
 
     fn fold_everything(&mut self) -> Result<(), String> {
-        let live: Vec<usize> = self.live().collect();
-        for topology in live {
-            if self.folded[topology] < self.core.lanes[topology].next {
-                let bytes = fold_now(&mut self.core, topology, &self.folds);
+        for group in 0..self.core.plan.groups.len() {
+            if self.is_behind(group) {
+                let live: Vec<usize> = self.core.live_of(group).collect();
+                let bytes = fold_now(&mut self.core, &live, &self.folds);
                 let bytes = bytes.map_err(|error| error.to_string())?;
                 Counters::add(&self.shared.counters.folds, 1);
                 Counters::add(&self.shared.counters.folded_bytes, bytes);

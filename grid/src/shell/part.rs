@@ -4,7 +4,7 @@
 //! small the calls are.
 
 use gridmill_client::engine::{Ack, Done, EncodedEvents, Single, Split, Submission};
-use gridmill_client::{Admission, AppendErrorKind, BatchReceipt, Rejection, Reply};
+use gridmill_client::{Admission, AppendErrorKind, BatchReceipt, Encoded, Rejection, Reply};
 use gridmill_persistence::Position;
 
 use crate::partition::open::{Said, What};
@@ -70,9 +70,13 @@ impl Part {
         Ok(())
     }
 
-    /// Answers that nothing was logged, with the events.
+    /// Answers that it went wrong, with the events where it is certain that none was logged.
     pub(crate) fn fail(self, kind: &AppendErrorKind) {
         let Self { mut events, callers, split, .. } = self;
+        if !kind.is_not_logged() {
+            let waiting = callers.into_iter().filter_map(|caller| caller.done);
+            return waiting.for_each(|done| done.fail(kind.clone(), None));
+        }
         let Some(split) = split else {
             let done = callers.into_iter().find_map(|caller| caller.done);
             return done.map_or((), |done| done.fail(kind.clone(), Some(events)));
@@ -122,22 +126,22 @@ impl Waiting {
             // A submission has far less than 2^32 records.
             let index = index as u32;
             let topology = plan.topologies[*topology].name.to_owned();
-            let rejection = |message: &str, error: &[u8], quarantined| Rejection {
+            let rejection = |message: &str, error: Option<&Encoded>, quarantined| Rejection {
                 topology: topology.clone(),
                 message: message.to_owned(),
-                error: error.to_vec(),
+                error: error.cloned(),
                 quarantined,
             };
             match what {
-                What::Reply(bytes) => {
-                    let bytes = bytes.clone();
-                    receipt.replies.push((index, Reply { topology, bytes }));
+                What::Reply(value) => {
+                    let value = value.clone();
+                    receipt.replies.push((index, Reply { topology, value }));
                 }
                 What::Refusal(Refusal { message, error }) => {
-                    receipt.rejections.push((index, rejection(message, error, false)));
+                    receipt.rejections.push((index, rejection(message, error.as_ref(), false)));
                 }
                 What::Quarantined(message) => {
-                    receipt.rejections.push((index, rejection(message, &[], true)));
+                    receipt.rejections.push((index, rejection(message, None, true)));
                 }
             }
         }

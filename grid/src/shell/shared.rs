@@ -19,6 +19,7 @@ use crate::partition::batch::Verdict;
 use crate::state::AnyView;
 
 use super::actor::Msg;
+use super::failing::Problem;
 use super::flight::Flights;
 use super::part::Part;
 use super::worker::Load;
@@ -52,9 +53,11 @@ pub(crate) struct Counters {
     pub(crate) syncs: AtomicU64,
     pub(crate) folds: AtomicU64,
     pub(crate) merges: AtomicU64,
+    pub(crate) merged_bytes: AtomicU64,
     pub(crate) folded_bytes: AtomicU64,
     pub(crate) rejected: AtomicU64,
     pub(crate) restarts: AtomicU64,
+    pub(crate) failed_jobs: AtomicU64,
     pub(crate) replayed: AtomicU64,
     pub(crate) tail_bytes: AtomicU64,
     pub(crate) overlay_bytes: AtomicU64,
@@ -120,6 +123,8 @@ pub(crate) struct Shared {
     pub(crate) runs: ArcSwap<Vec<Run>>,
     /// Why the partition does not run, while it does not.
     pub(crate) stopped: Mutex<Option<String>>,
+    /// Why changes stay in memory, while folds or merges fail.
+    pub(crate) problem: Mutex<Option<Problem>>,
 }
 
 impl Shared {
@@ -148,6 +153,7 @@ impl Shared {
             recovery: Mutex::default(),
             runs: ArcSwap::default(),
             stopped: Mutex::new(None),
+            problem: Mutex::new(None),
         }
     }
 
@@ -284,6 +290,7 @@ impl Shared {
     pub(crate) fn attach(&self, actor: ActorRef<Msg>) {
         self.actor.store(Some(Arc::new(actor)));
         *self.stopped.lock() = None;
+        *self.problem.lock() = None;
         {
             let mut inbox = self.inbox.lock();
             inbox.rung = true;

@@ -100,7 +100,7 @@ async fn restart(slot: Slot, slots: Slots, supervisor: ActorCell, reason: String
 }
 
 /// Opens a partition's folder, on a thread that may block.
-pub(crate) async fn open_on_worker(slot: &Slot) -> Result<Opened, StartError> {
+async fn open_on_worker(slot: &Slot) -> Result<Opened, StartError> {
     let waiting_from = slot.shared.flights.waiting_from();
     let options = OpenOptions { waiting_from, ..slot.open.clone() };
     let (module, partition) = (slot.shared.module.to_owned(), slot.shared.partition);

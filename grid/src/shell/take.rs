@@ -5,11 +5,12 @@ use gridmill_persistence::{LogError, Position, RecordMeta, Written};
 
 use crate::partition::batch::{Batch, Events, Item, Verdict, kind};
 use crate::partition::core::{Applied, ItemAnswers};
-use crate::partition::open::push_control;
+use crate::partition::open::{generation, push_control};
 use crate::partition::plan::Plan;
 use crate::topology::RecordInfo;
 
 use super::actor::{Durability, Fatal, Partition};
+use super::failing::Job;
 use super::flight::Order;
 use super::part::{Part, Waiting};
 use super::shared::Counters;
@@ -28,8 +29,11 @@ const FULL_FLIGHTS_MAX: usize = 6;
 impl Partition {
     /// Whether the next batch may start.
     pub(crate) fn may_take(&self) -> bool {
-        let is_over = |topology| self.changes.is_over(2, self.core.weight(topology));
-        let held_back = self.job && !self.fold_failed && self.live().any(is_over);
+        let is_over = |group| self.changes.is_over(2, self.core.weight_of(group));
+        let mut groups = 0..self.core.plan.groups.len();
+        // Folds may wait for merges.
+        let works = self.folding || !self.merges.is_empty();
+        let held_back = works && !self.failing.has(Job::Fold) && groups.any(is_over);
         self.has_room() && !held_back && !self.catching_up.has_arrived()
     }
 
@@ -165,8 +169,8 @@ impl Partition {
         (batch, waiting)
     }
 
-    /// Nothing of the batch was logged: tell everybody, with their events back. A failed sync is
-    /// recovered from, and the batch is tried again.
+    /// The batch was not logged, or nobody knows: tell everybody, with their events back where it is
+    /// certain. A failed sync is recovered from, and the batch is tried again.
     fn not_logged(&mut self, taken: Vec<Part>, error: &LogError) -> Result<(), Fatal> {
         if let LogError::SyncFailed { .. } = error {
             self.shared.put_back(taken);
@@ -177,6 +181,7 @@ impl Partition {
             LogError::StorageFull { .. } => {
                 AppendErrorKind::StorageFull { partition, message: error.to_string() }
             }
+            LogError::Unsettled { .. } => AppendErrorKind::Unknown { reason: error.to_string() },
             other => AppendErrorKind::NotLogged { reason: other.to_string() },
         };
         taken.into_iter().for_each(|part| part.fail(&kind));
@@ -251,7 +256,8 @@ impl Partition {
 impl Partition {
     fn write_verdicts(&mut self, verdicts: &[Verdict]) -> Result<(), LogError> {
         for verdict in verdicts {
-            push_control(&mut self.log, kind::VERDICT, self.last_time, verdict)?;
+            let generation = generation(&self.core, &self.registry, &verdict.topology);
+            push_control(&mut self.log, (kind::VERDICT, generation), self.last_time, verdict)?;
         }
         self.log.write().map(|_| ())
     }
@@ -261,8 +267,8 @@ impl Partition {
 pub(crate) fn complete(plan: &Plan, receipt: &mut BatchReceipt, answers: ItemAnswers) {
     for (topology, answers) in answers.topologies {
         let name = plan.topologies[topology].name;
-        for (index, bytes) in answers.replies {
-            receipt.replies.push((index, Reply { topology: name.to_owned(), bytes }));
+        for (index, value) in answers.replies {
+            receipt.replies.push((index, Reply { topology: name.to_owned(), value }));
         }
         for (index, refusal) in answers.refusals {
             receipt.rejections.push((
@@ -278,7 +284,7 @@ pub(crate) fn complete(plan: &Plan, receipt: &mut BatchReceipt, answers: ItemAns
     }
     for (index, topology, message) in answers.quarantined {
         let topology = plan.topologies[topology].name.to_owned();
-        let rejection = Rejection { topology, message, error: Vec::new(), quarantined: true };
+        let rejection = Rejection { topology, message, error: None, quarantined: true };
         receipt.rejections.push((index, rejection));
     }
 }

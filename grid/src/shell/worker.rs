@@ -1,14 +1,16 @@
 //! The grid's own threads. A partition is pinned to one; the caller's runtime never runs a handler.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 
+use gridmill_client::engine::once;
 use parking_lot::Mutex;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::watch;
 
+use super::held::Held;
 use super::linger::LastLone;
 
 /// Counts the partitions of one thread that have something to do.
@@ -49,24 +51,22 @@ pub(crate) struct Workers {
     handles: Vec<(Handle, Load)>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     stop: watch::Sender<bool>,
+    folder: Weak<Held>,
 }
 
 impl Workers {
-    /// Starts `count` threads. `keep` lives until the last of them has ended: the folder's lock.
-    pub(crate) fn start(
-        count: usize,
-        keep: Arc<dyn std::fmt::Debug + Send + Sync>,
-    ) -> io::Result<Self> {
+    /// Starts `count` threads. `folder` is held until the last of them has ended.
+    pub(crate) fn start(count: usize, folder: Arc<Held>) -> io::Result<Self> {
         let stop = watch::Sender::new(false);
         let mut workers = Vec::with_capacity(count);
         for number in 0..count {
-            workers.push(start(number, stop.subscribe(), Arc::clone(&keep))?);
+            workers.push(start(number, stop.subscribe(), Arc::clone(&folder))?);
         }
         let lone = LastLone::new();
         let load = || Load { busy: Arc::default(), lone: lone.clone() };
         let handles = workers.iter().map(|worker| (worker.handle.clone(), load())).collect();
         let threads = workers.into_iter().map(|worker| worker.thread).collect();
-        Ok(Self { handles, threads: Mutex::new(threads), stop })
+        Ok(Self { handles, threads: Mutex::new(threads), stop, folder: Arc::downgrade(&folder) })
     }
 
     /// The number of the thread that a partition is pinned to.
@@ -84,11 +84,18 @@ impl Workers {
         self.handles[self.number_of(partition)].1.clone()
     }
 
+    fn tell_to_end(&self) {
+        if let Some(folder) = self.folder.upgrade() {
+            folder.leave();
+        }
+        self.stop.send_replace(true);
+    }
+
     /// Tells the threads to end, and waits until they have.
     pub(crate) async fn stop(&self) {
-        self.stop.send_replace(true);
+        self.tell_to_end();
         let threads = std::mem::take(&mut *self.threads.lock());
-        let (ended, wait) = tokio::sync::oneshot::channel();
+        let (ended, wait) = once::channel();
         // The caller may be on any runtime, or on none that can block: wait on a thread of our own.
         std::thread::spawn(move || {
             for thread in threads {
@@ -103,15 +110,11 @@ impl Workers {
 
 impl Drop for Workers {
     fn drop(&mut self) {
-        self.stop.send_replace(true);
+        self.tell_to_end();
     }
 }
 
-fn start(
-    number: usize,
-    mut stop: watch::Receiver<bool>,
-    keep: Arc<dyn std::fmt::Debug + Send + Sync>,
-) -> io::Result<Worker> {
+fn start(number: usize, mut stop: watch::Receiver<bool>, folder: Arc<Held>) -> io::Result<Worker> {
     let runtime = Builder::new_current_thread().enable_time().build()?;
     let handle = runtime.handle().clone();
     let name = format!("gridmill-{number}");
@@ -119,7 +122,7 @@ fn start(
         // An error says that the sender is gone, which means stop as well.
         let _ = runtime.block_on(stop.wait_for(|stop| *stop));
         runtime.shutdown_background();
-        drop(keep);
+        drop(folder);
     })?;
     Ok(Worker { handle, thread })
 }

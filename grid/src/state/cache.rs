@@ -5,6 +5,7 @@ use gridmill_model::{KeyBytes, State};
 use super::hash_index::HashIndex;
 use super::memtable::Spot;
 use super::prefetch::{prefetch_held, prefetch_value};
+use super::room::Room;
 use super::slab::Slab;
 
 /// What to bring into the processor's cache, each found by what the one before it brought.
@@ -28,8 +29,8 @@ pub(crate) struct CacheSlot<V> {
     pub(crate) batch: u64,
     /// The last record that touched it, where records can be undone.
     pub(crate) record: u64,
-    /// How many batches touched it since it was read; sparse size checks go by it.
-    pub(crate) touches: u32,
+    /// The room of the value, as of the last time that it was measured.
+    pub(crate) room: Room,
     /// Where its entry of the memtable lies, if that is known.
     pub(crate) spot: Option<Spot>,
     /// Whether the root's length counts it.
@@ -72,8 +73,9 @@ impl<V: State> Cache<V> {
         self.slots.get_mut(slot)
     }
 
-    pub(crate) fn insert(&mut self, hash: u64, key: &[u8], value: Option<V>) -> u32 {
-        self.bytes += weight(&value);
+    /// Adds an entry; `room` is that of its value.
+    pub(crate) fn insert(&mut self, hash: u64, key: &[u8], value: Option<V>, room: Room) -> u32 {
+        self.bytes += weight::<V>(key.len(), room);
         let number = self.slots.push(CacheSlot {
             key: KeyBytes::from_slice(key),
             counted: value.is_some(),
@@ -82,11 +84,18 @@ impl<V: State> Cache<V> {
             hash,
             batch: 0,
             record: 0,
-            touches: 0,
+            room,
             spot: None,
         });
         self.index.insert(hash, number);
         number
+    }
+
+    /// Notes the room of a value that was measured again.
+    pub(crate) fn set_room(&mut self, slot: u32, room: Room) {
+        let slot = self.slots.get_mut(slot);
+        self.bytes = self.bytes + room.heap() - slot.room.heap();
+        slot.room = room;
     }
 
     /// Brings something of what [`Cache::find`] will look at for `hashes` into the processor's cache.
@@ -125,8 +134,7 @@ impl<V: State> Cache<V> {
         let mut kept = self.fresh();
         for slot in std::mem::replace(&mut self.slots, Slab::new()).into_iter() {
             if slot.batch >= swept {
-                // Its value may have grown since it was read.
-                kept.bytes += weight(&slot.value);
+                kept.bytes += weight::<V>(slot.key.len(), slot.room);
                 kept.slots.push(slot);
             }
         }
@@ -136,9 +144,10 @@ impl<V: State> Cache<V> {
     }
 }
 
-/// About how many bytes a slot with this value takes, with its place in the table.
-fn weight<V: State>(value: &Option<V>) -> usize {
-    size_of::<CacheSlot<V>>() + 24 + value.as_ref().map_or(0, State::weight)
+/// About how many bytes a slot takes, with its place in the table.
+fn weight<V>(key: usize, room: Room) -> usize {
+    let key = if key > KeyBytes::new().inline_size() { key } else { 0 };
+    size_of::<CacheSlot<V>>() + 24 + key + room.heap()
 }
 
 #[cfg(test)]
@@ -149,10 +158,10 @@ mod tests {
 
     #[test]
     fn what_was_touched_lately_stays() {
-        let mut cache: Cache<u64> = Cache::new(100 * weight(&Some(0_u64)));
+        let mut cache: Cache<u64> = Cache::new(100 * weight::<u64>(8, Room::default()));
         for number in 0..100_u64 {
             let key = number.to_be_bytes();
-            let slot = cache.insert(hash_key(&key), &key, Some(number));
+            let slot = cache.insert(hash_key(&key), &key, Some(number), Room::default());
             cache.get_mut(slot).batch = number / 10;
         }
         cache.swept = 8;

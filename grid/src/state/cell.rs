@@ -4,21 +4,28 @@
 //! under the empty key. [`Cell`] is the face that the engine uses without knowing the type.
 
 use std::any::Any;
+use std::ops::Bound;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use gridmill_client::engine::ViewRoot;
 use gridmill_model::engine::{Damaged, ReadStore, RootStore};
 use gridmill_model::{Key, PState, Ref, Root, State};
 use gridmill_persistence::Run;
+use gridmill_persistence::run::KEY_BYTES_MAX;
 
 use super::cache::Fetch;
 use super::fold::{Frozen, FrozenRoot};
 use super::layers::{Layers, View};
 use super::memtable::Cut;
-use super::overlay::Overlay;
+use super::overlay::{Excess, Overlay, excess_of};
+use super::room::Room;
 
 /// A published root, type erased: an `Arc<ViewRoot<R::Value>>`.
 pub(crate) type AnyView = Arc<dyn Any + Send + Sync>;
+
+/// How many keys of a PState's oldest run are asked where they belong when a partition is opened.
+const KEYS_ASKED: usize = 8;
 
 /// Where a cell lies.
 #[derive(Clone, Copy, Debug)]
@@ -35,15 +42,25 @@ pub(crate) struct Place {
 pub(crate) enum Violation {
     #[error(
         "the value under key {key} of PState `{pstate}` takes {bytes} bytes, at most {limit} are \
-         allowed; spread it over more keys, or raise `value_bytes_max`"
+         allowed; spread it over more keys, or raise `value_bytes_max` (up to 32 MiB)"
     )]
     TooLarge { pstate: String, key: String, bytes: usize, limit: usize },
     #[error(
+        "the key {key} of PState `{pstate}` has {bytes} bytes, at most {limit} are allowed; use a \
+         shorter one, such as a hash of it"
+    )]
+    LongKey { pstate: String, key: String, bytes: usize, limit: usize },
+    #[error(
         "key {key} of PState `{pstate}` belongs to partition {home}, but the handler runs on \
-         partition {partition}, where readers would not find it; partition the depot by the same \
-         key, or declare the PState `.local()`"
+         partition {partition}, where readers would not find it; append such events to a depot that \
+         is partitioned by the same key, or declare the PState `.local()`"
     )]
     Elsewhere { pstate: String, key: String, home: u32, partition: u32 },
+    #[error(
+        "the function that partitions PState `{pstate}` panics for key {key}; let it answer for every \
+         key"
+    )]
+    Nowhere { pstate: String, key: String },
 }
 
 /// Changes that no new view shows any more. To drop the last hold on them takes long.
@@ -84,6 +101,8 @@ pub(crate) trait Cell: Send {
     fn rollback_batch(&mut self) -> Result<(), Damaged>;
     /// Puts what handlers did to the root where [`Cell::seal`] finds it; refuses values over `limit`.
     fn check(&mut self, limit: usize) -> Result<Result<(), Violation>, Damaged>;
+    /// The first of some stored keys that readers would look for on another partition.
+    fn misplaced(&self) -> Option<Violation>;
     /// Makes what was done since the last seal the newest layer.
     fn seal(&mut self) -> Result<(), Damaged>;
     /// The root as of the last seal.
@@ -98,7 +117,8 @@ pub(crate) trait Cell: Send {
     /// Puts what was written in the place of the changes that were set aside; returns those.
     fn unfreeze(&mut self, run: Option<Run>, cleared: bool) -> Option<Spent>;
     fn thaw(&mut self);
-    fn replace_runs(&mut self, first: usize, count: usize, run: Option<Run>);
+    /// Puts what `merged` were merged into in their places, where they still stand side by side.
+    fn replace_runs(&mut self, merged: &[Run], run: Option<Run>);
     /// A number that tells apart what batches did, for the check that handlers are deterministic.
     /// To be called after [`Cell::check`].
     fn touched_digest(&mut self) -> u64;
@@ -147,10 +167,18 @@ impl<R: Root> RootCell<R> {
         Ok(cell)
     }
 
-    /// A fresh PState of entries begins with those of its initial value.
+    /// A fresh PState of entries begins with those of its initial value that readers look for here.
     fn start_from_initial(&mut self) -> Result<(), Damaged> {
-        if R::KEYED {
-            self.root = self.pstate.initial_value();
+        let (pstate, Place { partition, partitions, .. }) = (self.pstate, self.place);
+        let everywhere = pstate.is_global() || pstate.is_local();
+        if R::KEYED
+            && let Some(overlay) = self.overlay()
+        {
+            for (key, value) in pstate.initial_value().into_entries() {
+                if everywhere || home(&pstate, &key, partitions) == Some(partition) {
+                    *overlay.slot_mut(&key)? = Some(value);
+                }
+            }
         }
         self.seal()
     }
@@ -222,11 +250,14 @@ impl<R: Root> RootCell<R> {
     fn store_single(&mut self) -> Result<(), Damaged> {
         let Some(single) = self.single.as_mut() else { return Ok(()) };
         let now = (&self.root as &dyn Any).downcast_ref::<R::Value>();
-        let changed = match (single.get(&[])?, now) {
-            (Some(stored), Some(now)) => !stored.is_same(now) && *stored != *now,
-            (stored, now) => stored.is_some() || now.is_some(),
+        let same = match (single.get(&[])?, now) {
+            // What it holds is not compared: that would take as long as it is large.
+            (Some(Ref::Borrowed(stored)), Some(now)) => stored.is_same(now),
+            // As reading it just did.
+            (Some(Ref::Owned(stored)), Some(now)) => stored.is_same(now) || stored == *now,
+            (stored, now) => stored.is_none() && now.is_none(),
         };
-        if changed {
+        if !same {
             *single.slot_mut(&[])? = now.cloned();
         }
         Ok(())
@@ -276,27 +307,32 @@ impl<R: Root> Cell for RootCell<R> {
     fn check(&mut self, limit: usize) -> Result<Result<(), Violation>, Damaged> {
         self.notice_assignment()?;
         let (pstate, place) = (self.pstate, self.place);
-        let name = || pstate.name().to_owned();
         let Some(overlay) = self.overlay() else { return Ok(Ok(())) };
-        if let Some((key, bytes)) = overlay.oversized(limit) {
-            return Ok(Err(Violation::TooLarge {
-                pstate: name(),
-                key: show::<R>(&key),
-                bytes,
-                limit,
-            }));
+        if let Some(excess) = overlay.excess(limit) {
+            return Ok(Err(violation(&pstate, &excess, limit)));
         }
-        let hashed = R::KEYED && !pstate.is_global() && !pstate.is_local();
-        if cfg!(debug_assertions) && hashed {
-            for (key, _) in overlay.touched() {
-                let home = home(&pstate, key, place.partitions).unwrap_or(place.partition);
-                if home != place.partition {
-                    let (key, partition) = (show::<R>(key), place.partition);
-                    return Ok(Err(Violation::Elsewhere { pstate: name(), key, home, partition }));
-                }
-            }
+        if R::KEYED && !pstate.is_global() && !pstate.is_local() {
+            // Entries that are there already are where they are: each is asked about once.
+            let misplaced = overlay.made().find_map(|key| misplaced(&pstate, place, key));
+            return Ok(misplaced.map_or(Ok(()), Err));
         }
         Ok(Ok(()))
+    }
+
+    fn misplaced(&self) -> Option<Violation> {
+        if !R::KEYED || self.pstate.is_local() {
+            return None;
+        }
+        // Those lie on every partition where an older release began the PState.
+        let initial = self.pstate.initial_value().into_entries();
+        let known = |key: &[u8]| initial.iter().any(|(known, _)| known.as_slice() == key);
+        let ends = self.sealed.runs().iter().flat_map(|run| [run.min_key(), run.max_key()]);
+        // What cannot be read is named by who needs it.
+        let oldest = self.sealed.runs().last().into_iter();
+        let first = oldest.flat_map(|run| run.range(Bound::Unbounded, Bound::Unbounded));
+        let first = first.take(KEYS_ASKED).map_while(Result::ok).map(|(key, _)| key);
+        let mut asked = ends.chain(first).filter(|&key| !known(key));
+        asked.find_map(|key| misplaced(&self.pstate, self.place, key))
     }
 
     fn touched_digest(&mut self) -> u64 {
@@ -354,8 +390,8 @@ impl<R: Root> Cell for RootCell<R> {
         self.set_layers(self.sealed.thaw());
     }
 
-    fn replace_runs(&mut self, first: usize, count: usize, run: Option<Run>) {
-        self.set_layers(self.sealed.replace_runs(first, count, run));
+    fn replace_runs(&mut self, merged: &[Run], run: Option<Run>) {
+        self.set_layers(self.sealed.replace_runs(merged, run));
     }
 
     fn as_any_mut(&mut self) -> &mut dyn Any {
@@ -363,11 +399,60 @@ impl<R: Root> Cell for RootCell<R> {
     }
 }
 
-/// A key as its type shows it; its bytes where they cannot be decoded.
+/// Whether what a PState begins with may be kept: what handlers make is checked when they made it.
+pub(crate) fn check_initial<R: Root>(pstate: PState<R>, limit: usize) -> Result<(), Violation> {
+    for (key, value) in pstate.initial_value().into_entries() {
+        let excess = excess_of(&key, Room::of(Some(&value)).archive_len::<R::Value>(), limit);
+        excess.map_or(Ok(()), |excess| Err(violation(&pstate, &excess, limit)))?;
+    }
+    Ok(())
+}
+
+/// What a handler or a declaration is told.
+fn violation<R: Root>(pstate: &PState<R>, excess: &Excess, limit: usize) -> Violation {
+    let pstate = pstate.name().to_owned();
+    match excess {
+        Excess::Value(key, bytes) => {
+            Violation::TooLarge { pstate, key: show::<R>(key), bytes: *bytes, limit }
+        }
+        Excess::Key(key) => {
+            let (bytes, limit) = (key.len(), KEY_BYTES_MAX);
+            Violation::LongKey { pstate, key: show::<R>(key), bytes, limit }
+        }
+    }
+}
+
+/// How many characters of a key a message shows.
+const SHOWN_MAX: usize = 200;
+
+/// A key as its type shows it; its bytes where they cannot be decoded. A long one is cut.
 fn show<R: Root>(key: &[u8]) -> String {
-    match R::Key::decode_key(key) {
+    let shown = match R::Key::decode_key(key) {
         Ok(key) => format!("{key:?}"),
         Err(_) => format!("{key:02x?}"),
+    };
+    match shown.char_indices().nth(SHOWN_MAX) {
+        Some((end, _)) => format!("{}..", &shown[..end]),
+        None => shown,
+    }
+}
+
+/// Whether readers look for a key on another partition than this.
+fn misplaced<R: Root>(pstate: &PState<R>, place: Place, key: &[u8]) -> Option<Violation> {
+    let asked = || if pstate.is_global() { Some(0) } else { home(pstate, key, place.partitions) };
+    // What chooses the partition may be code of the user.
+    let home = std::panic::catch_unwind(AssertUnwindSafe(asked));
+    let name = || pstate.name().to_owned();
+    match home {
+        Ok(None) => None,
+        Ok(Some(home)) if home == place.partition => None,
+        Ok(Some(home)) => Some(Violation::Elsewhere {
+            pstate: name(),
+            key: show::<R>(key),
+            home,
+            partition: place.partition,
+        }),
+        Err(_) => Some(Violation::Nowhere { pstate: name(), key: show::<R>(key) }),
     }
 }
 

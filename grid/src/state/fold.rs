@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use gridmill_model::State;
 use gridmill_model::archive::ArchiveBuf;
-use gridmill_persistence::{Run, RunError, RunOptions, RunWriter, Storage};
+use gridmill_persistence::run::MergedRange;
+use gridmill_persistence::{Run, RunError, RunOptions, RunWriter, Slot, Storage};
 
 use super::layers::Layers;
 
@@ -23,7 +25,21 @@ pub(crate) trait Frozen: Send {
     /// Whether there is anything to write.
     fn is_empty(&self) -> bool;
     /// Writes the run `path` and opens it.
-    fn write(&self, storage: &Arc<dyn Storage>, path: &Path) -> Result<Folded, FoldError>;
+    fn write(
+        &self,
+        storage: &Arc<dyn Storage>,
+        path: &Path,
+        stamp: Stamp,
+    ) -> Result<Folded, FoldError>;
+}
+
+/// What a run says of where it comes from.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stamp {
+    /// The log position that it covers.
+    pub(crate) covers: u64,
+    /// Who wrote it.
+    pub(crate) note: Vec<u8>,
 }
 
 /// Why a fold failed. The changes stay in memory, the log keeps its tail: nothing is lost.
@@ -33,6 +49,8 @@ pub(crate) enum FoldError {
     Archive(#[from] gridmill_model::archive::ArchiveError),
     #[error(transparent)]
     Run(#[from] RunError),
+    #[error("it was told to stop")]
+    Cancelled,
 }
 
 pub(crate) struct FrozenRoot<V> {
@@ -51,7 +69,12 @@ impl<V: State> Frozen for FrozenRoot<V> {
         self.layers.frozen().is_none_or(|frozen| frozen.is_empty())
     }
 
-    fn write(&self, storage: &Arc<dyn Storage>, path: &Path) -> Result<Folded, FoldError> {
+    fn write(
+        &self,
+        storage: &Arc<dyn Storage>,
+        path: &Path,
+        stamp: Stamp,
+    ) -> Result<Folded, FoldError> {
         let Some(frozen) = self.layers.frozen() else {
             return Ok(Folded { run: None, cleared: false });
         };
@@ -63,7 +86,8 @@ impl<V: State> Frozen for FrozenRoot<V> {
             schema: self.schema,
             value_align: V::ARCHIVE_ALIGN,
             entries_hint,
-            ..RunOptions::default()
+            covers: stamp.covers,
+            user: stamp.note,
         };
         let mut writer = RunWriter::create(Arc::clone(storage), path, options)?;
         let mut archive = ArchiveBuf::default();
@@ -92,71 +116,34 @@ impl<V: State> Frozen for FrozenRoot<V> {
     }
 }
 
-/// Runs of one root that are worth merging: `count` neighbours from `first` on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Tier {
-    pub(crate) first: usize,
-    pub(crate) count: usize,
-}
-
-/// How many neighbours of similar size are merged.
-const TIER_RUNS: usize = 4;
-
-/// Runs are of similar size when the largest is at most this many times the smallest.
-const TIER_SPREAD: u64 = 4;
-
-/// Picks neighbours in age of similar size, youngest first; also merges everything where more runs
-/// pile up than a reader should look through.
-pub(crate) fn pick_tier(sizes: &[u64]) -> Option<Tier> {
-    let similar = |window: &[u64]| {
-        let (least, most) =
-            window.iter().fold((u64::MAX, 0), |(a, b), &size| (a.min(size), b.max(size)));
-        most <= TIER_SPREAD * least.max(64 << 10)
-    };
-    let first = sizes.windows(TIER_RUNS).position(similar);
-    first.map(|first| Tier { first, count: TIER_RUNS }).or_else(|| {
-        let many = sizes.len() > 2 * TIER_RUNS;
-        many.then_some(Tier { first: 0, count: TIER_RUNS })
-    })
-}
-
-/// Merges `runs` (newest first) into the run `path`. A deletion vanishes only when the oldest run of
-/// the root takes part.
+/// Merges `runs` (newest first) into the run `path`, until `cancel` says otherwise. A deletion vanishes
+/// only when the oldest run of the root takes part.
 pub(crate) fn merge_runs(
     storage: &Arc<dyn Storage>,
     path: PathBuf,
     runs: &[Run],
     oldest: bool,
+    cancel: &AtomicBool,
+    note: Vec<u8>,
 ) -> Result<Option<Run>, FoldError> {
     let Some(newest) = runs.first() else { return Ok(None) };
     let options = RunOptions {
         schema: newest.schema(),
         value_align: runs.iter().map(Run::value_align).fold(1, usize::max),
         entries_hint: runs.iter().map(Run::len).sum(),
-        ..RunOptions::default()
+        covers: newest.covers(),
+        user: note,
     };
     let mut writer = RunWriter::create(Arc::clone(storage), &path, options)?;
-    gridmill_persistence::run::merge(runs, &mut writer, oldest, &mut |_| {})?;
+    for item in MergedRange::of_runs(runs) {
+        if cancel.load(Ordering::Relaxed) {
+            return Err(FoldError::Cancelled);
+        }
+        let (key, slot) = item?;
+        if !(oldest && slot == Slot::Deleted) {
+            writer.add(key, slot.value())?;
+        }
+    }
     writer.finish()?;
     Ok(Some(Run::open(&**storage, &path)?))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Tier, pick_tier};
-
-    #[test]
-    fn merges_neighbours_of_similar_size() {
-        let mib = 1 << 20;
-        assert_eq!(pick_tier(&[mib, mib, 2 * mib]), None);
-        assert_eq!(pick_tier(&[mib, 2 * mib, mib, 3 * mib]), Some(Tier { first: 0, count: 4 }));
-        let tail = [mib, 40 * mib, 50 * mib, 40 * mib, 60 * mib];
-        assert_eq!(pick_tier(&tail), Some(Tier { first: 1, count: 4 }));
-    }
-
-    #[test]
-    fn never_lets_runs_pile_up() {
-        let sizes: Vec<u64> = (0..9).map(|power| (1 << 20) << (3 * power)).collect();
-        assert_eq!(pick_tier(&sizes), Some(Tier { first: 0, count: 4 }));
-    }
 }

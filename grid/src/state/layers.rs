@@ -10,6 +10,7 @@ use gridmill_persistence::{Run, Slot};
 
 use super::memtable::{Cut, Memtable};
 use super::merge::{MergedRange, Source};
+use super::room::Room;
 use super::table::damaged;
 
 /// What a reader of a root looks through, newest first. Cloning copies three pointers.
@@ -72,6 +73,16 @@ impl<V: State> Layers<V> {
             Some(said) => Ok(said),
             None => self.get_cold(key, hash),
         }
+    }
+
+    /// [`Layers::get_hashed`] with the value's room.
+    pub(crate) fn get_sized(&self, key: &[u8], hash: u64) -> Result<(Option<V>, Room), Damaged> {
+        if let Some(said) = self.cuts().find_map(|cut| cut.get_sized(key, hash)) {
+            return Ok(said.map_or((None, Room::default()), |(value, room)| (Some(value), room)));
+        }
+        let cold = self.get_cold(key, hash)?;
+        let room = Room::of(cold.as_ref());
+        Ok((cold, room))
     }
 
     /// Whether there is an entry; its value is not decoded.
@@ -169,10 +180,16 @@ impl<V: State> Layers<V> {
         Self { open: Arc::clone(&self.open), frozen: None, runs }
     }
 
-    /// The layers after the `count` runs from `first` on were merged into `run`.
-    pub(crate) fn replace_runs(&self, first: usize, count: usize, run: Option<Run>) -> Self {
+    /// The layers after `merged` became `run`. A fold may have put runs before them meanwhile, or have
+    /// made them void.
+    pub(crate) fn replace_runs(&self, merged: &[Run], run: Option<Run>) -> Self {
         let mut runs = self.runs.to_vec();
-        runs.splice(first..first + count, run);
+        let same = |window: &[Run]| {
+            window.iter().zip(merged).all(|(one, other)| one.file() == other.file())
+        };
+        if let Some(first) = self.runs.windows(merged.len().max(1)).position(same) {
+            runs.splice(first..first + merged.len(), run);
+        }
         Self { runs: runs.into(), ..self.clone() }
     }
 }

@@ -18,10 +18,13 @@ mod memtable;
 mod merge;
 mod overlay;
 mod prefetch;
+mod room;
 mod slab;
 mod table;
+mod tidy;
 
 pub(crate) use cache::Fetch;
-pub(crate) use cell::{AnyView, Cell, Place, RootCell, Spent, Undone};
-pub(crate) use fold::{FoldError, Folded, Frozen, merge_runs, pick_tier};
+pub(crate) use cell::{AnyView, Cell, Place, RootCell, Spent, Undone, Violation, check_initial};
+pub(crate) use fold::{FoldError, Folded, Frozen, Stamp, merge_runs};
 pub(crate) use table::damaged;
+pub(crate) use tidy::{Pile, Tier};

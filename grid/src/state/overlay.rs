@@ -10,12 +10,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use gridmill_model::engine::{Damaged, ReadStore, RootStore, StoreRange};
 use gridmill_model::{KeyBytes, Ref, State};
-use gridmill_persistence::run::hash_key;
+use gridmill_persistence::run::{KEY_BYTES_MAX, hash_key};
 
 use super::cache::{Cache, Fetch};
 use super::layers::Layers;
 use super::merge::Source;
 use super::prefetch::{AHEAD, prefetch, prefetch_value};
+use super::room::Room;
 
 /// Tells one overlay from another, also after a handler moved it.
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -25,9 +26,29 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 struct Aside<V> {
     cache: Cache<V>,
     touched: Vec<u32>,
+    made: Vec<u32>,
+    earlier: Vec<Option<V>>,
+    measured: usize,
     undo: Vec<(u32, Option<V>)>,
     cleared: bool,
     len: u64,
+}
+
+/// What of a batch does not fit where it is to be kept.
+#[derive(Debug)]
+pub(crate) enum Excess {
+    /// The key of an entry.
+    Key(KeyBytes),
+    /// The value under a key, and how many bytes its archive takes at most.
+    Value(KeyBytes, usize),
+}
+
+/// What does not fit of an entry whose value takes up to `bytes` bytes in an archive.
+pub(crate) fn excess_of(key: &KeyBytes, bytes: usize, limit: usize) -> Option<Excess> {
+    if key.len() > KEY_BYTES_MAX {
+        return Some(Excess::Key(key.clone()));
+    }
+    (bytes > limit).then(|| Excess::Value(key.clone(), bytes))
 }
 
 #[derive(Debug)]
@@ -42,6 +63,15 @@ pub(crate) struct Overlay<V> {
     /// The first batch of the open memtable: spots of batches before it mean nothing any more.
     opened: u64,
     touched: Vec<u32>,
+    /// Slots that got a value in this batch where they had none.
+    made: Vec<u32>,
+    /// What the first of the touched were before the batch, where their room follows from that: as many as
+    /// are not measured yet, so that what they share is not looked at again.
+    earlier: Vec<Option<V>>,
+    /// How many of the touched are measured.
+    measured: usize,
+    /// A key was touched that is too long to be kept.
+    long_key: bool,
     cleared: bool,
     /// The slot whose presence may have changed since it was lent.
     lent: Option<u32>,
@@ -63,6 +93,10 @@ impl<V: State> Overlay<V> {
             batch: 1,
             opened: 1,
             touched: Vec::new(),
+            made: Vec::new(),
+            earlier: Vec::new(),
+            measured: 0,
+            long_key: false,
             cleared: false,
             lent: None,
             undoable: false,
@@ -86,12 +120,17 @@ impl<V: State> Overlay<V> {
 
     /// Brings the length up to date with what was done to the slot that was lent last.
     fn settle(&mut self) {
-        let Some(slot) = self.lent.take() else { return };
-        let slot = self.cache.get_mut(slot);
+        let Some(number) = self.lent.take() else { return };
+        let slot = self.cache.get_mut(number);
         let present = slot.value.is_some();
         if present != slot.counted {
             slot.counted = present;
-            self.len = if present { self.len + 1 } else { self.len - 1 };
+            if present {
+                self.len += 1;
+                self.made.push(number);
+            } else {
+                self.len -= 1;
+            }
         }
     }
 
@@ -101,8 +140,12 @@ impl<V: State> Overlay<V> {
         if let Some(slot) = self.cache.find(hash, key) {
             return Ok(slot);
         }
-        let below = if self.cleared { None } else { self.layers.get_hashed(key, hash)? };
-        Ok(self.cache.insert(hash, key, below))
+        let (below, room) = match self.cleared {
+            true => (None, Room::default()),
+            false => self.layers.get_sized(key, hash)?,
+        };
+        self.long_key |= key.len() > KEY_BYTES_MAX;
+        Ok(self.cache.insert(hash, key, below, room))
     }
 
     /// Starts a record that [`Overlay::rollback_record`] can undo.
@@ -128,6 +171,9 @@ impl<V: State> Overlay<V> {
         if let Some(aside) = self.aside.take() {
             self.cache = aside.cache;
             self.touched = aside.touched;
+            self.made = aside.made;
+            self.earlier = aside.earlier;
+            self.measured = aside.measured;
             self.undo = aside.undo;
             self.cleared = aside.cleared;
             self.len = aside.len;
@@ -153,8 +199,11 @@ impl<V: State> Overlay<V> {
         if self.is_clean() {
             return;
         }
+        self.measure();
         self.layers = self.appended();
         self.touched.clear();
+        self.made.clear();
+        self.measured = 0;
         self.cleared = false;
         self.sealed_len = self.len;
         self.cache.shrink(self.batch);
@@ -189,7 +238,7 @@ impl<V: State> Overlay<V> {
             slot.spot = slot.spot.filter(|_| same);
             if below || slot.sealed {
                 let value = slot.value.clone();
-                slot.spot = appender.add(slot.hash, &slot.key, value, slot.spot);
+                slot.spot = appender.add(slot.hash, &slot.key, value, slot.room, slot.spot);
             }
         }
         let open = appender.finish();
@@ -206,23 +255,48 @@ impl<V: State> Overlay<V> {
         }
     }
 
-    /// The first touched value that is larger than `limit` bytes when encoded, and its size.
-    ///
-    /// Measuring a value costs as much as encoding it, so small ones are measured now and then.
-    pub(crate) fn oversized(&mut self, limit: usize) -> Option<(KeyBytes, usize)> {
-        for &number in &self.touched {
-            let slot = self.cache.get_mut(number);
-            slot.touches = slot.touches.wrapping_add(1);
-            let Some(value) = &slot.value else { continue };
-            let often = slot.touches >= 1024 && slot.touches.is_power_of_two();
-            if often || value.weight() > limit / 16 {
-                let size = value.encoded_len();
-                if size > limit {
-                    return Some((slot.key.clone(), size));
-                }
-            }
+    /// Brings the room of what was touched up to date, from what changed of it. Nothing may be touched
+    /// between this and the end of the batch.
+    fn measure(&mut self) {
+        if V::FIXED {
+            return;
         }
-        None
+        let mut earlier = self.earlier.drain(..);
+        for &number in &self.touched[self.measured..] {
+            let slot = self.cache.get(number);
+            let room = match earlier.next() {
+                Some(earlier) => slot.room.resized(slot.value.as_ref(), earlier.as_ref()),
+                None => Room::of(slot.value.as_ref()),
+            };
+            self.cache.set_room(number, room);
+        }
+        self.measured = self.touched.len();
+    }
+
+    /// The first that was touched and does not fit: a value whose archive may take more than `limit` bytes,
+    /// or a key that runs do not hold.
+    pub(crate) fn excess(&mut self, limit: usize) -> Option<Excess> {
+        self.settle();
+        self.measure();
+        if V::FIXED && !self.long_key && Room::default().archive_len::<V>() <= limit {
+            return None;
+        }
+        let present = |number: &u32| {
+            let slot = self.cache.get(*number);
+            slot.value.is_some().then_some(slot)
+        };
+        let mut present = self.touched.iter().filter_map(present);
+        present.find_map(|slot| excess_of(&slot.key, slot.room.archive_len::<V>(), limit))
+    }
+
+    /// The keys of entries that the running batch made. Those that it only changed, or that it found and
+    /// put back, are not among them.
+    pub(crate) fn made(&mut self) -> impl Iterator<Item = &[u8]> {
+        self.settle();
+        let this = &*self;
+        let slots = this.made.iter().map(move |&slot| this.cache.get(slot));
+        let made = slots.filter(|slot| slot.value.is_some() && !slot.sealed);
+        made.map(|slot| slot.key.as_slice())
     }
 
     /// Puts other layers with the same content under the cache; not while a batch runs.
@@ -292,6 +366,9 @@ impl<V: State> RootStore<V> for Overlay<V> {
             }
             slot.batch = self.batch;
             self.touched.push(number);
+            if !V::QUICK {
+                self.earlier.push(slot.value.clone());
+            }
         }
         if self.undoable && slot.record != self.record {
             slot.record = self.record;
@@ -310,10 +387,14 @@ impl<V: State> RootStore<V> for Overlay<V> {
         let fresh = self.cache.fresh();
         let cache = std::mem::replace(&mut self.cache, fresh);
         let touched = std::mem::take(&mut self.touched);
+        let made = std::mem::take(&mut self.made);
+        let earlier = std::mem::take(&mut self.earlier);
+        let measured = std::mem::take(&mut self.measured);
         let undo = std::mem::take(&mut self.undo);
         if self.undoable && self.aside.is_none() {
             let (cleared, len) = (self.cleared, self.len);
-            self.aside = Some(Box::new(Aside { cache, touched, undo, cleared, len }));
+            let aside = Aside { cache, touched, made, earlier, measured, undo, cleared, len };
+            self.aside = Some(Box::new(aside));
         }
         self.cleared = true;
         self.len = 0;

@@ -7,9 +7,9 @@ use gridmill_persistence::{Run, RunError};
 /// A run that cannot be read where it should be.
 pub(crate) fn damaged(error: RunError) -> Damaged {
     let (file, offset) = match &error {
-        RunError::Damaged { file, offset, .. } | RunError::Malformed { file, offset, .. } => {
-            (file, *offset)
-        }
+        RunError::Damaged { file, offset, .. }
+        | RunError::Malformed { file, offset, .. }
+        | RunError::Unreadable { file, offset, .. } => (file, *offset),
         RunError::NotARun { file, .. }
         | RunError::Version { file, .. }
         | RunError::Io { file, .. } => (file, 0),
@@ -19,7 +19,8 @@ pub(crate) fn damaged(error: RunError) -> Damaged {
     let message = match &error {
         RunError::Damaged { expected, got, .. } => format!(
             "checksum expected {expected:#010x}, got {got:#010x}; restore the file from a backup, \
-             or give the topology and its PStates new names, so that they are filled from the log"
+             or give the topology and its PStates new names, so that they are filled from the log, and \
+             call `module.remove(..)` with the old name of the topology"
         ),
         _ => error.to_string(),
     };

@@ -6,11 +6,12 @@ use gridmill_client::AppendErrorKind;
 use gridmill_client::engine::{DepotEntry, JsonEvent, ViewRoot};
 use gridmill_model::engine::Damaged;
 use gridmill_model::event::{DecodeError, Variant};
+use gridmill_model::handle::Partitioning;
 use gridmill_model::path::{JsonPath, Limits, PathError, Step, parse_json_path, select_json};
 use gridmill_model::{Depot, Event, Key, PState, Root};
 use gridmill_persistence::Run;
 
-use crate::state::{Cell, Place, RootCell};
+use crate::state::{Cell, Place, RootCell, Violation};
 
 // A `Vec<Option<E>>`: each event is taken out by the last topology that reads it.
 pub(crate) use gridmill_client::engine::AnyEvents;
@@ -27,6 +28,8 @@ pub(crate) trait DepotCodec: Send + Sync {
         variant: usize,
         bytes: &[u8],
     ) -> Result<(), DecodeError>;
+    /// The partition of so many that an event of `events` is appended to; `None` where it may be any.
+    fn partition(&self, events: &AnyEvents, event: usize, partitions: u32) -> Option<u32>;
     /// Decodes and encodes an event that came as JSON.
     fn decode_json(&self, entry: &DepotEntry, json: &str) -> Result<JsonEvent, AppendErrorKind>;
 }
@@ -63,6 +66,16 @@ impl<E: Event> DepotCodec for TypedDepot<E> {
         Ok(())
     }
 
+    fn partition(&self, events: &AnyEvents, event: usize, partitions: u32) -> Option<u32> {
+        let event = events.downcast_ref::<Vec<Option<E>>>()?.get(event)?.as_ref()?;
+        match self.depot.partitioning() {
+            _ if self.depot.is_global() => Some(0),
+            Partitioning::HashBy(key) => Some(key(event).partition(partitions)),
+            Partitioning::Custom(choose) => Some(choose(event, partitions)),
+            _ => None,
+        }
+    }
+
     fn decode_json(&self, entry: &DepotEntry, json: &str) -> Result<JsonEvent, AppendErrorKind> {
         gridmill_client::json_event(&self.depot, entry, json)
     }
@@ -72,6 +85,8 @@ impl<E: Event> DepotCodec for TypedDepot<E> {
 pub(crate) trait PStateCodec: Send + Sync {
     /// The PState's cell on one partition, over `runs` (newest first) that hold `len` entries.
     fn cell(&self, place: Place, runs: Vec<Run>, len: u64) -> Result<Box<dyn Cell>, Damaged>;
+    /// Whether the initial value may be kept where values have at most `limit` bytes.
+    fn check_initial(&self, limit: usize) -> Result<(), Violation>;
     /// Reads a path given as JSON, and finds the partition that it starts on.
     fn parse_json(&self, path: &str, partitions: u32)
     -> Result<(JsonPath, Option<u32>), PathError>;
@@ -92,6 +107,10 @@ impl<R: Root> TypedPState<R> {
 impl<R: Root> PStateCodec for TypedPState<R> {
     fn cell(&self, place: Place, runs: Vec<Run>, len: u64) -> Result<Box<dyn Cell>, Damaged> {
         Ok(Box::new(RootCell::new(self.pstate, place, runs, len)?))
+    }
+
+    fn check_initial(&self, limit: usize) -> Result<(), Violation> {
+        crate::state::check_initial(self.pstate, limit)
     }
 
     fn parse_json(

@@ -15,5 +15,6 @@ pub use states::{AnyCell, Cells, StateSet, StateUnit, Uses};
 pub use stream::{Source, StartFrom, Stream};
 
 pub(crate) use codec::{AnyEvents, DepotCodec, PStateCodec, TypedDepot};
+pub(crate) use context::id_mark;
 pub(crate) use stage::{Answers, RecordInfo, Stage, StageError, StageRun, Window};
 pub(crate) use stream::{SourceDef, TopologyDef};

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::marker::PhantomData;
 use std::ops::Range;
 
+use gridmill_client::Encoded;
 use gridmill_model::engine::Damaged;
 use gridmill_model::{Event, RouteKey};
 use gridmill_persistence::Position;
@@ -46,7 +47,7 @@ impl Window<'_> {
 /// What handlers said to the appenders, by the index of the record in its item.
 #[derive(Debug, Default)]
 pub(crate) struct Answers {
-    pub(crate) replies: Vec<(u32, Vec<u8>)>,
+    pub(crate) replies: Vec<(u32, Encoded)>,
     pub(crate) refusals: Vec<(u32, Refusal)>,
 }
 
@@ -96,12 +97,14 @@ pub(crate) struct Each<E, S, F> {
     handler: F,
     /// The key that events are partitioned by. PStates are mostly kept under the same key.
     key: Option<fn(&E) -> RouteKey>,
+    /// Of the topology: [`id_mark`](super::context::id_mark).
+    mark: u32,
     states: PhantomData<fn(S)>,
 }
 
 impl<E, S, F> Each<E, S, F> {
-    pub(crate) fn new(handler: F, key: Option<fn(&E) -> RouteKey>) -> Self {
-        Self { handler, key, states: PhantomData }
+    pub(crate) fn new(handler: F, key: Option<fn(&E) -> RouteKey>, mark: u32) -> Self {
+        Self { handler, key, mark, states: PhantomData }
     }
 }
 
@@ -167,6 +170,7 @@ where
                 position: info.position.to_bits(),
                 offset: info.offset,
                 time: info.time,
+                mark: self.mark,
                 ids: 0,
                 reply: &mut reply,
             };

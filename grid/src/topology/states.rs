@@ -2,6 +2,7 @@
 
 use std::any::TypeId;
 
+use gridmill_model::handle::Kind;
 use gridmill_model::{PState, Read, Root};
 
 use crate::module::{PStateDef, Setup, StateUse};
@@ -79,6 +80,7 @@ impl<R: Root> StateUnit for PState<R> {
             root,
             schema: R::schema(),
             global: self.is_global(),
+            hashed: self.kind() == Kind::Hashed && self.partitioner().is_none(),
             private: self.is_private(),
             codec: Box::new(TypedPState::new(self)),
         });

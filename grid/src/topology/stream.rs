@@ -9,7 +9,7 @@ use gridmill_model::{Depot, Event};
 
 use crate::module::{Setup, StateUse};
 
-use super::context::Context;
+use super::context::{Context, id_mark};
 use super::outcome::Outcome;
 use super::stage::{Each, Stage};
 use super::states::{StateSet, Uses};
@@ -126,11 +126,12 @@ impl<'m, S: StateSet, E: Event> Source<'m, S, E> {
             Partitioning::HashBy(key) => Some(*key),
             _ => None,
         };
+        let mark = id_mark(topology.name);
         topology.sources.push(SourceDef {
             depot: depot.name(),
             event: TypeId::of::<E>(),
             start,
-            stage: Box::new(Each::<E, S, F>::new(handler, key)),
+            stage: Box::new(Each::<E, S, F>::new(handler, key, mark)),
         });
         stream
     }

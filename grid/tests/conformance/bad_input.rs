@@ -97,7 +97,8 @@ async fn r024_bad_options() {
         (start().partitions(5000), ["`partitions` is 5000", "1 to 4096"]),
         (start().threads(0), ["`threads` is 0", "1 to 1024"]),
         (start().event_bytes_max(17 << 20), ["`event_bytes_max` is 17825792", "1 to 16 MiB"]),
-        (start().value_bytes_max(0), ["`value_bytes_max` is 0", "1 to 1 GiB"]),
+        (start().value_bytes_max(0), ["`value_bytes_max` is 0", "1 to 32 MiB"]),
+        (start().value_bytes_max((32 << 20) + 1), ["`value_bytes_max` is 33554433", "1 to 32 MiB"]),
         (start().mailbox_bytes_max(0), ["`mailbox_bytes_max` is 0", "at least 1"]),
         (start().attempts(0), ["`attempts` is 0", "at least 1"]),
         (Grid::builder(&data), ["`module` is missing", ".module::<M>()"]),
@@ -197,8 +198,8 @@ async fn r144_value_too_large() {
         }
     }
     let refused = refused.expect("the list outgrows 100 bytes");
-    let AppendErrorKind::Rejected(rejection) = &refused.kind else { panic!("{refused}") };
-    assert!(rejection.quarantined);
+    let AppendErrorKind::Rejected(rejected) = &refused.kind else { panic!("{refused}") };
+    assert!(rejected.rejections[0].quarantined);
     says(&refused, &["topology `ids`", "key \"k\" of PState `ledger/ids`", "at most 100"]);
     says(&refused, &["spread it over more keys", "`value_bytes_max`"]);
     let record = grid.quarantine().pop().expect("the record is set aside");

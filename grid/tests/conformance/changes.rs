@@ -182,7 +182,10 @@ async fn r053_changed_pstate() {
     let folder = folder().await;
     let error = refusal(on::<Changed>(folder.path())).await;
     assert!(matches!(error, StartError::Changed { what: "PState", .. }), "{error}");
-    says(&error, &["PState `m/sum` has changed", "was u64", "is now Str", "Give it a new name"]);
+    says(
+        &error,
+        &["PState `m/sum` has changed", "was u64", "is now Str", "`module.refill(\"sum\")`"],
+    );
     on::<Full>(folder.path()).start().await.expect("the folder is as it was");
 }
 
@@ -256,7 +259,7 @@ async fn r053_changed_event() {
     let error = refusal(on_one(on::<ShopWithout>(folder.path()))).await;
     says(&error, &["event variant `m/shop::Returned`", "it is gone", "keep the variant"]);
     let error = refusal(on_one(on::<ShopGlobal>(folder.path()))).await;
-    says(&error, &["`m/shop` is partitioned in this folder and global in the code", "new name"]);
+    says(&error, &["`m/shop` is partitioned in this folder and global in the code", "beside it"]);
 
     let grid = on_one(on::<ShopWithMore>(folder.path())).start().await.expect("only added to");
     let client = grid.client();
@@ -331,7 +334,7 @@ async fn r145_changed_topology() {
     assert!(matches!(error, StartError::Incompatible { .. }), "{error}");
     says(&error, &["topology `sum` now also reads depot `m/other`", "StartFrom::End"]);
     let error = refusal(on::<NewOwner>(folder.path())).await;
-    says(&error, &["PState `m/more` belongs to topology `more`", "`sum`", "a new name"]);
+    says(&error, &["PState `m/more` belongs to topology `more`", "`module.refill(\"sum\")`"]);
     let grid = on::<NewSourceFromEnd>(folder.path()).start().await.expect("nothing of the past");
     let client = grid.client();
     assert_eq!(client.select_one(SUM.key(7)).await.expect("it runs"), Some(1));

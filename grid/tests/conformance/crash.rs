@@ -218,3 +218,83 @@ async fn r024_power_lost_at_any_moment() {
         assert!(run.await.is_ok(), "run it again with GRIDMILL_SEED={seed}");
     }
 }
+
+/// Bytes on the disk below a folder, and descriptors of this process that lead into it.
+fn used(folder: &Path) -> (u64, usize) {
+    use std::os::unix::fs::MetadataExt;
+    fn bytes(folder: &Path) -> u64 {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+        let sizes = entries.filter_map(|entry| {
+            let known = entry.metadata().ok()?;
+            Some(512 * known.blocks() + if known.is_dir() { bytes(&entry.path()) } else { 0 })
+        });
+        sizes.sum()
+    }
+    let all = std::fs::read_dir("/proc/self/fd").into_iter().flatten().filter_map(Result::ok);
+    let inside =
+        all.filter(|fd| std::fs::read_link(fd.path()).is_ok_and(|to| to.starts_with(folder)));
+    (bytes(folder), inside.count())
+}
+
+// Row 024: kills leave neither files nor descriptors behind, whether or not anything was logged between
+// them; what was is there.
+#[tokio::test(flavor = "multi_thread")]
+async fn r024_many_kills_leave_a_small_folder() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let path = folder.path().canonicalize().expect("it is there");
+    let starts: u32 =
+        std::env::var("GRIDMILL_TEST_STARTS").map_or(12, |n| n.parse().expect("a number"));
+    let mut acked = HashSet::new();
+    for start in 0..starts {
+        let builder = Grid::builder(&path).partitions(8).threads(2).module::<Ledger>();
+        let grid = builder.start().await.unwrap_or_else(|error| panic!("start {start}: {error}"));
+        let client = grid.client();
+        if start % 2 == 0 {
+            let many: Vec<_> = (0..24).map(|number| Entry::of(start, number, 20)).collect();
+            acked.extend(many.iter().map(Entry::id));
+            client.append_many(ENTRIES, many).await.expect("nothing is wrong with the disk");
+        }
+        if start + 1 == starts || start % 50 == 0 {
+            assert_eq!(check(&client, &acked, false).await, acked.len());
+        }
+        let (bytes, descriptors) = used(&path);
+        assert!(descriptors <= 8 * 8, "start {start}: {descriptors} descriptors");
+        assert!(
+            bytes < (1 << 20) + u64::from(start + 2) * 8 * (20 << 10),
+            "start {start}: {bytes} bytes"
+        );
+        grid.halt().await;
+    }
+}
+
+// Many partitions of few events are small on the disk.
+#[tokio::test(flavor = "multi_thread")]
+async fn small_partitions_are_small() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let given = std::env::var("GRIDMILL_TEST_PARTITIONS");
+    let partitions: u32 = given.map_or(64, |n| n.parse().expect("a number"));
+    let start =
+        || Grid::builder(folder.path()).partitions(partitions).threads(2).module::<Ledger>();
+    let grid = start().start().await.expect("a fresh folder");
+    let client = grid.client();
+    let mut acked = HashSet::new();
+    for writer in 0..10_u32 {
+        let entry = |number: u32| Entry::Put {
+            key: format!("key {number}").into(),
+            id: u64::from(writer) << 32 | u64::from(number),
+            padding: "x".repeat(20).into(),
+        };
+        let many: Vec<_> = (0..partitions).map(entry).collect();
+        acked.extend(many.iter().map(Entry::id));
+        client.append_many(ENTRIES, many).await.expect("nothing is wrong with the disk");
+    }
+    let (running, _) = used(folder.path());
+    drop(client);
+    grid.shutdown().await.expect("nothing is wrong with the disk");
+    let (stopped, _) = used(folder.path());
+    eprintln!("{partitions} partitions: {running} bytes while running, {stopped} stopped");
+    let most = u64::from(partitions) * (73 << 10);
+    assert!(running.max(stopped) < most, "{running} bytes while running, {stopped} stopped");
+    let grid = start().start().await.expect("it was stopped in order");
+    assert_eq!(check(&grid.client(), &acked, false).await, acked.len());
+}

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use gridmill::client::{AppendErrorKind, DepotError};
+use gridmill::client::{AppendErrorKind, DepotError, ReplyError};
 use gridmill::prelude::*;
 
 use crate::latch::Latch;
@@ -288,8 +288,12 @@ async fn r030_handlers_reply_to_the_appender() -> Test {
     let grid = Grid::in_memory().module::<Depots>().start().await?;
     let client = grid.client();
     let receipt = client.append(SALES, ("mill".into(), 3)).await?;
-    assert_eq!(receipt.reply::<u64>("sums"), Some(3));
-    assert_eq!(receipt.reply::<u64>("other"), None);
+    assert_eq!(receipt.reply::<u64>("sums")?, Some(3));
+    let wrong = receipt.reply::<u8>("sums").expect_err("it replied with another type");
+    assert!(matches!(wrong, ReplyError::WrongType { .. }), "{wrong}");
+    let misspelt = receipt.reply::<u64>("sum").expect_err("there is no such topology");
+    let known = vec!["sums".to_owned()];
+    assert_eq!(misspelt, ReplyError::UnknownTopology { topology: "sum".to_owned(), known });
     let receipt = client.append_with(SALES, ("mill".into(), 4), Ack::Appended).await?;
     assert!(receipt.replies.is_empty(), "{receipt:?}");
     grid.processed().await;
@@ -298,6 +302,7 @@ async fn r030_handlers_reply_to_the_appender() -> Test {
     assert!(replies.eq([(0, "sums"), (1, "sums")]), "{many:?}");
     let receipt = client.append(NOTES, 1).await?;
     assert!(receipt.replies.is_empty(), "no topology reads this depot");
+    assert!(receipt.reply::<u64>("sums").is_err(), "no topology reads this depot");
     Ok(())
 }
 

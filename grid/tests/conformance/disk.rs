@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gridmill::persistence::{LockGuard, Mapped, SimStorage, Storage, StorageFile};
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
 /// A [`SimStorage`] with a bell that rings for every operation that fails.
@@ -13,11 +14,18 @@ use tokio::sync::Semaphore;
 pub(crate) struct Disk {
     pub(crate) sim: SimStorage,
     failures: Arc<Semaphore>,
+    /// No file is made whose path has this in it.
+    forbidden: Arc<Mutex<Option<&'static str>>>,
 }
 
 impl Disk {
     pub(crate) fn new(sim: SimStorage) -> Self {
-        Self { sim, failures: Arc::new(Semaphore::new(0)) }
+        Self { sim, failures: Arc::new(Semaphore::new(0)), forbidden: Arc::default() }
+    }
+
+    /// From now on no file is made whose path has this in it.
+    pub(crate) fn forbid(&self, part: Option<&'static str>) {
+        *self.forbidden.lock() = part;
     }
 
     /// Waits for the next operation that fails, unless one has failed already.
@@ -50,6 +58,10 @@ impl Storage for Disk {
     }
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn StorageFile>> {
+        let forbidden = *self.forbidden.lock();
+        if forbidden.is_some_and(|part| path.to_string_lossy().contains(part)) {
+            return self.file(Err(io::Error::other("this cannot be made now")));
+        }
         self.file(self.sim.create(path))
     }
 
@@ -103,6 +115,10 @@ impl StorageFile for DiskFile {
 
     fn sync(&self) -> io::Result<()> {
         self.disk.hear(self.file.sync())
+    }
+
+    fn read_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
+        self.file.read_at(offset, bytes)
     }
 
     fn map(&self, range: Range<u64>) -> io::Result<Mapped> {

@@ -1,19 +1,28 @@
 //! Rows of the feature list, one test each, named after their row.
 
+mod advice;
 mod appends;
 mod bad_input;
+mod callers;
 mod catch_up;
 mod changes;
 mod compiler;
+mod coupled;
 mod crash;
 mod depots;
 mod disk;
 mod emptied;
 mod execution;
 mod faults;
+mod garbage;
 mod golden;
+mod identity;
+mod ids;
 mod latch;
 mod ledger;
+mod limits;
+mod memory;
+mod moved;
 mod opening;
 mod operations;
 mod path_cases;
@@ -22,6 +31,7 @@ mod paths;
 mod pstates;
 mod quarantine;
 mod reads;
+mod refused;
 mod rejections;
 mod seed;
 mod shapes;

@@ -97,12 +97,13 @@ fn stamp(
 fn r128_a_local_module_replies_rejects_and_sets_aside_as_a_grid_does() -> Test {
     let stamps = Local::<Stamps>::new(2)?;
     stamps.set_time(5);
-    assert_eq!(stamps.append(STAMPS, ("a".into(), 1))?.reply::<u64>("stamps"), Some(1));
+    assert_eq!(stamps.append(STAMPS, ("a".into(), 1))?.reply::<u64>("stamps")?, Some(1));
     // Time never goes back within a partition.
     stamps.set_time(3);
     for (number, quarantined, said) in [(0, false, "needs a number"), (13, true, "no thirteen")] {
         let error = stamps.append(STAMPS, ("a".into(), number)).expect_err("it is refused");
-        let AppendErrorKind::Rejected(rejection) = error.kind else { panic!("{error}") };
+        let AppendErrorKind::Rejected(rejected) = error.kind else { panic!("{error}") };
+        let rejection = &rejected.rejections[0];
         assert_eq!(rejection.quarantined, quarantined);
         assert!(rejection.message.contains(said), "{}", rejection.message);
     }

@@ -63,6 +63,52 @@ async fn r054_a_global_pstate_is_read_without_a_key() -> Result {
     Ok(())
 }
 
+/// Each initial entry is where readers look for it, and nowhere else.
+#[tokio::test]
+async fn r055_initial_entries_live_on_the_partition_of_their_key() -> Result {
+    const HASHED: PState<Map<u64, u64>> =
+        PState::starting_with("initial/hashed", || (0..100).map(|key| (key, key * 2)).collect());
+    const CHOSEN: PState<Map<u64, u64>> =
+        PState::starting_with("initial/chosen", || (0..9).map(|key| (key, 1)).collect())
+            .partition_by(|key, partitions| *key as u32 % partitions);
+    struct Entries;
+    impl Module for Entries {
+        const NAME: &'static str = "initial-entries";
+        fn define(module: &mut Setup) {
+            module.depot(KEYS);
+            module.stream("hashed", HASHED).source(KEYS).each(
+                |key: u64, root: &mut Map<u64, u64>| {
+                    root.entry(key).and_modify(|value| *value += 1).or_insert(1);
+                },
+            );
+            module.stream("chosen", CHOSEN).source(KEYS).each(|_: u64, _: &mut Map<u64, u64>| ());
+        }
+    }
+    const KEYS: Depot<u64> = Depot::hash_by("initial/keys", |key| key.into());
+    let folder = tempfile::tempdir()?;
+    let builder = Grid::builder(folder.path()).partitions(4).module::<Entries>();
+    let mut expected: Vec<u64> = (0..100).map(|key| key * 2).collect();
+    for ended in [false, true, false] {
+        let grid = builder.clone().start().await?;
+        let client = grid.client();
+        let mut keys = client.select_all(HASHED.map_keys()).await?;
+        keys.sort_unstable();
+        assert!(keys.into_iter().eq(0..100), "each once");
+        assert_eq!(client.select_all(HASHED.len()).await?.into_iter().sum::<u64>(), 100);
+        for (key, value) in (0..).zip(&expected) {
+            assert_eq!(client.select_one(HASHED.key(key)).await?, Some(*value));
+        }
+        for partition in 0..4 {
+            let keys = client.select_on(partition, CHOSEN.map_keys()).await?;
+            assert!(keys.into_iter().eq((0..9).filter(|key| *key as u32 % 4 == partition)));
+        }
+        client.append_many(KEYS, 0..100).await?;
+        expected.iter_mut().for_each(|value| *value += 1);
+        if ended { grid.shutdown().await? } else { grid.halt().await }
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn r055_a_fresh_partition_reads_the_initial_value() -> Result {
     const LIMIT: PState<u64> = PState::new("initial/limit").initial(|| 100).local();

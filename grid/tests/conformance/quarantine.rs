@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use gridmill::client::AppendErrorKind;
-use gridmill::persistence::{SimStorage, Storage};
+use gridmill::persistence::{Position, SimStorage, Storage};
 use gridmill::prelude::*;
 use gridmill::{Quarantined, StartError};
 
@@ -41,11 +41,11 @@ impl Module for Repaired {
 fn define(module: &mut Setup, sum: fn((Str, u64), &mut Map<Str, u64>)) {
     module.depot(EVENTS);
     module.stream("sums", SUMS).source(EVENTS).each(sum);
-    module.stream("counts", COUNTS).source(EVENTS).each(
-        |(key, _): (Str, u64), counts: &mut Map<Str, u64>| {
-            *counts.entry(key).or_default() += 1;
-        },
-    );
+    module.stream("counts", COUNTS).source(EVENTS).each(count);
+}
+
+fn count((key, _): (Str, u64), counts: &mut Map<Str, u64>) {
+    *counts.entry(key).or_default() += 1;
 }
 
 async fn start<M: Module>(disk: &Arc<SimStorage>) -> Result<Grid, StartError> {
@@ -70,7 +70,8 @@ fn only(grid: &Grid) -> Quarantined {
 async fn poison(client: &Client) -> Test {
     client.append(EVENTS, ("ann".into(), 1)).await?;
     let error = client.append(EVENTS, ("ann".into(), 13)).await.expect_err("it panics");
-    let AppendErrorKind::Rejected(rejection) = &error.kind else { panic!("{error}") };
+    let AppendErrorKind::Rejected(rejected) = &error.kind else { panic!("{error}") };
+    let rejection = &rejected.rejections[0];
     assert!(rejection.quarantined && rejection.message.contains("no thirteen"), "{rejection}");
     client.append_many(EVENTS, [("ann".into(), 20), ("ann".into(), 300)]).await?;
     Ok(())
@@ -176,6 +177,96 @@ async fn r233_poison_is_answered_where_nothing_is_synced() -> Test {
         grid.retry_quarantined(&only(&grid)).await.expect_err("it panics again");
         grid.discard_quarantined(&only(&grid)).await?;
         assert!(grid.quarantine().is_empty(), "{durability:?}");
+    }
+    Ok(())
+}
+
+/// The module without the topology that has set records aside.
+struct WithoutSums;
+
+impl Module for WithoutSums {
+    const NAME: &'static str = "poison";
+
+    fn define(module: &mut Setup) {
+        module.depot(EVENTS).remove("sums").remove("poison/sums");
+        module.stream("counts", COUNTS).source(EVENTS).each(count);
+    }
+}
+
+#[tokio::test]
+async fn r233_a_topology_added_again_has_nothing_to_do_with_its_former_life() -> Test {
+    let disk = Arc::new(SimStorage::new());
+    let grid = start::<Poisoned>(&disk).await?;
+    poison(&grid.client()).await?;
+    grid.retry_quarantined(&only(&grid)).await.expect_err("it panics again");
+    let record = only(&grid);
+    grid.shutdown().await?;
+    let grid = start::<WithoutSums>(&disk).await?;
+    assert!(grid.quarantine().is_empty());
+    grid.shutdown().await?;
+
+    // With code that can, it handles what its former self could not, once, in its place.
+    let grid = start::<Repaired>(&disk).await?;
+    grid.caught_up("sums").await;
+    assert!(grid.quarantine().is_empty(), "{:?}", grid.quarantine());
+    assert_eq!(of_ann(&grid.client()).await?, (334, 4));
+    grid.retry_quarantined(&record).await.expect_err("that was another topology's");
+    grid.shutdown().await?;
+    let grid = start::<WithoutSums>(&disk).await?;
+    grid.shutdown().await?;
+
+    // With code that cannot, it sets aside anew, and a start after a crash knows that.
+    let grid = start::<Poisoned>(&disk).await?;
+    grid.caught_up("sums").await;
+    let aside = only(&grid);
+    assert_eq!((aside.offset, aside.attempts), (1, 3));
+    assert_ne!(aside.position, record.position, "the one of the retry is not met again");
+    assert_eq!(of_ann(&grid.client()).await?, (321, 4));
+    grid.client().append(EVENTS, ("ann".into(), 1)).await?;
+    grid.halt().await;
+    let grid = start::<Poisoned>(&disk).await?;
+    grid.caught_up("sums").await;
+    assert_eq!(only(&grid), aside);
+    assert_eq!(of_ann(&grid.client()).await?, (322, 5));
+    grid.discard_quarantined(&aside).await?;
+    grid.halt().await;
+    let grid = start::<Poisoned>(&disk).await?;
+    assert!(grid.quarantine().is_empty());
+    assert_eq!(of_ann(&grid.client()).await?, (322, 5));
+    Ok(())
+}
+
+#[tokio::test]
+async fn r233_records_are_set_aside_at_a_start_once_and_before_they_are_handled() -> Test {
+    let disk = Arc::new(SimStorage::new());
+    let builder = || {
+        let storage: Arc<dyn Storage> = Arc::clone(&disk) as _;
+        Grid::in_memory().partitions(1).storage(storage)
+    };
+    let grid = builder().module::<WithoutSums>().start().await?;
+    let receipt = grid.client().append(EVENTS, ("ann".into(), 1)).await?;
+    grid.client().append(EVENTS, ("ann".into(), 20)).await?;
+    grid.shutdown().await?;
+
+    // One topology has handled the record, the other will read it in the past.
+    let position = Position::from_bits(receipt.position);
+    let again = || builder().module::<Poisoned>().quarantine_at("poison", 0, position).start();
+    let mut grid = again().await?;
+    grid.caught_up("sums").await;
+    let record = only(&grid);
+    assert_eq!((record.topology.as_str(), record.position, record.attempts), ("sums", position, 0));
+    assert_eq!(of_ann(&grid.client()).await?, (20, 2));
+    grid.retry_quarantined(&record).await?;
+    assert_eq!(of_ann(&grid.client()).await?, (21, 2));
+
+    // Whoever leaves it in the code does not set aside again what was seen to.
+    for number in 2..5 {
+        grid.client().append(EVENTS, ("ann".into(), 100)).await?;
+        grid.halt().await;
+        grid = again().await?;
+        grid.caught_up("sums").await;
+        assert!(grid.quarantine().is_empty(), "{:?}", grid.quarantine());
+        assert_eq!(of_ann(&grid.client()).await?, (21 + 100 * (number - 1), number + 1));
     }
     Ok(())
 }

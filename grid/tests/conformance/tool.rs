@@ -129,9 +129,10 @@ async fn dump_prints_records_with_positions_and_times() -> Checked {
     let (code, text) = depot(&["--partition", "1", "--from", "2", "--limit", "3"])?;
     assert_eq!(code, 0, "{text}");
     let lines: Vec<&str> = text.lines().collect();
-    assert_eq!(lines.len(), 3, "{text}");
+    assert_eq!(lines.len(), 4, "{text}");
+    assert_eq!(lines[0], "# PARTITION/OFFSET at EPOCH:POSITION TIME EVENT FIELDS");
     let head = "1/2 at 0:2 1970-01-01T00:00:01.000000Z New {\"text\":\"task ";
-    assert!(lines[0].starts_with(head), "{text}");
+    assert!(lines[1].starts_with(head), "{text}");
     let (_, all) = depot(&["--json"])?;
     let mut texts = Vec::new();
     for line in all.lines() {
@@ -157,7 +158,11 @@ async fn wrong_arguments_are_told_with_exit_code_2() -> Checked {
         (&["verify", "more"], there, "`more` is one argument too many"),
         (&["verify", "--limit", "3"], there, "belong to `dump`"),
         (&["dump"], there, "dump: which depot?"),
-        (&["dump", "x", "--from", "much"], there, "much"),
+        (&["dump", "x", "--from", "much"], there, "--from needs a number from 0, got `much`"),
+        (&["dump", "x", "--limit=-1"], there, "--limit needs a number from 0, got `-1`"),
+        (&["dump", "x", "--partition"], there, "--partition needs a number from 0, got `nothing`"),
+        (&["inspect", "--color"], there, "there is no option `--color`"),
+        (&["inspect", "--json=no"], there, "--json takes no value"),
         (&["dump", "no/depot"], there, "there is no depot `no/depot` in the folder; it has todo"),
         (&["dump", "todo/events", "--partition", "2"], there, "partitions 0 to 1, got 2"),
         (&["inspect"], Some(empty.path()), "holds no grid"),
@@ -166,6 +171,7 @@ async fn wrong_arguments_are_told_with_exit_code_2() -> Checked {
         let (code, text) = tool(arguments, at)?;
         assert_eq!(code, 2, "{arguments:?}: {text}");
         assert!(text.contains(expected), "{arguments:?}: {text}");
+        assert!(text.lines().count() <= 2, "the message and the way to the help: {text}");
     }
     let (code, text) = tool(&["--help"], None)?;
     assert_eq!((code, text.contains("gridmill verify DIR")), (0, true));
@@ -177,7 +183,7 @@ async fn a_folder_in_use_is_refused() -> Checked {
     let folder = stopped_folder().await?;
     let grid = start(folder.path()).await?;
     let (code, text) = tool(&["verify"], Some(folder.path()))?;
-    assert_eq!(code, 1, "{text}");
+    assert_eq!(code, 3, "{text}");
     assert!(text.contains("a grid runs in "), "{text}");
     grid.shutdown().await?;
     let reading = Folder::open(folder.path())?;
@@ -186,6 +192,66 @@ async fn a_folder_in_use_is_refused() -> Checked {
     assert!(Folder::open(folder.path()).is_ok(), "two tools may read at once");
     drop(reading);
     start(folder.path()).await?.shutdown().await?;
+    Ok(())
+}
+
+/// The tool with so many descriptors, its own input and output among them.
+fn tool_with_descriptors(
+    descriptors: u32,
+    arguments: &[&str],
+    folder: &Path,
+) -> Result<(i32, String), Box<dyn Error>> {
+    let mut command = Command::new("sh");
+    let (name, rest) = arguments.split_at(1);
+    command.args(["-c", &format!("ulimit -n {descriptors}; exec \"$@\""), "sh"]);
+    command.arg(env!("CARGO_BIN_EXE_gridmill")).args(name).arg(folder).args(rest);
+    let Output { status, stdout, stderr } = command.output()?;
+    let text = format!("{}{}", String::from_utf8(stdout)?, String::from_utf8(stderr)?);
+    Ok((status.code().unwrap_or(-1), text))
+}
+
+#[tokio::test]
+async fn what_the_system_does_not_let_be_read_is_not_called_damage() -> Checked {
+    let folder = stopped_folder().await?;
+    let commands: [&[&str]; 3] = [&["verify"], &["inspect"], &["dump", "todo/events"]];
+    for arguments in commands {
+        let mut codes = Vec::new();
+        for descriptors in 4..12 {
+            let (code, text) = tool_with_descriptors(descriptors, arguments, folder.path())?;
+            assert!(!text.contains("damage") && !text.contains("DAMAGED"), "{text}");
+            assert!(code == 0 || text.contains("Too many open files"), "{code}: {text}");
+            codes.push(code);
+        }
+        assert_eq!((codes[0], codes[7]), (3, 0), "{arguments:?}: {codes:?}");
+        assert!(codes.iter().all(|code| [0, 3].contains(code)), "{codes:?}");
+    }
+    for part in ["todo/1/log", "todo/1/runs", "todo/1/MANIFEST", "todo"] {
+        let path = folder.path().join(part);
+        let before = std::fs::metadata(&path)?.permissions();
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0))?;
+        // Nothing is kept from root.
+        let kept = std::fs::File::open(&path).is_err();
+        let (code, text) = tool(&["verify"], Some(folder.path()))?;
+        std::fs::set_permissions(&path, before)?;
+        assert_eq!(code, if kept { 3 } else { 0 }, "{part}: {text}");
+        assert!(!kept || text.contains("Permission denied"), "{part}: {text}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_file_that_was_cut_off_is_damage_and_no_signal() -> Checked {
+    for (part, len) in [("log/", 4096 + 100), ("runs/", 100), ("MANIFEST", 20)] {
+        let folder = stopped_folder().await?;
+        let all = files(folder.path())?;
+        let file = all.iter().map(|(path, _)| path).find(|path| {
+            let path = path.to_string_lossy();
+            path.contains(part) && !path.ends_with("clean")
+        });
+        std::fs::OpenOptions::new().write(true).open(file.ok_or(part)?)?.set_len(len)?;
+        let (code, text) = tool(&["verify"], Some(folder.path()))?;
+        assert_eq!(code, 1, "{part}: {text}");
+    }
     Ok(())
 }
 
@@ -212,7 +278,7 @@ async fn damage_is_named_with_its_file_and_offset() -> Checked {
         assert_eq!(code, 1, "{part}: {text}");
         let named = format!("DAMAGED: damaged data in {} at byte ", file.display());
         assert!(text.contains(&named), "{part}: {text}");
-        assert!(text.ends_with("1 problems\n"), "{part}: {text}");
+        assert!(text.ends_with("\n1 problem\n"), "{part}: {text}");
     }
     Ok(())
 }
@@ -290,6 +356,25 @@ async fn a_running_grid_verifies_its_files() -> Checked {
     assert!(found.runs > 0);
     let list = grid.client().select_one(TODOS.key("user 3")).await?;
     assert!(list.is_some(), "the grid goes on");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_grid_nearby_is_named() -> Checked {
+    let folder = stopped_folder().await?;
+    let outer = tempfile::tempdir()?;
+    let inner = outer.path().join("grid");
+    copy(folder.path(), &inner)?;
+    let module = inner.join("todo");
+    for asked in [outer.path(), &module, &module.join("0")] {
+        let (code, text) = tool(&["inspect"], Some(asked))?;
+        assert_eq!(code, 2, "{text}");
+        let told =
+            text.split_once(" holds no grid, but ").and_then(|(_, rest)| rest.split_once(" does:"));
+        let told = told.ok_or_else(|| text.clone())?.0;
+        assert_eq!(Path::new(told).canonicalize()?, inner.canonicalize()?);
+        assert_eq!(tool(&["inspect"], Some(Path::new(told)))?.0, 0);
+    }
     Ok(())
 }
 

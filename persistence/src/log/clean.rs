@@ -6,15 +6,21 @@ use std::path::Path;
 use super::format::DATA_START;
 use super::index::SegmentIndex;
 use super::recover::{Analysis, HowStopped, end_at};
+use super::segment::Segment;
+use super::walk::{Step, Walk};
 use crate::bytes::u64_at;
 use crate::{LogError, Position, Storage, manifest};
 
 pub(crate) const NAME: &str = "clean";
-const HINT: &str = "remove the file to have the end of the log found by reading it";
+/// Version 1 did not say of which log it is.
+const VERSION: u32 = 2;
+const HINT: &str = "restore the folder of the log from a backup; nothing was changed";
 
 /// Where a log was stopped.
 #[derive(Debug)]
 pub(crate) struct CleanStop {
+    /// The number of the log; `None` where version 1 wrote the marker.
+    pub(crate) partition: Option<u64>,
     pub(crate) number: u64,
     pub(crate) offset: u64,
     pub(crate) next: Position,
@@ -23,19 +29,23 @@ pub(crate) struct CleanStop {
 
 pub(crate) fn write(storage: &dyn Storage, dir: &Path, stop: &CleanStop) -> Result<(), LogError> {
     let mut payload = Vec::new();
-    for field in [stop.number, stop.offset, stop.next.to_bits()] {
+    let partition = stop.partition.unwrap_or_default();
+    for field in [stop.number, stop.offset, stop.next.to_bits(), partition] {
         payload.extend_from_slice(&field.to_le_bytes());
     }
     payload.extend_from_slice(&stop.index.encode());
-    manifest::write_atomic(storage, dir, NAME, &payload)
+    manifest::write_versioned(storage, dir, NAME, VERSION, &payload)
 }
 
 pub(crate) fn read(storage: &dyn Storage, dir: &Path) -> Result<Option<CleanStop>, LogError> {
-    let Some(payload) = manifest::read_checked(storage, dir, NAME)? else { return Ok(None) };
-    let Some(index) = payload.get(24..).and_then(SegmentIndex::decode) else {
+    let read = manifest::read_versioned(storage, dir, NAME, VERSION)?;
+    let Some((version, payload)) = read else { return Ok(None) };
+    let fields = if version == 1 { 24 } else { 32 };
+    let Some(index) = payload.get(fields..).and_then(SegmentIndex::decode) else {
         return Err(damaged(storage, dir, "an index of the last segment", "other bytes".into()));
     };
     Ok(Some(CleanStop {
+        partition: (version > 1).then(|| u64_at(&payload, 24)),
         number: u64_at(&payload, 0),
         offset: u64_at(&payload, 8),
         next: Position::from_bits(u64_at(&payload, 16)),
@@ -56,10 +66,18 @@ impl CleanStop {
         dir: &Path,
         analysis: &mut Analysis,
     ) -> Result<(), LogError> {
+        if let (Some(got), Some(last)) = (self.partition, analysis.segments.last())
+            && got != last.header.partition
+        {
+            let (file, expected) = (storage.display(&dir.join(NAME)), last.header.partition);
+            return Err(LogError::WrongPartition { file, expected, got });
+        }
         let last = analysis.segments.last().filter(|last| {
             last.number() == self.number
                 && (DATA_START..=last.capacity).contains(&self.offset)
                 && self.next >= last.header.first
+                && self.next.number() == last.header.first.forward(self.index.records).number()
+                && self.index.fits(last.header.first, &(DATA_START..self.offset))
         });
         let Some(last) = last else {
             let got = format!("an end in segment {} at byte {}", self.number, self.offset);
@@ -71,4 +89,21 @@ impl CleanStop {
         analysis.next = self.next;
         Ok(())
     }
+}
+
+/// The last batches end where the log does, so that a marker which says so and the segment are of one
+/// time. Reads what follows the last point of the index. Where nothing was logged after an unclean stop,
+/// `next` is in a later epoch than the segment.
+pub(crate) fn check_end(last: &Segment, next: Position) -> Result<(), LogError> {
+    let end = last.visible_end();
+    let first = (DATA_START, last.header.first.number());
+    let (offset, number) = last.index(|index| index.point_before(end))?.unwrap_or(first);
+    let from = Position::new(last.header.first.epoch(), number);
+    let mut walk = Walk::new(last, end).beginning_at(offset, from);
+    while let Step::Batch(_) = walk.step()? {}
+    if (walk.offset, walk.next.number()) == (end, next.number()) {
+        return Ok(());
+    }
+    let expected = format!("batches up to byte {end} and record {next}");
+    Err(last.damaged(walk.offset, expected, format!("an end at record {}", walk.next)))
 }

@@ -12,6 +12,8 @@ pub(crate) const ALIGN: usize = 16;
 pub(crate) const BATCH_HEADER: usize = 32;
 pub(crate) const RECORD_HEADER: usize = 32;
 pub(crate) const ID_BYTES: usize = 16;
+/// No record has this offset: the one after it could not be told.
+pub(crate) const NO_OFFSET: u64 = u64::MAX;
 /// Bit of the record flags: an idempotency id follows the header.
 pub(crate) const FLAG_ID: u8 = 1;
 const BATCH_MAGIC: u32 = u32::from_le_bytes(*b"GMb1");
@@ -158,12 +160,16 @@ impl BatchHeader {
             return bad(format!("batch magic {BATCH_MAGIC:#010x}"), format!("{magic:#010x}"));
         }
         check_crc(u32_at(bytes, 4), crc32c::crc32c_append(salt, &bytes[8..]))?;
-        Ok(Self {
+        let header = Self {
             len: u32_at(bytes, 8),
             count: u32_at(bytes, 12),
             base: Position::from_bits(u64_at(bytes, 16)),
             durable_to: Position::from_bits(u64_at(bytes, 24)),
-        })
+        };
+        if header.base.has_room_for(u64::from(header.count)) {
+            return Ok(header);
+        }
+        bad("record numbers below 2^48", format!("{} records from {}", header.count, header.base))
     }
 
     /// Whether a batch may begin here: a quick look before the checksum.
@@ -177,7 +183,8 @@ impl BatchHeader {
 pub struct RecordMeta {
     /// Microseconds since 1970, UTC. Never falls along the log: the caller sees to it.
     pub time: i64,
-    /// The record's offset in its depot (or whatever `source` names): grows by one a record.
+    /// The record's offset in its depot (or whatever `source` names): grows by one a record. Below
+    /// 2^64-1.
     pub depot_offset: u64,
     /// Which type, or variant, the payload encodes.
     pub type_id: u32,
@@ -267,6 +274,9 @@ pub(crate) fn check_record(
         );
     };
     check_crc(u32_at(record, 0), record_crc(record, position, salt))?;
+    if u64_at(record, 16) == NO_OFFSET {
+        return bad("an offset below 2^64-1", "2^64-1");
+    }
     Ok(shape)
 }
 

@@ -1,6 +1,8 @@
 //! Where in a segment things are: per source its first offset and count, and sparse points that
 //! lead from a position, a time or a depot offset to a batch. Derived data: a scan rebuilds it.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use crate::Position;
@@ -37,7 +39,7 @@ impl BatchSummary {
         self.last_time = time;
         let known = self.sources.iter_mut().rev().find(|span| span.source == source);
         match known {
-            Some(span) => span.next = depot_offset.wrapping_add(1),
+            Some(span) => span.next = depot_offset + 1,
             None => self.sources.push(Span::one(source, depot_offset)),
         }
     }
@@ -53,7 +55,7 @@ pub(crate) struct Span {
 
 impl Span {
     fn one(source: u16, offset: u64) -> Self {
-        Self { source, first: offset, next: offset.wrapping_add(1) }
+        Self { source, first: offset, next: offset + 1 }
     }
 }
 
@@ -71,6 +73,17 @@ struct Source {
     span: Span,
     /// (depot offset, where the batch that holds it begins)
     points: Vec<(u64, u64)>,
+}
+
+impl Source {
+    /// Whether it has as many offsets as that, and points to batches that may hold them.
+    fn fits(&self, bytes: &Range<u64>) -> bool {
+        let Span { first, next, .. } = self.span;
+        let inside = |(known, at): &(u64, u64)| (first..next).contains(known) && bytes.contains(at);
+        first <= next
+            && self.points.is_sorted_by(|one, next| one.0 <= next.0 && one.1 < next.1)
+            && self.points.iter().all(inside)
+    }
 }
 
 /// The index of one segment.
@@ -170,6 +183,23 @@ impl SegmentIndex {
     pub(crate) fn point_before(&self, offset: u64) -> Option<(u64, u64)> {
         let after = self.points.partition_point(|point| point.offset <= offset);
         self.points.get(after.checked_sub(1)?).map(|point| (point.offset, point.number))
+    }
+
+    /// Whether everything in an index that was read from a file lies where a segment has it which begins
+    /// at `first` and whose batches lie in `bytes`. All else computes with its numbers unchecked.
+    pub(crate) fn fits(&self, first: Position, bytes: &Range<u64>) -> bool {
+        let numbers = first.number()..first.number().saturating_add(self.records);
+        let ordered = self.sources.is_sorted_by(|one, next| one.span.source < next.span.source);
+        let points = self.points.is_sorted_by(|one, next| {
+            (one.offset, one.number) < (next.offset, next.number) && one.number < next.number
+        });
+        let inside =
+            |point: &Point| bytes.contains(&point.offset) && numbers.contains(&point.number);
+        first.has_room_for(self.records)
+            && ordered
+            && points
+            && self.points.iter().all(inside)
+            && self.sources.iter().all(|source| source.fits(bytes))
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {

@@ -6,6 +6,7 @@ use std::hash::BuildHasher;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::clean;
 use super::format::{BATCH_HEADER, DATA_START, SegmentHeader, segment_name};
 use super::index::{BatchSummary, SegmentIndex};
 use super::pages::Pages;
@@ -36,13 +37,13 @@ pub(crate) fn log_dir(dir: &Path) -> PathBuf {
 
 impl Log {
     /// Opens the log in `dir/log`, making it where there is none. After an unclean stop the tail is
-    /// verified, made durable, and a new epoch begun before this returns; after a clean one nothing
-    /// is read but headers. The caller holds the lock of the folder.
+    /// verified and made durable before this returns, and the next record begins a new epoch; after a clean
+    /// one nothing is read but headers and the last batches. The caller holds the lock of the folder.
     ///
     /// # Errors
     /// [`LogError::Damaged`] when bytes that were durable are not whole (nothing is changed then),
-    /// [`LogError::WrongPartition`], [`LogError::UnknownVersion`], [`LogError::EpochsExhausted`],
-    /// [`LogError::StorageFull`], [`LogError::Io`].
+    /// [`LogError::WrongPartition`], [`LogError::UnknownVersion`], [`LogError::StorageFull`],
+    /// [`LogError::Unreadable`], [`LogError::Io`].
     pub fn open(
         storage: Arc<dyn Storage>,
         dir: &Path,
@@ -51,16 +52,17 @@ impl Log {
         let dir = log_dir(dir);
         let made = storage.create_dir_all(&dir);
         made.map_err(|error| LogError::io("create", storage.display(&dir), error))?;
-        let mut analysis = analyse(&*storage, &dir, |storage, path| storage.open(path))?;
+        let mut analysis = analyse(&storage, &dir)?;
         check_partition(&analysis, &options)?;
-        let (next_offsets, last_time) = (analysis.next_offsets()?, analysis.last_time()?);
-        if analysis.how != HowStopped::Clean {
-            begin_epoch(&*storage, &dir, &options, &mut analysis)?;
+        if let (HowStopped::Clean, Some(last)) = (&analysis.how, analysis.segments.last()) {
+            clean::check_end(last, analysis.next)?;
         }
+        let (next_offsets, last_time) = (analysis.next_offsets()?, analysis.last_time()?);
+        let ended = begin(&storage, &dir, &options, &mut analysis)?;
         remove_garbage(&*storage, &dir, &analysis)?;
         let how = analysis.how.clone();
-        let log = Self::over(storage, dir, options, analysis)?;
-        Ok((log.0, Recovered { end: log.1, how, next_offsets, last_time }))
+        let (log, end) = Self::over(storage, dir, options, analysis, ended)?;
+        Ok((log, Recovered { end, how, next_offsets, last_time }))
     }
 
     fn over(
@@ -68,14 +70,22 @@ impl Log {
         dir: PathBuf,
         options: LogOptions,
         analysis: Analysis,
+        ended: Option<Position>,
     ) -> Result<(Self, Position), LogError> {
         let next = analysis.next;
         let Some(segment) = analysis.segments.last().cloned() else {
             let error = std::io::ErrorKind::NotFound.into();
             return Err(LogError::io("open", storage.display(&dir), error));
         };
+        let file = storage.open(&segment.path).map_err(|source| segment.io("open", source))?;
+        segment.hold(Arc::clone(&file));
         let (offset, mut pages) = (segment.visible_end(), Pages::default());
-        pages.seek(&segment, offset).map_err(|source| segment.io("read", source))?;
+        if ended.is_none() {
+            pages.seek(&*file, offset).map_err(|source| {
+                let page = offset - offset % DATA_START;
+                LogError::unreadable(segment.shown.clone(), page, source)
+            })?;
+        }
         let log = Self {
             offset,
             pages,
@@ -87,8 +97,10 @@ impl Log {
             summary: BatchSummary::default(),
             next,
             segment,
+            file,
             preparation: Preparation::default(),
             broken: false,
+            ended,
         };
         Ok((log, next))
     }
@@ -105,60 +117,62 @@ fn check_partition(analysis: &Analysis, options: &LogOptions) -> Result<(), LogE
     Err(LogError::WrongPartition { file: last.shown.clone(), expected, got })
 }
 
-/// Begins the epoch after the last one in a new segment: the recovered one is never appended to, so
-/// what a power loss may bring back in it can never be taken for a record.
-fn begin_epoch(
-    storage: &dyn Storage,
+/// Lets the log go on: a new one in its first segment, one that was stopped cleanly in its last. Otherwise
+/// its next batch begins a new epoch in a new segment, and the position at which the log ended is returned:
+/// the last segment is never appended to, so that what a power loss may bring back in it can never be taken
+/// for a record.
+fn begin(
+    storage: &Arc<dyn Storage>,
+    dir: &Path,
+    options: &LogOptions,
+    analysis: &mut Analysis,
+) -> Result<Option<Position>, LogError> {
+    let Some(last) = analysis.segments.last() else {
+        begin_log(storage, dir, options, analysis)?;
+        return Ok(None);
+    };
+    let end = analysis.next;
+    if analysis.how == HowStopped::Clean {
+        let epoch = last.header.first.epoch();
+        return Ok((end.epoch() != epoch).then(|| Position::new(epoch, end.number())));
+    }
+    // What a killed process wrote and did not sync must be on the disk before it is built on. After
+    // a clean stop there is nothing of that kind: its marker was written after the last sync.
+    for segment in &analysis.segments[analysis.unproven.min(analysis.segments.len())..] {
+        segment.sync()?;
+    }
+    // Epochs end at 65,535. From there on a position may name two records, one of which was lost before
+    // it was durable; their segments, and with them their checksums, still differ.
+    let epoch = end.epoch().saturating_add(1);
+    analysis.next = Position::new(epoch, end.number());
+    Ok(Some(end))
+}
+
+fn begin_log(
+    storage: &Arc<dyn Storage>,
     dir: &Path,
     options: &LogOptions,
     analysis: &mut Analysis,
 ) -> Result<(), LogError> {
-    // What a killed process wrote and did not sync must be on the disk before it is built on. After
-    // a clean stop there is nothing of that kind: its marker was written after the last sync.
-    for segment in &analysis.segments[analysis.unproven.min(analysis.segments.len())..] {
-        segment.file.sync().map_err(|source| segment.io("sync", source))?;
-    }
-    let first = first_of_epoch(storage, dir, analysis)?;
-    let last = analysis.segments.last();
-    let end = last.map_or(0, |last| last.visible_end());
-    let number = analysis.highest_number + 1;
+    let (number, first) = (analysis.highest_number + 1, Position::START);
     let header = SegmentHeader {
-        partition: last.map_or_else(|| options.new_partition(), |last| last.header.partition),
+        partition: options.new_partition(),
         number,
         first,
-        previous: last.map_or(0, |last| last.number()),
-        previous_end: end,
-        previous_next: analysis.next,
+        previous: 0,
+        previous_end: 0,
+        previous_next: first,
         durable_to: first,
     };
     let path = dir.join(segment_name(number));
     let capacity = options.segment_bytes_min.max(2 * DATA_START);
-    let file = create_file(storage, &path, capacity, Some(&header))
+    create_file(&**storage, &path, capacity, Some(&header))
         .map_err(|source| LogError::io("create", storage.display(&path), source))?;
-    let index = last.map(|last| last.index(SegmentIndex::successor)).transpose()?;
-    let mut segment = Segment::new(header, path, storage, file, capacity, DATA_START)
-        .with_index(Some(index.unwrap_or_else(SegmentIndex::first)));
-    if let Some(last) = last {
-        segment.bytes_before = last.bytes_before + (end - DATA_START);
-        last.close(end);
-        last.write_footer();
-    }
+    let segment = Segment::new(header, path, Arc::clone(storage), capacity, DATA_START)
+        .with_index(Some(SegmentIndex::first()));
     analysis.segments.push(Arc::new(segment));
     analysis.next = first;
     Ok(())
-}
-
-fn first_of_epoch(
-    storage: &dyn Storage,
-    dir: &Path,
-    analysis: &Analysis,
-) -> Result<Position, LogError> {
-    if analysis.segments.is_empty() {
-        return Ok(Position::START);
-    }
-    let epoch = analysis.next.epoch().checked_add(1);
-    let epoch = epoch.ok_or_else(|| LogError::EpochsExhausted { dir: storage.display(dir) })?;
-    Ok(Position::new(epoch, analysis.next.number()))
 }
 
 fn remove_garbage(storage: &dyn Storage, dir: &Path, analysis: &Analysis) -> Result<(), LogError> {

@@ -7,7 +7,7 @@
 
 use std::io;
 
-use super::segment::Segment;
+use crate::StorageFile;
 use crate::direct::PAGE;
 
 /// Memory that is kept between batches.
@@ -33,14 +33,13 @@ pub(super) struct Pages {
 }
 
 impl Pages {
-    /// Goes on at `offset` of `segment`, reading what its page has.
-    pub(super) fn seek(&mut self, segment: &Segment, offset: u64) -> io::Result<()> {
+    /// Goes on at `offset` of `file`, reading what its page has.
+    pub(super) fn seek(&mut self, file: &dyn StorageFile, offset: u64) -> io::Result<()> {
         let held = offset as usize % PAGE;
-        let page = segment.file.map(offset - held as u64..offset)?;
         self.held = 0;
         self.reserve(PAGE);
+        file.read_at(offset - held as u64, &mut self.memory[self.start..self.start + held])?;
         self.held = held;
-        self.memory[self.start..self.start + held].copy_from_slice(&page);
         Ok(())
     }
 
@@ -53,7 +52,7 @@ impl Pages {
     /// the next batch has to go elsewhere.
     pub(super) fn write(
         &mut self,
-        segment: &Segment,
+        (file, capacity): (&dyn StorageFile, u64),
         offset: u64,
         batch: &[u8],
         way: Way,
@@ -61,14 +60,14 @@ impl Pages {
         let (first, len) = (offset - self.held as u64, self.held + batch.len());
         self.reserve(len.next_multiple_of(PAGE));
         // A segment need not end with a page.
-        let padded = len.next_multiple_of(PAGE).min((segment.capacity - first) as usize);
+        let padded = len.next_multiple_of(PAGE).min((capacity - first) as usize);
         let pages = &mut self.memory[self.start..][..padded];
         pages[self.held..len].copy_from_slice(batch);
         pages[len..].fill(0);
-        let direct = matches!(way, Way::Direct) && segment.file.write_pages(first, pages)?;
+        let direct = matches!(way, Way::Direct) && file.write_pages(first, pages)?;
         if !direct {
-            // What was there before is not touched: readers may have it mapped.
-            segment.file.write_at(offset, &pages[self.held..])?;
+            // What was there before is not touched: readers may read it just now.
+            file.write_at(offset, &pages[self.held..])?;
         }
         let full = len - len % PAGE;
         pages.copy_within(full..len, 0);

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::clean;
 use super::format::DATA_START;
 use super::index::Span;
 use super::open::log_dir;
@@ -43,7 +44,7 @@ impl LogReader {
     /// As [`Log::open`](super::Log::open).
     pub fn open_dir(storage: Arc<dyn Storage>, dir: &Path) -> Result<(Self, Recovered), LogError> {
         let dir = log_dir(dir);
-        let analysis = analyse(&*storage, &dir, |storage, path| storage.open_read(path))?;
+        let analysis = analyse(&storage, &dir)?;
         let recovered = Recovered {
             end: analysis.next,
             next_offsets: analysis.next_offsets()?,
@@ -52,6 +53,21 @@ impl LogReader {
         };
         let shared = Shared::new(storage, dir, analysis.segments, analysis.next);
         Ok((Self { shared: Arc::new(shared) }, recovered))
+    }
+
+    /// Whether the last batches end where the log does. A marker of a clean stop that is older or newer
+    /// than the segment beside it says another end. Of a log that no writer has open.
+    ///
+    /// # Errors
+    /// [`LogError::Damaged`] where they end elsewhere, [`LogError::Io`], [`LogError::Unreadable`].
+    pub fn check_end(&self) -> Result<(), LogError> {
+        let last = self.shared.segments.read().last().cloned();
+        last.map_or(Ok(()), |last| clean::check_end(&last, self.end()))
+    }
+
+    /// The number that all segments of this log carry, and those of no other; `None` without segments.
+    pub fn partition(&self) -> Option<u64> {
+        self.shared.segments.read().first().map(|segment| segment.header.partition)
     }
 
     /// The position after the last visible record. A scan may be a moment ahead of it, never

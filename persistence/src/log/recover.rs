@@ -3,17 +3,17 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::clean;
-use super::format::{
-    DATA_START, Fault, SegmentHeader, VERSION, decode_footer, segment_name, segment_number,
-};
+use super::format::{DATA_START, Fault, SegmentHeader, VERSION, segment_name, segment_number};
 use super::index::SegmentIndex;
 use super::segment::{DAMAGE_HINT, Segment};
-use super::walk::{Beyond, Step, Walk, look_beyond};
-use crate::{LogError, Position, Storage, StorageFile};
+use super::walk::{Step, Walk, look_beyond};
+use super::window::{first_unreadable, is_zero};
+use crate::{LogError, Position, Storage};
 
 /// How the log had been stopped when it was opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +40,8 @@ pub enum HowStopped {
 pub(crate) struct Analysis {
     pub(crate) segments: Vec<Arc<Segment>>,
     pub(crate) how: HowStopped,
-    /// The position after the last record.
+    /// The position after the last record. Where the log goes on in a new epoch, as a clean stop of a
+    /// start that logged nothing says, it is the first one of that.
     pub(crate) next: Position,
     /// Segments from this one on were read and may not be on the disk yet.
     pub(crate) unproven: usize,
@@ -78,26 +79,43 @@ impl Analysis {
     }
 }
 
-/// Opens one file of the log: for writing or, by a tool that must not change anything, for reading.
-pub(crate) type Opener = fn(&dyn Storage, &Path) -> io::Result<Arc<dyn StorageFile>>;
-
 struct Candidate {
     number: u64,
     path: PathBuf,
-    file: Arc<dyn StorageFile>,
     len: u64,
     header: Result<SegmentHeader, Fault>,
 }
 
-pub(crate) fn analyse(
+impl Candidate {
+    /// The log that it says it belongs to.
+    fn owner(&self) -> Option<(u64, PathBuf)> {
+        self.header.as_ref().ok().map(|header| (header.partition, self.path.clone()))
+    }
+}
+
+/// A segment of another log is no leftover of this one, even where this one does not lead to it.
+fn refuse_foreign(
     storage: &dyn Storage,
-    dir: &Path,
-    open: Opener,
-) -> Result<Analysis, LogError> {
-    let candidates = candidates(storage, dir, open)?;
+    owners: &[(u64, PathBuf)],
+    last: Option<&Arc<Segment>>,
+) -> Result<(), LogError> {
+    let Some(last) = last else { return Ok(()) };
+    let expected = last.header.partition;
+    match owners.iter().find(|(got, _)| *got != expected) {
+        Some((got, path)) => {
+            Err(LogError::WrongPartition { file: storage.display(path), expected, got: *got })
+        }
+        None => Ok(()),
+    }
+}
+
+pub(crate) fn analyse(storage: &Arc<dyn Storage>, dir: &Path) -> Result<Analysis, LogError> {
+    let candidates = candidates(&**storage, dir)?;
     let highest_number = candidates.last().map_or(0, |last| last.number);
     let mut garbage: Vec<_> = candidates.iter().map(|found| found.path.clone()).collect();
+    let owners: Vec<_> = candidates.iter().filter_map(Candidate::owner).collect();
     let segments = chain(storage, candidates)?;
+    refuse_foreign(&**storage, &owners, segments.last())?;
     garbage.retain(|path| segments.iter().all(|segment| segment.path != *path));
     let unproven = segments.len();
     let (how, next) = (HowStopped::New, Position::START);
@@ -105,53 +123,55 @@ pub(crate) fn analyse(
     if analysis.segments.is_empty() {
         return Ok(analysis);
     }
-    match clean::read(storage, dir)? {
-        Some(stop) => stop.apply(storage, dir, &mut analysis)?,
+    match clean::read(&**storage, dir)? {
+        Some(stop) => stop.apply(&**storage, dir, &mut analysis)?,
         None => find_end(&mut analysis)?,
     }
     Ok(analysis)
 }
 
-fn candidates(storage: &dyn Storage, dir: &Path, open: Opener) -> Result<Vec<Candidate>, LogError> {
+fn candidates(storage: &dyn Storage, dir: &Path) -> Result<Vec<Candidate>, LogError> {
     let names = match storage.list(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         listed => listed.map_err(|error| LogError::io("list", storage.display(dir), error))?,
     };
     let mut numbers: Vec<_> = names.iter().filter_map(|name| segment_number(name)).collect();
     numbers.sort_unstable();
-    let read = |number| {
-        let path = dir.join(segment_name(number));
-        candidate(storage, open, number, &path)
-            .map_err(|source| LogError::io("read", storage.display(&path), source))
-    };
+    let read = |number| candidate(storage, number, dir.join(segment_name(number)));
     numbers.into_iter().map(read).collect()
 }
 
-fn candidate(
-    storage: &dyn Storage,
-    open: Opener,
-    number: u64,
-    path: &Path,
-) -> io::Result<Candidate> {
-    let file = open(storage, path)?;
-    let len = file.len()?;
-    let page = file.map(0..len.min(DATA_START))?;
+/// Reads the first page of a file; it has no descriptor afterwards.
+fn candidate(storage: &dyn Storage, number: u64, path: PathBuf) -> Result<Candidate, LogError> {
+    let shown = || storage.display(&path);
+    let opened = storage.open_read(&path).and_then(|file| Ok((file.len()?, file)));
+    let (len, file) = opened.map_err(|source| LogError::io("open", shown(), source))?;
+    let mut page = vec![0; len.min(DATA_START) as usize];
+    let unreadable = |range: Range<u64>| {
+        let (file, shown) = (&file, &shown);
+        move |source| LogError::unreadable(shown(), first_unreadable(&**file, range), source)
+    };
+    file.read_at(0, &mut page).map_err(unreadable(0..len.min(DATA_START)))?;
     let header = match SegmentHeader::decode(&page) {
-        Err(Fault::Bad { .. }) if is_unused(&*file, len)? => Err(Fault::Blank),
+        // Batches are written only after the header: where there is none, a broken header was torn by
+        // the stop that kept the segment from being used.
+        Err(Fault::Bad { .. })
+            if is_zero(&*file, DATA_START..len).map_err(unreadable(DATA_START..len))? =>
+        {
+            Err(Fault::Blank)
+        }
         header => header,
     };
-    Ok(Candidate { number, path: path.to_path_buf(), file, len, header })
-}
-
-/// Batches are written only after the header: where there is none, a broken header was torn by the
-/// stop that kept the segment from being used.
-fn is_unused(file: &dyn StorageFile, len: u64) -> io::Result<bool> {
-    Ok(len <= DATA_START || file.map(DATA_START..len)?.iter().all(|&byte| byte == 0))
+    Ok(Candidate { number, path, len, header })
 }
 
 /// The segments that make up the log: from the newest with a header back along the numbers that
 /// each header names.
-fn chain(storage: &dyn Storage, candidates: Vec<Candidate>) -> Result<Vec<Arc<Segment>>, LogError> {
+fn chain(
+    shared: &Arc<dyn Storage>,
+    candidates: Vec<Candidate>,
+) -> Result<Vec<Arc<Segment>>, LogError> {
+    let storage = &**shared;
     let mut by_number: BTreeMap<_, _> =
         candidates.into_iter().map(|found| (found.number, found)).collect();
     let mut segments: Vec<Segment> = Vec::new();
@@ -163,8 +183,7 @@ fn chain(storage: &dyn Storage, candidates: Vec<Candidate>) -> Result<Vec<Arc<Se
         let header = found.header.map_err(|fault| header_error(storage, &found.path, fault))?;
         check_number(storage, &found.path, found.number, &header)?;
         let end = segments.last().map_or(DATA_START, |after| after.header.previous_end);
-        let segment =
-            Segment::new(header, found.path, storage, Arc::clone(&found.file), found.len, end);
+        let segment = Segment::new(header, found.path, Arc::clone(shared), found.len, end);
         check_link(&segment, segments.last(), found.len)?;
         if !segments.is_empty() {
             segment.close(end);
@@ -316,32 +335,30 @@ fn walk_tail(segments: &[Arc<Segment>], first: usize) -> Result<Stop, LogError> 
 
 fn walk_segment(segments: &[Arc<Segment>], at: usize, len: u64) -> Result<Stop, LogError> {
     let segment = &segments[at];
-    let bytes = segment.map(0, len)?;
-    let mut walk = Walk::new(&bytes, DATA_START, segment.header.first, segment.salt);
+    let mut walk = Walk::new(segment, len);
     let before = at.checked_sub(1).map(|before| segments[before].index(SegmentIndex::successor));
     let mut index = before.transpose()?.unwrap_or_else(SegmentIndex::first);
     let (expected, got) = loop {
-        match walk.step() {
+        match walk.step()? {
             Step::Batch(summary) => index.add(&summary),
             Step::End => break ("a batch".into(), "zeros".into()),
             Step::Bad { expected, got, .. } => break (expected, got),
         }
     };
     segment.set_index(index);
-    Ok(Stop { at, offset: walk.offset as u64, next: walk.next, expected, got })
+    Ok(Stop { at, offset: walk.offset, next: walk.next, expected, got })
 }
 
 /// How many bytes lie behind the stop; an error if any of them proves that what should stand at the
 /// stop had been durable.
 fn judge(segments: &[Arc<Segment>], stop: &Stop, proven: Position) -> Result<u64, LogError> {
     let segment = &segments[stop.at];
-    let bytes = segment.map(0, segment.capacity)?;
-    let footer = decode_footer(&bytes[stop.offset as usize..], segment.salt).is_some();
-    let beyond = look_beyond(&bytes, stop.offset, segment.salt);
+    let footer = segment.footer_at(stop.offset)?.is_some();
+    let beyond = look_beyond(segment, stop.offset)?;
     let mut lost = if footer { 0 } else { beyond.written_to - stop.offset };
     let mut durable_to = proven.max(beyond.durable_to);
     for later in &segments[stop.at + 1..] {
-        let beyond: Beyond = look_beyond(&later.map(0, later.capacity)?, DATA_START, later.salt);
+        let beyond = look_beyond(later, DATA_START)?;
         durable_to = durable_to.max(beyond.durable_to);
         lost += beyond.written_to - DATA_START;
     }

@@ -11,7 +11,7 @@ use super::prepare::NewFile;
 use super::recover::end_at;
 use super::segment::Segment;
 use super::shared::State;
-use crate::LogError;
+use crate::{LogError, StorageFile};
 
 impl Log {
     /// Writes all that was not durable into a new segment, at the same positions, and syncs it, so
@@ -29,15 +29,15 @@ impl Log {
         }
         self.check_retained(&state)?;
         let (keep, kept) = self.last_durable_segment()?;
-        let rewritten = self.rewrite(&mut state, &kept)?;
+        let (rewritten, file) = self.rewrite(&mut state, &kept)?;
         let end = kept.durable.load(Ordering::Acquire);
         end_at(&kept, end);
         shared.replace_tail(&mut state, keep, &rewritten);
         kept.close(end);
         self.offset = rewritten.visible_end();
-        let sought = self.pages.seek(&rewritten, self.offset);
+        let sought = self.pages.seek(&*file, self.offset);
         self.broken = sought.is_err();
-        self.segment = rewritten;
+        (self.segment, self.file) = (rewritten, file);
         Ok(())
     }
 
@@ -53,19 +53,27 @@ impl Log {
         Err(LogError::NotRetained { from })
     }
 
-    /// The last segment with anything durable in it, and how many segments to keep.
+    /// The last segment with anything durable in it, and how many segments to keep. One that was begun
+    /// after a failed write may be durable before what was written in the segment before it.
     fn last_durable_segment(&self) -> Result<(usize, Arc<Segment>), LogError> {
         let segments = self.shared.segments.read();
-        let durable = |segment: &Arc<Segment>| segment.durable.load(Ordering::Acquire) > 0;
+        let to = self.shared.durable();
+        let durable = |segment: &Arc<Segment>| {
+            segment.durable.load(Ordering::Acquire) > 0 && segment.header.first <= to
+        };
         let last = segments.iter().rposition(durable);
         let kept = last.map(|at| (at + 1, Arc::clone(&segments[at])));
         kept.ok_or(LogError::NotRetained { from: self.shared.durable() })
     }
 
-    fn rewrite(&mut self, state: &mut State, kept: &Segment) -> Result<Arc<Segment>, LogError> {
+    fn rewrite(
+        &mut self,
+        state: &mut State,
+        kept: &Segment,
+    ) -> Result<(Arc<Segment>, Arc<dyn StorageFile>), LogError> {
         let end = kept.durable.load(Ordering::Acquire);
         let len: u64 = state.pending.iter().map(|batch| batch.summary.len).sum();
-        let NewFile { number, path, file, capacity } = self.new_file(DATA_START + len)?;
+        let NewFile { number, path, file, capacity } = self.new_file(len)?;
         let durable = self.shared.durable();
         let header = SegmentHeader {
             partition: kept.header.partition,
@@ -76,17 +84,18 @@ impl Log {
             previous_next: durable,
             durable_to: durable,
         };
-        let storage = &*self.shared.storage;
         let index = durable_index(kept, end)?;
-        let mut segment = Segment::new(header, path, storage, file, capacity, DATA_START)
+        let storage = Arc::clone(&self.shared.storage);
+        let mut segment = Segment::new(header, path, storage, capacity, DATA_START)
+            .holding(Arc::clone(&file))
             .with_index(Some(index.successor()));
         segment.bytes_before = kept.bytes_before + (end - DATA_START);
-        fill(&segment, state).map_err(|source| {
-            let _ = storage.remove(&segment.path);
+        fill(&segment, &*file, state).map_err(|source| {
+            let _ = self.shared.storage.remove(&segment.path);
             segment.io("rewrite into", source)
         })?;
         kept.set_index(index);
-        Ok(Arc::new(segment))
+        Ok((Arc::new(segment), file))
     }
 }
 
@@ -101,19 +110,19 @@ fn durable_index(kept: &Segment, end: u64) -> Result<SegmentIndex, LogError> {
     rebuilt
 }
 
-fn fill(segment: &Segment, state: &mut State) -> std::io::Result<()> {
-    segment.file.write_at(0, &segment.header.encode())?;
+fn fill(segment: &Segment, file: &dyn StorageFile, state: &mut State) -> std::io::Result<()> {
+    file.write_at(0, &segment.header.encode())?;
     let mut offset = DATA_START;
     for batch in &mut state.pending {
         let Some(bytes) = &mut batch.bytes else { continue };
         let summary = BatchSummary { offset, ..batch.summary.clone() };
         let durable_to = segment.header.durable_to;
         seal_batch(bytes, summary.count, summary.base, durable_to, segment.salt);
-        segment.file.write_at(offset, bytes)?;
+        file.write_at(offset, bytes)?;
         segment.update_index(|index| index.add(&summary));
         offset += summary.len;
     }
-    segment.file.sync()?;
+    file.sync()?;
     end_at(segment, offset);
     Ok(())
 }

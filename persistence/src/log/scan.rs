@@ -1,4 +1,4 @@
-//! Reading records in order, in place, while the log grows.
+//! Reading records in order, while the log grows.
 
 use std::ops::Range;
 use std::path::Path;
@@ -9,12 +9,10 @@ use super::format::{
 };
 use super::segment::Segment;
 use super::shared::Shared;
+use super::window::Window;
 use crate::{LogError, Mapped, Position};
 
-/// How much of a file is asked for at once.
-const WINDOW: u64 = 256 * 1024;
-
-/// One record, read in place.
+/// One record, as it was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogRecord<'a> {
     /// Where it stands in the log.
@@ -41,17 +39,16 @@ pub struct LogRecord<'a> {
 pub struct LogScan {
     shared: Arc<Shared>,
     segment: Arc<Segment>,
-    /// A part of the segment's file, and where in the file it begins.
-    window: Mapped,
-    window_start: u64,
+    window: Window,
     /// Where the next record, or between batches the next batch, begins in the file.
     offset: u64,
     batch_end: u64,
     /// The position of the next record, and the first one that the caller wants.
     next: Position,
     from: Position,
+    /// The record at hand, and where in the file it begins.
     current: RecordShape,
-    current_start: usize,
+    current_start: u64,
 }
 
 impl LogScan {
@@ -65,8 +62,7 @@ impl LogScan {
         let next = Position::new(segment.header.first.epoch(), number);
         Self {
             shared,
-            window: empty(),
-            window_start: 0,
+            window: Window::default(),
             offset,
             batch_end: offset,
             next,
@@ -112,11 +108,10 @@ impl LogScan {
 
     #[inline]
     fn take_record(&mut self) -> Result<(), LogError> {
-        let start = (self.offset - self.window_start) as usize;
-        let end = (self.batch_end - self.window_start) as usize;
-        match check_record(&self.window[start..end], self.next, self.segment.salt) {
+        let rest = self.window.at(self.offset..self.batch_end);
+        match check_record(rest, self.next, self.segment.salt) {
             Ok(shape) => {
-                (self.current, self.current_start) = (shape, start);
+                (self.current, self.current_start) = (shape, self.offset);
                 self.offset += shape.end as u64;
                 self.next = self.next.next();
                 Ok(())
@@ -144,7 +139,8 @@ impl LogScan {
 
     #[inline]
     fn current(&self) -> (&[u8], RecordMeta) {
-        let record = &self.window[self.current_start..self.current_start + self.current.end];
+        let start = self.current_start;
+        let record = self.window.at(start..start + self.current.end as u64);
         (record, RecordMeta::decode(record))
     }
 
@@ -152,13 +148,14 @@ impl LogScan {
     /// the scan.
     pub fn payload(&self) -> Mapped {
         let start = self.current_start;
-        self.window.slice(start + self.current.payload..start + self.current.payload_end)
+        let (from, to) = (self.current.payload as u64, self.current.payload_end as u64);
+        self.window.view(start + from..start + to)
     }
 
     /// The file, and the byte in it at which the record that [`next`](Self::next) last returned
     /// begins; for messages.
     pub fn place(&self) -> (&Path, u64) {
-        (&self.segment.shown, self.window_start + self.current_start as u64)
+        (&self.segment.shown, self.current_start)
     }
 
     /// Looks at the next batch; passes over it when all of it lies before what is wanted.
@@ -167,9 +164,9 @@ impl LogScan {
         if self.offset >= end {
             return self.leave_segment();
         }
-        self.look_at(self.offset..self.offset + BATCH_HEADER as u64, end)?;
-        let start = (self.offset - self.window_start) as usize;
-        let header = BatchHeader::decode(&self.window[start..], self.segment.salt)
+        let head = self.offset..self.offset + BATCH_HEADER as u64;
+        self.look_at(&head, end)?;
+        let header = BatchHeader::decode(self.window.at(head), self.segment.salt)
             .map_err(|fault| self.damaged(fault))?;
         let batch_end = self.offset + u64::from(header.len);
         self.check_batch(&header, batch_end, end)?;
@@ -178,7 +175,7 @@ impl LogScan {
             (self.offset, self.batch_end, self.next) = (batch_end, batch_end, after);
             return Ok(true);
         }
-        self.look_at(self.offset..batch_end, end)?;
+        self.look_at(&(self.offset..batch_end), end)?;
         self.offset += BATCH_HEADER as u64;
         self.batch_end = batch_end;
         Ok(true)
@@ -220,26 +217,19 @@ impl LogScan {
         let moved = self.offset != end;
         let wanted = if moved { self.next.max(self.from) } else { self.from };
         (self.offset, self.batch_end) = (DATA_START, DATA_START);
-        (self.window, self.window_start) = (empty(), 0);
+        self.window.leave();
         (self.next, self.from, self.segment) = (segment.header.first, wanted, segment);
         Ok(true)
     }
 
     /// Makes the window cover `range`, and more of what is visible.
-    fn look_at(&mut self, range: Range<u64>, end: u64) -> Result<(), LogError> {
-        let covered = self.window_start..self.window_start + self.window.len() as u64;
-        if covered.start <= range.start && range.end <= covered.end {
-            return Ok(());
-        }
-        let until = range.end.max((range.start + WINDOW).min(end));
-        if until > end {
+    fn look_at(&mut self, range: &Range<u64>, end: u64) -> Result<(), LogError> {
+        if range.end > end {
             let expected = format!("a batch up to byte {end}");
-            let got = format!("one up to {until}");
+            let got = format!("one up to {}", range.end);
             return Err(self.damaged(Fault::Bad { expected, got }));
         }
-        self.window = self.segment.map(range.start, until)?;
-        self.window_start = range.start;
-        Ok(())
+        self.window.cover(&self.segment, range, end)
     }
 
     #[cold]
@@ -251,10 +241,6 @@ impl LogScan {
         };
         self.segment.damaged(self.offset, format!("{expected} (record {})", self.next), got)
     }
-}
-
-fn empty() -> Mapped {
-    Mapped::new(Arc::new([0_u8; 0]), 0..0)
 }
 
 /// The records of one source in a range of its offsets.
@@ -290,7 +276,7 @@ impl DepotScan {
             }
             let (_, meta) = scan.current();
             if meta.source == self.source && meta.depot_offset >= self.wanted.start {
-                self.wanted.start = self.wanted.end.min(meta.depot_offset + 1);
+                self.wanted.start = self.wanted.end.min(meta.depot_offset.saturating_add(1));
                 if meta.depot_offset < self.wanted.start {
                     return Ok(Some(scan.record()));
                 }

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
 use super::format::{BATCH_HEADER, DATA_START, SegmentHeader, decode_footer, encode_footer};
 use super::index::SegmentIndex;
 use super::walk::{Step, Walk};
+use super::window::Window;
 use crate::bytes::u32_at;
-use crate::{LogError, Mapped, Position, Storage, StorageFile};
+use crate::{LogError, Position, Storage, StorageFile};
 
 const OPEN: u64 = u64::MAX;
 pub(crate) const DAMAGE_HINT: &str =
@@ -25,7 +26,10 @@ pub(crate) struct Segment {
     /// For messages.
     pub(crate) shown: PathBuf,
     pub(crate) path: PathBuf,
-    pub(crate) file: Arc<dyn StorageFile>,
+    storage: Arc<dyn Storage>,
+    /// Held while there is something to write or to sync. All others open the file when they read, so that
+    /// a log has few descriptors however long it is.
+    file: Mutex<Option<Arc<dyn StorageFile>>>,
     pub(crate) capacity: u64,
     /// Bytes of batches in all segments before this one.
     pub(crate) bytes_before: u64,
@@ -44,8 +48,7 @@ impl Segment {
     pub(crate) fn new(
         header: SegmentHeader,
         path: PathBuf,
-        storage: &dyn Storage,
-        file: Arc<dyn StorageFile>,
+        storage: Arc<dyn Storage>,
         capacity: u64,
         end: u64,
     ) -> Self {
@@ -54,7 +57,8 @@ impl Segment {
             header,
             shown: storage.display(&path),
             path,
-            file,
+            storage,
+            file: Mutex::new(None),
             capacity,
             bytes_before: 0,
             written: AtomicU64::new(end),
@@ -67,6 +71,33 @@ impl Segment {
 
     pub(crate) fn with_index(self, index: Option<SegmentIndex>) -> Self {
         Self { index: RwLock::new(index), ..self }
+    }
+
+    /// Keeps the descriptor of its file until nothing more is to be written or synced.
+    pub(crate) fn holding(self, file: Arc<dyn StorageFile>) -> Self {
+        self.hold(file);
+        self
+    }
+
+    pub(crate) fn hold(&self, file: Arc<dyn StorageFile>) {
+        *self.file.lock() = Some(file);
+    }
+
+    pub(crate) fn let_go(&self) {
+        *self.file.lock() = None;
+    }
+
+    /// Its file: the one that is held, or else opened for reading.
+    pub(crate) fn file(&self) -> Result<Arc<dyn StorageFile>, LogError> {
+        if let Some(file) = self.file.lock().as_ref() {
+            return Ok(Arc::clone(file));
+        }
+        self.storage.open_read(&self.path).map_err(|source| self.io("open", source))
+    }
+
+    /// Makes what was written to it durable.
+    pub(crate) fn sync(&self) -> Result<(), LogError> {
+        self.file()?.sync().map_err(|source| self.io("sync", source))
     }
 
     pub(crate) fn number(&self) -> u64 {
@@ -85,10 +116,6 @@ impl Segment {
 
     pub(crate) fn visible_end(&self) -> u64 {
         self.visible.load(Ordering::Acquire)
-    }
-
-    pub(crate) fn map(&self, start: u64, end: u64) -> Result<Mapped, LogError> {
-        self.file.map(start..end).map_err(|source| self.io("read", source))
     }
 
     pub(crate) fn io(&self, action: &'static str, source: io::Error) -> LogError {
@@ -128,21 +155,25 @@ impl Segment {
 
     /// The index that stands behind the last batch, if it is whole.
     pub(crate) fn footer(&self) -> Result<Option<SegmentIndex>, LogError> {
-        let (Some(end), len) = (self.closed_at(), self.len()?) else { return Ok(None) };
-        if end + BATCH_HEADER as u64 > len {
-            return Ok(None);
-        }
-        let block = self.map(end, end + BATCH_HEADER as u64)?;
-        let block_end = end + u64::from(u32_at(&block, 8));
-        if block_end > len {
-            return Ok(None);
-        }
-        let block = self.map(end, block_end)?;
-        Ok(decode_footer(&block, self.salt).and_then(SegmentIndex::decode))
+        let Some(end) = self.closed_at() else { return Ok(None) };
+        self.footer_at(end)
     }
 
-    fn len(&self) -> Result<u64, LogError> {
-        self.file.len().map_err(|source| self.io("measure", source))
+    /// The index at `end`, if there is one and it is of batches that end there.
+    pub(crate) fn footer_at(&self, end: u64) -> Result<Option<SegmentIndex>, LogError> {
+        let (mut window, head) = (Window::default(), end + BATCH_HEADER as u64);
+        if head > self.capacity {
+            return Ok(None);
+        }
+        window.cover(self, &(end..head), self.capacity)?;
+        let footer_end = end + u64::from(u32_at(window.at(end..head), 8));
+        if footer_end < head || footer_end > self.capacity {
+            return Ok(None);
+        }
+        window.cover(self, &(end..footer_end), self.capacity)?;
+        let index = decode_footer(window.at(end..footer_end), self.salt);
+        let index = index.and_then(SegmentIndex::decode);
+        Ok(index.filter(|index| index.fits(self.header.first, &(DATA_START..end))))
     }
 
     /// Reads the visible records. Sources that are only in earlier segments are not known then.
@@ -158,15 +189,14 @@ impl Segment {
         mut each: impl FnMut(&super::index::BatchSummary),
     ) -> Result<Position, LogError> {
         let end = self.visible_end();
-        let bytes = self.map(0, end)?;
-        let mut walk = Walk::new(&bytes, DATA_START, self.header.first, self.salt);
+        let mut walk = Walk::new(self, end);
         loop {
-            match walk.step() {
+            match walk.step()? {
                 Step::Batch(summary) => each(&summary),
-                Step::End if walk.offset as u64 >= end => return Ok(walk.next),
+                Step::End if walk.offset >= end => return Ok(walk.next),
                 Step::End => {
                     let expected = format!("batches up to byte {end}");
-                    return Err(self.damaged(walk.offset as u64, expected, "zeros".into()));
+                    return Err(self.damaged(walk.offset, expected, "zeros".into()));
                 }
                 Step::Bad { offset, expected, got } => {
                     return Err(self.damaged(offset, expected, got));
@@ -181,7 +211,10 @@ impl Segment {
         let Some(end) = self.closed_at() else { return };
         let Some(index) = self.known_index(SegmentIndex::encode) else { return };
         let footer = encode_footer(&index, self.salt);
-        if let Err(error) = self.file.write_at(end, &footer) {
+        let written = self.file().and_then(|file| {
+            file.write_at(end, &footer).map_err(|source| self.io("write", source))
+        });
+        if let Err(error) = written {
             tracing::warn!(file = %self.shown.display(), %error, "no footer: scans will be slower");
         }
     }

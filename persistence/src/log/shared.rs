@@ -123,14 +123,14 @@ impl Shared {
             (state.written, dirty)
         };
         for (segment, _) in &dirty {
-            segment.file.sync().map_err(|error| self.fail(segment, &error))?;
+            segment.sync().map_err(|error| self.fail(segment, &error))?;
         }
         self.note_durable(target, &dirty);
         Ok(target)
     }
 
-    fn fail(&self, segment: &Segment, error: &std::io::Error) -> LogError {
-        let failed = FailedSync { file: segment.shown.clone(), reason: error.to_string() };
+    fn fail(&self, segment: &Segment, error: &LogError) -> LogError {
+        let failed = FailedSync { file: segment.shown.clone(), reason: reason(error) };
         self.state.lock().failed = Some(failed.clone());
         failed.into()
     }
@@ -140,14 +140,15 @@ impl Shared {
         for (segment, end) in synced {
             segment.durable.store(*end, Ordering::Release);
         }
-        if let Some((newest, _)) = synced.last() {
-            state.unsynced.retain(|segment| segment.number() >= newest.number());
-        }
+        let newest = synced.last().map_or(0, |(newest, _)| newest.number());
+        let sealed = state.unsynced.extract_if(.., |segment| segment.number() < newest);
+        let sealed: Vec<_> = sealed.collect();
         self.durable.store(target.to_bits(), Ordering::Release);
         let finished = self.show(&mut state, target);
         state.forget_durable(target);
         drop(state);
         finished.iter().for_each(|segment| segment.write_footer());
+        sealed.iter().for_each(|segment| segment.let_go());
     }
 
     /// Lets readers see all that was written, durable or not.
@@ -203,6 +204,7 @@ impl Shared {
             dropped
         };
         dropped.iter().for_each(|segment| segment.close(0));
+        state.unsynced.iter().for_each(|segment| segment.let_go());
         state.unsynced = vec![Arc::clone(rewritten)];
         state.failed = None;
         state.indexed = Some(Arc::clone(rewritten));
@@ -228,6 +230,14 @@ fn push_segment(segments: &mut Vec<Arc<Segment>>, segment: &Arc<Segment>) {
         assert_eq!(header.previous, before.number, "a segment follows the last one");
     }
     segments.push(Arc::clone(segment));
+}
+
+/// What the system said.
+fn reason(error: &LogError) -> String {
+    match error {
+        LogError::Io { source, .. } => source.to_string(),
+        other => other.to_string(),
+    }
 }
 
 /// Lets an index begin where that of the segment before it ends.

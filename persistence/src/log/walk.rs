@@ -1,9 +1,12 @@
-//! Reading a segment from front to back, trusting nothing: for recovery, for verifying and for
-//! rebuilding an index.
+//! Going through the batches of a segment whose end is not known, or not believed.
 
-use super::format::{ALIGN, BATCH_HEADER, BatchHeader, Fault, RecordMeta, check_record};
+use super::format::{
+    ALIGN, BATCH_HEADER, BatchHeader, DATA_START, Fault, RecordMeta, check_record,
+};
 use super::index::BatchSummary;
-use crate::Position;
+use super::segment::Segment;
+use super::window::Window;
+use crate::{LogError, Position};
 
 /// What stands at the walker's place.
 #[derive(Debug)]
@@ -19,66 +22,69 @@ pub(crate) enum Step {
 /// Goes from batch to batch. The limit is where the segment is known to end, or its length.
 #[derive(Debug)]
 pub(crate) struct Walk<'a> {
-    bytes: &'a [u8],
-    pub(crate) offset: usize,
+    segment: &'a Segment,
+    window: Window,
+    limit: u64,
+    pub(crate) offset: u64,
     pub(crate) next: Position,
-    salt: u32,
 }
 
 impl<'a> Walk<'a> {
-    pub(crate) fn new(bytes: &'a [u8], offset: u64, next: Position, salt: u32) -> Self {
-        Self { bytes, offset: offset as usize, next, salt }
+    pub(crate) fn new(segment: &'a Segment, limit: u64) -> Self {
+        let (window, next) = (Window::default(), segment.header.first);
+        Self { segment, window, limit, offset: DATA_START, next }
+    }
+
+    /// The same, from the batch at `offset` on, which begins with the record `next`.
+    pub(crate) fn beginning_at(self, offset: u64, next: Position) -> Self {
+        Self { offset, next, ..self }
     }
 
     /// Looks at the next batch and, when it is whole, goes past it.
-    pub(crate) fn step(&mut self) -> Step {
-        if self.offset >= self.bytes.len() {
-            return Step::End;
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub(crate) fn step(&mut self) -> Result<Step, LogError> {
+        if self.offset >= self.limit {
+            return Ok(Step::End);
         }
-        match self.batch() {
+        let header_end = self.limit.min(self.offset + BATCH_HEADER as u64);
+        self.window.cover(self.segment, &(self.offset..header_end), self.limit)?;
+        let decoded =
+            BatchHeader::decode(self.window.at(self.offset..header_end), self.segment.salt);
+        let header = match decoded {
+            Ok(header) => header,
+            Err(fault) => return Ok(step_of(self.offset, fault)),
+        };
+        let len = u64::from(header.len);
+        let room = self.limit - self.offset;
+        if len > room || len < BATCH_HEADER as u64 || !len.is_multiple_of(ALIGN as u64) {
+            let expected = format!("a batch of at most {room} bytes");
+            return Ok(bad(self.offset, expected, format!("{len} bytes")));
+        }
+        if header.base != self.next {
+            return Ok(bad(self.offset, self.next.to_string(), header.base.to_string()));
+        }
+        self.window.cover(self.segment, &(self.offset..self.offset + len), self.limit)?;
+        Ok(match self.records(&header) {
             Ok(summary) => {
-                self.offset += summary.len as usize;
+                self.offset += summary.len;
                 self.next = summary.end();
                 Step::Batch(summary)
             }
-            Err((_, Fault::Blank)) => Step::End,
-            Err((offset, Fault::Version(got))) => {
-                self.bad(offset, "a batch".into(), format!("version {got}"))
-            }
-            Err((offset, Fault::Bad { expected, got })) => self.bad(offset, expected, got),
-        }
+            Err((offset, fault)) => step_of(offset, fault),
+        })
     }
 
-    fn bad(&self, offset: usize, expected: String, got: String) -> Step {
-        Step::Bad { offset: offset as u64, expected, got }
-    }
-
-    fn batch(&self) -> Result<BatchSummary, (usize, Fault)> {
-        let here = |fault| (self.offset, fault);
-        let rest = &self.bytes[self.offset..];
-        let header = BatchHeader::decode(rest, self.salt).map_err(here)?;
-        let batch = rest.get(..header.len as usize);
-        let Some(batch) =
-            batch.filter(|batch| batch.len() >= BATCH_HEADER && batch.len().is_multiple_of(ALIGN))
-        else {
-            let expected = format!("a batch of at most {} bytes", rest.len());
-            return Err(here(Fault::Bad { expected, got: format!("{} bytes", header.len) }));
-        };
-        if header.base != self.next {
-            let (expected, got) = (self.next.to_string(), header.base.to_string());
-            return Err(here(Fault::Bad { expected, got }));
-        }
-        self.records(batch, &header)
-    }
-
-    fn records(&self, batch: &[u8], header: &BatchHeader) -> Result<BatchSummary, (usize, Fault)> {
-        let (offset, len) = (self.offset as u64, batch.len() as u64);
+    fn records(&self, header: &BatchHeader) -> Result<BatchSummary, (u64, Fault)> {
+        let (offset, len) = (self.offset, u64::from(header.len));
+        let batch = self.window.at(offset..offset + len);
         let mut summary = BatchSummary { base: header.base, offset, len, ..Default::default() };
         let mut at = BATCH_HEADER;
         for index in 0..u64::from(header.count) {
             let record = &batch[at..];
-            let shape = check_record(record, header.base.forward(index), self.salt)
-                .map_err(|fault| (self.offset + at, fault))?;
+            let shape = check_record(record, header.base.forward(index), self.segment.salt)
+                .map_err(|fault| (offset + at as u64, fault))?;
             let meta = RecordMeta::decode(record);
             summary.add(meta.source, meta.depot_offset, meta.time);
             at += shape.end;
@@ -86,38 +92,55 @@ impl<'a> Walk<'a> {
         if at == batch.len() {
             return Ok(summary);
         }
-        let (expected, got) = (format!("{} bytes of records", batch.len()), format!("{at} bytes"));
-        Err((self.offset, Fault::Bad { expected, got }))
+        let (expected, got) = (format!("{len} bytes of records"), format!("{at} bytes"));
+        Err((offset, Fault::Bad { expected, got }))
     }
+}
+
+fn step_of(offset: u64, fault: Fault) -> Step {
+    match fault {
+        Fault::Blank => Step::End,
+        Fault::Version(got) => bad(offset, "a batch".into(), format!("version {got}")),
+        Fault::Bad { expected, got } => bad(offset, expected, got),
+    }
+}
+
+fn bad(offset: u64, expected: String, got: String) -> Step {
+    Step::Bad { offset, expected, got }
 }
 
 /// What lies behind the place where a walk ended.
 #[derive(Debug, Default)]
 pub(crate) struct Beyond {
-    /// The highest `durable_to` in any whole batch header, and where that header is.
+    /// The highest `durable_to` in any whole batch header.
     pub(crate) durable_to: Position,
-    pub(crate) witness: u64,
     /// Where the last byte that is not zero ends.
     pub(crate) written_to: u64,
 }
 
-/// Looks through everything from `offset` on for headers that say what was durable. Their checksum
+/// Looks through all of a segment from `offset` on for headers that say what was durable. Their checksum
 /// starts from the segment's salt, so nothing stale and nothing foreign passes for one.
-pub(crate) fn look_beyond(bytes: &[u8], offset: u64, salt: u32) -> Beyond {
+///
+/// # Errors
+/// Where the file cannot be read.
+pub(crate) fn look_beyond(segment: &Segment, offset: u64) -> Result<Beyond, LogError> {
     let mut beyond = Beyond { written_to: offset, ..Default::default() };
-    let start = offset as usize;
-    let cells = bytes.get(start..).unwrap_or_default().chunks(ALIGN).enumerate();
-    for (index, cell) in cells.filter(|(_, cell)| cell.iter().any(|&byte| byte != 0)) {
-        let at = start + index * ALIGN;
-        beyond.written_to = (at + cell.len()) as u64;
+    let (mut window, end) = (Window::default(), segment.capacity);
+    for at in (offset..end).step_by(ALIGN) {
+        let header_end = end.min(at + BATCH_HEADER as u64);
+        window.cover(segment, &(at..header_end), end)?;
+        let bytes = window.at(at..header_end);
+        let cell = &bytes[..bytes.len().min(ALIGN)];
+        if cell.iter().all(|&byte| byte == 0) {
+            continue;
+        }
+        beyond.written_to = at + cell.len() as u64;
         if !BatchHeader::may_start(cell) {
             continue;
         }
-        if let Ok(header) = BatchHeader::decode(&bytes[at..], salt)
-            && header.durable_to > beyond.durable_to
-        {
-            (beyond.durable_to, beyond.witness) = (header.durable_to, at as u64);
+        if let Ok(header) = BatchHeader::decode(bytes, segment.salt) {
+            beyond.durable_to = beyond.durable_to.max(header.durable_to);
         }
     }
-    beyond
+    Ok(beyond)
 }

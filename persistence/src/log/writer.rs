@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use super::clean::{self, CleanStop};
 use super::format::{
-    BATCH_HEADER, DATA_START, RecordMeta, SegmentHeader, seal_batch, segment_name,
+    BATCH_HEADER, DATA_START, NO_OFFSET, RecordMeta, SegmentHeader, seal_batch, segment_name,
 };
 use super::index::{BatchSummary, SegmentIndex};
 use super::pages::Way;
@@ -15,19 +15,27 @@ use super::reader::LogReader;
 use super::segment::{Segment, create_file};
 use super::shared::{LogSyncer, Pending};
 use super::{Log, SegmentInfo, Written};
-use crate::{LogError, Position};
+use crate::{LogError, Position, StorageFile};
+
+/// Sizes of segments in bytes between which they grow faster.
+const SMALL: u64 = 64 << 10;
+const LARGE: u64 = 1 << 20;
 
 impl Log {
     /// Adds a record to the batch that the next [`write`](Self::write) writes, and returns the
     /// position that it will have. No I/O; no allocation once the batch's buffer has grown.
     ///
     /// # Errors
-    /// [`LogError::RecordTooLarge`], [`LogError::BatchFull`]; the batch is as it was before.
+    /// [`LogError::RecordTooLarge`], [`LogError::OffsetsExhausted`], [`LogError::BatchFull`]; the batch is
+    /// as it was before.
     #[inline]
     pub fn push(&mut self, meta: &RecordMeta, payload: &[u8]) -> Result<Position, LogError> {
         if payload.len() > self.options.record_bytes_max as usize {
             let max = self.options.record_bytes_max;
             return Err(LogError::RecordTooLarge { got: payload.len(), max });
+        }
+        if meta.depot_offset == NO_OFFSET {
+            return Err(LogError::OffsetsExhausted { source_number: meta.source });
         }
         let bytes = self.batch.len() + meta.bytes_with(payload.len());
         if bytes > self.options.batch_bytes_max as usize && self.summary.count > 0 {
@@ -50,7 +58,9 @@ impl Log {
     ///
     /// # Errors
     /// [`LogError::StorageFull`] and [`LogError::Io`]: the batch is dropped, nothing of it is in
-    /// the log, and later writes work when the disk does. [`LogError::SyncFailed`] until
+    /// the log, and later writes work when the disk does. [`LogError::Unsettled`]: the batch is dropped,
+    /// and it is in the log if the process ends before a later write succeeds.
+    /// [`LogError::SyncFailed`] until
     /// [`recover_from_failed_sync`](Self::recover_from_failed_sync) has succeeded.
     pub fn write(&mut self) -> Result<Written, LogError> {
         self.write_by(Way::Cached)
@@ -82,15 +92,16 @@ impl Log {
         self.shared.check_usable()?;
         self.remove_clean_marker()?;
         let len = self.batch.len() as u64;
-        if self.broken || self.offset + len > self.segment.capacity {
+        if self.must_move_on() || self.offset + len > self.segment.capacity {
             self.move_on(len)?;
         }
         let (count, salt) = (self.summary.count, self.segment.salt);
         seal_batch(&mut self.batch, count, self.next, self.shared.durable(), salt);
-        let written = self.pages.write(&self.segment, self.offset, &self.batch, way);
+        let file = (&*self.file, self.segment.capacity);
+        let written = self.pages.write(file, self.offset, &self.batch, way);
         if let Err(source) = written {
             self.broken = true;
-            return Err(self.segment.io("write", source));
+            return Err(self.settle(source));
         }
         let (first, end) = (self.next, self.next.forward(u64::from(count)));
         self.note_written(len);
@@ -129,21 +140,49 @@ impl Log {
         Ok(())
     }
 
+    /// Whether the next batch must not go into this segment, whatever room it has.
+    fn must_move_on(&self) -> bool {
+        self.broken || self.ended.is_some()
+    }
+
+    /// After a write that failed, and of which anything may have reached the file: ends the log before it,
+    /// durably, by a new segment that says so. Returns what is to be told of the batch.
+    fn settle(&mut self, source: std::io::Error) -> LogError {
+        let file = self.segment.shown.clone();
+        match self.move_on(0) {
+            Ok(()) => LogError::io("write", file, source),
+            Err(second) => {
+                LogError::Unsettled { file, reason: format!("{source}, and then: {second}") }
+            }
+        }
+    }
+
     /// Goes on in a new segment with room for `len` bytes.
     fn move_on(&mut self, len: u64) -> Result<(), LogError> {
-        let NewFile { number, path, file, capacity } = self.new_file(DATA_START + len)?;
+        let NewFile { number, path, file, capacity } = self.new_file(len)?;
         let header = self.next_header(number);
-        file.write_at(0, &header.encode())
-            .map_err(|source| LogError::io("write", self.shared.storage.display(&path), source))?;
-        self.enter(header, path, file, capacity);
+        let mut written = file.write_at(0, &header.encode());
+        // Otherwise the first sync of a batch sees to it. But what the segment before it has behind its
+        // end must never be taken for a part of the log, and an epoch must be known before its positions.
+        let durable = self.must_move_on();
+        if durable {
+            written = written.and_then(|()| file.sync());
+        }
+        if let Err(source) = written {
+            // It may look like a part of the log, one without records; the next one takes its place.
+            let _ = self.shared.storage.remove(&path);
+            return Err(LogError::io("write", self.shared.storage.display(&path), source));
+        }
+        self.enter(header, path, file, capacity, durable);
         Ok(())
     }
 
-    /// A zero-filled file of at least `need` bytes for the segment that is entered next: the prepared
+    /// A zero-filled file for the segment that is entered next, with room for `len` bytes: the prepared
     /// one where it is large enough. All segments get their files here, whatever they are entered for,
     /// so that their numbers have the order of the log: a file that was numbered earlier is used now, or
     /// never.
-    pub(super) fn new_file(&mut self, need: u64) -> Result<NewFile, LogError> {
+    pub(super) fn new_file(&mut self, len: u64) -> Result<NewFile, LogError> {
+        let need = DATA_START + len;
         match self.preparation.take() {
             Some(prepared) if prepared.capacity >= need => return Ok(prepared),
             too_small => {
@@ -152,7 +191,11 @@ impl Log {
             }
         }
         let (number, path) = self.next_number();
-        let (file, capacity) = self.make_file(&path, self.next_capacity().max(need), need)?;
+        // Who writes large batches is not to move on with each.
+        let several =
+            (DATA_START + 4 * len).next_power_of_two().min(self.options.segment_bytes_max);
+        let capacity = self.next_capacity().max(several).max(need);
+        let (file, capacity) = self.make_file(&path, capacity, need)?;
         Ok(NewFile { number, path, file, capacity })
     }
 
@@ -162,7 +205,7 @@ impl Log {
         path: &Path,
         capacity: u64,
         need: u64,
-    ) -> Result<(Arc<dyn crate::StorageFile>, u64), LogError> {
+    ) -> Result<(Arc<dyn StorageFile>, u64), LogError> {
         let storage = &*self.shared.storage;
         let smallest = self.options.segment_bytes_min.max(need);
         let mut made = create_file(storage, path, capacity, None).map(|file| (file, capacity));
@@ -177,21 +220,25 @@ impl Log {
         &mut self,
         header: SegmentHeader,
         path: PathBuf,
-        file: Arc<dyn crate::StorageFile>,
+        file: Arc<dyn StorageFile>,
         capacity: u64,
+        durable: bool,
     ) {
-        let storage = &*self.shared.storage;
-        let mut segment = Segment::new(header, path, storage, file, capacity, DATA_START)
+        let storage = Arc::clone(&self.shared.storage);
+        let mut segment = Segment::new(header, path, storage, capacity, DATA_START)
+            .holding(Arc::clone(&file))
             .with_index(Some(SegmentIndex::default()));
-        segment.durable = 0.into();
+        if !durable {
+            segment.durable = 0.into();
+        }
         segment.bytes_before = self.segment.bytes_before + (self.offset - DATA_START);
         let segment = Arc::new(segment);
         self.shared.append_segment(&segment, &self.segment, self.offset);
-        self.segment.file.written();
-        self.segment = segment;
+        self.file.written();
+        (self.segment, self.file) = (segment, file);
         self.offset = DATA_START;
         self.pages.restart();
-        self.broken = false;
+        (self.broken, self.ended) = (false, None);
     }
 
     fn next_header(&self, number: u64) -> SegmentHeader {
@@ -201,7 +248,7 @@ impl Log {
             first: self.next,
             previous: self.segment.number(),
             previous_end: self.offset,
-            previous_next: self.next,
+            previous_next: self.ended.unwrap_or(self.next),
             durable_to: self.shared.durable(),
         }
     }
@@ -211,19 +258,36 @@ impl Log {
         (self.last_number, self.shared.dir.join(segment_name(self.last_number)))
     }
 
+    /// Twice this segment's, four times while it is small: an idle log is to be small, and a busy one to
+    /// be where it has always begun after a few segments.
     fn next_capacity(&self) -> u64 {
         let (least, most) = (self.options.segment_bytes_min, self.options.segment_bytes_max);
-        (self.segment.capacity * 2).min(most).max(least).max(2 * DATA_START)
+        let (capacity, used) = (self.segment.capacity, self.offset - DATA_START);
+        let next = match capacity {
+            // What a start begins with is as large as the last one was busy.
+            _ if self.ended.is_some() => used.next_power_of_two().min(LARGE),
+            SMALL..LARGE => 4 * capacity,
+            _ => 2 * capacity,
+        };
+        next.min(most).max(least).max(2 * DATA_START)
     }
 
     /// Has the next segment made when a quarter of this one is full: it is twice as large, and
-    /// zeros are to be written faster than batches, not as fast.
+    /// zeros are to be written faster than batches, not as fast. A small one is to be half full first:
+    /// most of these are never filled.
     fn prepare_ahead(&mut self) {
-        if self.preparation.is_idle() && self.offset > self.segment.capacity / 4 {
+        let (used, room) = (self.offset - DATA_START, self.segment.capacity - DATA_START);
+        let part = if self.segment.capacity < LARGE { room / 2 } else { room / 4 };
+        if self.preparation.is_idle() && used > part {
             let (number, path) = self.next_number();
             let storage = Arc::clone(&self.shared.storage);
             self.preparation = Preparation::start(storage, number, path, self.next_capacity());
         }
+    }
+
+    /// The number that all segments of this log carry, and those of no other.
+    pub fn partition(&self) -> u64 {
+        self.segment.header.partition
     }
 
     /// The position that the next pushed record gets.
@@ -274,14 +338,20 @@ impl Log {
             // It was only prepared: the next start removes what stays.
             let _ = self.shared.storage.remove(&unused.path);
         }
+        if self.broken {
+            self.move_on(0)?;
+        }
         self.shared.sync()?;
-        if self.clean_marker {
+        // An epoch that began and has no number of its own cannot be told from the one before.
+        let untold = self.ended.is_some_and(|ended| ended.epoch() == self.next.epoch());
+        if self.clean_marker || untold {
             return Ok(());
         }
         let (number, offset) =
             (self.segment.number(), self.segment.written.load(Ordering::Acquire));
         let index = self.segment.index(SegmentIndex::clone)?;
-        let stop = CleanStop { number, offset, next: self.next, index };
+        let partition = Some(self.partition());
+        let stop = CleanStop { partition, number, offset, next: self.next, index };
         clean::write(&*self.shared.storage, &self.shared.dir, &stop)
     }
 }

@@ -53,7 +53,7 @@ pub enum RunError {
     /// Bytes of the file do not match their checksum.
     #[error(
         "the run {} is damaged at byte {offset}: checksum expected {expected:#010x}, \
-         got {got:#010x}; restore the file from a backup or rebuild the state from the log",
+         got {got:#010x}; restore the file from a backup",
         file.display()
     )]
     Damaged {
@@ -66,10 +66,24 @@ pub enum RunError {
         /// The checksum of what is there now.
         got: u32,
     },
+    /// The disk could not read a part of the file that was touched for the first time.
+    #[error(
+        "the run {} cannot be read at byte {offset}: {source}; if the disk is failing, restore the file \
+         from a backup or rebuild the state from the log",
+        file.display()
+    )]
+    Unreadable {
+        /// Which file.
+        file: Arc<Path>,
+        /// The first page that could not be read, in bytes.
+        offset: u64,
+        /// What the system said.
+        source: io::Error,
+    },
     /// Checksums match and yet the contents contradict each other: not a disk's doing.
     #[error(
         "the run {} contradicts itself at byte {offset}: {what}; \
-         rebuild the state from the log and report this as a bug",
+         restore the file from a backup and report this as a bug",
         file.display()
     )]
     Malformed {

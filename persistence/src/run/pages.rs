@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::error::RunError;
 use super::layout::{CRCS_PER_CHUNK, PAGE};
 use super::meta::{Meta, table_len};
+use crate::Mapped;
 
 /// A bit per page of the file and per page of its checksum table.
 ///
@@ -15,6 +16,7 @@ use super::meta::{Meta, table_len};
 #[derive(Debug)]
 pub(super) struct Pages {
     file: Arc<Path>,
+    map: Mapped,
     table_at: u64,
     table_end: u64,
     table_crcs: Vec<u32>,
@@ -23,9 +25,10 @@ pub(super) struct Pages {
 }
 
 impl Pages {
-    pub(super) fn new(file: Arc<Path>, meta: &Meta) -> Self {
+    pub(super) fn new(file: Arc<Path>, map: Mapped, meta: &Meta) -> Self {
         Self {
             file,
+            map,
             table_at: meta.table_at,
             table_end: meta.table_at + table_len(meta.pages()),
             table_crcs: meta.table_crcs.clone(),
@@ -37,6 +40,12 @@ impl Pages {
     /// How many pages were verified.
     pub(super) fn read(&self) -> u64 {
         self.good.count()
+    }
+
+    /// Whether the page that holds `at` was verified.
+    #[inline]
+    pub(super) fn is_good(&self, at: u64) -> bool {
+        self.good.has(at / PAGE)
     }
 
     /// Makes sure that the pages which hold `from..to` are as they were written.
@@ -84,12 +93,28 @@ impl Pages {
     }
 
     fn compare(&self, bytes: &[u8], from: u64, to: u64, expected: u32) -> Result<(), RunError> {
+        fetch(&self.file, &self.map, from, to)?;
         let got = crc32c::crc32c(part(bytes, from, to));
         if got == expected {
             return Ok(());
         }
         Err(RunError::Damaged { file: Arc::clone(&self.file), offset: from, expected, got })
     }
+}
+
+/// Steps in which a place that cannot be read is looked for: pages of the system.
+const BLOCK: usize = 4096;
+
+/// Has `from..to` read, so that what the disk cannot read of it is an error with its place.
+pub(super) fn fetch(file: &Arc<Path>, map: &Mapped, from: u64, to: u64) -> Result<(), RunError> {
+    let (from, to) = (from as usize, to as usize);
+    let Err(source) = map.fetch(from..to) else { return Ok(()) };
+    let mut at = from;
+    while at < to && map.fetch(at..to.min((at / BLOCK + 1) * BLOCK)).is_ok() {
+        at = (at / BLOCK + 1) * BLOCK;
+    }
+    let offset = if at < to { at } else { from } as u64;
+    Err(RunError::Unreadable { file: Arc::clone(file), offset, source })
 }
 
 /// `from..to` of the file, or nothing where that lies outside.

@@ -11,7 +11,7 @@ use super::index::{Print, Shape};
 use super::info::{RunInfo, Slot};
 use super::layout::{FOOT_MAGIC, FRAME, Footer, HEAD_MAGIC, Header, VERSION, frame_facts};
 use super::meta::Meta;
-use super::pages::{Pages, part};
+use super::pages::{Pages, fetch, part};
 use super::range::RunRange;
 use super::uniform::Uniform;
 use super::verify;
@@ -62,6 +62,7 @@ pub(super) struct Inner {
     pub(super) uniform: Uniform,
     pub(super) shape: Shape,
     pub(super) pages: Pages,
+    pub(super) seal: u64,
 }
 
 impl Run {
@@ -71,7 +72,7 @@ impl Run {
     /// # Errors
     /// `Io` where the file cannot be opened or mapped, `NotARun` where it is something else or is
     /// cut off, `Version` where another release wrote it, `Damaged` or `Malformed` where what was
-    /// read is not as written.
+    /// read is not as written, `Unreadable` where the disk cannot read it.
     pub fn open(storage: &dyn Storage, path: &Path) -> Result<Self, RunError> {
         let file = shared(storage.display(path));
         let opened = storage.open_read(path).map_err(RunError::io(&file, "open"))?;
@@ -86,17 +87,20 @@ impl Run {
             return Err(malformed(&file, 12, "the alignment of values is none of 1, 2, 4, 8, 16"));
         }
         let value_align = u64::from(header.value_align);
-        let meta = read_meta(&file, &map, len - FRAME as u64, value_align)?;
+        let (meta, seal) = read_meta(&file, &map, len - FRAME as u64, value_align)?;
         let uniform = meta.uniform(value_align);
         let shape = Shape::of(uniform.locations(meta.data_end));
-        let pages = Pages::new(Arc::clone(&file), &meta);
-        Ok(Self { inner: Arc::new(Inner { file, map, header, meta, uniform, shape, pages }) })
+        let pages = Pages::new(Arc::clone(&file), map.clone(), &meta);
+        Ok(Self { inner: Arc::new(Inner { file, map, header, meta, uniform, shape, pages, seal }) })
     }
 
     /// What the run says of `key`; `None` where it says nothing and an older run may.
     ///
     /// # Errors
-    /// `Damaged` or `Malformed` where the bytes touched are not as written.
+    /// `Damaged` or `Malformed` where the bytes touched are not as written; `Unreadable` where the disk
+    /// cannot read them. That is so for a page that is touched for the first time. A page that was read
+    /// once and that the system dropped from memory since is read by touching it: if the disk fails then,
+    /// the system ends the process (`SIGBUS`).
     #[inline]
     pub fn get(&self, key: &[u8]) -> Result<Option<Slot<'_>>, RunError> {
         self.get_hashed(key, hash_key(key))
@@ -185,6 +189,33 @@ impl Run {
     #[must_use]
     pub fn value_align(&self) -> usize {
         self.inner.header.value_align as usize
+    }
+
+    /// A hash of all that is in the run, its note included, by way of the checksums: two runs with one
+    /// seal say the same.
+    ///
+    /// ```
+    /// use std::path::Path;
+    /// use std::sync::Arc;
+    /// use gridmill_persistence::run::{Run, RunOptions, RunWriter};
+    /// use gridmill_persistence::{SimStorage, Storage};
+    ///
+    /// let storage: Arc<dyn Storage> = Arc::new(SimStorage::new());
+    /// let write = |name: &str, value: &[u8]| {
+    ///     let options = RunOptions::default();
+    ///     let mut writer = RunWriter::create(Arc::clone(&storage), Path::new(name), options)?;
+    ///     writer.add(b"key", Some(value))?;
+    ///     writer.finish()?;
+    ///     Run::open(&*storage, Path::new(name))
+    /// };
+    /// let seal = write("1.run", b"value")?.seal();
+    /// assert_eq!(write("2.run", b"value")?.seal(), seal);
+    /// assert_ne!(write("3.run", b"other")?.seal(), seal);
+    /// # Ok::<(), gridmill_persistence::run::RunError>(())
+    /// ```
+    #[must_use]
+    pub fn seal(&self) -> u64 {
+        self.inner.seal
     }
 
     /// The log position that the writer said the run covers.
@@ -312,6 +343,7 @@ fn frame<'a>(
     at: u64,
     magic: u64,
 ) -> Result<&'a [u8; FRAME], RunError> {
+    fetch(file, map, at, at + FRAME as u64)?;
     let bytes = part(map, at, at + FRAME as u64).first_chunk();
     let frame: &[u8; FRAME] = bytes.ok_or_else(|| malformed(file, at, "a frame is cut off"))?;
     let (found, version, expected, got) = frame_facts(frame);
@@ -329,19 +361,21 @@ fn frame<'a>(
     Ok(frame)
 }
 
-/// Finds and reads the meta archive by the footer at `foot_at`.
+/// Finds and reads the meta archive by the footer at `foot_at`; with the seal of the run, because it
+/// has the checksums of all pages.
 fn read_meta(
     file: &Arc<Path>,
     map: &Mapped,
     foot_at: u64,
     value_align: u64,
-) -> Result<Meta, RunError> {
+) -> Result<(Meta, u64), RunError> {
     let footer = Footer::decode(frame(file, map, foot_at, FOOT_MAGIC)?);
     if footer.meta_at.checked_add(footer.meta_len) != Some(foot_at) {
         let got = footer.meta_at.saturating_add(footer.meta_len);
         let file = Arc::clone(file);
         return Err(RunError::NotARun { file, what: "its end", expected: foot_at, got });
     }
+    fetch(file, map, footer.meta_at, foot_at)?;
     let bytes = part(map, footer.meta_at, foot_at);
     let (expected, got) = (footer.meta_crc, crc32c::crc32c(bytes));
     if expected != got {
@@ -352,7 +386,7 @@ fn read_meta(
         .map_err(|_| malformed(file, footer.meta_at, "the meta archive cannot be read"))?;
     match meta.contradiction(footer.meta_at, value_align) {
         Some(what) => Err(malformed(file, footer.meta_at, what)),
-        None => Ok(meta),
+        None => Ok((meta, hash_key(bytes))),
     }
 }
 

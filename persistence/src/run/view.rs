@@ -175,10 +175,12 @@ impl<'a> View<'a> {
         bytes.map(|bytes| u64::from_le_bytes(*bytes)).ok_or_else(|| self.cut_off(at))
     }
 
-    /// Some byte of the file, only to have it in cache: it is neither verified nor used.
+    /// Some byte of the file, only to have it in cache. Nothing of a page that was not read yet: who
+    /// touches that has to ask first whether it can be read.
     #[inline]
     pub(super) fn glance(self, at: u64) -> u8 {
-        self.bytes.get(at as usize).copied().unwrap_or(0)
+        let byte = self.bytes.get(at as usize).filter(|_| self.run.pages.is_good(at));
+        byte.copied().unwrap_or(0)
     }
 
     /// Whether all of `from..to` is zero, as padding must be.

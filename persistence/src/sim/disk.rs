@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::Faults;
@@ -183,6 +184,13 @@ impl Disk {
     pub(super) fn flip_bit(&mut self, path: &Path, offset: u64, bit: u8) -> io::Result<()> {
         let id = self.names.find(path)?;
         self.content(id)?.flip_bit(offset, bit)
+    }
+
+    pub(super) fn spoil(&mut self, path: &Path, bytes: Option<Range<u64>>) -> io::Result<()> {
+        let id = self.names.find(path)?;
+        let bytes = bytes.map(|bytes| bytes.start as usize..bytes.end as usize);
+        self.content(id)?.set_unreadable(bytes);
+        Ok(())
     }
 
     pub(super) fn content(&mut self, id: u64) -> io::Result<&mut Content> {

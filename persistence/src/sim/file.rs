@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::SimStorage;
 use super::disk::Seed;
-use crate::storage::{LockGuard, Mapped, StorageFile};
+use crate::storage::{LockGuard, Mapped, MappedOwner, StorageFile};
 
 const SECTOR: usize = 512;
 
@@ -27,7 +27,9 @@ pub(super) struct Content {
     /// writes them.
     abandoned: BTreeMap<usize, Before>,
     /// The whole file, shared with those who map all of it, until the next write.
-    whole: Option<Arc<Vec<u8>>>,
+    whole: Option<Arc<Whole>>,
+    /// Bytes that cannot be read.
+    unreadable: Option<Range<usize>>,
     /// How many open handles keep the content alive when no name does.
     pub(super) handles: usize,
 }
@@ -117,6 +119,20 @@ impl Content {
         Ok(())
     }
 
+    pub(super) fn set_unreadable(&mut self, bytes: Option<Range<usize>>) {
+        (self.unreadable, self.whole) = (bytes, None);
+    }
+
+    pub(super) fn read(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
+        let (start, end) = (offset as usize, offset as usize + bytes.len());
+        if self.unreadable.as_ref().is_some_and(|bad| bad.start < end && start < bad.end) {
+            return Err(unreadable());
+        }
+        let held = self.bytes.get(start..end).ok_or(io::ErrorKind::UnexpectedEof)?;
+        bytes.copy_from_slice(held);
+        Ok(())
+    }
+
     /// Copies a part; shares the whole. A log's readers ask for the tail that is new to them, a
     /// run's for all of it.
     fn map(&mut self, range: Range<u64>) -> io::Result<Mapped> {
@@ -125,10 +141,37 @@ impl Content {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         if range.len() < self.bytes.len() {
-            return Ok(Mapped::new(Arc::new(self.bytes[range.clone()].to_vec()), 0..range.len()));
+            let part = self.bytes[range].to_vec();
+            let len = part.len();
+            return Ok(Mapped::new(Arc::new(part), 0..len));
         }
-        let whole = self.whole.get_or_insert_with(|| Arc::new(self.bytes.clone()));
+        let make = || {
+            let unreadable = self.unreadable.clone().unwrap_or_default();
+            Arc::new(Whole { bytes: self.bytes.clone(), unreadable })
+        };
+        let whole = self.whole.get_or_insert_with(make);
         Ok(Mapped::new(Arc::clone(whole) as Arc<_>, range))
+    }
+}
+
+fn unreadable() -> io::Error {
+    io::Error::from_raw_os_error(libc::EIO)
+}
+
+/// A whole file as a view of it has it.
+struct Whole {
+    bytes: Vec<u8>,
+    unreadable: Range<usize>,
+}
+
+impl MappedOwner for Whole {
+    fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    fn fetch(&self, range: Range<usize>) -> io::Result<()> {
+        let bad = &self.unreadable;
+        if bad.start < range.end && range.start < bad.end { Err(unreadable()) } else { Ok(()) }
     }
 }
 
@@ -169,6 +212,10 @@ impl StorageFile for SimFile {
 
     fn sync(&self) -> io::Result<()> {
         self.storage.with(|disk| disk.sync(self.id))
+    }
+
+    fn read_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
+        self.storage.with(|disk| disk.content(self.id)?.read(offset, bytes))
     }
 
     fn map(&self, range: Range<u64>) -> io::Result<Mapped> {

@@ -5,8 +5,11 @@ mod crash;
 mod damage;
 mod disk;
 mod forge;
+mod forged;
 mod golden;
 mod reading;
+mod sizes;
+mod unreadable;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -13,23 +13,10 @@ use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{List, Map, Set};
-use crate::{Key, Schema, State};
+use crate::{Key, Schema, Size, State};
 
 /// The most elements without a size that are decoded: their number costs the sender nothing.
 const MAX_UNSIZED: usize = 1 << 20;
-
-/// The slots of a sorted node, of which about two thirds are filled.
-const NODE: usize = 16;
-
-/// The heap bytes of a list's own slots: a block with its counts, or chunks that are about full.
-fn list_weight<T>(len: usize) -> usize {
-    2 * size_of::<usize>() + len * size_of::<T>()
-}
-
-/// The heap bytes of a set's or map's own slots.
-fn sorted_weight<T>(len: usize) -> usize {
-    len.div_ceil(NODE * 2 / 3) * NODE * size_of::<T>()
-}
 
 fn check_len<T, E: Error>(len: usize) -> Result<(), E> {
     if size_of::<T>() == 0 && len > MAX_UNSIZED {
@@ -41,7 +28,7 @@ fn check_len<T, E: Error>(len: usize) -> Result<(), E> {
 }
 
 macro_rules! sequence {
-    ($name:ident, $bound:ident, $add:ident, $weight:ident, $what:literal $(, $spans:ident)?) => {
+    ($name:ident, $bound:ident, $add:ident, $size:ident, $resize:ident, $what:literal $(, $spans:ident)?) => {
         impl<T: $bound> Serialize for $name<T> {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_seq(self)
@@ -109,12 +96,19 @@ macro_rules! sequence {
         }
 
         impl<T: $bound> State for $name<T> {
+            const QUICK: bool = T::FIXED;
+            const REFLEXIVE: bool = T::REFLEXIVE;
+
             fn schema() -> Schema {
                 Schema::$name(Box::new(T::schema()))
             }
 
-            fn weight(&self) -> usize {
-                $weight::<T>(self.len())
+            fn size(&self) -> Size {
+                super::size::$size(self)
+            }
+
+            fn resize(&self, was: &Self, size: &mut Size) {
+                super::size::$resize(self, was, size);
             }
 
             fn is_same(&self, other: &Self) -> bool {
@@ -130,8 +124,8 @@ macro_rules! sequence {
     };
 }
 
-sequence!(List, State, push_back, list_weight, "a list", spans);
-sequence!(Set, Key, insert, sorted_weight, "a set");
+sequence!(List, State, push_back, size_of_list, resize_list, "a list", spans);
+sequence!(Set, Key, insert, size_of_set, resize_set, "a set");
 
 /// An iterator over a known number of elements, which archives ask for.
 #[derive(Clone)]
@@ -243,12 +237,19 @@ where
 }
 
 impl<K: Key, V: State> State for Map<K, V> {
+    const QUICK: bool = K::FIXED && V::FIXED;
+    const REFLEXIVE: bool = V::REFLEXIVE;
+
     fn schema() -> Schema {
         Schema::Map(Box::new(K::schema()), Box::new(V::schema()))
     }
 
-    fn weight(&self) -> usize {
-        sorted_weight::<(K, V)>(self.len())
+    fn size(&self) -> Size {
+        super::size::size_of_map(&self.as_plain())
+    }
+
+    fn resize(&self, was: &Self, size: &mut Size) {
+        super::size::resize_map(&self.as_plain(), &was.as_plain(), size);
     }
 
     fn is_same(&self, other: &Self) -> bool {

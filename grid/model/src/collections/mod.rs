@@ -16,6 +16,7 @@ mod list_iter;
 pub mod map;
 mod reference;
 mod set;
+mod size;
 mod tree;
 
 pub use crate::engine::Damaged;

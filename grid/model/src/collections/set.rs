@@ -39,6 +39,10 @@ impl<T> Set<T> {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    pub(super) fn plain(&self) -> &im::OrdSet<T> {
+        &self.0
+    }
 }
 
 impl<T: Key> Set<T> {

@@ -1,10 +1,10 @@
 //! A list too large for a block: the one place that calls `im::Vector`.
 //!
 //! `im` is the crate `imbl`. Its vector has parts that are not sound: as of 7.0.2 whatever asks a `FocusMut`
-//! for two elements at a time (`swap`, `pair`, `triplet`, and with them `Vector::retain` and `Vector::sort_by`)
-//! forgets that the elements of a chunk need not begin at its start. Once something was taken off the front
-//! these change elements that are not there, and drop others twice. `FocusMut` also lends `&mut` into a chunk
-//! of which it makes another `&mut`, so that `iter_mut` stands on what the compiler may assume not to happen.
+//! for two elements at a time (`swap`, `pair`, `triplet`, and with them `Vector::retain`) forgets that the
+//! elements of a chunk need not begin at its start. Once something was taken off the front these change
+//! elements that are not there, and drop others twice. `FocusMut` also lends `&mut` into a chunk of which it
+//! makes another `&mut`, which the compiler may assume not to happen: `iter_mut` and `sort_by` stand on that.
 //! So only this is called, each of it tested against a `Vec` in `tests/suite/trees.rs`, also under a sanitizer
 //! (`sanitize.sh`):
 //!
@@ -12,7 +12,7 @@
 //! |---|---|
 //! | `new`, `clone`, drop, `len`, `get`, `get_mut` | safe code over chunks, which are shared by `Arc` |
 //! | `push_back`, `insert`, `remove`, `truncate`, `append`, `collect` | the same; a chunk is copied before it is changed where it is shared |
-//! | `iter` | a `Focus`, which only reads, and lends from chunks that the borrowed vector keeps |
+//! | `iter`, `leaves` | a `Focus`, which only reads, and lends from chunks that the borrowed vector keeps |
 //! | `into_iter` | `pop_front` and `pop_back` |
 //!
 //! What changes elements in many places, or their order, is done in a plain vector instead.
@@ -30,6 +30,9 @@ pub(super) struct Tree<T> {
     chunks: im::Vector<T>,
     plain: Option<Arc<Vec<T>>>,
 }
+
+/// The elements of a whole chunk.
+pub(super) const PIECE: usize = 64;
 
 /// The elements in order.
 pub(super) type ChunkIter<'a, T> = im::vector::Iter<'a, T, im::shared_ptr::DefaultSharedPtr>;
@@ -65,6 +68,14 @@ impl<T: Clone> Tree<T> {
         let chunks = &mut self.chunks;
         let gather = || Arc::new(mem::take(chunks).into_iter().collect());
         Arc::make_mut(self.plain.get_or_insert_with(gather))
+    }
+
+    /// The elements in pieces. One that another tree has in the same place has the same elements there.
+    pub(super) fn pieces(&self) -> Vec<&[T]> {
+        match self.look() {
+            Form::Chunks(chunks) => chunks.leaves().collect(),
+            Form::Plain(plain) => plain.chunks(PIECE).collect(),
+        }
     }
 
     pub(super) fn len(&self) -> usize {

@@ -37,7 +37,9 @@ pub enum Partitioning<E> {
 }
 
 impl<E> Depot<E> {
-    /// Events with the same key go to the same partition, in the order of their appends.
+    /// Events with the same key go to the same partition, in the order of their appends. The key of an
+    /// event never changes: some events of a folder are asked again at each start, and one that would go
+    /// to another partition now is refused.
     ///
     /// # Panics
     /// When the name is empty: while compiling, where the depot is a constant.
@@ -61,7 +63,8 @@ impl<E> Depot<E> {
         Self::new(name, Partitioning::Disallow)
     }
 
-    /// The function chooses the partition; it is given the event and the number of partitions.
+    /// The function chooses the partition; it is given the event and the number of partitions. It always
+    /// gives the same answer, as with [`hash_by`](Self::hash_by).
     ///
     /// # Panics
     /// As [`hash_by`](Self::hash_by).

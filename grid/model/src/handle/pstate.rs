@@ -43,7 +43,8 @@ pub struct PState<R: Root> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Kind {
-    /// Each key lives on the partition of its hash. The default.
+    /// Each key lives on the partition of its hash. The default. A handler that makes an entry on
+    /// another partition is refused.
     Hashed,
     /// There is one, on partition 0.
     Global,
@@ -63,7 +64,8 @@ impl<R: Root> PState<R> {
         Self::starting_with(name, R::default)
     }
 
-    /// A PState that begins with the value that the function makes.
+    /// A PState that begins with the value that the function makes. Of a map's entries each partition begins
+    /// with those whose keys live there.
     ///
     /// # Panics
     /// As [`new`](Self::new).
@@ -71,7 +73,7 @@ impl<R: Root> PState<R> {
         Self { name: checked(name), kind: Kind::Hashed, private: false, initial, partitioner: None }
     }
 
-    /// Lets it begin with the value that the function makes.
+    /// Lets it begin with the value that the function makes; see [`starting_with`](Self::starting_with).
     pub const fn initial(mut self, initial: fn() -> R) -> Self {
         self.initial = initial;
         self
@@ -95,7 +97,9 @@ impl<R: Root> PState<R> {
         self
     }
 
-    /// Replaces the hash of the key: the function is given the key and the number of partitions.
+    /// Replaces the hash of the key: the function is given the key and the number of partitions. It
+    /// always gives the same answer: some keys of a folder are asked again at each start, and one that
+    /// would lie on another partition than it does is refused.
     pub const fn partition_by(mut self, partition: fn(&R::Key, u32) -> u32) -> Self {
         self.partitioner = Some(partition);
         self

@@ -51,6 +51,7 @@ mod ints;
 mod lookup;
 mod route;
 mod scalars;
+mod stored;
 mod text;
 
 use std::hash::Hash;

@@ -23,6 +23,7 @@ use crate::{Bytes, Key, Str};
 /// use gridmill_model::RouteKey;
 ///
 /// assert_eq!(RouteKey::of(&5_u32), RouteKey::of(&5_i64));
+/// assert_eq!(RouteKey::from(&5_u32), RouteKey::from(5_u64));
 /// assert_eq!(RouteKey::of(&("alice".to_string(), 9_u8)), RouteKey::from("alice"));
 /// assert_eq!(RouteKey::from("alice").hash(), 0x4da1_0dd6_1a01_16b0);
 /// assert_eq!(RouteKey::from(5_u32).hash(), 0xc28f_1f5e_7370_0506);
@@ -103,13 +104,14 @@ macro_rules! from_keys {
                 Key::route(&key)
             }
         }
+
+        // What a pattern binds in a borrowed event is a reference.
+        impl From<&$type> for RouteKey {
+            fn from(key: &$type) -> Self {
+                Key::route(key)
+            }
+        }
     )* };
 }
 
 from_keys!((), bool, char, u8, u16, u32, u64, u128, i8, i16, i32, i64, i128, Uuid);
-
-impl From<&Uuid> for RouteKey {
-    fn from(id: &Uuid) -> Self {
-        Key::route(id)
-    }
-}

@@ -192,11 +192,29 @@ pub trait Navigate: Sized {
 
     /// Goes to the part of a map or set whose keys lie in `range`, as one map or set.
     ///
-    /// Setting it replaces that part; removing it deletes the keys.
+    /// Setting it replaces that part; removing it deletes the keys. Where it was empty and stays so, no place is
+    /// counted, and no missing entry is made.
+    ///
+    /// ```
+    /// # use gridmill_model::prelude::*;
+    /// use std::ops::Bound::{Excluded, Unbounded};
+    ///
+    /// const STOCK: PState<Map<Str, u64>> = PState::new("shop/stock");
+    /// let stock: Map<Str, u64> =
+    ///     [("apple".into(), 3), ("pear".into(), 5), ("plum".into(), 8)].into();
+    ///
+    /// let from_pear = STOCK.key_range("pear"..).map_keys().select(&stock)?;
+    /// assert_eq!(from_pear, ["pear", "plum"]);
+    /// // Bounds that name no type of a key do not tell which is meant.
+    /// let after_pear = STOCK.key_range::<str>((Excluded("pear"), Unbounded)).map_keys();
+    /// assert_eq!(after_pear.select(&stock)?, ["plum"]);
+    /// assert_eq!(STOCK.key_range::<str>(..).len().select(&stock)?, [3]);
+    /// # Ok::<(), gridmill_model::path::PathError>(())
+    /// ```
     fn key_range<Q>(self, range: impl RangeBounds<Q>) -> Path<Self::Root, Self::Leaf>
     where
         Self::Leaf: Sorted,
-        Q: AsKey<<Self::Leaf as Sorted>::Key>,
+        Q: AsKey<<Self::Leaf as Sorted>::Key> + ?Sized,
     {
         let (from, to) = (edge(range.start_bound()), edge(range.end_bound()));
         self.into_path().step(span(from, to, None, false))
@@ -319,7 +337,8 @@ pub trait Navigate: Sized {
         self.into_path().end(Update::new(update))
     }
 
-    /// Ends the path: takes every value that it reaches out of its collection.
+    /// Ends the path: takes every value that it reaches out of its collection. What is absent stays absent,
+    /// and is not counted: the only values that this can make are those of [`Navigate::or`].
     fn remove(self) -> Transform<Self::Root, Self::Leaf, Remove<Self::Leaf>> {
         self.into_path().end(Remove::new())
     }
@@ -355,7 +374,7 @@ impl<R: Root, L: Walk> Navigate for Path<R, L> {
 }
 
 #[inline]
-fn key_bytes<K: crate::Key>(key: &impl AsKey<K>) -> KeyBytes {
+fn key_bytes<K: crate::Key>(key: &(impl AsKey<K> + ?Sized)) -> KeyBytes {
     let mut bytes = KeyBytes::new();
     key.encode_as_key(&mut bytes);
     bytes
@@ -375,7 +394,7 @@ fn span(from: Edge, to: Edge, limit: Option<u64>, keep_last: bool) -> Step {
     Step::KeyRange(Box::new(KeyRange { from, to, limit, keep_last }))
 }
 
-fn edge<K: crate::Key, Q: AsKey<K>>(bound: Bound<&Q>) -> Edge {
+fn edge<K: crate::Key, Q: AsKey<K> + ?Sized>(bound: Bound<&Q>) -> Edge {
     match bound {
         Bound::Included(key) => Edge::Including(key_bytes(key)),
         Bound::Excluded(key) => Edge::Excluding(key_bytes(key)),

@@ -72,6 +72,12 @@ impl<'t> Change<'t> {
         Ok(place)
     }
 
+    /// What was absent is absent still: no place was reached, and the last count goes.
+    pub(super) fn undone(&mut self) -> Outcome {
+        self.uncount();
+        Outcome::Kept
+    }
+
     /// Takes back the last count: it was not done after all.
     pub(super) fn uncount(&mut self) {
         self.changed = self.changed.saturating_sub(1);

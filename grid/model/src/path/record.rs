@@ -73,13 +73,17 @@ pub fn field_mut<T: Walk>(
     steps: &[Step],
     change: &mut Change<'_>,
 ) -> Result<Outcome, PathError> {
-    match field.walk_mut(steps, change)? {
-        Outcome::Removed => Ok(T::vacant().map_or(Outcome::Removed, |vacant| {
-            *field = vacant;
-            Outcome::Changed
-        })),
-        outcome => Ok(outcome),
-    }
+    Ok(match field.walk_mut(steps, change)? {
+        Outcome::Removed => match T::vacant() {
+            Some(vacant) if *field == vacant => change.undone(),
+            Some(vacant) => {
+                *field = vacant;
+                Outcome::Changed
+            }
+            None => Outcome::Removed,
+        },
+        outcome => outcome,
+    })
 }
 
 /// A part that has to stay: the misfit of removing it.

@@ -230,6 +230,9 @@ fn range_mut<K: Key, V: State>(
         Outcome::Removed => new = Map::new(),
         Outcome::Changed => {}
     }
+    if old.is_empty() && new.is_empty() {
+        return Ok(change.undone());
+    }
     for (key, _) in &old {
         if !new.contains_key(&key) {
             map.remove(&key);

@@ -173,6 +173,9 @@ fn range_mut<T: Key>(
         Outcome::Removed => new = Set::new(),
         Outcome::Changed => {}
     }
+    if old.is_empty() && new.is_empty() {
+        return Ok(change.undone());
+    }
     for elem in &old {
         set.remove(elem);
     }

@@ -3,6 +3,7 @@
 mod option;
 mod root;
 mod scalars;
+pub(crate) mod size;
 mod tuples;
 mod vec;
 
@@ -17,6 +18,7 @@ use crate::archive::{ArchiveBuf, ArchiveError, Archiver, Checker, Unarchiver};
 use crate::path::Walk;
 
 pub use root::Root;
+pub use size::Size;
 
 /// No memory.
 pub(crate) const NOWHERE: [Range<*const u8>; 3] = [const { std::ptr::null()..std::ptr::null() }; 3];
@@ -30,7 +32,7 @@ pub(crate) const NOWHERE: [Range<*const u8>; 3] = [const { std::ptr::null()..std
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be held by a PState",
     label = "not a `State`",
-    note = "put `#[record]` on your own types; collections are `Map`, `List` and `Set`",
+    note = "put `#[record]` on your own types; collections are `Map`, `List` and `Set`, not those of `std`",
     note = "`usize` and `isize` are refused because their width is not portable: use u64 or u32"
 )]
 pub trait State:
@@ -57,10 +59,41 @@ pub trait State:
     /// The shape of the type, as data.
     fn schema() -> Schema;
 
-    /// The approximate heap bytes of this value, beyond its own size.
-    ///
-    /// It takes constant time: a collection counts its elements, not what these hold elsewhere.
-    fn weight(&self) -> usize;
+    /// Whether values take no room beyond that of their type: their [`size`](Self::size) is 0.
+    #[doc(hidden)]
+    const FIXED: bool = false;
+
+    /// Whether [`size`](Self::size) takes constant time, because parts of values have one size.
+    #[doc(hidden)]
+    const QUICK: bool = Self::FIXED;
+
+    /// Whether each value equals itself: so does everything but a `NaN`, and what may hold one.
+    #[doc(hidden)]
+    const REFLEXIVE: bool = true;
+
+    /// How much room this value takes beyond that of its type. It looks at all parts that have room of
+    /// their own.
+    fn size(&self) -> Size;
+
+    /// Brings `size` from that of `was` to that of this value, which was made from a clone of `was` that
+    /// is still there. A collection looks at what changed, and not at what both share.
+    #[doc(hidden)]
+    fn resize(&self, was: &Self, size: &mut Size) {
+        size.replace(was.size(), self.size());
+    }
+
+    /// The approximate heap bytes of this value, beyond its own size; see [`size`](Self::size).
+    fn weight(&self) -> usize {
+        self.size().heap
+    }
+
+    /// How many bytes the archive of a value of this size takes at most: fewer only by gaps before aligned
+    /// parts that are not needed where they happen to lie.
+    #[doc(hidden)]
+    fn archive_len(size: Size) -> usize {
+        let gap = if Self::FIXED { 0 } else { size::gap::<Self::Archived>() };
+        size_of::<Self::Archived>() + gap + size.archive
+    }
 
     /// Whether both are clones between which nothing was changed, by a look at where they lie: constant time,
     /// and false where that does not tell. Unlike `==` it is true of a `NaN`.

@@ -1,14 +1,32 @@
 //! `Option` as a state.
 
-use crate::{Schema, State};
+use crate::{Schema, Size, State};
 
 impl<T: State> State for Option<T> {
+    const FIXED: bool = T::FIXED;
+    const QUICK: bool = T::QUICK;
+    const REFLEXIVE: bool = T::REFLEXIVE;
+
     fn schema() -> Schema {
         Schema::Option(Box::new(T::schema()))
     }
 
-    fn weight(&self) -> usize {
-        self.as_ref().map_or(0, T::weight)
+    fn size(&self) -> Size {
+        Size::of_all(self)
+    }
+
+    fn resize(&self, was: &Self, size: &mut Size) {
+        match (self, was) {
+            (Some(now), Some(was)) => now.resize(was, size),
+            _ => size.replace(was.size(), self.size()),
+        }
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Some(own), Some(other)) => own.is_same(other),
+            (own, other) => own.is_none() && other.is_none(),
+        }
     }
 }
 

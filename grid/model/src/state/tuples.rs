@@ -1,16 +1,28 @@
 //! Tuples as states.
 
-use crate::{Schema, State};
+use crate::{Schema, Size, State};
 
 macro_rules! tuples {
     ($($($part:ident $index:tt),+;)*) => { $(
         impl<$($part: State),+> State for ($($part,)+) {
+            const FIXED: bool = true $(&& $part::FIXED)+;
+            const QUICK: bool = true $(&& $part::QUICK)+;
+            const REFLEXIVE: bool = true $(&& $part::REFLEXIVE)+;
+
             fn schema() -> Schema {
                 Schema::Tuple(vec![$($part::schema()),+])
             }
 
-            fn weight(&self) -> usize {
-                0 $(+ self.$index.weight())+
+            fn size(&self) -> Size {
+                Size::default() $(+ self.$index.size())+
+            }
+
+            fn resize(&self, was: &Self, size: &mut Size) {
+                $(self.$index.resize(&was.$index, size);)+
+            }
+
+            fn is_same(&self, other: &Self) -> bool {
+                true $(&& self.$index.is_same(&other.$index))+
             }
         }
 

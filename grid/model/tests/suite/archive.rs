@@ -6,9 +6,9 @@ use proptest::prelude::*;
 
 use crate::records::{Colour, Everything, Todo, TodoEvent, everything};
 
-type Nested = Map<Str, List<(Option<Str>, Set<i32>, Map<u8, Vec<String>>)>>;
+pub(crate) type Nested = Map<Str, List<(Option<Str>, Set<i32>, Map<u8, Vec<String>>)>>;
 
-fn nested() -> impl Strategy<Value = Nested> {
+pub(crate) fn nested() -> impl Strategy<Value = Nested> {
     let text = || ".{0,30}".prop_map(Str::from);
     let set = prop::collection::vec(any::<i32>(), 0..4).prop_map(|all| all.into_iter().collect());
     let lines = prop::collection::vec(".{0,4}", 0..3);

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where it is surprised")]
 
+mod absent;
 mod archive;
 mod collections;
 mod events;
@@ -14,4 +15,5 @@ mod path_vectors;
 mod paths;
 mod records;
 mod schema;
+mod sizes;
 mod trees;

@@ -33,14 +33,14 @@ fn todo(text: &str) -> Todo {
 }
 
 /// A store as simple as one can be; it notes which keys count as written.
-struct Store<V> {
+pub(crate) struct Store<V> {
     entries: BTreeMap<KeyBytes, Option<V>>,
     written: BTreeSet<KeyBytes>,
     damaged: Option<KeyBytes>,
 }
 
 impl<V: State> Store<V> {
-    fn new<R: Root<Value = V>>(root: R) -> Self {
+    pub(crate) fn new<R: Root<Value = V>>(root: R) -> Self {
         let entries = root.into_entries().into_iter().map(|(key, value)| (key, Some(value)));
         Self { entries: entries.collect(), written: BTreeSet::new(), damaged: None }
     }

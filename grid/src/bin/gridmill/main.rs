@@ -10,12 +10,19 @@ use std::process::ExitCode;
 
 use gridmill::folder::{Folder, FolderError, rfc3339};
 use options::{Command, Dump, USAGE, Usage};
+use table::counted;
 
-/// Something is damaged, or cannot be read.
+/// Something is damaged.
 const DAMAGED: u8 = 1;
 
 /// The arguments make no sense, alone or for this folder.
 const WRONG_ARGUMENTS: u8 = 2;
+
+/// The first line of a dump: what stands where in the lines of its records.
+const LEGEND: &str = "# PARTITION/OFFSET at EPOCH:POSITION TIME EVENT FIELDS";
+/// Something could not be read, or the output not be written, for a reason that says nothing of the
+/// files; as far as they were read, they are whole.
+const UNREAD: u8 = 3;
 
 /// Why a command did not get to its end.
 #[derive(Debug, thiserror::Error)]
@@ -29,14 +36,14 @@ enum Failed {
 }
 
 fn main() -> ExitCode {
-    let command = match options::read(lexopt::Parser::from_env()) {
+    let command = match options::read(std::env::args_os().skip(1)) {
         Ok(command) => command,
         Err(Usage::Help) => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;
         }
         Err(Usage::Wrong(problem)) => {
-            eprintln!("gridmill: {problem}\n\n{USAGE}");
+            eprintln!("gridmill: {problem}\nTry `gridmill --help`.");
             return ExitCode::from(WRONG_ARGUMENTS);
         }
     };
@@ -59,7 +66,8 @@ fn main() -> ExitCode {
             // What was printed before the damage is as good as ever.
             let _ = out.flush();
             eprintln!("gridmill: {error}");
-            ExitCode::from(DAMAGED)
+            let damage = matches!(&error, Failed::Folder(error) if error.is_damage());
+            ExitCode::from(if damage { DAMAGED } else { UNREAD })
         }
     }
 }
@@ -86,10 +94,16 @@ fn run(command: Command, out: &mut impl Write) -> Result<ExitCode, Failed> {
 
 fn verify(folder: &Folder, out: &mut impl Write) -> Result<ExitCode, Failed> {
     let found = folder.verify();
+    let (partitions, records) = (found.partitions, found.records);
     writeln!(
         out,
-        "{} partitions: {} records in {} segments, {} entries in {} runs, {} bytes",
-        found.partitions, found.records, found.segments, found.entries, found.runs, found.bytes
+        "{}: {} in {}, {} in {}, {}",
+        counted(partitions, "partition", "partitions"),
+        counted(records, "record", "records"),
+        counted(found.segments, "segment", "segments"),
+        counted(found.entries, "entry", "entries"),
+        counted(found.runs, "run", "runs"),
+        counted(found.bytes, "byte", "bytes"),
     )?;
     for note in &found.notes {
         writeln!(out, "note: {note}")?;
@@ -97,17 +111,28 @@ fn verify(folder: &Folder, out: &mut impl Write) -> Result<ExitCode, Failed> {
     for problem in &found.problems {
         writeln!(out, "DAMAGED: {problem}")?;
     }
-    if found.problems.is_empty() {
+    for unread in &found.unread {
+        writeln!(out, "NOT CHECKED: {unread}")?;
+    }
+    if found.is_whole() {
         writeln!(out, "everything is as it was written")?;
         return Ok(ExitCode::SUCCESS);
     }
-    writeln!(out, "{} problems", found.problems.len())?;
+    if found.problems.is_empty() {
+        writeln!(out, "what could be read is as it was written")?;
+        return Ok(ExitCode::from(UNREAD));
+    }
+    let problems = found.problems.len() as u64;
+    writeln!(out, "{}", counted(problems, "problem", "problems"))?;
     Ok(ExitCode::from(DAMAGED))
 }
 
 fn print_records(dump: &Dump, out: &mut impl Write) -> Result<(), Failed> {
     let records = Folder::open(&dump.folder)?;
     let records = records.records(&dump.depot, dump.partition, dump.from)?;
+    if !dump.json {
+        writeln!(out, "{LEGEND}")?;
+    }
     for record in records.take(dump.limit) {
         let record = record?;
         if dump.json {

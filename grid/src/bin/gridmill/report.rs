@@ -6,13 +6,14 @@ use gridmill::folder::{
     DepotInfo, Inspection, ModuleInfo, PStateInfo, PartitionInfo, TopologyInfo, rfc3339,
 };
 
-use crate::table::{Table, size};
+use crate::table::{Table, counted, size};
 
 pub(crate) fn print(inspection: &Inspection, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "{}", inspection.folder.display())?;
     for module in &inspection.modules {
-        let (name, version, count) = (&module.name, module.version, module.partitions.len());
-        writeln!(out, "\nmodule {name}: version {version}, {count} partitions\n")?;
+        let (name, version) = (&module.name, module.version);
+        let count = counted(module.partitions.len() as u64, "partition", "partitions");
+        writeln!(out, "\nmodule {name}: version {version}, {count}\n")?;
         depots(module).print(out)?;
         variants(module).print(out)?;
         topologies(module).print(out)?;

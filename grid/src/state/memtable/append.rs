@@ -6,9 +6,10 @@ use std::sync::{Arc, OnceLock};
 use gridmill_model::{KeyBytes, State};
 use parking_lot::MutexGuard;
 
+use super::super::room::Room;
 use super::blocks::{BLOCK_MAX, Spot};
 use super::entry::Entry;
-use super::versions::Version;
+use super::versions::{Block, Version, version_bytes};
 use super::{Cut, Memtable, Writer};
 
 /// A batch drops this many times as many versions as it adds at most, so that what piled up behind a
@@ -24,6 +25,8 @@ pub(crate) struct Appender<'a, V> {
     writer: MutexGuard<'a, Writer<V>>,
     /// Those of the block in the making.
     versions: Vec<Version<V>>,
+    /// Their rooms, where values differ in that.
+    rooms: Vec<Room>,
     /// The entries that they belong to, as far as these were there before.
     known: Vec<(Spot, Spot)>,
     /// The other ones, and the hashes of their keys.
@@ -40,6 +43,7 @@ impl<'a, V: State> Appender<'a, V> {
             table,
             writer: table.writer.lock(),
             versions: Vec::with_capacity(count.min(BLOCK_MAX)),
+            rooms: Vec::with_capacity(if V::FIXED { 0 } else { count.min(BLOCK_MAX) }),
             known: Vec::with_capacity(count.min(BLOCK_MAX)),
             entries: Vec::new(),
             hashes: Vec::new(),
@@ -48,21 +52,25 @@ impl<'a, V: State> Appender<'a, V> {
         }
     }
 
-    /// Adds what the batch made of `key`, whose `hash_key` is `hash`; `None` removes it. Each key may
-    /// come once. `known` is where its entry lies, if the caller has kept that. Returns where it lies
-    /// now. [`Cut::with_room`] sees to it that there is room.
+    /// Adds what the batch made of `key`, whose `hash_key` is `hash`; `None` removes it. `room` is that of
+    /// the value. Each key may come once. `known` is where its entry lies, if the caller has kept that.
+    /// Returns where it lies now. [`Cut::with_room`] sees to it that there is room.
     pub(crate) fn add(
         &mut self,
         hash: u64,
         key: &[u8],
         value: Option<V>,
+        room: Room,
         known: Option<Spot>,
     ) -> Option<Spot> {
         if self.versions.len() == BLOCK_MAX {
             self.close_blocks();
         }
         let version = Spot::new(self.writer.versions + 1, self.versions.len())?;
-        self.weight += size_of::<Version<V>>() + value.as_ref().map_or(0, State::weight);
+        self.weight += version_bytes::<V>() + room.heap();
+        if !V::FIXED {
+            self.rooms.push(room);
+        }
         let entry = known.or_else(|| self.find(hash, key));
         let Some(entry) = entry else {
             self.versions.push(Version::new(value, None));
@@ -98,7 +106,8 @@ impl<'a, V: State> Appender<'a, V> {
         let writer = &mut *self.writer;
         writer.versions += 1;
         let versions = std::mem::take(&mut self.versions);
-        self.table.versions.put(writer.versions, versions.into(), &mut writer.held);
+        let block = Block::new(versions, std::mem::take(&mut self.rooms));
+        self.table.versions.put(writer.versions, block, &mut writer.held);
         for (entry, version) in self.known.drain(..) {
             self.table.entries.get(entry).set_newest(version);
         }

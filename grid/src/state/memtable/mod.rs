@@ -28,6 +28,7 @@ use gridmill_persistence::run::hash_key;
 use parking_lot::Mutex;
 
 use super::prefetch::{AHEAD, prefetch_held, prefetch_value};
+use super::room::Room;
 
 pub(crate) use append::Appender;
 use blocks::Blocks;
@@ -108,6 +109,11 @@ impl<V: State> Cut<V> {
         self.read(self.find(key, hash)?, |value| value.cloned())
     }
 
+    /// [`Cut::get`] with the value's room.
+    pub(crate) fn get_sized(&self, key: &[u8], hash: u64) -> Option<Option<(V, Room)>> {
+        self.read_sized(self.find(key, hash)?, |value, room| Some((value.cloned()?, room)))
+    }
+
     /// Whether it says that there is a value under `key`; nothing where it does not know the key.
     pub(crate) fn contains(&self, key: &[u8], hash: u64) -> Option<bool> {
         self.read(self.find(key, hash)?, |value| value.is_some())
@@ -134,6 +140,11 @@ impl<V: State> Cut<V> {
     /// Shows `read` the value of an entry, `None` where it was removed; does nothing where this cut
     /// does not see the entry.
     pub(crate) fn read<T>(&self, entry: &Entry, read: impl FnOnce(Option<&V>) -> T) -> Option<T> {
+        self.read_sized(entry, |value, _| read(value))
+    }
+
+    /// [`Cut::read`] with the value's room.
+    fn read_sized<T>(&self, entry: &Entry, read: impl FnOnce(Option<&V>, Room) -> T) -> Option<T> {
         self.table.versions.read(entry.newest()?, self.last, read)
     }
 
@@ -152,10 +163,14 @@ impl<V: State> Cut<V> {
         }
     }
 
-    /// The entries that it sees and their values, in the order in which they were added.
-    fn seen(&self) -> impl Iterator<Item = (&Entry, Option<V>)> {
+    /// The entries that it sees and their values, with the room of each, in the order in which they were
+    /// added.
+    fn seen(&self) -> impl Iterator<Item = (&Entry, Option<V>, Room)> {
         let entries = self.table.entries.iter(1..=self.entries);
-        entries.filter_map(|(_, entry)| Some((entry, self.read(entry, |value| value.cloned())?)))
+        entries.filter_map(|(_, entry)| {
+            let (value, room) = self.read_sized(entry, |value, room| (value.cloned(), room))?;
+            Some((entry, value, room))
+        })
     }
 
     /// Whether everything older is gone.
@@ -206,8 +221,8 @@ impl<V: State> Cut<V> {
     /// A cut with all versions that `newer` sees on top of its own.
     pub(crate) fn with(&self, newer: &Self) -> Arc<Self> {
         let mut appender = self.append(0);
-        for (entry, value) in newer.seen() {
-            appender.add(hash_key(entry.key()), entry.key(), value, None);
+        for (entry, value, room) in newer.seen() {
+            appender.add(hash_key(entry.key()), entry.key(), value, room, None);
         }
         appender.finish()
     }

@@ -45,7 +45,8 @@ fn add(
     let mut appender = cut.append(changed.len());
     for (key, value) in changed {
         let before = known.get(&key).copied().filter(|_| draw.below(2) == 0);
-        let spot = appender.add(hash_key(&key), &key, value.clone(), before);
+        let spot =
+            appender.add(hash_key(&key), &key, value.clone(), Room::of(value.as_ref()), before);
         known.insert(key.clone(), spot.expect("there is room"));
         model.insert(key, value);
     }
@@ -116,7 +117,9 @@ fn what_no_cut_sees_is_dropped() {
     let large: List<u64> = (0..200).collect();
     for round in 0..1000 {
         let mut appender = cut.append(1);
-        appender.add(hash_key(key), key, Some(large.iter().copied().collect()), None);
+        let value: List<u64> = large.iter().copied().collect();
+        let room = Room::of(Some(&value));
+        appender.add(hash_key(key), key, Some(value), room, None);
         cut = appender.finish();
         if round == 500 {
             held = Some(Arc::clone(&cut));
@@ -137,7 +140,7 @@ fn a_block_has_an_end_and_the_batch_goes_on() {
         let mut batch = cut.append(70_000);
         for number in 0..70_000_u64 {
             let key = number.to_be_bytes();
-            batch.add(hash_key(&key), &key, Some(number * value), None);
+            batch.add(hash_key(&key), &key, Some(number * value), Room::default(), None);
         }
         cut = batch.finish();
     }
@@ -171,7 +174,9 @@ fn readers_see_whole_batches_while_a_writer_goes_on() {
             let mut appender = cut.append(100);
             for number in 0..100 {
                 let key = key(number);
-                appender.add(hash_key(&key), &key, Some([batch].into()), None);
+                let value = List::from([batch]);
+                let room = Room::of(Some(&value));
+                appender.add(hash_key(&key), &key, Some(value), room, None);
             }
             let cut = appender.finish();
             *newest.lock().expect("no reader fails") = cut;

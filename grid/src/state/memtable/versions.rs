@@ -7,7 +7,8 @@ use arc_swap::ArcSwapOption;
 use gridmill_model::State;
 use parking_lot::Mutex;
 
-use super::super::prefetch::{AHEAD, prefetch_held, prefetch_value};
+use super::super::prefetch::{AHEAD, prefetch, prefetch_held, prefetch_value};
+use super::super::room::Room;
 use super::blocks::{Numbered, Spot};
 
 /// What one batch made of an entry.
@@ -29,7 +30,35 @@ impl<V: State> Version<V> {
 #[derive(Debug)]
 pub(super) struct Versions<V>(Numbered<ArcSwapOption<Block<V>>>);
 
-type Block<V> = Box<[Version<V>]>;
+/// The versions of one batch.
+#[derive(Debug)]
+pub(super) struct Block<V> {
+    versions: Box<[Version<V>]>,
+    /// The room of each, where values differ in that.
+    rooms: Box<[Room]>,
+}
+
+impl<V: State> Block<V> {
+    /// A block of these, with the room of each where `V` is not [`State::FIXED`].
+    pub(super) fn new(versions: Vec<Version<V>>, rooms: Vec<Room>) -> Self {
+        debug_assert_eq!(rooms.len(), if V::FIXED { 0 } else { versions.len() });
+        Self { versions: versions.into(), rooms: rooms.into() }
+    }
+
+    fn room(&self, place: usize) -> Room {
+        self.rooms.get(place).copied().unwrap_or_default()
+    }
+
+    /// The bytes of its versions, beside what their values hold elsewhere.
+    fn bytes(&self) -> usize {
+        size_of_val(&*self.versions) + size_of_val(&*self.rooms)
+    }
+}
+
+/// The bytes of one version in its block.
+pub(super) const fn version_bytes<V: State>() -> usize {
+    size_of::<Version<V>>() + if V::FIXED { 0 } else { size_of::<Room>() }
+}
 
 /// The same blocks by number, for the writer: it need not ask whether one is still there.
 #[derive(Debug)]
@@ -50,7 +79,7 @@ impl<V: State> Versions<V> {
     /// Enters the block after the last.
     pub(super) fn put(&self, number: u32, block: Block<V>, held: &mut Held<V>) {
         // A block has fewer than 2^32.
-        let left = block.len() as u32;
+        let left = block.versions.len() as u32;
         let versions = Arc::new(block);
         self.0.get_or_make(number, ArcSwapOption::empty).store(Some(Arc::clone(&versions)));
         held.0.resize_with(number as usize, || None);
@@ -62,14 +91,15 @@ impl<V: State> Versions<V> {
         &self,
         newest: Spot,
         last: u32,
-        read: impl FnOnce(Option<&V>) -> T,
+        read: impl FnOnce(Option<&V>, Room) -> T,
     ) -> Option<T> {
         let mut spot = newest;
         loop {
             let block = self.0.get(spot.block())?.load();
-            let version = &block.as_ref()?[spot.place()];
+            let block = block.as_ref()?;
+            let version = &block.versions[spot.place()];
             if spot.block() <= last {
-                return Some(read(version.value.lock().as_ref()));
+                return Some(read(version.value.lock().as_ref(), block.room(spot.place())));
             }
             spot = version.prior?;
         }
@@ -79,7 +109,7 @@ impl<V: State> Versions<V> {
     pub(super) fn prefetch(&self, spot: Spot) {
         let block = self.0.get(spot.block()).map(ArcSwapOption::load);
         if let Some(Some(block)) = block.as_deref() {
-            prefetch_value(&block[spot.place()]);
+            prefetch_value(&block.versions[spot.place()]);
         }
     }
 
@@ -106,27 +136,27 @@ impl<V> Default for Held<V> {
 }
 
 impl<V: State> Held<V> {
-    fn version(&self, spot: Spot) -> Option<&Version<V>> {
-        let block = self.0.get(spot.block() as usize)?.as_ref()?;
-        block.versions.get(spot.place())
+    fn block(&self, spot: Spot) -> Option<&Block<V>> {
+        self.0.get(spot.block() as usize)?.as_ref().map(|block| &*block.versions)
+    }
+
+    fn fetch(&self, spot: Spot) {
+        if let Some(block) = self.block(spot) {
+            prefetch_value(&block.versions[spot.place()]);
+            block.rooms.get(spot.place()).into_iter().for_each(|room| prefetch(room));
+        }
     }
 
     /// Where a value lies is fetched first, then what it holds, while values before it are dropped.
     fn drop_values(&self, spots: &[Spot]) -> usize {
         let (mut taken, mut weight) = (VecDeque::with_capacity(AHEAD + 1), 0);
-        for version in spots.iter().take(AHEAD).filter_map(|spot| self.version(*spot)) {
-            prefetch_value(version);
-        }
+        spots.iter().take(AHEAD).for_each(|spot| self.fetch(*spot));
         for (at, spot) in spots.iter().enumerate() {
-            if let Some(later) = spots.get(at + AHEAD).and_then(|spot| self.version(*spot)) {
-                prefetch_value(later);
-            }
-            let Some(value) = self.version(*spot).and_then(|version| version.value.lock().take())
-            else {
-                continue;
-            };
+            spots.get(at + AHEAD).into_iter().for_each(|spot| self.fetch(*spot));
+            let Some(block) = self.block(*spot) else { continue };
+            let Some(value) = block.versions[spot.place()].value.lock().take() else { continue };
             prefetch_held(&value);
-            weight += value.weight();
+            weight += block.room(spot.place()).heap();
             taken.push_back(value);
             if taken.len() > AHEAD {
                 taken.pop_front();
@@ -144,6 +174,6 @@ impl<V: State> Held<V> {
         if block.left > 0 {
             return None;
         }
-        place.take().map(|block| size_of_val(&**block.versions))
+        place.take().map(|block| block.versions.bytes())
     }
 }

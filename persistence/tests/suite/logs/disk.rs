@@ -70,6 +70,115 @@ fn after_a_failed_write_the_same_positions_go_to_a_new_segment() {
 }
 
 #[test]
+fn a_batch_that_is_said_not_to_be_logged_is_never_found() {
+    for seed in 0..200 {
+        let storage = SimStorage::with_faults(seed, Faults::default());
+        let (mut log, _) = open(&storage).expect("opened");
+        let mut maker = Maker::default();
+        let expected = write(&mut log, &mut maker, 3);
+        if seed % 3 == 0 {
+            log.syncer().sync().expect("synced");
+        }
+        storage.set_faults(Faults { fail_write: Some(1), ..Faults::default() });
+        for _ in 0..4 {
+            push(&mut log, &maker.next(5));
+        }
+        let error = log.write().expect_err("the disk fails");
+        assert!(matches!(error, LogError::Io { .. }), "{error}");
+        // Whatever comes next, or nothing at all.
+        let storage = if seed % 2 == 0 {
+            drop(log);
+            storage.kill()
+        } else {
+            log.syncer().sync().expect("what was written can be synced");
+            drop(log);
+            storage.crash()
+        };
+        let (log, _) = open(&storage).expect("opened");
+        assert_eq!(read_all(&log.reader()).expect("read"), expected, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_batch_of_which_nothing_is_known_is_told_apart_and_settled_by_the_next_write() {
+    let (mut found, mut gone) = (0, 0);
+    for seed in 0..200 {
+        let storage = SimStorage::with_faults(seed, Faults::default());
+        let (mut log, _) = open(&storage).expect("opened");
+        let mut maker = Maker::default();
+        let mut expected = write(&mut log, &mut maker, 3);
+        let faults = Faults { fail_write: Some(1), space_left: Some(0), ..Faults::default() };
+        storage.set_faults(faults);
+        let mut doomed = maker.clone();
+        let lost = [(push(&mut log, &doomed.next(5)), doomed.clone())];
+        let error = log.write().expect_err("the disk fails");
+        assert!(matches!(error, LogError::Unsettled { .. }), "{error}");
+        push(&mut log, &maker.clone().next(1));
+        let error = log.write().expect_err("there is no room");
+        assert!(matches!(error, LogError::StorageFull { .. }), "{error}");
+        if seed % 2 == 0 {
+            drop(log);
+            let (log, _) = open(&storage.kill()).expect("opened");
+            let read = read_all(&log.reader()).expect("read");
+            assert_eq!(read[..3], expected);
+            assert!(read.len() <= 4 && read[3..].iter().all(|(at, _)| *at == lost[0].0));
+            if read.len() == 4 {
+                found += 1
+            } else {
+                gone += 1
+            }
+            continue;
+        }
+        storage.set_space_left(None);
+        for _ in 0..30 {
+            expected.extend(write(&mut log, &mut maker, 5));
+        }
+        log.syncer().sync().expect("synced");
+        assert_eq!(read_all(&log.reader()).expect("read"), expected);
+        if seed % 4 == 1 {
+            log.close_clean().expect("closed");
+        } else {
+            drop(log);
+        }
+        let (log, _) = open(&storage.crash()).expect("opened");
+        assert_eq!(read_all(&log.reader()).expect("read"), expected, "seed {seed}");
+    }
+    assert!(found > 0 && gone > 0, "{found} found, {gone} gone");
+}
+
+#[test]
+fn a_failed_write_and_a_failed_sync_after_it_lose_nothing() {
+    for seed in 0..200 {
+        let storage = SimStorage::with_faults(seed, Faults::default());
+        let (mut log, _) = open(&storage).expect("opened");
+        let mut maker = Maker::default();
+        let mut expected = write(&mut log, &mut maker, 3);
+        if seed % 3 == 0 {
+            log.syncer().sync().expect("synced");
+        }
+        expected.extend(write(&mut log, &mut maker, 2 + seed % 5));
+        storage.set_faults(Faults { fail_write: Some(1), ..Faults::default() });
+        push(&mut log, &maker.clone().next(5));
+        assert!(matches!(log.write(), Err(LogError::Io { .. })));
+        if seed % 2 == 0 {
+            expected.extend(write(&mut log, &mut maker, 2));
+        }
+        storage.set_faults(Faults { fail_sync: Some(1), ..Faults::default() });
+        assert!(matches!(log.syncer().sync(), Err(LogError::SyncFailed { .. })), "seed {seed}");
+        log.recover_from_failed_sync().expect("recovered");
+        for _ in 0..40 {
+            expected.extend(write(&mut log, &mut maker, 5));
+        }
+        log.syncer().sync().expect("synced");
+        assert_eq!(read_all(&log.reader()).expect("read"), expected, "seed {seed}");
+        drop(log);
+        let (log, _) = open(&storage.crash()).expect("opened");
+        assert_eq!(read_all(&log.reader()).expect("read"), expected, "seed {seed}");
+        log.reader().verify().expect("whole");
+    }
+}
+
+#[test]
 fn a_failed_sync_is_recovered_from_in_a_new_segment() {
     for seed in 0..120 {
         let storage = SimStorage::with_faults(seed, Faults::default());

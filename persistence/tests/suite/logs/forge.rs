@@ -65,6 +65,16 @@ pub(crate) fn reseal(
     bytes[at..].fill(0);
 }
 
+/// Sets the depot offset of each record of a batch.
+pub(crate) fn set_offsets(batch: &mut [u8], mut offset: impl FnMut(u64) -> u64) {
+    let mut at = 32;
+    while at < batch.len() {
+        let given = offset(u64_at(batch, at + 16));
+        put(batch, at + 16, given);
+        at = record_end(batch, at);
+    }
+}
+
 fn record_end(batch: &[u8], at: usize) -> usize {
     let id = if batch[at + 31] & 1 != 0 { 16 } else { 0 };
     at + 32 + id + (u32_at(batch, at + 4) as usize).next_multiple_of(16)
@@ -78,7 +88,7 @@ fn seal(batch: &mut [u8], salt: u32) {
         let seed = salt ^ position as u32 ^ ((position >> 32) as u32).rotate_left(7);
         let crc = crc32c::crc32c_append(seed, &batch[at + 4..end]);
         batch[at..at + 4].copy_from_slice(&crc.to_le_bytes());
-        (at, position) = (end, position + 1);
+        (at, position) = (end, position.wrapping_add(1));
     }
     let crc = crc32c::crc32c_append(salt, &batch[8..32]);
     batch[4..8].copy_from_slice(&crc.to_le_bytes());

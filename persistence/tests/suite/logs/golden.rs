@@ -3,7 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use gridmill_persistence::{SimStorage, Storage, manifest};
+use gridmill_persistence::log::HowStopped;
+use gridmill_persistence::{LogError, SimStorage, Storage, manifest};
 
 use super::{DIR, Maker, open, read_all, write};
 
@@ -17,6 +18,11 @@ fn bytes(storage: &SimStorage, path: &Path) -> Vec<u8> {
     let end = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
     bytes.truncate(end.next_multiple_of(16));
     bytes
+}
+
+fn bytes_of(storage: &SimStorage, path: &Path) -> Vec<u8> {
+    let file = storage.open_read(path).expect("open");
+    file.map(0..file.len().expect("length")).expect("mapped").to_vec()
 }
 
 fn check(name: &str, written: &[u8]) {
@@ -43,7 +49,7 @@ fn build() -> SimStorage {
 fn the_bytes_written_are_the_golden_ones() {
     let storage = build();
     check("log-v1.seg", &bytes(&storage, &Path::new(DIR).join("log/0000000001.seg")));
-    check("log-v1.clean", &bytes(&storage, &Path::new(DIR).join("log/clean")));
+    check("log-v2.clean", &bytes(&storage, &Path::new(DIR).join("log/clean")));
     manifest::write_atomic(&storage, Path::new(""), "manifest", b"opaque").expect("written");
     check("manifest-v1", &bytes(&storage, Path::new("manifest")));
 }
@@ -62,4 +68,52 @@ fn the_golden_files_are_read() {
         assert_eq!(entry, maker.next(1));
     }
     assert_eq!(maker.made, 4);
+}
+
+#[test]
+fn the_golden_markers_of_clean_stops_are_read() {
+    for name in ["log-v1.clean", "log-v2.clean"] {
+        let storage = build();
+        let path = Path::new(DIR).join("log/clean");
+        storage.remove(&path).expect("removed");
+        let mut marker = std::fs::read(golden(name)).expect("a golden file");
+        // Zeros at the end were cut off.
+        let payload = u64::from_le_bytes(*marker[16..].first_chunk().expect("a header"));
+        marker.resize(24 + payload as usize, 0);
+        storage.create(&path).expect("created").write_at(0, &marker).expect("written");
+        let (log, recovered) = open(&storage).expect(name);
+        assert_eq!(recovered.how, HowStopped::Clean, "{name}");
+        assert_eq!(read_all(&log.reader()).expect("read").len(), 4, "{name}");
+    }
+}
+
+#[test]
+fn a_marker_of_another_log_or_time_is_refused() {
+    let options = |partition| super::LogOptions { partition, ..super::options() };
+    let marker = |partition, batches: &[u64]| {
+        let storage = SimStorage::new();
+        let shared: std::sync::Arc<dyn Storage> = std::sync::Arc::new(storage.clone());
+        let opened = super::Log::open(shared, Path::new(DIR), options(Some(partition)));
+        let (mut log, _) = opened.expect("opened");
+        let mut maker = Maker::default();
+        for &records in batches {
+            write(&mut log, &mut maker, records);
+        }
+        log.close_clean().expect("closed");
+        bytes_of(&storage, &Path::new(DIR).join("log/clean"))
+    };
+    let path = Path::new(DIR).join("log/clean");
+    let put = |bytes: &[u8]| {
+        let storage = build();
+        storage.remove(&path).expect("removed");
+        storage.create(&path).expect("created").write_at(0, bytes).expect("written");
+        open(&storage).map(drop)
+    };
+    put(&marker(7, &[1, 3])).expect("its own");
+    let error = put(&marker(8, &[1, 3])).expect_err("of another log");
+    assert!(matches!(error, LogError::WrongPartition { expected: 7, got: 8, .. }), "{error}");
+    for batches in [&[5][..], &[1, 3, 1]] {
+        let error = put(&marker(7, batches)).expect_err("of another time");
+        assert!(matches!(error, LogError::Damaged { .. }), "{error}");
+    }
 }

@@ -3,11 +3,6 @@
 use super::Block;
 
 impl<T: Clone> Block<T> {
-    /// How much room a block gets that has to move: a quarter more than it needs, for elements and patches.
-    fn room_for(len: usize) -> usize {
-        len + len / 4 + 2
-    }
-
     /// Makes the elements this clone's alone, with room for `more`.
     pub(in super::super) fn reserve(&mut self, more: usize) {
         let needed = self.len() + more;

@@ -161,6 +161,29 @@ impl<T> Block<T> {
         Some(unsafe { self.patch_place(patch).as_ref() })
     }
 
+    /// The bytes that the memory for so many elements takes, where it was not made for a known number.
+    pub(super) fn bytes_for(len: usize) -> usize {
+        if len == 0 { 0 } else { Self::OFFSET + Self::room_for(len) * size_of::<T>() }
+    }
+
+    /// How much room a block gets that has to move: a quarter more than it needs, for elements and patches.
+    fn room_for(len: usize) -> usize {
+        len + len / 4 + 2
+    }
+
+    /// Whether the elements of both lie in the same memory.
+    pub(super) fn shares_memory(&self, other: &Self) -> bool {
+        self.room > 0 && self.start == other.start
+    }
+
+    /// Which elements have another value than in `was`, of the same memory, as far as both have them; some
+    /// more than once. All are below 256: others have no patches.
+    pub(super) fn patched_since(&self, was: &Self) -> impl Iterator<Item = usize> {
+        let common = self.patches.min(was.patches);
+        let patched = self.patched().chain(was.patched());
+        patched.filter(move |(patch, _)| *patch >= common).map(|(_, of)| of)
+    }
+
     /// Whether both have the same elements in the same memory.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         let which = |block: &Self| (block.start, block.len, block.patches);
