@@ -65,9 +65,11 @@ fn identity_of(file: &File) -> Option<(u64, u64)> {
 }
 
 impl FileStorage {
-    /// The folder `root`, which need not exist yet: `create_dir_all("")` makes it.
+    /// The folder `root`, which need not exist yet: `create_dir_all("")` makes it. An empty path is the
+    /// working folder.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into(), held: Arc::default() }
+        let root = Some(root.into()).filter(|root| !root.as_os_str().is_empty());
+        Self { root: root.unwrap_or_else(|| PathBuf::from(".")), held: Arc::default() }
     }
 
     /// Where `path` lies now.

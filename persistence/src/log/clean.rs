@@ -100,7 +100,17 @@ pub(crate) fn check_end(last: &Segment, next: Position) -> Result<(), LogError> 
     let (offset, number) = last.index(|index| index.point_before(end))?.unwrap_or(first);
     let from = Position::new(last.header.first.epoch(), number);
     let mut walk = Walk::new(last, end).beginning_at(offset, from);
-    while let Step::Batch(_) = walk.step()? {}
+    loop {
+        match walk.step()? {
+            Step::Batch(_) => {}
+            Step::End => break,
+            // Damage, or a batch that the end of another time cuts through.
+            Step::Bad { offset, expected, got } => {
+                let expected = format!("{expected} (the log ends at byte {end}, record {next})");
+                return Err(last.damaged(offset, expected, got));
+            }
+        }
+    }
     if (walk.offset, walk.next.number()) == (end, next.number()) {
         return Ok(());
     }

@@ -14,6 +14,7 @@ use super::prepare::Preparation;
 use super::recover::{Analysis, HowStopped, analyse};
 use super::segment::{Segment, create_file};
 use super::shared::Shared;
+use super::window::first_unreadable;
 use super::{Log, LogOptions};
 use crate::{LogError, Position, Storage};
 
@@ -83,7 +84,8 @@ impl Log {
         if ended.is_none() {
             pages.seek(&*file, offset).map_err(|source| {
                 let page = offset - offset % DATA_START;
-                LogError::unreadable(segment.shown.clone(), page, source)
+                let at = first_unreadable(&*file, page..offset);
+                LogError::unreadable(segment.shown.clone(), at, source)
             })?;
         }
         let log = Self {

@@ -95,6 +95,13 @@ impl Segment {
         self.storage.open_read(&self.path).map_err(|source| self.io("open", source))
     }
 
+    /// Its file for writing: the one that is held, or else opened anew.
+    fn writable(&self) -> Result<Arc<dyn StorageFile>, LogError> {
+        let held = self.file.lock().clone();
+        let opened = held.map_or_else(|| self.storage.open(&self.path), Ok);
+        opened.map_err(|source| self.io("open", source))
+    }
+
     /// Makes what was written to it durable.
     pub(crate) fn sync(&self) -> Result<(), LogError> {
         self.file()?.sync().map_err(|source| self.io("sync", source))
@@ -211,7 +218,8 @@ impl Segment {
         let Some(end) = self.closed_at() else { return };
         let Some(index) = self.known_index(SegmentIndex::encode) else { return };
         let footer = encode_footer(&index, self.salt);
-        let written = self.file().and_then(|file| {
+        // A sync that came between the next segment and its first batch has let go of the file.
+        let written = self.writable().and_then(|file| {
             file.write_at(end, &footer).map_err(|source| self.io("write", source))
         });
         if let Err(error) = written {

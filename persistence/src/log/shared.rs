@@ -204,7 +204,9 @@ impl Shared {
             dropped
         };
         dropped.iter().for_each(|segment| segment.close(0));
-        state.unsynced.iter().for_each(|segment| segment.let_go());
+        // What was dropped keeps its file, which has no name any more, for the scans that are in it.
+        let kept = |segment: &&Arc<Segment>| segment.closed_at() != Some(0);
+        state.unsynced.iter().filter(kept).for_each(|segment| segment.let_go());
         state.unsynced = vec![Arc::clone(rewritten)];
         state.failed = None;
         state.indexed = Some(Arc::clone(rewritten));

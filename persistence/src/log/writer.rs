@@ -171,6 +171,8 @@ impl Log {
         if let Err(source) = written {
             // It may look like a part of the log, one without records; the next one takes its place.
             let _ = self.shared.storage.remove(&path);
+            // Until then nothing goes behind the end that it states: a start might cut it off there.
+            self.broken = true;
             return Err(LogError::io("write", self.shared.storage.display(&path), source));
         }
         self.enter(header, path, file, capacity, durable);
@@ -266,6 +268,8 @@ impl Log {
         let next = match capacity {
             // What a start begins with is as large as the last one was busy.
             _ if self.ended.is_some() => used.next_power_of_two().min(LARGE),
+            // A disk that takes files and no batches is not to get larger and larger ones.
+            _ if used == 0 => capacity,
             SMALL..LARGE => 4 * capacity,
             _ => 2 * capacity,
         };

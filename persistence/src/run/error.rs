@@ -69,7 +69,7 @@ pub enum RunError {
     /// The disk could not read a part of the file that was touched for the first time.
     #[error(
         "the run {} cannot be read at byte {offset}: {source}; if the disk is failing, restore the file \
-         from a backup or rebuild the state from the log",
+         from a backup",
         file.display()
     )]
     Unreadable {

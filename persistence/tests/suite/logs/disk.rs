@@ -70,6 +70,50 @@ fn after_a_failed_write_the_same_positions_go_to_a_new_segment() {
 }
 
 #[test]
+fn nothing_goes_behind_the_end_that_a_failed_header_states() {
+    for seed in 0..100 {
+        let storage = SimStorage::with_faults(seed, Faults::default());
+        let (mut log, _) = open(&storage).expect("opened");
+        let (mut maker, mut expected) = (Maker::default(), Vec::new());
+        let room = |log: &Log| log.segments()[0].capacity - 4096 - log.segments()[0].used;
+        while room(&log) > 2000 {
+            expected.extend(write(&mut log, &mut maker, 1));
+            log.syncer().sync().expect("synced");
+        }
+        // The next segment's file is prepared, so that the first write is that of its header.
+        storage.set_faults(Faults { fail_write: Some(1), ..Faults::default() });
+        let mut doomed = maker.clone();
+        for _ in 0..40 {
+            push(&mut log, &doomed.next(5));
+        }
+        assert!(matches!(log.write(), Err(LogError::Io { .. })));
+        // This one would have room in the segment before.
+        expected.extend(write(&mut log, &mut maker, 1));
+        log.syncer().sync().expect("synced");
+        assert_eq!(read_all(&log.reader()).expect("read"), expected, "seed {seed}");
+        drop(log);
+        let (log, _) = open(&storage.crash()).expect("opened");
+        assert_eq!(read_all(&log.reader()).expect("read"), expected, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_segment_that_was_synced_before_the_next_one_had_a_batch_gets_its_footer() {
+    let storage = SimStorage::new();
+    let (mut log, _) = open(&storage).expect("opened");
+    let mut maker = Maker::default();
+    write(&mut log, &mut maker, 3);
+    storage.set_faults(Faults { fail_write: Some(1), ..Faults::default() });
+    push(&mut log, &maker.clone().next(1));
+    assert!(matches!(log.write(), Err(LogError::Io { .. })));
+    log.syncer().sync().expect("synced");
+    write(&mut log, &mut maker, 3);
+    log.syncer().sync().expect("synced");
+    let report = log.reader().verify().expect("whole");
+    assert_eq!((report.segments, report.without_footer), (2, 0));
+}
+
+#[test]
 fn a_batch_that_is_said_not_to_be_logged_is_never_found() {
     for seed in 0..200 {
         let storage = SimStorage::with_faults(seed, Faults::default());
