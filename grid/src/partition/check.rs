@@ -16,13 +16,14 @@ use crate::state::{Cell, Violation};
 use super::batch::kind;
 use super::core::place;
 use super::crumbs;
-use super::manifest::{Manifest, ManifestFile, RunMeta, path as manifest_path, runs_dir};
+use super::manifest::{Homes, Manifest, ManifestFile, PStateMeta, RunMeta, path as manifest_path, runs_dir};
 use super::open::OpenOptions;
 use super::reconcile::{LogFacts, reconcile};
 use super::registry::Registry;
 
-/// How many of a depot's oldest events, and of the newest records, are asked where they belong.
-const EVENTS_ASKED: u64 = 16;
+/// How many records from a depot's oldest event on, and of the newest, are asked where they belong: a start reads
+/// little, however far apart the events of a depot lie.
+const RECORDS_ASKED: u64 = 16;
 
 /// A folder that a start fits.
 pub(crate) struct Checked {
@@ -53,7 +54,7 @@ pub(crate) fn check(options: &OpenOptions) -> Result<Checked, StartError> {
     let asked = EventsAsked { options, reader: &reader, manifest: &manifest };
     asked.refuse_moved()?;
     let cells = load_cells(options, &manifest)?;
-    refuse_moved_keys(options, &cells)?;
+    refuse_moved_keys(options, &manifest, &cells)?;
     Ok(Checked { stored, cells })
 }
 
@@ -197,27 +198,33 @@ impl EventsAsked<'_> {
     fn refuse_moved(&self) -> Result<(), StartError> {
         let registry = Registry::new(&self.options.plan, self.manifest);
         for depot in 0..self.options.plan.depots.len() {
-            let source = registry.source(depot);
-            let Ok((first, _)) = self.reader.depot_bounds(source) else { continue };
-            let Ok(mut oldest) = self.reader.depot_range(source, first, first + EVENTS_ASKED)
-            else {
-                continue;
-            };
-            while let Ok(Some(record)) = oldest.next() {
-                self.ask(&registry, &record)?;
+            if let Some(from) = self.oldest(registry.source(depot)) {
+                self.ask_some(&registry, from)?;
             }
         }
-        let from = self.near_the_end();
-        let Ok(mut newest) = self.reader.scan(from) else { return Ok(()) };
-        while let Ok(Some(record)) = newest.next() {
-            self.ask(&registry, &record)?;
+        self.ask_some(&registry, self.near_the_end())
+    }
+
+    /// Where the oldest event of a depot stands.
+    fn oldest(&self, source: u16) -> Option<Position> {
+        let (first, _) = self.reader.depot_bounds(source).ok()?;
+        let mut oldest = self.reader.depot_range(source, first, first.saturating_add(1)).ok()?;
+        let record = oldest.next().ok()??;
+        Some(record.position)
+    }
+
+    fn ask_some(&self, registry: &Registry, from: Position) -> Result<(), StartError> {
+        let Ok(mut scan) = self.reader.scan(from) else { return Ok(()) };
+        for _ in 0..RECORDS_ASKED {
+            let Ok(Some(record)) = scan.next() else { break };
+            self.ask(registry, &record)?;
         }
         Ok(())
     }
 
     /// Where the newest records begin. Positions of different epochs have their numbers in common.
     fn near_the_end(&self) -> Position {
-        let number = self.reader.end().number().saturating_sub(EVENTS_ASKED);
+        let number = self.reader.end().number().saturating_sub(RECORDS_ASKED);
         let segments = self.reader.segments();
         let held = segments.iter().rev().find(|segment| segment.first.number() <= number);
         Position::new(held.map_or(0, |segment| segment.first.epoch()), number)
@@ -250,9 +257,17 @@ impl EventsAsked<'_> {
     }
 }
 
-/// Where some of the stored keys belong on other partitions by today's code.
-fn refuse_moved_keys(options: &OpenOptions, cells: &[Box<dyn Cell>]) -> Result<(), StartError> {
-    let Some(violation) = cells.iter().find_map(|cell| cell.misplaced()) else { return Ok(()) };
+/// Where some of the stored keys belong on other partitions by today's code. PStates of which it is not
+/// known that they never did are not asked: what lies in the wrong place there, no code has moved.
+fn refuse_moved_keys(
+    options: &OpenOptions,
+    manifest: &Manifest,
+    cells: &[Box<dyn Cell>],
+) -> Result<(), StartError> {
+    let known = |pstate| meta_of(options, manifest, pstate).map(|meta| meta.homes);
+    let asked = cells.iter().enumerate().filter(|&(at, _)| known(at) != Some(Homes::Unknown));
+    let violation = asked.map(|(_, cell)| cell).find_map(|cell| cell.misplaced());
+    let Some(violation) = violation else { return Ok(()) };
     let (name, key, home) = match violation {
         Violation::Elsewhere { pstate, key, home, .. } => {
             (pstate, key, format!("to partition {home}"))
@@ -278,6 +293,16 @@ fn load_cells(
     (0..options.plan.pstates.len()).map(|pstate| load_cell(options, manifest, pstate)).collect()
 }
 
+fn meta_of<'a>(
+    options: &OpenOptions,
+    manifest: &'a Manifest,
+    pstate: usize,
+) -> Option<&'a PStateMeta> {
+    let def = &options.plan.pstates[pstate];
+    let meta = manifest.topology(options.plan.topologies[def.topology].name);
+    meta.and_then(|meta| meta.pstates.iter().find(|known| known.name == def.name))
+}
+
 /// A PState's cell as the manifest has it.
 fn load_cell(
     options: &OpenOptions,
@@ -285,9 +310,7 @@ fn load_cell(
     pstate: usize,
 ) -> Result<Box<dyn Cell>, StartError> {
     let def = &options.plan.pstates[pstate];
-    let topology = options.plan.topologies[def.topology].name;
-    let meta = manifest.topology(topology);
-    let known = meta.and_then(|meta| meta.pstates.iter().find(|known| known.name == def.name));
+    let known = meta_of(options, manifest, pstate);
     let (len, metas) = known.map_or((0, &[][..]), |known| (known.len, &known.runs));
     let mut runs = Vec::new();
     for meta in metas {

@@ -90,10 +90,27 @@ pub(crate) struct PStateMeta {
     pub(crate) name: String,
     pub(crate) schema: Schema,
     pub(crate) len: u64,
-    /// Whether each key lives on the partition of its hash; not known where version 1 began the PState.
-    pub(crate) hashed: bool,
+    pub(crate) homes: Homes,
     /// Newest first.
     pub(crate) runs: Vec<RunMeta>,
+}
+
+/// On which partitions the keys of a PState live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Homes {
+    /// Version 1 began the PState: its initial entries lie on every partition, and release builds let
+    /// handlers make entries under keys of others, where no reader looks.
+    Unknown,
+    /// Each on that of its hash.
+    Hashed,
+    /// Each where code of the user says.
+    Chosen,
+}
+
+impl Homes {
+    pub(crate) fn of(hashed: bool) -> Self {
+        if hashed { Self::Hashed } else { Self::Chosen }
+    }
 }
 
 /// A run of a PState.

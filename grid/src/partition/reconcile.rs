@@ -7,7 +7,7 @@ use gridmill_persistence::{LogError, LogReader, Position};
 use crate::error::StartError;
 use crate::topology::StartFrom;
 
-use super::manifest::{DepotMeta, Manifest, PStateMeta, SourceMeta, TopologyMeta, VariantMeta};
+use super::manifest::{DepotMeta, Homes, Manifest, PStateMeta, SourceMeta, TopologyMeta, VariantMeta};
 use super::plan::{Plan, Topology};
 
 /// What a folder's log says, as far as reconciling needs it.
@@ -406,11 +406,15 @@ fn enter_pstates(plan: &Plan, topology: &Topology, meta: &mut TopologyMeta) {
             name: def.name.to_owned(),
             schema: def.schema.clone(),
             len: 0,
-            hashed: def.hashed,
+            homes: Homes::of(def.hashed),
             runs: Vec::new(),
         };
         let known = known.cloned().unwrap_or_else(new);
-        PStateMeta { hashed: known.hashed && def.hashed, ..known }
+        let homes = match known.homes {
+            Homes::Hashed => Homes::of(def.hashed),
+            homes => homes,
+        };
+        PStateMeta { homes, ..known }
     };
     meta.pstates = topology.owned.iter().map(entered).collect();
 }

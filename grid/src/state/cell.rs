@@ -27,6 +27,9 @@ pub(crate) type AnyView = Arc<dyn Any + Send + Sync>;
 /// How many keys of a PState's oldest run are asked where they belong when a partition is opened.
 const KEYS_ASKED: usize = 8;
 
+/// Where entries take more bytes than this, on average, only the ends of runs are asked: a start reads little.
+const ASKED_BYTES_MAX: u64 = 2 << 10;
+
 /// Where a cell lies.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
@@ -323,16 +326,15 @@ impl<R: Root> Cell for RootCell<R> {
         if !R::KEYED || self.pstate.is_local() {
             return None;
         }
-        // Those lie on every partition where an older release began the PState.
-        let initial = self.pstate.initial_value().into_entries();
-        let known = |key: &[u8]| initial.iter().any(|(known, _)| known.as_slice() == key);
-        let ends = self.sealed.runs().iter().flat_map(|run| [run.min_key(), run.max_key()]);
+        // One without entries, of a root that was emptied, has no first and last key.
+        let filled = self.sealed.runs().iter().filter(|run| !run.is_empty());
+        let ends = filled.flat_map(|run| [run.min_key(), run.max_key()]);
         // What cannot be read is named by who needs it.
-        let oldest = self.sealed.runs().last().into_iter();
+        let small = |run: &&Run| run.bytes() / run.len().max(1) <= ASKED_BYTES_MAX;
+        let oldest = self.sealed.runs().last().filter(small).into_iter();
         let first = oldest.flat_map(|run| run.range(Bound::Unbounded, Bound::Unbounded));
         let first = first.take(KEYS_ASKED).map_while(Result::ok).map(|(key, _)| key);
-        let mut asked = ends.chain(first).filter(|&key| !known(key));
-        asked.find_map(|key| misplaced(&self.pstate, self.place, key))
+        ends.chain(first).find_map(|key| misplaced(&self.pstate, self.place, key))
     }
 
     fn touched_digest(&mut self) -> u64 {

@@ -4,7 +4,7 @@ use gridmill_model::Schema;
 use gridmill_persistence::Position;
 use serde::Deserialize;
 
-use super::{DepotMeta, Manifest, PStateMeta, RunMeta, SourceMeta, TopologyMeta, VariantMeta};
+use super::{DepotMeta, Homes, Manifest, PStateMeta, RunMeta, SourceMeta, TopologyMeta, VariantMeta};
 use crate::partition::batch::Verdict;
 
 #[derive(Deserialize)]
@@ -131,7 +131,6 @@ impl From<PStateV1> for PStateMeta {
     fn from(old: PStateV1) -> Self {
         let PStateV1 { name, schema, len, runs } = old;
         let runs = runs.into_iter().map(|file| RunMeta { file, seal: None });
-        // Initial entries lie on every partition there.
-        Self { name, schema, len, hashed: false, runs: runs.collect() }
+        Self { name, schema, len, homes: Homes::Unknown, runs: runs.collect() }
     }
 }
