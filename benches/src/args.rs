@@ -62,7 +62,7 @@ options, with what holds without them; some depend on the workload, see below
 {defaults}",
         peers = PEERS.join(", "),
         head = ["--keys", "--partitions", "--batch", "--in-flight", "--event-bytes"]
-            .map(|name| format!("{name:>13}"))
+            .map(|name| format!("{name:>14}"))
             .concat(),
     )
 }
@@ -70,7 +70,7 @@ options, with what holds without them; some depend on the workload, see below
 fn default_row(name: &str) -> String {
     let Ok(defaults) = workloads::defaults(name, Of::Count) else { return String::new() };
     let workloads::Defaults { keys, partitions, batch, in_flight, event_bytes } = defaults;
-    format!("  {name:<9}{keys:>13}{partitions:>13}{batch:>13}{in_flight:>13}{event_bytes:>13}\n")
+    format!("  {name:<9}{keys:>14}{partitions:>14}{batch:>14}{in_flight:>14}{event_bytes:>14}\n")
 }
 
 /// Calls in flight where each has one event: they make up for it by their number.

@@ -82,7 +82,7 @@ fn throughput(report: &Report, area: &Area<'_>) -> Result<()> {
         Axes {
             across: "seconds",
             up: "operations a second",
-            format_across: &|seconds| trimmed(seconds),
+            format_across: &trimmed,
             format_up: &short,
         },
     )

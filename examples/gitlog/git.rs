@@ -116,7 +116,8 @@ fn git(repository: &Path) -> Result<Command, Failed> {
     let mut git = without_variables();
     git.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null");
     git.env("GIT_ATTR_NOSYSTEM", "1").env("GIT_NO_REPLACE_OBJECTS", "1");
-    git.env("GIT_GRAFT_FILE", "/dev/null");
+    // Not a file: of one that is there, even an empty one, git says each time that grafts are deprecated.
+    git.env("GIT_GRAFT_FILE", "/dev/null/none");
     git.arg("-C").arg(repository);
     for setting in SETTINGS.map(OsString::from).into_iter().chain(trusted) {
         git.arg("-c").arg(setting);
@@ -145,7 +146,7 @@ fn trusted_folders() -> Result<Vec<OsString>, Failed> {
         // Without such a setting, or such a file, git prints nothing.
         let printed = ask.output().map_err(not_started)?.stdout;
         let values = printed.split(|byte| *byte == 0).filter(|value| !value.is_empty());
-        let setting = |value: &[u8]| OsString::from_vec([b"safe.directory=", value].concat());
+        let setting = |value: &[u8]| OsString::from_vec([&b"safe.directory="[..], value].concat());
         folders.extend(values.map(setting));
     }
     Ok(folders)

@@ -61,7 +61,7 @@ fn on_event(event: TodoEvent, (todos, completed): Views<'_>) {
             }
         }
         TodoEvent::Reorder { user, id, to } => {
-            let Some(from) = todos.get(&user).and_then(|list| place(list, id)) else { return };
+            let Some(from) = todos.get(&user).and_then(|list| place(&list, id)) else { return };
             TODOS.key(user).index(from).move_to(to).apply(todos);
         }
     }

@@ -67,8 +67,8 @@ use shape::Shape;
 /// # assert_eq!(score, after::Score::Scored { player: "ann".into(), points: 7 });
 /// ```
 ///
-/// A record inside of an event counts as its fields do. (What a PState holds may not change shape either: a
-/// PState of another name is filled from the depots.)
+/// A record inside of an event counts as its fields do. (What a PState holds changes shape only where its topology
+/// fills it again from the depots: `module.refill("topology")`.)
 ///
 /// # What does not compile
 ///
