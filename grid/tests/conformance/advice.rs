@@ -101,11 +101,11 @@ async fn started<M: Module>(folder: &Path) -> Grid {
 }
 
 async fn counts(grid: &Grid, of: PState<Counts>) -> Result<Vec<u64>, ReadError> {
-    grid.client().select(of.key_range(0..EVENTS_EACH).map_vals()).await
+    grid.client().select_all(of.key_range(0..EVENTS_EACH).map_vals()).await
 }
 
 async fn texts(grid: &Grid, of: PState<Texts>) -> Result<Vec<Str>, ReadError> {
-    grid.client().select(of.key_range(0..EVENTS_EACH).map_vals()).await
+    grid.client().select_all(of.key_range(0..EVENTS_EACH).map_vals()).await
 }
 
 async fn assert_counts(grid: &Grid, of: PState<Counts>, count: u64) {

@@ -67,14 +67,14 @@ const CALLS: u64 = 10_000;
 async fn thousands() -> Test {
     let grid = Grid::in_memory().partitions(2).module::<Callers>().start().await?;
     let (client, polls) = (grid.client(), Cell::new(0));
-    let append = |n| Counted(Box::pin(client.append(NUMBERS, 2 * n)), &polls);
+    let append = |n: u64| Counted(Box::pin(client.append(NUMBERS, 2 * n)), &polls);
     let mut appends: FuturesUnordered<_> = (0..CALLS).map(append).collect();
     while let Some(receipt) = appends.next().await {
         assert_eq!(receipt?.reply::<(u64, u8)>("count")?.map(|(count, _)| count), Some(1));
     }
     // One to queue the event, one for the answer, and one in between if the mailbox was full.
     assert!(polls.take() <= 3 * CALLS, "{} polls", polls.get());
-    let select = |n| Counted(Box::pin(client.select_one(EVEN.key(2 * n))), &polls);
+    let select = |n: u64| Counted(Box::pin(client.select_one(EVEN.key(2 * n))), &polls);
     let mut selects: FuturesUnordered<_> = (0..CALLS).map(select).collect();
     while let Some(found) = selects.next().await {
         assert!(found?.is_some());

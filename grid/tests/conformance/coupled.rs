@@ -1,15 +1,19 @@
 //! Topologies that read each other's PStates: a crash shows nobody another past than readers saw.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use gridmill::GridBuilder;
-use gridmill::persistence::{Faults, SimStorage};
+use gridmill::persistence::{Faults, SimStorage, Storage};
 use gridmill::prelude::*;
 
 use crate::disk::Disk;
 
 type Test = Result<(), Box<dyn std::error::Error>>;
+
+/// An amount that is poison to the owner of the total; no number of an event.
+const POISON: u64 = 1_000_000;
 
 /// What an event adds to the total, and padding that the owner keeps, or else the reader.
 #[record]
@@ -58,7 +62,7 @@ impl Module for Pair {
     fn define(module: &mut Setup) {
         module.depot(ADDED);
         let owner = module.stream("owner", (TOTAL, OWNED));
-        owner.source(ADDED).each(|event, states| add(event, states, |amount| amount == 13));
+        owner.source(ADDED).each(|event, states| add(event, states, |amount| amount == POISON));
         module.stream("reader", (SEEN, READ, TOTAL.read())).source(ADDED).each(look);
     }
 }
@@ -75,21 +79,37 @@ impl Module for Repaired {
     }
 }
 
-fn on(sim: &SimStorage) -> GridBuilder {
-    let storage = Arc::new(sim.clone());
+fn on(disk: &Disk) -> GridBuilder {
+    let storage = Arc::new(disk.clone());
     // So small that one of the two is due now and then, but not both at once.
     let builder = Grid::builder("sim").storage(storage).partitions(1).threads(1);
     builder.overlay_bytes_max(12 << 10)
 }
 
+/// Waits until the power is gone. A partition may then be tried again for long before anybody is answered.
+async fn power_goes(disk: &Disk) {
+    while disk.sim.list(Path::new("")).is_ok() {
+        disk.failed().await;
+    }
+}
+
 /// Appends until the power goes, or `events` times; what was seen of each that was answered.
-async fn append(grid: &Grid, events: std::ops::Range<u64>, for_owner: bool) -> BTreeMap<u64, u64> {
+async fn append(
+    grid: &Grid,
+    disk: &Disk,
+    events: std::ops::Range<u64>,
+    for_owner: bool,
+) -> BTreeMap<u64, u64> {
     let (client, mut seen) = (grid.client(), BTreeMap::new());
     for number in events {
-        let amount = if number % 7 == 3 { 13 } else { number };
+        let amount = if number % 7 == 3 { POISON } else { number };
         let padding = "x".repeat(300).into();
         let event = Added { number, amount, for_owner, padding };
-        let answered = match client.append(ADDED, event).await {
+        let appended = tokio::select! {
+            appended = client.append(ADDED, event) => appended,
+            () = power_goes(disk) => break,
+        };
+        let answered = match appended {
             Ok(_) => true,
             Err(error) => error.kind.to_string().contains("poison"),
         };
@@ -112,7 +132,7 @@ fn same(what: &str, before: &BTreeMap<u64, u64>, after: &BTreeMap<u64, u64>) {
     }
 }
 
-/// The total that each event sees where 13 is poison to its owner.
+/// The total that each event sees where `POISON` is set aside.
 fn expected(events: u64) -> BTreeMap<u64, u64> {
     let amount = |number: u64| if number % 7 == 3 { 0 } else { number };
     (0..events).map(|number| (number, (0..=number).map(amount).sum())).collect()
@@ -126,14 +146,15 @@ async fn r024_a_reader_sees_the_same_total_after_a_crash() -> Test {
     for for_owner in [true, false] {
         let mut folded = 0;
         for life in 0.. {
-            let (disk, step) = (SimStorage::with_faults(life, Faults::default()), 17);
+            let sim = SimStorage::with_faults(life, Faults::default());
+            let (disk, step) = (Disk::new(sim), 17);
             let grid = on(&disk).module::<Pair>().start().await?;
-            disk.set_faults(Faults { power_off: Some(1 + life * step), ..Faults::default() });
-            let seen = append(&grid, 0..EVENTS, for_owner).await;
+            disk.sim.set_faults(Faults { power_off: Some(1 + life * step), ..Faults::default() });
+            let seen = append(&grid, &disk, 0..EVENTS, for_owner).await;
             folded += grid.stats().total(|partition| partition.folds);
             let whole = seen.len() as u64 == EVENTS;
             grid.halt().await;
-            let disk = if life % 2 == 0 { disk.crash() } else { disk.kill() };
+            let disk = Disk::new(if life % 2 == 0 { disk.sim.crash() } else { disk.sim.kill() });
             let grid = on(&disk).module::<Pair>().start().await?;
             let again = all_seen(&grid).await?;
             same(&format!("life {life}, for the owner: {for_owner}"), &seen, &again);
@@ -141,10 +162,10 @@ async fn r024_a_reader_sees_the_same_total_after_a_crash() -> Test {
             same(&format!("life {life}"), &again, &expected(EVENTS));
             // Once more, now that the replay has folded what it folded.
             grid.halt().await;
-            let disk = disk.kill();
+            let disk = Disk::new(disk.sim.kill());
             let grid = on(&disk).module::<Pair>().start().await?;
             same(&format!("life {life}, again"), &again, &all_seen(&grid).await?);
-            let more = append(&grid, EVENTS..EVENTS + 20, !for_owner).await;
+            let more = append(&grid, &disk, EVENTS..EVENTS + 20, !for_owner).await;
             grid.shutdown().await?;
             let grid = on(&disk).module::<Pair>().start().await?;
             same(&format!("life {life}, at last"), &more, &all_seen(&grid).await?);
@@ -161,9 +182,9 @@ async fn r024_a_reader_sees_the_same_total_after_a_crash() -> Test {
 #[tokio::test]
 async fn r024_a_retry_between_two_topologies_keeps_its_place() -> Test {
     for life in 0..12 {
-        let disk = SimStorage::with_faults(life, Faults::default());
+        let disk = Disk::new(SimStorage::with_faults(life, Faults::default()));
         let grid = on(&disk).module::<Pair>().start().await?;
-        let mut seen = append(&grid, 0..40, life % 2 == 0).await;
+        let mut seen = append(&grid, &disk, 0..40, life % 2 == 0).await;
         assert_eq!((seen.len(), grid.quarantine().len()), (40, 6));
         let aside = grid.quarantine();
         grid.discard_quarantined(&aside[0]).await?;
@@ -171,18 +192,21 @@ async fn r024_a_retry_between_two_topologies_keeps_its_place() -> Test {
         grid.shutdown().await?;
 
         let grid = on(&disk).module::<Repaired>().start().await?;
-        disk.set_faults(Faults { power_off: Some(40 + 25 * life), ..Faults::default() });
+        disk.sim.set_faults(Faults { power_off: Some(40 + 25 * life), ..Faults::default() });
         let mut next = 40;
         for aside in grid.quarantine() {
-            if grid.retry_quarantined(&aside).await.is_err() {
+            let retried = tokio::select! {
+                retried = grid.retry_quarantined(&aside) => retried.is_ok(),
+                () = power_goes(&disk) => false,
+            };
+            if !retried {
                 break;
             }
-            // Numbers that are no poison in either version.
-            seen.extend(append(&grid, next..next + 3, life % 2 == 0).await);
+            seen.extend(append(&grid, &disk, next..next + 3, life % 2 == 0).await);
             next += 4;
         }
         grid.halt().await;
-        let disk = disk.crash();
+        let disk = Disk::new(disk.sim.crash());
         let grid = on(&disk).module::<Repaired>().start().await?;
         same(&format!("life {life}"), &seen, &all_seen(&grid).await?);
     }
@@ -237,7 +261,7 @@ const PAST: u64 = 600;
 /// A folder with a past that nobody watched.
 async fn with_past(seed: u64) -> Result<SimStorage, Box<dyn std::error::Error>> {
     let disk = SimStorage::with_faults(seed, Faults::default());
-    let grid = on(&disk).module::<Before>().start().await?;
+    let grid = on(&Disk::new(disk.clone())).module::<Before>().start().await?;
     grid.client().append_many(ADDED, (0..PAST).map(event)).await?;
     grid.shutdown().await?;
     Ok(disk)
@@ -255,12 +279,17 @@ async fn watch(client: &Client, number: u64) -> Option<u64> {
 async fn r215_a_topology_that_others_read_joins_at_one_position() -> Test {
     let (mut before, mut after) = (0, 0);
     for life in 0.. {
-        let disk = with_past(life).await?;
+        let disk = Disk::new(with_past(life).await?);
         let grid = on(&disk).module::<After>().start().await?;
-        disk.set_faults(Faults { power_off: Some(1 + 3 * life), ..Faults::default() });
+        disk.sim.set_faults(Faults { power_off: Some(1 + 3 * life), ..Faults::default() });
         let (client, mut seen) = (grid.client(), BTreeMap::new());
         let mut number = PAST;
-        while let Some(saw) = watch(&client, number).await {
+        loop {
+            let saw = tokio::select! {
+                saw = watch(&client, number) => saw,
+                () = power_goes(&disk) => None,
+            };
+            let Some(saw) = saw else { break };
             seen.insert(number, saw);
             number += 1;
             if number > PAST + 30 && saw > 0 {
@@ -271,7 +300,7 @@ async fn r215_a_topology_that_others_read_joins_at_one_position() -> Test {
         before += seen.values().filter(|saw| **saw == 0).count();
         after += seen.values().filter(|saw| **saw > 0).count();
         grid.halt().await;
-        let disk = if life % 2 == 0 { disk.crash() } else { disk.kill() };
+        let disk = Disk::new(if life % 2 == 0 { disk.sim.crash() } else { disk.sim.kill() });
         let grid = on(&disk).module::<After>().start().await?;
         let again = watched(&grid).await?;
         same(&format!("life {life}"), &seen, &again);
@@ -280,7 +309,7 @@ async fn r215_a_topology_that_others_read_joins_at_one_position() -> Test {
         let records = client.depot_info(ADDED).await?.records();
         assert_eq!(watch(&client, 10 * PAST).await, Some(records + 1), "life {life}");
         grid.halt().await;
-        let disk = disk.kill();
+        let disk = Disk::new(disk.sim.kill());
         let grid = on(&disk).module::<After>().start().await?;
         let last = watched(&grid).await?;
         same(&format!("life {life}, again"), &again, &last);
@@ -307,10 +336,15 @@ async fn r215_a_full_disk_puts_a_join_off() -> Test {
     disk.sim.set_space_left(Some(0));
     let client = grid.client();
     if grid.progress("joined").is_some() {
-        disk.failed().await;
-        assert_eq!(watch(&client, PAST).await, Some(0), "it has not joined");
-        disk.sim.set_space_left(None);
+        tokio::select! {
+            () = disk.failed() => {
+                assert_eq!(watch(&client, PAST).await, Some(0), "it has not joined");
+            }
+            // Its snapshot was written a moment before.
+            () = grid.caught_up("joined") => {}
+        }
     }
+    disk.sim.set_space_left(None);
     watch(&client, PAST + 1).await;
     grid.caught_up("joined").await;
     assert_eq!(watch(&client, PAST + 2).await, Some(client.depot_info(ADDED).await?.records()));

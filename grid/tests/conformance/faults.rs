@@ -122,7 +122,7 @@ impl Drop for Mount {
 #[tokio::test]
 async fn r143_fold_without_room() {
     let disk = Disk::new(SimStorage::new());
-    let start = || on(&disk).overlay_bytes_max(1).start();
+    let start = || on(&disk).tail_bytes_max(1).start();
     let grid = start().await.expect("a fresh disk");
     let (client, mut acked) = (grid.client(), HashSet::new());
     disk.sim.set_space_left(Some(0));
@@ -156,7 +156,7 @@ async fn r143_fold_without_room() {
 async fn r024_failed_sync() {
     for fail_sync in 1..30 {
         let disk = Disk::new(SimStorage::with_faults(fail_sync, Faults::default()));
-        let grid = on(&disk).overlay_bytes_max(700).start().await.expect("a fresh disk");
+        let grid = on(&disk).tail_bytes_max(700).start().await.expect("a fresh disk");
         disk.sim.set_faults(Faults { fail_sync: Some(fail_sync), ..Faults::default() });
         let mut acked = append_some(&grid.client(), 12).await;
         assert_eq!(acked.len(), 36, "sync {fail_sync}: every append is acknowledged");
@@ -176,7 +176,7 @@ async fn r024_failed_sync() {
 async fn r024_failed_write() {
     for fail_write in 1..20 {
         let disk = Disk::new(SimStorage::with_faults(fail_write, Faults::default()));
-        let grid = on(&disk).overlay_bytes_max(700).start().await.expect("a fresh disk");
+        let grid = on(&disk).tail_bytes_max(700).start().await.expect("a fresh disk");
         disk.sim.set_faults(Faults { fail_write: Some(fail_write), ..Faults::default() });
         let mut acked = append_some(&grid.client(), 12).await;
         let records = check(&grid.client(), &acked, false).await;

@@ -144,7 +144,12 @@ fn copy(from: &Path, to: &Path) -> Result {
 }
 
 fn remove(path: &Path) -> Result {
-    Ok(if path.is_dir() { fs::remove_dir_all(path)? } else { fs::remove_file(path)? })
+    if path.is_dir() {
+        fs::remove_dir_all(path)?
+    } else {
+        fs::remove_file(path)?
+    }
+    Ok(())
 }
 
 /// Every file below a folder, by its path in it.

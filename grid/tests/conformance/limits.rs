@@ -89,8 +89,7 @@ async fn append(grid: &Grid, key: &str, bytes: usize) -> Result<(), AppendError<
 #[track_caller]
 fn is_quarantined(result: Result<(), AppendError<Put>>, parts: &[&str]) {
     let error = result.expect_err("it is over a limit");
-    let quarantined =
-        matches!(&error.kind, AppendErrorKind::Rejected(rejection) if rejection.rejections[0].quarantined);
+    let quarantined = matches!(&error.kind, AppendErrorKind::Rejected(rejection) if rejection.rejections[0].quarantined);
     assert!(quarantined, "{error}");
     let text = error.to_string();
     parts.iter().for_each(|part| assert!(text.contains(part), "`{part}` in {text}"));

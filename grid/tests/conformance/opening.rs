@@ -76,7 +76,9 @@ async fn r219_a_start_costs_the_same_at_any_size() -> Result {
     let (small, large) = (cost(500).await?, cost(100_000).await?);
     assert!(large.pages > 50 * small.pages, "{} and {} pages", small.pages, large.pages);
     for cost in [small, large] {
-        assert_eq!((cost.replayed, cost.pages_at_start), (0, 0));
+        assert_eq!(cost.replayed, 0);
+        // A start asks some keys of the oldest run of each PState where they belong: one page.
+        assert!(cost.pages_at_start <= cost.runs, "{} pages", cost.pages_at_start);
         // An index page and at most two entry pages in each run of one PState.
         let most = 4 * cost.runs;
         assert!((1..=most).contains(&cost.pages_of_a_read), "{} pages", cost.pages_of_a_read);

@@ -231,6 +231,7 @@ async fn r233_a_topology_added_again_has_nothing_to_do_with_its_former_life() ->
     grid.discard_quarantined(&aside).await?;
     grid.halt().await;
     let grid = start::<Poisoned>(&disk).await?;
+    grid.caught_up("sums").await;
     assert!(grid.quarantine().is_empty());
     assert_eq!(of_ann(&grid.client()).await?, (322, 5));
     Ok(())

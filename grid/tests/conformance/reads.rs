@@ -51,8 +51,9 @@ async fn r060_a_key_among_a_million_costs_a_few_pages() -> Result {
     assert_eq!(grid.stats().total(|partition| partition.replayed), 0);
     let pages = grid.stats().total(|partition| partition.run_bytes).div_ceil(16 << 10);
     assert!(pages > 1_000, "{pages} pages");
-    assert_eq!(pages_read(&grid), 0);
     let runs = grid.stats().total(|partition| partition.runs);
+    // A start asks some keys of the oldest run where they belong: one page.
+    assert!(pages_read(&grid) <= runs, "{} pages", pages_read(&grid));
     for (reads, key) in [0, 77_777, KEYS - 1].into_iter().enumerate() {
         assert_eq!(client.select_one(BY_KEY.key(key)).await?, Some(3 * key));
         // In each run of the key's partition: an index page and an entry page, or a neighbour.

@@ -151,7 +151,7 @@ async fn refuses(folder: &Path, builder: GridBuilder) -> StartError {
 async fn assert_whole(grid: &Grid, times: u64) {
     let client = grid.client();
     for view in [SUM, MORE, SOLD, BESIDE] {
-        let counts = client.select(view.key_range(0..ENTRIES).map_vals()).await;
+        let counts = client.select_all(view.key_range(0..ENTRIES).map_vals()).await;
         let counts = counts.expect("it is not filled anew");
         assert_eq!(counts, vec![times; ENTRIES as usize], "{}", view.name());
     }
@@ -230,7 +230,7 @@ async fn r176_refused_declarations_change_nothing() {
     grid.shutdown().await.expect("it runs");
     let grid = start::<OneChanged, TwoChanged>(path).start().await.expect("it fits");
     grid.caught_up("late").await;
-    let late = grid.client().select(LATE.key_range(0..ENTRIES).map_vals()).await;
+    let late = grid.client().select_all(LATE.key_range(0..ENTRIES).map_vals()).await;
     assert_eq!(late.expect("it runs"), vec![1; ENTRIES as usize]);
 }
 
@@ -256,7 +256,7 @@ async fn r176_refused_tail_changes_nothing() {
     assert!(expected, "{error}");
     let grid = start::<One, Two>(path).start().await.expect("the folder is as it was");
     let client = grid.client();
-    let more = client.select(MORE.key_range(0..ENTRIES).map_vals()).await;
+    let more = client.select_all(MORE.key_range(0..ENTRIES).map_vals()).await;
     assert_eq!(more.expect("it runs"), vec![1; ENTRIES as usize]);
     assert_eq!(client.select_one(BESIDE.key(event)).await.expect("it runs"), Some(2));
 }
