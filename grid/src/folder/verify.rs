@@ -16,7 +16,9 @@ use super::{Fault, Unread, damage, no_log, no_manifest, of_io, of_log, of_run, r
 use crate::builder::PARTITIONS_MAX;
 use crate::identity::{Contents, GridId};
 use crate::partition::batch::{NO_DEPOT, kind};
-use crate::partition::manifest::{self, Homes, Manifest, PStateMeta, RunMeta, TopologyMeta, runs_dir};
+use crate::partition::manifest::{
+    self, Homes, Manifest, PStateMeta, RunMeta, TopologyMeta, runs_dir,
+};
 use crate::partition::open::partition_dir;
 
 /// What was read, and what is wrong with it.

@@ -16,7 +16,9 @@ use crate::state::{Cell, Violation};
 use super::batch::kind;
 use super::core::place;
 use super::crumbs;
-use super::manifest::{Homes, Manifest, ManifestFile, PStateMeta, RunMeta, path as manifest_path, runs_dir};
+use super::manifest::{
+    Homes, Manifest, ManifestFile, PStateMeta, RunMeta, path as manifest_path, runs_dir,
+};
 use super::open::OpenOptions;
 use super::reconcile::{LogFacts, reconcile};
 use super::registry::Registry;

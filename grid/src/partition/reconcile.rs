@@ -7,7 +7,9 @@ use gridmill_persistence::{LogError, LogReader, Position};
 use crate::error::StartError;
 use crate::topology::StartFrom;
 
-use super::manifest::{DepotMeta, Homes, Manifest, PStateMeta, SourceMeta, TopologyMeta, VariantMeta};
+use super::manifest::{
+    DepotMeta, Homes, Manifest, PStateMeta, SourceMeta, TopologyMeta, VariantMeta,
+};
 use super::plan::{Plan, Topology};
 
 /// What a folder's log says, as far as reconciling needs it.

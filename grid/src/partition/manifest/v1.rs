@@ -4,7 +4,9 @@ use gridmill_model::Schema;
 use gridmill_persistence::Position;
 use serde::Deserialize;
 
-use super::{DepotMeta, Homes, Manifest, PStateMeta, RunMeta, SourceMeta, TopologyMeta, VariantMeta};
+use super::{
+    DepotMeta, Homes, Manifest, PStateMeta, RunMeta, SourceMeta, TopologyMeta, VariantMeta,
+};
 use crate::partition::batch::Verdict;
 
 #[derive(Deserialize)]
