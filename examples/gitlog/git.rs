@@ -1,7 +1,8 @@
 //! The `git` program, run so that the same repository gives the same numbers to everybody.
 //!
 //! Only plumbing is asked, which has stable output; names and paths come as bytes, each ended by a
-//! zero byte. No variable and no setting of the user, the machine or the repository has a say.
+//! zero byte. No variable and no setting of the user, the machine or the repository has a say; but attributes
+//! of the repository do (`.gitattributes`, `info/attributes`) where they make a file binary, which has no lines.
 
 use std::collections::HashSet;
 use std::ffi::OsString;

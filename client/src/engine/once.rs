@@ -1,8 +1,7 @@
 //! A channel for one value, of no runtime.
 //!
 //! It takes no part in a runtime's budget for a task, as tokio's channels do: with those, a task that
-//! waits for n answers polls them some n * n / 128 times. A lock that hardly ever is met by both sides
-//! makes it a third of the work of `futures_channel::oneshot`, of which there is one an append.
+//! waits for n answers polls them some n * n / 128 times. The lock is hardly ever met by both sides.
 
 use std::fmt;
 use std::future::Future;
