@@ -359,9 +359,12 @@ fn warn_of_apart(options: &OpenOptions, core: &Core) {
     }
 }
 
+/// Cells that were taken out, each with the place that it had.
+type Hidden = Vec<(usize, Box<dyn Cell>)>;
+
 /// Puts empty cells in the places of those that belong to topologies which read the past: that is what
 /// others saw of them in the live flow. Returns the cells.
-fn hide_unfinished(core: &mut Core) -> Result<Vec<(usize, Box<dyn Cell>)>, Damaged> {
+fn hide_unfinished(core: &mut Core) -> Result<Hidden, Damaged> {
     let plan = Arc::clone(&core.plan);
     let read_past = |&pstate: &usize| !core.lanes[plan.pstates[pstate].topology].live;
     let hidden: Vec<usize> = (0..plan.pstates.len()).filter(read_past).collect();
