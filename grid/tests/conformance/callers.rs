@@ -41,7 +41,7 @@ impl Module for Callers {
 
 fn only_even(number: u64, even: &mut Map<u64, u64>) -> Result<(), u64> {
     even.insert(number, number);
-    if number % 2 == 0 { Ok(()) } else { Err(number) }
+    if number.is_multiple_of(2) { Ok(()) } else { Err(number) }
 }
 
 fn only_small(number: u64, small: &mut Map<u64, u64>) -> Result<(), String> {

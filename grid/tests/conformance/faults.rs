@@ -241,7 +241,7 @@ async fn go_on(client: &Client, acked: &mut HashSet<u64>) {
 
 /// Ends a grid by a power loss, a kill or in order, and returns its disk.
 async fn stop(grid: Grid, disk: Disk, way: u64) -> Disk {
-    if way % 3 == 0 {
+    if way.is_multiple_of(3) {
         grid.shutdown().await.expect("nothing is wrong with the disk");
         return disk;
     }

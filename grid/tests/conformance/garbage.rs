@@ -25,7 +25,7 @@ impl Module for Keep {
 
 fn keep((key, value): (u64, Str), kept: &mut Map<u64, Str>) {
     if value.is_empty() {
-        kept.remove(&key);
+        kept.remove(key);
     } else {
         kept.insert(key, value);
     }

@@ -80,10 +80,12 @@ const GROWS: Depot<Grow> = Depot::hash_by("memory/grows", |grow| grow.key.into()
 const COUNTERS: PState<Map<u64, u64>> = PState::new("memory/counters");
 const TEXTS: PState<Map<u64, Str>> = PState::new("memory/texts");
 const LISTS: PState<Map<u64, List<Str>>> = PState::new("memory/lists");
-const MAPS: PState<Map<u64, Map<u64, Map<Str, Str>>>> = PState::new("memory/maps");
+const MAPS: PState<Map<u64, Shelf>> = PState::new("memory/maps");
 const CONTACTS: PState<Map<u64, (Option<Contact>, u8)>> = PState::new("memory/contacts");
 
-type Maps<'a> = &'a mut Map<u64, Map<u64, Map<Str, Str>>>;
+/// Maps of maps.
+type Shelf = Map<u64, Map<Str, Str>>;
+type Maps<'a> = &'a mut Map<u64, Shelf>;
 type Views<'a> = (
     &'a mut Map<u64, u64>,
     &'a mut Map<u64, Str>,

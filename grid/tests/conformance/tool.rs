@@ -228,7 +228,7 @@ async fn what_the_system_does_not_let_be_read_is_not_called_damage() -> Checked 
     for part in ["todo/1/log", "todo/1/runs", "todo/1/MANIFEST", "todo"] {
         let path = folder.path().join(part);
         let before = std::fs::metadata(&path)?.permissions();
-        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0))?;
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o0))?;
         // Nothing is kept from root.
         let kept = std::fs::File::open(&path).is_err();
         let (code, text) = tool(&["verify"], Some(folder.path()))?;

@@ -281,7 +281,7 @@ fn recovered_and_gone_on(storage: &SimStorage, seed: u64) -> (Log, Vec<(Position
     let mut expected = write(&mut log, &mut maker, 3);
     for _ in 0..seed {
         expected.extend(write(&mut log, &mut maker, 2));
-        if seed % 3 == 0 {
+        if seed.is_multiple_of(3) {
             log.syncer().sync().expect("synced");
         }
     }
