@@ -89,6 +89,9 @@ mod module;
 mod partition;
 mod quarantine;
 mod shell;
+#[cfg(feature = "simulate")]
+#[doc(hidden)]
+pub mod sim;
 mod state;
 mod stats;
 mod topology;

@@ -293,7 +293,7 @@ fn replay(options: &OpenOptions, opened: &mut Opened) -> Result<Vec<Verdict>, St
     }
     warn_of_apart(options, &opened.core);
     let reader = opened.log.reader();
-    let registry = opened.registry.clone();
+    let registry = Arc::new(opened.registry.clone());
     let mut skip = known_verdicts(options, opened, from)?;
     // Before the replay: what it folds must not pass over records that stand nowhere.
     let mut found = asked_for(options, opened, &mut skip)?;

@@ -1,5 +1,7 @@
 //! A module, checked and with its names resolved to numbers.
 
+use gridmill_persistence::planted::{Bug, is_planted};
+
 use crate::error::StartError;
 use crate::module::{DepotDef, Module, PStateDef, Setup};
 use crate::topology::{Stage, StartFrom, TopologyDef};
@@ -142,7 +144,7 @@ fn group(topologies: &mut [Topology], pstates: &[PStateDef]) -> Vec<Vec<usize>> 
     // Each begins alone; whoever shares a PState moves in with its owner.
     let mut group_of: Vec<usize> = (0..topologies.len()).collect();
     for (reader, topology) in topologies.iter().enumerate() {
-        for &pstate in &topology.at {
+        for &pstate in topology.at.iter().filter(|_| !is_planted(Bug::FoldAlone)) {
             let (from, to) = (group_of[reader], group_of[pstates[pstate].topology]);
             group_of.iter_mut().filter(|group| **group == from).for_each(|group| *group = to);
         }

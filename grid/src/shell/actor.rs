@@ -26,11 +26,13 @@ use crate::state::Spent;
 use super::catch_up::CatchUps;
 use super::clock::Clock;
 use super::failing::Failing;
+use super::host::Host;
 use super::linger::{Linger, linger};
 use super::merges::Merges;
 use super::part::{Part, Waiting};
 use super::shared::{PartitionView, Shared};
-use super::supervisor::{Slot, Slots};
+use super::supervisor::{Seat, Seats};
+use super::threads::Threads;
 
 /// How durable an append is before it is answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -100,7 +102,7 @@ pub(crate) struct Partition {
     pub(crate) options: ActorOptions,
     pub(crate) next_offsets: Vec<u64>,
     pub(crate) last_time: i64,
-    pub(crate) me: ActorRef<Msg>,
+    pub(crate) host: Arc<dyn Host>,
     /// A sync runs on another thread.
     pub(crate) syncing: bool,
     /// Something was written that the running sync may not cover.
@@ -135,9 +137,9 @@ pub(crate) struct PartitionActor;
 
 /// What an actor starts from.
 pub(crate) struct Start {
-    pub(crate) slot: Slot,
+    pub(crate) seat: Seat,
     /// Where it enters itself, so that its supervisor knows what to start again.
-    pub(crate) slots: Slots,
+    pub(crate) seats: Seats,
     pub(crate) opened: Opened,
 }
 
@@ -152,46 +154,14 @@ impl Actor for PartitionActor {
         me: ActorRef<Msg>,
         start: Start,
     ) -> Result<Option<Partition>, ActorProcessingErr> {
-        let Start { slot, slots, opened } = start;
-        let (shared, options) = (Arc::clone(&slot.shared), slot.options.clone());
-        let Opened { core, log, end, said, registry, folds, next_offsets, last_time, .. } = opened;
-        let folded = folded_positions(&core, &folds);
-        let (changes, tail) = (options.changes.account(), options.tails.account());
-        let catching_up = CatchUps::default();
-        let fence =
-            Fence { manifest: Arc::clone(&folds.manifest), cancel: catching_up.cancel_flag() };
-        let mut partition = Partition {
-            shared,
-            core,
-            syncer: log.syncer(),
-            log,
-            registry: Arc::new(registry),
-            folds,
-            options,
-            next_offsets,
-            last_time,
-            me: me.clone(),
-            syncing: false,
-            sync_wanted: false,
-            folding: false,
-            merges: Merges::default(),
-            failing: Failing::default(),
-            spent: Vec::new(),
-            changes,
-            tail,
-            folded,
-            fold_asked: HashSet::new(),
-            catching_up,
-            quarantine: Arc::default(),
-            shutdown: None,
-            taken: Vec::new(),
-            linger: Linger::default(),
-            fence,
-        };
-        partition.begin(end, said).map_err(|fatal| fatal.to_string())?;
+        let Start { seat, seats, opened } = start;
+        let (shared, options) = (Arc::clone(&seat.slot.shared), seat.slot.options.clone());
+        let host: Arc<dyn Host> = Arc::new(Threads::of(me.clone()));
+        let partition = Partition::begin(shared, options, opened, Arc::clone(&host));
+        let partition = partition.map_err(|fatal| fatal.to_string())?;
         // Before the first message: from then on it may die, and nobody may find it missing.
-        slots.insert(me.get_id(), slot);
-        partition.shared.attach(me);
+        seats.insert(me.get_id(), seat);
+        partition.shared.attach(host);
         Ok(Some(partition))
     }
 
@@ -256,9 +226,54 @@ pub(crate) enum Fatal {
 }
 
 impl Partition {
+    /// Begins a life of the partition with what its folder held.
+    pub(crate) fn begin(
+        shared: Arc<Shared>,
+        options: ActorOptions,
+        opened: Opened,
+        host: Arc<dyn Host>,
+    ) -> Result<Self, Fatal> {
+        let Opened { core, log, end, said, registry, folds, next_offsets, last_time, .. } = opened;
+        let folded = folded_positions(&core, &folds);
+        let (changes, tail) = (options.changes.account(), options.tails.account());
+        let catching_up = CatchUps::default();
+        let fence =
+            Fence { manifest: Arc::clone(&folds.manifest), cancel: catching_up.cancel_flag() };
+        let mut partition = Self {
+            shared,
+            core,
+            syncer: log.syncer(),
+            log,
+            registry: Arc::new(registry),
+            folds,
+            options,
+            next_offsets,
+            last_time,
+            host,
+            syncing: false,
+            sync_wanted: false,
+            folding: false,
+            merges: Merges::default(),
+            failing: Failing::default(),
+            spent: Vec::new(),
+            changes,
+            tail,
+            folded,
+            fold_asked: HashSet::new(),
+            catching_up,
+            quarantine: Arc::default(),
+            shutdown: None,
+            taken: Vec::new(),
+            linger: Linger::default(),
+            fence,
+        };
+        partition.show_recovered(end, said)?;
+        Ok(partition)
+    }
+
     /// Shows what the folder held, and starts what goes on beside the live flow. The log ended at
     /// `end` when it was opened.
-    fn begin(&mut self, end: Position, said: Vec<Said>) -> Result<(), Fatal> {
+    fn show_recovered(&mut self, end: Position, said: Vec<Said>) -> Result<(), Fatal> {
         let reader = self.log.reader();
         self.shared.reader.store(Some(Arc::new(reader)));
         self.note_quarantine();
@@ -270,12 +285,16 @@ impl Partition {
         self.shared.flights.recovered(&self.shared, end, view, complete, reason);
         self.start_catch_ups()?;
         if let Durability::Interval(every) = self.options.durability {
-            self.me.send_interval(every, || Msg::SyncDue);
+            self.host.every(every, || Msg::SyncDue);
         }
         Ok(())
     }
 
-    fn handle(&mut self, message: Msg) -> Result<(), Fatal> {
+    /// Carries out a message, and goes on with what waits.
+    ///
+    /// # Errors
+    /// [`Fatal`]: this life ends. The partition is to be dropped and opened again.
+    pub(crate) fn handle(&mut self, message: Msg) -> Result<(), Fatal> {
         match message {
             Msg::Wake => {}
             Msg::Synced(result) => self.synced(result)?,

@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use gridmill_model::engine::Damaged;
 use gridmill_persistence::{LogReader, Position};
-use ractor::ActorRef;
 
 use crate::partition::batch::Verdict;
 use crate::partition::budget::Account;
@@ -19,7 +18,8 @@ use crate::partition::replay::{Replay, verdicts};
 use crate::state::{Cell, FoldError};
 
 use super::actor::{Fatal, Msg, Partition, QuarantineOrder};
-use super::failing::Job;
+use super::failing::JobKind;
+use super::host::{Host, Job, Step, Work};
 use super::shared::{Progress, Shared};
 
 /// Records that the actor itself reads at the hand-over; with more, the thread goes on reading.
@@ -93,9 +93,11 @@ struct Reading {
     core: Core,
     registry: Arc<Registry>,
     reader: LogReader,
+    /// Where it reads, once it has begun.
+    replay: Option<Replay>,
     folds: FoldContext,
     shared: Arc<Shared>,
-    me: ActorRef<Msg>,
+    host: Arc<dyn Host>,
     cancel: Arc<AtomicBool>,
     /// What its unfolded changes take.
     changes: Account,
@@ -137,14 +139,17 @@ impl Partition {
             core,
             registry: Arc::clone(&self.registry),
             reader: self.log.reader(),
+            replay: None,
             folds: self.folds.clone(),
             shared: Arc::clone(&self.shared),
-            me: self.me.clone(),
+            host: Arc::clone(&self.host),
             cancel: Arc::clone(&self.catching_up.cancel),
             changes: self.options.changes.account(),
             biases: Biases::default(),
         };
-        tokio::task::spawn_blocking(move || reading.run());
+        let (host, shared) = (Arc::clone(&self.host), Arc::clone(&self.shared));
+        let job = ReadJob { reading: Some(Box::new(reading)), host, shared };
+        self.host.run(Work::Read, Box::new(job));
     }
 
     /// A topology has read all that was durable. It joins once nothing is under way; where the live
@@ -245,7 +250,7 @@ impl Partition {
 
     /// Lets those that could not join try again, once something was logged since, or some time has passed.
     pub(crate) fn read_on_later(&mut self) {
-        let waits = self.failing.waits(Job::Fold, self.log.next_position());
+        let waits = self.waits(JobKind::Fold);
         if !waits && self.shutdown.is_none() {
             for CaughtUp { topology, core, .. } in std::mem::take(&mut self.catching_up.put_off) {
                 self.read_on(topology, core);
@@ -276,7 +281,7 @@ impl Partition {
 fn read_to_end(
     core: &mut Core,
     topology: usize,
-    registry: &Registry,
+    registry: &Arc<Registry>,
     reader: LogReader,
 ) -> Result<Vec<Verdict>, Fatal> {
     let plan = Arc::clone(&core.plan);
@@ -289,54 +294,78 @@ fn read_to_end(
     Ok(found)
 }
 
-impl Reading {
-    /// Reads to the end of what is durable, then knocks at the actor's door.
-    fn run(mut self) {
-        let (topology, me) = (self.topology, self.me.clone());
-        let read = self.read();
-        let shared = Arc::clone(&self.shared);
-        let message = match read {
-            Ok(true) => {
-                let (core, entering) = (self.core, false);
+/// A topology that reads the past, one batch a step; then it knocks at the actor's door.
+struct ReadJob {
+    reading: Option<Box<Reading>>,
+    host: Arc<dyn Host>,
+    shared: Arc<Shared>,
+}
+
+impl Job for ReadJob {
+    fn step(&mut self) -> Step {
+        let Some(mut reading) = self.reading.take() else { return Step::Done };
+        let topology = reading.topology;
+        let message = match reading.step() {
+            Ok(Read::On) => {
+                self.reading = Some(reading);
+                return Step::Again;
+            }
+            Ok(Read::End) => {
+                let (core, entering) = (reading.core, false);
                 Msg::CaughtUp(Box::new(CaughtUp { topology, core, entering }))
             }
-            Ok(false) => Msg::CatchUpEnded(topology, None),
+            Ok(Read::Told) => Msg::CatchUpEnded(topology, None),
             Err(problem) => Msg::CatchUpEnded(topology, Some(problem)),
         };
-        // An actor that ended meanwhile starts this again from the manifest.
-        let _ = me.cast(message);
-        shared.touch();
+        self.host.tell(message);
+        self.shared.touch();
+        Step::Done
+    }
+}
+
+/// How far a step of reading came.
+enum Read {
+    On,
+    /// To the end of what is durable.
+    End,
+    /// It was told to stop.
+    Told,
+}
+
+impl Reading {
+    fn step(&mut self) -> Result<Read, String> {
+        // Also where there is nothing left to read: a stop waits for this.
+        if self.cancel.load(Ordering::Relaxed) {
+            self.fold()?;
+            return Ok(Read::Told);
+        }
+        if self.replay.is_none() {
+            self.begin()?;
+        }
+        let Some(replay) = &mut self.replay else { return Ok(Read::On) };
+        let batch = replay.next_batch().map_err(|error| error.to_string())?;
+        let Some(mut batch) = batch else { return Ok(Read::End) };
+        let applied = self.core.apply(&mut batch).map_err(|error| error.to_string())?;
+        if !applied.verdicts.is_empty() {
+            self.host.tell(Msg::SetAside(applied.verdicts));
+        }
+        self.show(batch.end);
+        let bytes = self.core.weight(self.topology);
+        self.changes.set(bytes);
+        if self.changes.is_over(1, bytes) {
+            self.fold()?;
+            self.merge();
+        }
+        Ok(Read::On)
     }
 
-    /// True at the end, false where it was told to stop.
-    fn read(&mut self) -> Result<bool, String> {
-        let plan = Arc::clone(&self.core.plan);
-        let registry = Arc::clone(&self.registry);
+    fn begin(&mut self) -> Result<(), String> {
         let from = self.core.lanes[self.topology].next;
         self.skip_known(from)?;
         let only = std::iter::once(self.topology);
-        let replay = Replay::new(&plan, &registry, self.reader.clone(), from, only);
-        let mut replay = replay.map_err(|error| error.to_string())?;
-        loop {
-            // Also where there is nothing left to read: a stop waits for this.
-            if self.cancel.load(Ordering::Relaxed) {
-                self.fold()?;
-                return Ok(false);
-            }
-            let batch = replay.next_batch().map_err(|error| error.to_string())?;
-            let Some(mut batch) = batch else { return Ok(true) };
-            let applied = self.core.apply(&mut batch).map_err(|error| error.to_string())?;
-            if !applied.verdicts.is_empty() {
-                let _ = self.me.cast(Msg::SetAside(applied.verdicts));
-            }
-            self.show(batch.end);
-            let bytes = self.core.weight(self.topology);
-            self.changes.set(bytes);
-            if self.changes.is_over(1, bytes) {
-                self.fold()?;
-                self.merge();
-            }
-        }
+        let replay = Replay::new(&self.core.plan, &self.registry, self.reader.clone(), from, only);
+        self.replay = Some(replay.map_err(|error| error.to_string())?);
+        Ok(())
     }
 
     fn fold(&mut self) -> Result<(), String> {

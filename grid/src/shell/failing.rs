@@ -25,7 +25,7 @@ pub(crate) struct Problem {
 
 /// What may fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Job {
+pub(crate) enum JobKind {
     Fold,
     Merge,
 }
@@ -42,47 +42,48 @@ pub(crate) struct Failing {
 struct Failed {
     /// The end of the log at the last failure.
     at: Position,
-    when: Instant,
+    /// When it was, by the host's clock.
+    when: Duration,
     wait: Duration,
     problem: Problem,
 }
 
 impl Failing {
     /// Whether the last job of this kind failed. Where it was a fold, changes pile up.
-    pub(crate) fn has(&self, job: Job) -> bool {
+    pub(crate) fn has(&self, job: JobKind) -> bool {
         self.of(job).is_some()
     }
 
     /// Whether an attempt makes no sense yet: a full disk would be asked again and again. More that was
     /// logged is a reason of its own to fold, but none to merge.
-    pub(crate) fn waits(&self, job: Job, end: Position) -> bool {
-        let is_early = |failed: &Failed| failed.when.elapsed() < failed.wait;
-        let of_now = |failed: &Failed| job == Job::Merge || failed.at == end;
+    fn waits(&self, job: JobKind, end: Position, now: Duration) -> bool {
+        let is_early = |failed: &Failed| now.saturating_sub(failed.when) < failed.wait;
+        let of_now = |failed: &Failed| job == JobKind::Merge || failed.at == end;
         self.of(job).is_some_and(|failed| of_now(failed) && is_early(failed))
     }
 
-    fn of(&self, job: Job) -> Option<&Failed> {
+    fn of(&self, job: JobKind) -> Option<&Failed> {
         match job {
-            Job::Fold => self.fold.as_ref(),
-            Job::Merge => self.merge.as_ref(),
+            JobKind::Fold => self.fold.as_ref(),
+            JobKind::Merge => self.merge.as_ref(),
         }
     }
 
-    fn set(&mut self, job: Job, failed: Option<Failed>) {
+    fn set(&mut self, job: JobKind, failed: Option<Failed>) {
         match job {
-            Job::Fold => self.fold = failed,
-            Job::Merge => self.merge = failed,
+            JobKind::Fold => self.fold = failed,
+            JobKind::Merge => self.merge = failed,
         }
     }
 
     /// Notes a failure; returns after how long to try again.
-    fn note(&mut self, job: Job, at: Position, message: String) -> Duration {
+    fn note(&mut self, job: JobKind, at: Position, when: Duration, message: String) -> Duration {
         let before = self.of(job);
         let since = before.map_or_else(Instant::now, |failed| failed.problem.since);
-        let again = before.filter(|failed| job == Job::Merge || failed.at == at);
+        let again = before.filter(|failed| job == JobKind::Merge || failed.at == at);
         let wait = again.map_or(RETRY_MIN, |failed| (failed.wait * 2).min(RETRY_MAX));
         let problem = Problem { message, since };
-        self.set(job, Some(Failed { at, when: Instant::now(), wait, problem }));
+        self.set(job, Some(Failed { at, when, wait, problem }));
         wait
     }
 
@@ -94,22 +95,28 @@ impl Failing {
 }
 
 impl Partition {
-    pub(crate) fn job_failed(&mut self, job: Job, message: String) {
+    /// Whether a job of this kind failed a moment ago, so that another attempt makes no sense yet.
+    pub(crate) fn waits(&self, job: JobKind) -> bool {
+        self.failing.waits(job, self.log.next_position(), self.host.now())
+    }
+
+    pub(crate) fn job_failed(&mut self, job: JobKind, message: String) {
         let partition = self.shared.partition;
         let what = match job {
-            Job::Fold => "fold",
-            Job::Merge => "merge",
+            JobKind::Fold => "fold",
+            JobKind::Merge => "merge",
         };
         tracing::error!(partition, error = %message, "a {what} failed; it is tried again later");
         Counters::add(&self.shared.counters.failed_jobs, 1);
         let message = format!("a {what} failed: {message}");
-        let wait = self.failing.note(job, self.log.next_position(), message);
+        let (end, now) = (self.log.next_position(), self.host.now());
+        let wait = self.failing.note(job, end, now, message);
         *self.shared.problem.lock() = self.failing.problem();
         // Nothing else may come that would have it looked at.
-        self.me.send_after(wait, || Msg::Wake);
+        self.host.after(wait, || Msg::Wake);
     }
 
-    pub(crate) fn job_went_well(&mut self, job: Job) {
+    pub(crate) fn job_went_well(&mut self, job: JobKind) {
         if self.failing.has(job) {
             self.failing.set(job, None);
             *self.shared.problem.lock() = self.failing.problem();
@@ -120,7 +127,7 @@ impl Partition {
     /// nearly used up. One batch takes it further; what is left has room for one.
     pub(crate) fn is_full(&self) -> bool {
         let full = |group| self.changes.is_nearly_double(self.core.weight_of(group));
-        self.failing.has(Job::Fold) && (0..self.core.plan.groups.len()).any(full)
+        self.failing.has(JobKind::Fold) && (0..self.core.plan.groups.len()).any(full)
     }
 
     /// Gives back what waits in the mailbox.

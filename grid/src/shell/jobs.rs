@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::partition::fold::{FoldDone, FoldFault, FoldJob, install, thaw};
 
 use super::actor::{Fatal, Msg, Partition};
-use super::background::in_background;
-use super::failing::Job;
+use super::failing::JobKind;
+use super::host::{Work, once};
 use super::shared::Counters;
 
 impl Partition {
@@ -18,7 +18,7 @@ impl Partition {
         }
         // First, so that folds that follow each other do not starve them.
         self.start_merges();
-        if self.folding || self.failing.waits(Job::Fold, self.log.next_position()) {
+        if self.folding || self.waits(JobKind::Fold) {
             return;
         }
         let groups = 0..self.core.plan.groups.len();
@@ -36,7 +36,7 @@ impl Partition {
     pub(crate) fn let_go(&mut self) {
         let spent: Vec<_> = self.spent.extract_if(.., |spent| spent.is_last()).collect();
         if !spent.is_empty() {
-            in_background(move || drop(spent));
+            self.host.run(Work::Background, once(move || drop(spent)));
         }
     }
 
@@ -90,15 +90,15 @@ impl Partition {
     /// Has what was frozen of a group written out.
     pub(crate) fn run_fold(&mut self, group: usize, job: FoldJob) {
         self.folding = true;
-        let (context, me) = (self.folds.clone(), self.me.clone());
-        in_background(move || {
+        let (context, host) = (self.folds.clone(), Arc::clone(&self.host));
+        let fold = once(move || {
             let span = tracing::info_span!("fold", group);
             let result = span.in_scope(|| job.run(&context));
             // The actor is to be the last who holds what was folded.
             drop(job);
-            // An actor that ended meanwhile starts again from its folder.
-            let _ = me.cast(Msg::Folded(group, result));
+            host.tell(Msg::Folded(group, result));
         });
+        self.host.run(Work::Background, fold);
     }
 
     pub(crate) fn folded(
@@ -109,7 +109,7 @@ impl Partition {
         self.folding = false;
         match result {
             Ok(done) => {
-                self.job_went_well(Job::Fold);
+                self.job_went_well(JobKind::Fold);
                 Counters::add(&self.shared.counters.folds, 1);
                 Counters::add(&self.shared.counters.folded_bytes, done.bytes);
                 let joining = self.let_in_folded()?;
@@ -128,7 +128,7 @@ impl Partition {
                 let live: Vec<usize> = self.core.live_of(group).collect();
                 thaw(&mut self.core, &live);
                 self.catching_up.put_off();
-                self.job_failed(Job::Fold, error.to_string());
+                self.job_failed(JobKind::Fold, error.to_string());
             }
         }
         self.quarantined_meanwhile()

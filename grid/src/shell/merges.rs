@@ -1,5 +1,7 @@
 //! Merges: on other threads, beside folds.
 
+use std::sync::Arc;
+
 use gridmill_persistence::Run;
 
 use crate::partition::fold::FoldFault;
@@ -7,8 +9,8 @@ use crate::partition::merge::{Biases, MergeDone, MergeJob};
 use crate::state::FoldError;
 
 use super::actor::{Msg, Partition};
-use super::background::in_background;
-use super::failing::Job;
+use super::failing::JobKind;
+use super::host::{Work, once};
 use super::shared::Counters;
 
 /// Merges of a partition that may run beside each other.
@@ -70,8 +72,7 @@ impl Merges {
 impl Partition {
     /// Starts the merges that are due.
     pub(crate) fn start_merges(&mut self) {
-        let end = self.log.next_position();
-        let failed = self.failing.has(Job::Merge) && !self.failing.waits(Job::Merge, end);
+        let failed = self.failing.has(JobKind::Merge) && !self.waits(JobKind::Merge);
         let again = failed && self.merges.is_empty();
         self.merges.changed |= again;
         while self.merges.changed {
@@ -83,7 +84,7 @@ impl Partition {
         if again && self.merges.is_empty() {
             // What could not be merged is not there any more.
             self.merges.failed = false;
-            self.job_went_well(Job::Merge);
+            self.job_went_well(JobKind::Merge);
         }
     }
 
@@ -122,13 +123,16 @@ impl Partition {
         let number = merges.started;
         let (pstate, runs, bytes) = (job.pstate, job.runs.clone(), job.bytes);
         merges.running.push(Merging { number, pstate, runs, bytes });
-        let (context, me) = (self.folds.clone(), self.me.clone());
+        let (context, me) = (self.folds.clone(), Arc::clone(&self.host));
         let cancel = self.catching_up.cancel_flag();
-        in_background(move || {
+        let merge = once(move || {
             let span = tracing::info_span!("merge");
             let result = span.in_scope(|| job.run(&context, &cancel));
-            let _ = me.cast(Msg::Merged(number, result));
+            // Before the message: the partition is to be the last who holds what was merged.
+            drop(job);
+            host.tell(Msg::Merged(number, result));
         });
+        self.host.run(Work::Background, merge);
     }
 
     pub(crate) fn merged(&mut self, number: u64, result: Result<MergeDone, FoldFault>) {
@@ -140,7 +144,7 @@ impl Partition {
         match result {
             Ok(done) => {
                 (self.merges.changed, self.merges.failed) = (true, false);
-                self.job_went_well(Job::Merge);
+                self.job_went_well(JobKind::Merge);
                 Counters::add(&self.shared.counters.merges, 1);
                 self.merges.biases.learn(pstate, &done);
                 if let Some(run) = done.run {
@@ -153,7 +157,7 @@ impl Partition {
             Err(FoldFault::Runs(FoldError::Cancelled)) => {}
             Err(error) => {
                 self.merges.failed = true;
-                self.job_failed(Job::Merge, error.to_string());
+                self.job_failed(JobKind::Merge, error.to_string());
             }
         }
     }

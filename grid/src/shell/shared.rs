@@ -12,7 +12,6 @@ use gridmill_client::engine::{Single, Submission};
 use gridmill_client::{AppendErrorKind, Gate};
 use gridmill_persistence::{LogReader, Position, Run};
 use parking_lot::{Mutex, MutexGuard};
-use ractor::ActorRef;
 use tokio::sync::watch;
 
 use crate::partition::batch::Verdict;
@@ -21,6 +20,7 @@ use crate::state::AnyView;
 use super::actor::Msg;
 use super::failing::Problem;
 use super::flight::Flights;
+use super::host::Host;
 use super::part::Part;
 use super::worker::Load;
 
@@ -104,7 +104,7 @@ pub(crate) struct Shared {
     /// A `Wake` was sent since the actor looked last.
     told: AtomicBool,
     pub(crate) load: Load,
-    actor: ArcSwapOption<ActorRef<Msg>>,
+    host: ArcSwapOption<Arc<dyn Host>>,
     pub(crate) view: ArcSwap<PartitionView>,
     pub(crate) reader: ArcSwapOption<LogReader>,
     pub(crate) flights: Flights,
@@ -141,7 +141,7 @@ impl Shared {
             inbox: Mutex::default(),
             told: AtomicBool::new(false),
             load,
-            actor: ArcSwapOption::empty(),
+            host: ArcSwapOption::empty(),
             view: ArcSwap::default(),
             reader: ArcSwapOption::empty(),
             flights: Flights::default(),
@@ -280,15 +280,15 @@ impl Shared {
     }
 
     pub(crate) fn send(&self, message: Msg) {
-        if let Some(actor) = &*self.actor.load() {
+        if let Some(host) = &*self.host.load() {
             // A message to an actor that just died is made up for when it restarts.
-            let _ = actor.cast(message);
+            host.tell(message);
         }
     }
 
     /// The actor runs; whatever waited for it is its business now.
-    pub(crate) fn attach(&self, actor: ActorRef<Msg>) {
-        self.actor.store(Some(Arc::new(actor)));
+    pub(crate) fn attach(&self, host: Arc<dyn Host>) {
+        self.host.store(Some(Arc::new(host)));
         *self.stopped.lock() = None;
         *self.problem.lock() = None;
         {
@@ -301,9 +301,20 @@ impl Shared {
     }
 
     pub(crate) fn detach(&self, reason: String) {
-        self.actor.store(None);
+        self.host.store(None);
         *self.stopped.lock() = Some(reason);
         self.touch();
+    }
+
+    /// Shows all PStates of `view` but the first: a fault that can be planted.
+    pub(crate) fn publish_half(&self, view: &PartitionView) {
+        let shown = self.view.load();
+        let mut roots = view.roots.clone();
+        if let (Some(first), Some(old)) = (roots.first_mut(), shown.roots.first()) {
+            *first = Arc::clone(old);
+        }
+        let (live, quarantine) = (view.live.clone(), Arc::clone(&view.quarantine));
+        self.view.store(Arc::new(PartitionView { roots, live, quarantine }));
     }
 
     /// Wakes those who wait for a change.

@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
-use gridmill_persistence::{LogError, LogSyncer};
+use gridmill_persistence::{LogError, LogSyncer, Position};
 
 use super::actor::{Durability, Fatal, Msg, Partition};
+use super::host::{Host, Job, Step, Work};
 use super::part::Part;
 use super::shared::{Counters, Shared};
 
@@ -22,11 +23,13 @@ impl Partition {
         }
         self.syncing = true;
         self.sync_wanted = false;
-        let (syncer, shared, me) = (self.syncer.clone(), Arc::clone(&self.shared), self.me.clone());
-        tokio::task::spawn_blocking(move || {
-            // An actor that ended meanwhile starts again from its folder.
-            let _ = me.cast(Msg::Synced(sync(&syncer, &shared)));
-        });
+        let job = SyncJob {
+            syncer: self.syncer.clone(),
+            shared: Arc::clone(&self.shared),
+            host: Arc::clone(&self.host),
+            synced: None,
+        };
+        self.host.run(Work::Sync, Box::new(job));
     }
 
     pub(crate) fn synced(&mut self, result: Result<(), LogError>) -> Result<(), Fatal> {
@@ -59,8 +62,8 @@ impl Partition {
 
     /// Syncs on this thread.
     pub(crate) fn sync_here(&mut self) -> Result<(), Fatal> {
-        let result = sync(&self.syncer, &self.shared);
-        self.see_to(result)
+        let synced = self.syncer.sync().map(|durable| land(&self.shared, durable));
+        self.see_to(synced)
     }
 
     fn see_to(&mut self, result: Result<(), LogError>) -> Result<(), Fatal> {
@@ -85,11 +88,36 @@ impl Partition {
     }
 }
 
-/// Makes durable what was written.
-fn sync(syncer: &LogSyncer, shared: &Shared) -> Result<(), LogError> {
-    let durable = syncer.sync()?;
+/// A sync beside the partition: it makes durable what was written, then answers.
+struct SyncJob {
+    syncer: LogSyncer,
+    shared: Arc<Shared>,
+    host: Arc<dyn Host>,
+    /// What the sync has made durable.
+    synced: Option<Position>,
+}
+
+impl Job for SyncJob {
+    fn step(&mut self) -> Step {
+        if let Some(durable) = self.synced {
+            land(&self.shared, durable);
+            self.host.tell(Msg::Synced(Ok(())));
+            return Step::Done;
+        }
+        match self.syncer.sync() {
+            Ok(durable) => self.synced = Some(durable),
+            Err(error) => {
+                self.host.tell(Msg::Synced(Err(error)));
+                return Step::Done;
+            }
+        }
+        Step::Again
+    }
+}
+
+/// Everything before `durable` is durable now.
+fn land(shared: &Shared, durable: Position) {
     Counters::add(&shared.counters.syncs, 1);
     // Appends that only wait for the log are answered here, never behind a handler.
     shared.flights.durable(shared, durable);
-    Ok(())
 }

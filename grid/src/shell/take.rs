@@ -1,6 +1,7 @@
 //! One batch: out of the mailbox, into the log, through the machine.
 
 use gridmill_client::{AppendErrorKind, BatchReceipt, Rejection, Reply};
+use gridmill_persistence::planted::{Bug, is_planted};
 use gridmill_persistence::{LogError, Position, RecordMeta, Written};
 
 use crate::partition::batch::{Batch, Events, Item, Verdict, kind};
@@ -10,7 +11,7 @@ use crate::partition::plan::Plan;
 use crate::topology::RecordInfo;
 
 use super::actor::{Durability, Fatal, Partition};
-use super::failing::Job;
+use super::failing::JobKind;
 use super::flight::Order;
 use super::part::{Part, Waiting};
 use super::shared::Counters;
@@ -33,7 +34,7 @@ impl Partition {
         let mut groups = 0..self.core.plan.groups.len();
         // Folds may wait for merges.
         let works = self.folding || !self.merges.is_empty();
-        let held_back = works && !self.failing.has(Job::Fold) && groups.any(is_over);
+        let held_back = works && !self.failing.has(JobKind::Fold) && groups.any(is_over);
         self.has_room() && !held_back && !self.catching_up.has_arrived()
     }
 
@@ -192,6 +193,11 @@ impl Partition {
     /// Starts the sync of what was written, or says that none is needed.
     pub(crate) fn make_durable(&mut self) {
         match self.options.durability {
+            Durability::Sync if is_planted(Bug::AckBeforeSync) => {
+                let written = self.syncer.expose();
+                self.shared.flights.durable(&self.shared, written);
+                self.start_sync();
+            }
             Durability::Sync => self.start_sync(),
             Durability::Interval(_) | Durability::Os => {
                 let durable = self.syncer.expose();
@@ -214,6 +220,9 @@ impl Partition {
         let failed = applied.verdicts.first().map(|verdict| verdict.message.clone());
         let answers = std::mem::take(&mut applied.answers);
         let view = self.view();
+        if is_planted(Bug::PublishHalfBatch) {
+            self.shared.publish_half(&view);
+        }
         let (plan, counters) = (&self.core.plan, &self.shared.counters);
         let complete = |waiting: &mut [Waiting], order: Option<&mut Order>| {
             if let (Some(order), Some(message)) = (order, failed) {
@@ -237,6 +246,9 @@ impl Partition {
                 topology = %verdict.topology, position = %verdict.position, depot = %verdict.depot,
                 message = %verdict.message, "a record goes into quarantine"
             );
+        }
+        if is_planted(Bug::ForgetVerdict) {
+            return Ok(self.log.next_position());
         }
         if let Err(error) = self.write_verdicts(verdicts) {
             self.log.discard();

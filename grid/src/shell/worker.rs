@@ -22,6 +22,11 @@ pub(crate) struct Load {
 }
 
 impl Load {
+    /// Of a thread whose partitions have nothing to do yet.
+    pub(crate) fn new(lone: LastLone) -> Self {
+        Self { busy: Arc::default(), lone }
+    }
+
     /// A partition has something to do.
     pub(crate) fn begin(&self) {
         self.busy.fetch_add(1, Ordering::Relaxed);
@@ -63,7 +68,7 @@ impl Workers {
             workers.push(start(number, stop.subscribe(), Arc::clone(&folder))?);
         }
         let lone = LastLone::new();
-        let load = || Load { busy: Arc::default(), lone: lone.clone() };
+        let load = || Load::new(lone.clone());
         let handles = workers.iter().map(|worker| (worker.handle.clone(), load())).collect();
         let threads = workers.into_iter().map(|worker| worker.thread).collect();
         Ok(Self { handles, threads: Mutex::new(threads), stop, folder: Arc::downgrade(&folder) })

@@ -13,6 +13,7 @@ use super::index::SegmentIndex;
 use super::segment::{DAMAGE_HINT, Segment};
 use super::walk::{Step, Walk, look_beyond};
 use super::window::{first_unreadable, is_zero};
+use crate::planted::{Bug, is_planted};
 use crate::{LogError, Position, Storage};
 
 /// How the log had been stopped when it was opened.
@@ -224,6 +225,9 @@ fn last_after(
     highest: u64,
     found: Candidate,
 ) -> Candidate {
+    if is_planted(Bug::TwoOrdersOfSegments) {
+        return found;
+    }
     let follows = |other: &Candidate| {
         other.header.as_ref().is_ok_and(|header| header.previous == highest && highest != 0)
     };

@@ -192,6 +192,12 @@ impl Log {
                 unused.iter().for_each(|path| drop(self.shared.storage.remove(path)));
             }
         }
+        self.unprepared_file(len)
+    }
+
+    /// A file that is made now, numbered after all others.
+    pub(super) fn unprepared_file(&mut self, len: u64) -> Result<NewFile, LogError> {
+        let need = DATA_START + len;
         let (number, path) = self.next_number();
         // Who writes large batches is not to move on with each.
         let several =
