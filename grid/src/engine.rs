@@ -11,13 +11,12 @@ use gridmill_client::engine::{
 use gridmill_client::{AppendErrorKind, DepotError, Gate, ReadError};
 use gridmill_persistence::{LogError, LogReader};
 
-use crate::module::PStateDef;
+use crate::module::Plan;
 use crate::partition::open::Opened;
-use crate::partition::plan::Plan;
 use crate::partition::registry::Registry;
 use crate::shell::shared::{Progress, Shared};
 use crate::shell::slot::Slot;
-use crate::topology::PStateCodec;
+use crate::topology::{PStateCodec, PStateDef};
 
 /// One module at work.
 #[derive(Debug)]

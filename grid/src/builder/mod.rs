@@ -9,8 +9,7 @@ use gridmill_persistence::{Position, SimStorage, Storage};
 
 use crate::error::StartError;
 use crate::memory::default_budget;
-use crate::module::Module;
-use crate::partition::plan::Plan;
+use crate::module::{Module, Plan};
 use crate::shell::actor::Durability;
 use crate::shell::clock::Clock;
 

@@ -13,10 +13,10 @@ use crate::engine::{GridEngine, ModuleRun};
 use crate::error::StartError;
 use crate::grid::Grid;
 use crate::identity::Root;
+use crate::module::{Plan, refuse_common_names};
 use crate::partition::budget::{Budget, Budgets};
 use crate::partition::core::Limits;
 use crate::partition::open::{OpenOptions, Opened, partition_dir};
-use crate::partition::plan::Plan;
 use crate::shell::actor::{ActorOptions, Durability};
 use crate::shell::held::{self, Held};
 use crate::shell::shared::Shared;
@@ -289,29 +289,6 @@ async fn wait_until_left(folder: PathBuf) -> Result<(), StartError> {
         Ok(true) => Ok(()),
         _ => Err(StartError::Leaving { folder, waited: LEAVING_MAX }),
     }
-}
-
-fn refuse_common_names(one: &Plan, other: &Plan) -> Result<(), StartError> {
-    let mut problems = Vec::new();
-    if one.name == other.name {
-        problems.push("another module has this name; rename one".to_owned());
-    }
-    for depot in &other.depots {
-        if one.depots.iter().any(|known| known.name == depot.name) {
-            let (name, module) = (depot.name, one.name);
-            problems.push(format!("depot `{name}` is declared by module `{module}` too"));
-        }
-    }
-    for pstate in &other.pstates {
-        if one.pstates.iter().any(|known| known.name == pstate.name) {
-            let (name, module) = (pstate.name, one.name);
-            problems.push(format!("PState `{name}` is declared by module `{module}` too"));
-        }
-    }
-    if problems.is_empty() {
-        return Ok(());
-    }
-    Err(StartError::Declaration { module: other.name.to_owned(), problems })
 }
 
 /// Starts the actors of a module's partitions.

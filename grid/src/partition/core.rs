@@ -12,11 +12,11 @@ use gridmill_client::engine::EncodedEvents;
 use gridmill_model::engine::Damaged;
 use gridmill_persistence::Position;
 
+use crate::module::Plan;
 use crate::state::{AnyView, Cell, Frozen, Place};
 use crate::topology::{Answers, AnyCell, Cells, StageError, StageRun, Window};
 
 use super::batch::{Batch, Events, Item, Retry, Verdict};
-use super::plan::Plan;
 
 /// Limits of a partition.
 #[derive(Clone, Copy, Debug)]

@@ -14,7 +14,6 @@ pub(crate) mod fold;
 pub(crate) mod manifest;
 pub(crate) mod merge;
 pub(crate) mod open;
-pub(crate) mod plan;
 pub(crate) mod reconcile;
 pub(crate) mod registry;
 pub(crate) mod replay;

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 
 use crate::error::StartError;
 use crate::identity::{Root, RunNote};
+use crate::module::Plan;
 use crate::state::Cell;
 use crate::topology::Refusal;
 
@@ -23,7 +24,6 @@ use super::core::{Core, ItemAnswers, Lane, Limits, Stop};
 use super::crumbs::Crumbs;
 use super::fold::{FoldContext, fold_now};
 use super::manifest::{Manifest, ManifestFault, ManifestFile, RunMeta, TopologyMeta, runs_dir};
-use super::plan::Plan;
 use super::reconcile::{LogFacts, reconcile};
 use super::registry::Registry;
 use super::replay::{Replay, ReplayError, verdicts};

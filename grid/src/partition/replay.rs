@@ -6,10 +6,10 @@ use std::sync::Arc;
 use gridmill_client::engine::EncodedEvents;
 use gridmill_persistence::{LogError, LogReader, LogRecord, LogScan, Position};
 
+use crate::module::Plan;
 use crate::topology::RecordInfo;
 
 use super::batch::{Batch, Events, Item, Retry, Verdict, kind};
-use super::plan::Plan;
 use super::registry::Registry;
 
 /// Records in one batch of a replay: nobody waits for one, and what is touched twice is sealed once;

@@ -7,8 +7,8 @@ use gridmill_client::engine::{Ack, Done, EncodedEvents, Single, Split, Submissio
 use gridmill_client::{Admission, AppendErrorKind, BatchReceipt, Encoded, Rejection, Reply};
 use gridmill_persistence::Position;
 
+use crate::module::Plan;
 use crate::partition::open::{Said, What};
-use crate::partition::plan::Plan;
 use crate::topology::{AnyEvents, Refusal};
 
 /// What a list may cost (see [`Part::cost`]) that another event joins: batches are to stay small.

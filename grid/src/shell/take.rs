@@ -4,10 +4,10 @@ use gridmill_client::{AppendErrorKind, BatchReceipt, Rejection, Reply};
 use gridmill_persistence::planted::{Bug, is_planted};
 use gridmill_persistence::{LogError, Position, RecordMeta, Written};
 
+use crate::module::Plan;
 use crate::partition::batch::{Batch, Events, Item, Verdict, kind};
 use crate::partition::core::{Applied, ItemAnswers};
 use crate::partition::open::{generation, push_control};
-use crate::partition::plan::Plan;
 use crate::topology::RecordInfo;
 
 use super::actor::{Durability, Fatal, Partition};

@@ -1,18 +1,14 @@
-//! Declaring a stream topology: its sources and what they run.
+//! Declaring what a topology reads, and what it does with it.
 
 use std::any::TypeId;
-use std::marker::PhantomData;
 use std::time::SystemTime;
 
 use gridmill_model::handle::Partitioning;
 use gridmill_model::{Depot, Event};
 
-use crate::module::{Setup, StateUse};
+use crate::topology::{Context, Each, Outcome, Stage, StateSet, id_mark};
 
-use super::context::{Context, id_mark};
-use super::outcome::Outcome;
-use super::stage::{Each, Stage};
-use super::states::{StateSet, Uses};
+use super::stream::Stream;
 
 /// Where a topology begins to read a depot that it meets for the first time. Later starts go on
 /// where it stopped.
@@ -37,43 +33,6 @@ pub(crate) struct SourceDef {
     pub(crate) stage: Box<dyn Stage>,
 }
 
-/// A topology as declared.
-pub(crate) struct TopologyDef {
-    pub(crate) name: &'static str,
-    pub(crate) uses: Vec<StateUse>,
-    pub(crate) sources: Vec<SourceDef>,
-}
-
-impl TopologyDef {
-    pub(crate) fn new(name: &'static str, uses: Uses) -> Self {
-        Self { name, uses: uses.0, sources: Vec::new() }
-    }
-}
-
-/// A stream topology that is being declared; see [`Setup::stream`].
-pub struct Stream<'m, S> {
-    setup: &'m mut Setup,
-    topology: usize,
-    states: PhantomData<S>,
-}
-
-impl<S> std::fmt::Debug for Stream<'_, S> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Stream").field("topology", &self.topology).finish_non_exhaustive()
-    }
-}
-
-impl<'m, S: StateSet> Stream<'m, S> {
-    pub(crate) fn new(setup: &'m mut Setup, topology: usize) -> Self {
-        Self { setup, topology, states: PhantomData }
-    }
-
-    /// Reads a depot. Its records are handled on the partition that holds them, in their order.
-    pub fn source<E: Event>(self, depot: Depot<E>) -> Source<'m, S, E> {
-        Source { stream: self, depot, start: StartFrom::Beginning }
-    }
-}
-
 /// A source that is being declared.
 #[must_use = "a source without a handler does nothing: add `.each(handler)`"]
 pub struct Source<'m, S, E: 'static> {
@@ -89,6 +48,10 @@ impl<S, E> std::fmt::Debug for Source<'_, S, E> {
 }
 
 impl<'m, S: StateSet, E: Event> Source<'m, S, E> {
+    pub(super) fn new(stream: Stream<'m, S>, depot: Depot<E>) -> Self {
+        Self { stream, depot, start: StartFrom::Beginning }
+    }
+
     /// Where to begin when the topology meets the depot for the first time.
     pub fn start_from(mut self, start: StartFrom) -> Self {
         self.start = start;

@@ -3,8 +3,12 @@
 use gridmill_persistence::planted::{Bug, is_planted};
 
 use crate::error::StartError;
-use crate::module::{DepotDef, Module, PStateDef, Setup};
-use crate::topology::{Stage, StartFrom, TopologyDef};
+use crate::topology::{PStateDef, Stage};
+
+use super::Module;
+use super::setup::{DepotDef, Setup};
+use super::source::{SourceDef, StartFrom};
+use super::stream::TopologyDef;
 
 /// What every partition of a module runs.
 pub(crate) struct Plan {
@@ -216,7 +220,7 @@ fn resolve(
                  the depot global, or the PState partitioned"
             ));
         }
-        let crate::topology::SourceDef { start, stage, .. } = source;
+        let SourceDef { start, stage, .. } = source;
         topology.sources.push(Source { depot, start, stage, last: false });
     }
     topology

@@ -1,48 +1,12 @@
-//! What a module declares: its depots, its topologies and the PStates that these own.
+//! Collecting what a module declares.
 
 use std::any::TypeId;
 
-use gridmill_model::{Depot, Event, Schema};
+use gridmill_model::{Depot, Event};
 
-use crate::topology::{
-    DepotCodec, PStateCodec, StateSet, Stream, TopologyDef, TypedDepot, Uses, id_mark,
-};
+use crate::topology::{DepotCodec, PStateDef, StateSet, TypedDepot, Uses, id_mark};
 
-/// A unit of state and logic: depots, stream topologies and their PStates.
-///
-/// ```
-/// use gridmill::prelude::*;
-///
-/// pub const WORDS: Depot<Str> = Depot::hash_by("words/seen", |word| word.as_str().into());
-/// pub const COUNTS: PState<Map<Str, u64>> = PState::new("words/counts");
-///
-/// pub struct Words;
-///
-/// impl Module for Words {
-///     const NAME: &'static str = "words";
-///
-///     fn define(module: &mut Setup) {
-///         module.depot(WORDS);
-///         module.stream("count", COUNTS).source(WORDS).each(count);
-///     }
-/// }
-///
-/// fn count(word: Str, counts: &mut Map<Str, u64>) {
-///     *counts.entry(word).or_default() += 1;
-/// }
-/// ```
-pub trait Module: 'static {
-    /// The module's name: its folder below the data folder. Letters, digits, `-` and `_`.
-    const NAME: &'static str;
-
-    /// The version of the module's handlers. Raise it when a handler computes something else from
-    /// the same records. An unclean tail of the log that another version processed is then refused at
-    /// start, because replaying it could give other state than readers saw.
-    const VERSION: u32 = 1;
-
-    /// Declares everything, in order. Called once when a grid starts.
-    fn define(module: &mut Setup);
-}
+use super::stream::{Stream, TopologyDef};
 
 /// A depot as declared.
 pub(crate) struct DepotDef {
@@ -51,26 +15,6 @@ pub(crate) struct DepotDef {
     pub(crate) event: TypeId,
     pub(crate) event_name: &'static str,
     pub(crate) codec: Box<dyn DepotCodec>,
-}
-
-/// A PState as declared.
-pub(crate) struct PStateDef {
-    pub(crate) name: &'static str,
-    pub(crate) topology: usize,
-    pub(crate) root: TypeId,
-    pub(crate) schema: Schema,
-    pub(crate) global: bool,
-    /// Whether keys live on the partition of their hash.
-    pub(crate) hashed: bool,
-    pub(crate) private: bool,
-    pub(crate) codec: Box<dyn PStateCodec>,
-}
-
-/// A `read()` of a PState in a topology's tuple, resolved once everything is declared.
-pub(crate) struct StateUse {
-    pub(crate) name: &'static str,
-    pub(crate) root: TypeId,
-    pub(crate) owned: bool,
 }
 
 /// Collects what a module declares.
@@ -125,9 +69,11 @@ impl Setup {
             ));
         }
         let topology = self.topologies.len();
-        let mut uses = Uses::default();
-        states.declare(self, topology, &mut uses);
-        self.topologies.push(TopologyDef::new(name, uses));
+        let mut declared = Uses::of(topology);
+        states.declare(&mut declared);
+        let Uses { uses, owned, .. } = declared;
+        owned.into_iter().for_each(|pstate| self.pstate(pstate));
+        self.topologies.push(TopologyDef { name, uses, sources: Vec::new() });
         Stream::new(self, topology)
     }
 
@@ -175,7 +121,7 @@ impl Setup {
         self
     }
 
-    pub(crate) fn pstate(&mut self, def: PStateDef) {
+    fn pstate(&mut self, def: PStateDef) {
         if let Some(known) = self.pstates.iter().find(|known| known.name == def.name) {
             let problem = if known.topology == def.topology {
                 format!("PState `{}` stands twice in the tuple of one topology", def.name)
