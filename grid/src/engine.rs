@@ -14,7 +14,7 @@ use gridmill_persistence::{LogError, LogReader};
 use crate::module::Plan;
 use crate::partition::open::Opened;
 use crate::partition::registry::Registry;
-use crate::shell::shared::{Progress, Shared};
+use crate::shell::partition::shared::{Progress, Shared};
 use crate::shell::slot::Slot;
 use crate::topology::{PStateCodec, PStateDef};
 

@@ -106,9 +106,9 @@ pub use gridmill_persistence as persistence;
 pub use local::Local;
 pub use module::{Module, Setup, Source, StartFrom, Stream};
 pub use quarantine::{QuarantineError, Quarantined};
-pub use shell::actor::Durability;
 pub use shell::clock::Clock;
-pub use shell::shared::Progress;
+pub use shell::partition::Durability;
+pub use shell::partition::shared::Progress;
 pub use stats::{JobProblem, ModuleStats, PartitionStats, Stats, TopologyStats};
 pub use topology::{Context, Outcome, StateSet, StateUnit};
 

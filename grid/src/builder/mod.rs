@@ -10,8 +10,8 @@ use gridmill_persistence::{Position, SimStorage, Storage};
 use crate::error::StartError;
 use crate::memory::default_budget;
 use crate::module::{Module, Plan};
-use crate::shell::actor::Durability;
 use crate::shell::clock::Clock;
+use crate::shell::partition::Durability;
 
 pub(crate) use start::DataFolder;
 

@@ -17,13 +17,15 @@ use crate::module::{Plan, refuse_common_names};
 use crate::partition::budget::{Budget, Budgets};
 use crate::partition::core::Limits;
 use crate::partition::open::{OpenOptions, Opened, partition_dir};
-use crate::shell::actor::{ActorOptions, Durability};
 use crate::shell::held::{self, Held};
-use crate::shell::shared::Shared;
+use crate::shell::load::Load;
+use crate::shell::partition::shared::Shared;
+use crate::shell::partition::{ActorOptions, Durability};
 use crate::shell::slot::Slot;
-use crate::shell::start::{OnThreads, open_all};
-use crate::shell::supervisor::{Seat, Seats, Supervisor, run};
-use crate::shell::worker::{Load, Workers};
+use crate::shell::start::open_all;
+use crate::shell::threads::opening::OnThreads;
+use crate::shell::threads::supervisor::{Seat, Seats, Supervisor, run};
+use crate::shell::threads::worker::Workers;
 
 use super::{GridBuilder, LOCK_FILE, PARTITIONS_MAX};
 

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use crate::identity::Root;
 use crate::state::{FoldError, Folded, Frozen, Spent, Stamp};
 
-use super::batch::Verdict;
+use super::control::Verdict;
 use super::core::Core;
 use super::manifest::{ManifestFault, ManifestFile, RunMeta, runs_dir};
 

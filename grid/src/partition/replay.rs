@@ -9,7 +9,8 @@ use gridmill_persistence::{LogError, LogReader, LogRecord, LogScan, Position};
 use crate::module::Plan;
 use crate::topology::RecordInfo;
 
-use super::batch::{Batch, Events, Item, Retry, Verdict, kind};
+use super::batch::{Batch, Events, Item};
+use super::control::{Retry, Verdict, kind};
 use super::registry::Registry;
 
 /// Records in one batch of a replay: nobody waits for one, and what is touched twice is sealed once;

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::actor::Msg;
+use super::partition::Msg;
 
 /// What work off the partition's thread is for; it says what may wait for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,8 +7,8 @@ use gridmill_persistence::HowStopped;
 use crate::error::StartError;
 use crate::partition::open::{OpenOptions, Opened, open};
 
-use super::actor::ActorOptions;
-use super::shared::{Counters, Shared};
+use super::partition::ActorOptions;
+use super::partition::shared::{Counters, Shared};
 
 /// All that it takes to open and run a partition.
 #[derive(Clone)]

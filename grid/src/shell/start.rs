@@ -12,7 +12,6 @@ use crate::partition::check::check;
 use crate::partition::open::{OpenOptions, Opened, begin, enter, open, settle};
 
 use super::slot::Slot;
-use super::supervisor::Seat;
 
 /// One step of opening a partition, with what the step before it gave.
 pub(crate) type StartStep<I, O> = fn(&OpenOptions, I) -> Result<O, StartError>;
@@ -73,47 +72,4 @@ async fn enter_root(
     let enter = move || root.enter(&*storage, &modules).map(|()| entered);
     let held = opening.block(enter).await.and_then(|held| held.map_err(io::Error::other));
     held.map_err(|source| StartError::Folder { folder, source })
-}
-
-/// Opens each partition on its thread's pool of threads that may block.
-pub(crate) struct OnThreads<'a>(pub(crate) &'a [Seat]);
-
-impl Opening for OnThreads<'_> {
-    async fn each<I: Send + 'static, O: Send + 'static>(
-        &mut self,
-        slots: &[Slot],
-        inputs: Vec<I>,
-        step: StartStep<I, O>,
-    ) -> Result<Vec<O>, StartError> {
-        let mut running = Vec::new();
-        for ((slot, seat), input) in slots.iter().zip(self.0).zip(inputs) {
-            let options = slot.open.clone();
-            running.push(seat.worker.spawn_blocking(move || step(&options, input)));
-        }
-        let (mut done, mut failed) = (Vec::new(), None);
-        for (slot, running) in slots.iter().zip(running) {
-            let ended = running.await.unwrap_or_else(|error| {
-                let (module, partition) = (slot.shared.module.to_owned(), slot.shared.partition);
-                Err(StartError::Partition { module, partition, message: error.to_string() })
-            });
-            match ended {
-                Ok(output) => done.push(output),
-                Err(error) => failed = failed.or(Some(error)),
-            }
-        }
-        let Some(error) = failed else { return Ok(done) };
-        // To take back what was done is work for a thread that may block.
-        let _ = self.block(move || drop(done)).await;
-        Err(error)
-    }
-
-    async fn block<T: Send + 'static>(
-        &mut self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> io::Result<T> {
-        match self.0.first() {
-            Some(seat) => seat.worker.spawn_blocking(work).await.map_err(io::Error::other),
-            None => Ok(work()),
-        }
-    }
 }

@@ -8,9 +8,9 @@ use gridmill_client::engine::once;
 use gridmill_client::{Ack, AppendErrorKind, Client, ReadError};
 
 use crate::model::prelude::*;
-use crate::partition::batch::Retry;
-use crate::shell::actor::{Msg, QuarantineOrder};
-use crate::shell::shared::Shared;
+use crate::partition::control::Retry;
+use crate::shell::partition::shared::Shared;
+use crate::shell::partition::{Msg, QuarantineOrder};
 
 use super::choices::Choices;
 use super::ledger::{COUNTS, LISTS, OPS, Op};

@@ -13,14 +13,14 @@ use crate::engine::{GridEngine, ModuleRun};
 use crate::error::StartError;
 use crate::identity::Root;
 use crate::partition::open::Opened;
-use crate::shell::actor::Partition;
 use crate::shell::host::{Host, Step};
-use crate::shell::linger::LastLone;
+use crate::shell::load::LastLone;
+use crate::shell::load::Load;
+use crate::shell::partition::Partition;
+use crate::shell::partition::shared::Shared;
 use crate::shell::restarts::Restarts;
-use crate::shell::shared::Shared;
 use crate::shell::slot::Slot;
 use crate::shell::start::{Opening, StartStep, open_all};
-use crate::shell::worker::Load;
 
 use super::choices::{Choices, Chosen};
 use super::host::{self, Jobs, SimHost};

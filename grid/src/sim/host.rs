@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::shell::actor::Msg;
 use crate::shell::host::{Host, Job, Work};
+use crate::shell::partition::Msg;
 
 /// A job that has steps left.
 pub(super) struct Waiting {

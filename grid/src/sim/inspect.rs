@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 use gridmill_persistence::{LogReader, Position, SimStorage};
 
 use crate::folder::{Target, verify_all};
-use crate::partition::batch::{Retry, Verdict, kind};
+use crate::partition::control::{Retry, Verdict, kind};
 
 use super::clients::KEYS;
 use super::grid::SimGrid;

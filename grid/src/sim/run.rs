@@ -10,8 +10,8 @@ use gridmill_client::engine::once;
 use gridmill_persistence::{Faults, Position, SimStorage};
 
 use crate::builder::GridBuilder;
-use crate::shell::actor::{Durability, Msg};
 use crate::shell::clock::Clock;
+use crate::shell::partition::{Durability, Msg};
 
 use super::choices::{Choices, Chosen};
 use super::clients::{Common, mend, send, send_many, watch};

@@ -8,10 +8,10 @@ use crate::partition::fold::FoldFault;
 use crate::partition::merge::{Biases, MergeDone, MergeJob};
 use crate::state::FoldError;
 
-use super::actor::{Msg, Partition};
 use super::failing::JobKind;
-use super::host::{Work, once};
 use super::shared::Counters;
+use super::{Msg, Partition};
+use crate::shell::host::{Work, once};
 
 /// Merges of a partition that may run beside each other.
 const MERGES_MAX: usize = 2;

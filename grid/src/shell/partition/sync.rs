@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use gridmill_persistence::{LogError, LogSyncer, Position};
 
-use super::actor::{Durability, Fatal, Msg, Partition};
-use super::host::{Host, Job, Step, Work};
 use super::part::Part;
 use super::shared::{Counters, Shared};
+use super::{Durability, Fatal, Msg, Partition};
+use crate::shell::host::{Host, Job, Step, Work};
 
 /// Records that handlers may take after a sync on the actor's thread. With more, the sync is to run
 /// meanwhile.

@@ -1,6 +1,21 @@
-//! The partition's actor: a thin shell that feeds the machine and carries out what it says.
+//! A live partition: it takes batches out of its mailbox, into the log and through the machine, and sees to
+//! folds, merges, catch-ups and orders beside that. All of it is synchronous; who calls it, and who does the
+//! work that it hands out, is the business of its [`Host`].
 //!
 //! Messages are few: events wait in the mailbox beside it, and a `Wake` says that there are some.
+
+pub(crate) mod catch_up;
+pub(crate) mod failing;
+pub(crate) mod flight;
+mod jobs;
+mod lone;
+mod merges;
+mod orders;
+pub(crate) mod part;
+mod reading;
+pub(crate) mod shared;
+mod sync;
+mod take;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -10,29 +25,28 @@ use std::time::Duration;
 use gridmill_client::engine::once;
 use gridmill_persistence::{Log, LogError, LogSyncer, Position};
 use parking_lot::Mutex;
-use ractor::{Actor, ActorProcessingErr, ActorRef};
 
-use crate::partition::batch::{Retry, Verdict};
+use crate::partition::answers::Said;
 use crate::partition::budget::{Account, Budget};
+use crate::partition::control::{Retry, Verdict};
 use crate::partition::core::{Core, Stop};
 use crate::partition::fold::{FoldContext, FoldDone, FoldFault};
 use crate::partition::manifest::ManifestFile;
 use crate::partition::merge::MergeDone;
-use crate::partition::open::{Opened, Said};
+use crate::partition::open::Opened;
 use crate::partition::registry::Registry;
 use crate::partition::replay::ReplayError;
 use crate::state::Spent;
 
-use super::catch_up::CatchUps;
 use super::clock::Clock;
-use super::failing::Failing;
 use super::host::Host;
-use super::linger::{Linger, linger};
-use super::merges::Merges;
-use super::part::{Part, Waiting};
-use super::shared::{PartitionView, Shared};
-use super::supervisor::{Seat, Seats};
-use super::threads::Threads;
+
+use catch_up::{CatchUps, CaughtUp};
+use failing::Failing;
+use lone::Lone;
+use merges::Merges;
+use part::{Part, Waiting};
+use shared::{PartitionView, Shared};
 
 /// How durable an append is before it is answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,7 +74,7 @@ pub(crate) struct ActorOptions {
     pub(crate) clock: Clock,
 }
 
-/// What the actor is told.
+/// What a partition is told.
 pub(crate) enum Msg {
     /// Events wait in the mailbox.
     Wake,
@@ -73,7 +87,7 @@ pub(crate) enum Msg {
     /// The merge with this number has ended.
     Merged(u64, Result<MergeDone, FoldFault>),
     /// A topology that read the past has reached the end of what is durable.
-    CaughtUp(Box<super::catch_up::CaughtUp>),
+    CaughtUp(Box<CaughtUp>),
     /// Such a topology set records aside.
     SetAside(Vec<Verdict>),
     /// Such a topology stopped reading, and why.
@@ -128,68 +142,8 @@ pub(crate) struct Partition {
     pub(crate) shutdown: Option<once::Sender<Result<(), String>>>,
     /// What makes up the batch in the making; kept for its allocation.
     pub(crate) taken: Vec<Part>,
-    pub(crate) linger: Linger,
+    pub(crate) lone: Lone,
     pub(crate) fence: Fence,
-}
-
-/// The actor itself; all it has is its state.
-pub(crate) struct PartitionActor;
-
-/// What an actor starts from.
-pub(crate) struct Start {
-    pub(crate) seat: Seat,
-    /// Where it enters itself, so that its supervisor knows what to start again.
-    pub(crate) seats: Seats,
-    pub(crate) opened: Opened,
-}
-
-impl Actor for PartitionActor {
-    type Msg = Msg;
-    /// `None` once it has stopped cleanly.
-    type State = Option<Partition>;
-    type Arguments = Start;
-
-    async fn pre_start(
-        &self,
-        me: ActorRef<Msg>,
-        start: Start,
-    ) -> Result<Option<Partition>, ActorProcessingErr> {
-        let Start { seat, seats, opened } = start;
-        let (shared, options) = (Arc::clone(&seat.slot.shared), seat.slot.options.clone());
-        let host: Arc<dyn Host> = Arc::new(Threads::of(me.clone()));
-        let partition = Partition::begin(shared, options, opened, Arc::clone(&host));
-        let partition = partition.map_err(|fatal| fatal.to_string())?;
-        // Before the first message: from then on it may die, and nobody may find it missing.
-        seats.insert(me.get_id(), seat);
-        partition.shared.attach(host);
-        Ok(Some(partition))
-    }
-
-    async fn handle(
-        &self,
-        me: ActorRef<Msg>,
-        message: Msg,
-        state: &mut Option<Partition>,
-    ) -> Result<(), ActorProcessingErr> {
-        let Some(partition) = state else { return Ok(()) };
-        if let Err(fatal) = partition.handle(message) {
-            let (module, number) = (partition.shared.module, partition.shared.partition);
-            tracing::error!(module, partition = number, error = %fatal, "a partition stops");
-            // Its threads must have let go of the folder before the supervisor opens it again.
-            *state = None;
-            return Err(fatal.to_string().into());
-        }
-        if partition.linger.is_due() {
-            linger(&partition.shared).await;
-        }
-        if partition.may_stop()
-            && let Some(partition) = state.take()
-        {
-            partition.stop_cleanly();
-            me.stop(None);
-        }
-        Ok(())
-    }
 }
 
 fn folded_positions(core: &Core, folds: &FoldContext) -> Vec<Position> {
@@ -264,7 +218,7 @@ impl Partition {
             quarantine: Arc::default(),
             shutdown: None,
             taken: Vec::new(),
-            linger: Linger::default(),
+            lone: Lone::default(),
             fence,
         };
         partition.show_recovered(end, said)?;

@@ -4,12 +4,12 @@
 //! small the calls are.
 
 use gridmill_client::engine::{Ack, Done, EncodedEvents, Single, Split, Submission};
-use gridmill_client::{Admission, AppendErrorKind, BatchReceipt, Encoded, Rejection, Reply};
+use gridmill_client::{Admission, AppendErrorKind, BatchReceipt};
 use gridmill_persistence::Position;
 
 use crate::module::Plan;
-use crate::partition::open::{Said, What};
-use crate::topology::{AnyEvents, Refusal};
+use crate::partition::answers::{Said, hear};
+use crate::topology::AnyEvents;
 
 /// What a list may cost (see [`Part::cost`]) that another event joins: batches are to stay small.
 const JOIN_COST_MAX: usize = 128 << 10;
@@ -113,37 +113,8 @@ impl Waiting {
 
     /// Enters what handlers said about its records in a replay.
     pub(crate) fn hear(&mut self, plan: &Plan, said: &[Said]) {
-        if !self.is_for_processed() {
-            return;
-        }
-        let receipt = &mut self.receipt;
-        let first = Position::from_bits(receipt.first_position).number();
-        for Said { position, topology, what } in said {
-            let index = position.number().wrapping_sub(first);
-            if index >= receipt.count {
-                continue;
-            }
-            // A submission has far less than 2^32 records.
-            let index = index as u32;
-            let topology = plan.topologies[*topology].name.to_owned();
-            let rejection = |message: &str, error: Option<&Encoded>, quarantined| Rejection {
-                topology: topology.clone(),
-                message: message.to_owned(),
-                error: error.cloned(),
-                quarantined,
-            };
-            match what {
-                What::Reply(value) => {
-                    let value = value.clone();
-                    receipt.replies.push((index, Reply { topology, value }));
-                }
-                What::Refusal(Refusal { message, error }) => {
-                    receipt.rejections.push((index, rejection(message, error.as_ref(), false)));
-                }
-                What::Quarantined(message) => {
-                    receipt.rejections.push((index, rejection(message, None, true)));
-                }
-            }
+        if self.is_for_processed() {
+            hear(plan, &mut self.receipt, said);
         }
     }
 

@@ -3,15 +3,15 @@
 use gridmill_persistence::LogError;
 use gridmill_persistence::planted::{Bug, is_planted};
 
-use crate::partition::batch::{Batch, Item, kind};
+use crate::partition::batch::{Batch, Item};
+use crate::partition::control::{generation, kind, push_control};
 use crate::partition::fold::fold_now;
-use crate::partition::open::{generation, push_control};
 use crate::partition::replay::retried;
 use crate::topology::RecordInfo;
 
-use super::actor::{Fatal, Partition, QuarantineOrder};
 use super::flight::Order;
 use super::shared::Counters;
+use super::{Fatal, Partition, QuarantineOrder};
 
 impl Partition {
     /// Handles a quarantined record again, after all that came since, or forgets it. Either is a

@@ -10,8 +10,8 @@ use crate::error::StartError;
 use crate::partition::open::Opened;
 
 use super::actor::{PartitionActor, Start};
-use super::restarts::Restarts;
-use super::slot::Slot;
+use crate::shell::restarts::Restarts;
+use crate::shell::slot::Slot;
 
 /// A partition, and the thread that it is pinned to.
 #[derive(Clone)]

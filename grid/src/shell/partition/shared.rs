@@ -14,15 +14,15 @@ use gridmill_persistence::{LogReader, Position, Run};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 
-use crate::partition::batch::Verdict;
+use crate::partition::control::Verdict;
 use crate::state::AnyView;
 
-use super::actor::Msg;
+use super::Msg;
 use super::failing::Problem;
 use super::flight::Flights;
-use super::host::Host;
 use super::part::Part;
-use super::worker::Load;
+use crate::shell::host::Host;
+use crate::shell::load::Load;
 
 /// Everything that a reader of a partition sees, as of one position.
 #[derive(Debug, Default)]

@@ -1,20 +1,20 @@
 //! One batch: out of the mailbox, into the log, through the machine.
 
-use gridmill_client::{AppendErrorKind, BatchReceipt, Rejection, Reply};
+use gridmill_client::{AppendErrorKind, BatchReceipt};
 use gridmill_persistence::planted::{Bug, is_planted};
 use gridmill_persistence::{LogError, Position, RecordMeta, Written};
 
-use crate::module::Plan;
-use crate::partition::batch::{Batch, Events, Item, Verdict, kind};
-use crate::partition::core::{Applied, ItemAnswers};
-use crate::partition::open::{generation, push_control};
+use crate::partition::answers::complete;
+use crate::partition::batch::{Batch, Events, Item};
+use crate::partition::control::{Verdict, generation, kind, push_control};
+use crate::partition::core::Applied;
 use crate::topology::RecordInfo;
 
-use super::actor::{Durability, Fatal, Partition};
 use super::failing::JobKind;
 use super::flight::Order;
 use super::part::{Part, Waiting};
 use super::shared::Counters;
+use super::{Durability, Fatal, Partition};
 
 /// What the events of one batch may cost (see [`Part::cost`]), about: a millisecond of work, so that callers
 /// of one batch are answered, and append again, while the next one is made.
@@ -61,7 +61,7 @@ impl Partition {
             self.taken = taken;
             return Ok(());
         }
-        self.linger.arrived(&self.shared.load.lone);
+        self.lone.arrived(&self.shared.load.lone);
         let span = tracing::debug_span!("batch", partition = self.shared.partition);
         let _entered = span.enter();
         let offsets = self.next_offsets.clone();
@@ -81,7 +81,7 @@ impl Partition {
         }
         if !self.shared.is_idle() {
             // Others of this thread first; the rest of the mailbox comes with the next message.
-            self.shared.send(super::actor::Msg::Wake);
+            self.shared.send(super::Msg::Wake);
         }
         Ok(())
     }
@@ -95,7 +95,7 @@ impl Partition {
         }
         self.sync_here()?;
         self.apply(batch)?;
-        self.linger.answered(&self.shared.load.lone);
+        self.lone.answered(&self.shared.load.lone);
         Ok(())
     }
 
@@ -272,31 +272,5 @@ impl Partition {
             push_control(&mut self.log, (kind::VERDICT, generation), self.last_time, verdict)?;
         }
         self.log.write().map(|_| ())
-    }
-}
-
-/// Enters what handlers said into the receipt of their events.
-pub(crate) fn complete(plan: &Plan, receipt: &mut BatchReceipt, answers: ItemAnswers) {
-    for (topology, answers) in answers.topologies {
-        let name = plan.topologies[topology].name;
-        for (index, value) in answers.replies {
-            receipt.replies.push((index, Reply { topology: name.to_owned(), value }));
-        }
-        for (index, refusal) in answers.refusals {
-            receipt.rejections.push((
-                index,
-                Rejection {
-                    topology: name.to_owned(),
-                    message: refusal.message,
-                    error: refusal.error,
-                    quarantined: false,
-                },
-            ));
-        }
-    }
-    for (index, topology, message) in answers.quarantined {
-        let topology = plan.topologies[topology].name.to_owned();
-        let rejection = Rejection { topology, message, error: None, quarantined: true };
-        receipt.rejections.push((index, rejection));
     }
 }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use crate::partition::fold::{FoldDone, FoldFault, FoldJob, install, thaw};
 
-use super::actor::{Fatal, Msg, Partition};
 use super::failing::JobKind;
-use super::host::{Work, once};
 use super::shared::Counters;
+use super::{Fatal, Msg, Partition};
+use crate::shell::host::{Work, once};
 
 impl Partition {
     /// Starts what is due, where nothing runs.

@@ -1,12 +1,20 @@
 //! The surroundings of a partition in a grid: its actor carries messages, threads do its work.
 
+pub(crate) mod actor;
+mod background;
+mod linger;
+pub(crate) mod opening;
+pub(crate) mod supervisor;
+pub(crate) mod worker;
+
 use std::time::{Duration, Instant};
 
 use ractor::ActorRef;
 
-use super::actor::Msg;
-use super::background::in_background;
-use super::host::{Host, Job, Step, Work};
+use crate::shell::host::{Host, Job, Step, Work};
+use crate::shell::partition::Msg;
+
+use background::in_background;
 
 /// A partition's actor, and the threads beside it.
 #[derive(Debug)]

@@ -1,7 +1,6 @@
 //! The grid's own threads. A partition is pinned to one; the caller's runtime never runs a handler.
 
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 
@@ -10,38 +9,8 @@ use parking_lot::Mutex;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::watch;
 
-use super::held::Held;
-use super::linger::LastLone;
-
-/// Counts the partitions of one thread that have something to do.
-#[derive(Clone, Debug)]
-pub(crate) struct Load {
-    busy: Arc<AtomicUsize>,
-    /// Of all threads of the grid.
-    pub(crate) lone: LastLone,
-}
-
-impl Load {
-    /// Of a thread whose partitions have nothing to do yet.
-    pub(crate) fn new(lone: LastLone) -> Self {
-        Self { busy: Arc::default(), lone }
-    }
-
-    /// A partition has something to do.
-    pub(crate) fn begin(&self) {
-        self.busy.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// A partition has nothing to do any more.
-    pub(crate) fn end(&self) {
-        self.busy.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    /// Whether more than one partition has something to do.
-    pub(crate) fn is_shared(&self) -> bool {
-        self.busy.load(Ordering::Relaxed) > 1
-    }
-}
+use crate::shell::held::Held;
+use crate::shell::load::{LastLone, Load};
 
 /// One thread with a runtime of its own.
 #[derive(Debug)]

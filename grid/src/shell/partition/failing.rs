@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use gridmill_client::AppendErrorKind;
 use gridmill_persistence::Position;
 
-use super::actor::{Msg, Partition};
 use super::shared::Counters;
+use super::{Msg, Partition};
 
 /// How long after a failure the next attempt is made where nothing is logged, at first and at most; it doubles
 /// each time.
