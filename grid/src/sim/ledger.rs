@@ -16,9 +16,9 @@ use super::choices::mixed;
 /// One event. `id` names it in a whole run: its sender in the high half, a count in the low.
 #[record]
 #[derive(Eq)]
-pub struct Op {
-    pub key: u64,
-    pub id: u64,
+pub(super) struct Op {
+    pub(super) key: u64,
+    pub(super) id: u64,
 }
 
 /// The module's name, and so of its folder.
