@@ -7,7 +7,7 @@ use std::sync::Arc;
 use gridmill_client::engine::once;
 use gridmill_client::{Ack, AppendErrorKind, Client, ReadError};
 
-use crate::model::prelude::*;
+use crate::model::path::Navigate;
 use crate::partition::control::Retry;
 use crate::shell::partition::shared::Shared;
 use crate::shell::partition::{Msg, QuarantineOrder};

@@ -10,6 +10,7 @@ use std::task::{Context, Poll, Waker};
 use gridmill_persistence::{LogReader, Position, SimStorage};
 
 use crate::folder::{Target, verify_all};
+use crate::model::path::Navigate;
 use crate::partition::control::{Retry, Verdict, kind};
 
 use super::clients::KEYS;
@@ -107,7 +108,7 @@ fn views(grid: &SimGrid, late: bool) -> Result<Views, String> {
         }
         let copies = now(client.select_one(COPIES.key(key)))?.map_err(failed)?;
         if let Some(copies) = copies {
-            let copies = copies.iter().map(|(id, count)| (*id, *count));
+            let copies = copies.iter().map(|(id, count)| (id, *count));
             views.copies.insert(key, copies.collect::<BTreeMap<_, _>>());
         }
         if late && let Some(list) = now(client.select_one(LATE.key(key)))?.map_err(failed)? {

@@ -8,6 +8,7 @@ mod choices;
 mod clients;
 mod grid;
 mod host;
+mod inspect;
 mod ledger;
 mod oracle;
 mod run;

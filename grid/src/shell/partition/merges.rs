@@ -123,7 +123,7 @@ impl Partition {
         let number = merges.started;
         let (pstate, runs, bytes) = (job.pstate, job.runs.clone(), job.bytes);
         merges.running.push(Merging { number, pstate, runs, bytes });
-        let (context, me) = (self.folds.clone(), Arc::clone(&self.host));
+        let (context, host) = (self.folds.clone(), Arc::clone(&self.host));
         let cancel = self.catching_up.cancel_flag();
         let merge = once(move || {
             let span = tracing::info_span!("merge");

@@ -48,7 +48,7 @@ impl Actor for Supervisor {
                 if let Some((_, seat)) = self.seats.remove(&actor.get_id()) {
                     let seats = Arc::clone(&self.seats);
                     seat.slot.shared.detach(error.to_string());
-                    tokio::spawn(restart(seat, seats, me.get_cell(), error.to_string()));
+                    tokio::spawn(restart(seat, seats, me.get_cell()));
                 }
             }
             SupervisionEvent::ActorTerminated(actor, ..) => {
@@ -63,18 +63,17 @@ impl Actor for Supervisor {
 }
 
 /// Opens the partition again, waiting longer each time it fails.
-async fn restart(seat: Seat, seats: Seats, supervisor: ActorCell, reason: String) {
-    let (mut reason, mut restarts) = (reason, Restarts::default());
+async fn restart(seat: Seat, seats: Seats, supervisor: ActorCell) {
+    let mut restarts = Restarts::default();
     loop {
         tokio::time::sleep(restarts.delay()).await;
-        let mut is_damage = false;
-        match open_on_worker(&seat).await {
+        let (is_damage, reason) = match open_on_worker(&seat).await {
             Ok(opened) => match run(seat.clone(), opened, &seats, supervisor.clone()).await {
                 Ok(()) => return,
-                Err(error) => reason = error,
+                Err(error) => (false, error),
             },
-            Err(error) => (is_damage, reason) = (error.is_damage(), error.to_string()),
-        }
+            Err(error) => (error.is_damage(), error.to_string()),
+        };
         if !restarts.go_on(is_damage) {
             return seat.slot.give_up(&reason);
         }
