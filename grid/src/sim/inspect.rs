@@ -42,9 +42,9 @@ pub(super) fn look(
         let records = now(records)?.map_err(|error| error.to_string())?;
         oracle.check_depot(partition, &records);
         let reader = shared.reader.load_full().ok_or("a partition has no log")?;
-        let events = records.into_iter().map(|record| {
-            (Position::from_bits(record.position), Entry::Op(record.event))
-        });
+        let events = records
+            .into_iter()
+            .map(|record| (Position::from_bits(record.position), Entry::Op(record.event)));
         let mut log: Vec<(Position, Entry)> = events.collect();
         log.extend(controls(&reader)?);
         log.sort_by_key(|(position, _)| *position);

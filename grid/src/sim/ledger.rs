@@ -35,19 +35,22 @@ pub(super) const COPIES: PState<Map<u64, Map<u64, u64>>> = PState::new("sim/copi
 pub(super) const LATE: PState<Map<u64, List<u64>>> = PState::new("sim/late");
 
 thread_local! {
-    static BROKEN: Cell<bool> = const { Cell::new(false) };
+    static MENDED_TO: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Lets the handlers panic at some ids, as code with a mistake does, or mends them.
-pub(super) fn set_broken(broken: bool) {
-    BROKEN.set(broken);
+/// Mends the handlers for all ids of senders before this one; those of others make them panic, some of them,
+/// as code with a mistake does. Nothing that was handled is ever broken again: a replay has to go as the
+/// handlers went.
+pub(super) fn mend_to(sender: u64) {
+    MENDED_TO.set(sender);
 }
 
 /// What the handlers' panic says; the simulator keeps it off the terminal.
 pub(super) const PANIC: &str = "simulated: the handler cannot handle this id";
 
-fn may_panic(id: u64) {
-    if mixed(id).is_multiple_of(11) && BROKEN.get() {
+/// Panics at one id in eleven, which they are follows from `chance`.
+fn may_panic(id: u64, chance: u64) {
+    if mixed(chance).is_multiple_of(11) && id >> 32 >= MENDED_TO.get() {
         panic!("{PANIC}");
     }
 }
@@ -60,7 +63,7 @@ type Kept<'a> = (&'a mut Map<u64, List<u64>>, &'a mut Map<u64, u64>);
 
 fn keep(op: Op, (lists, counts): Kept<'_>, context: &mut Context<'_>) -> Result<(), Str> {
     lists.entry(op.key).or_default().push_back(op.id);
-    may_panic(op.id);
+    may_panic(op.id, op.id);
     *counts.entry(op.key).or_default() += 1;
     if is_refused(op.id) {
         return Err("simulated: refused".into());
@@ -77,7 +80,7 @@ fn copy(op: Op, (copies, counts): Copied<'_>) {
 }
 
 fn keep_late(op: Op, lists: &mut Map<u64, List<u64>>) {
-    may_panic(op.id.rotate_left(7));
+    may_panic(op.id, op.id.rotate_left(7));
     lists.entry(op.key).or_default().push_back(op.id);
 }
 
@@ -146,10 +149,13 @@ pub(super) struct Views {
     pub(super) quarantine: BTreeSet<(String, Position)>,
 }
 
-/// The views that follow from a log, record by record. Verdicts of topology "late" from before `late_from`
-/// belong to a topology that is gone.
+/// The views that follow from a log, record by record. What was decided for topology "late" before `late_from`
+/// belongs to a topology that is gone.
 pub(super) fn views_of(log: &[(Position, Entry)], late_from: Option<Position>) -> Views {
-    let mut naive = Naive { set_aside: set_aside(log, late_from), ..Naive::default() };
+    let of_now = |topology: &str, at: Position| {
+        topology != "late" || late_from.is_some_and(|from| at >= from)
+    };
+    let mut naive = Naive { set_aside: set_aside(log, of_now), ..Naive::default() };
     for (position, entry) in log {
         match entry {
             Entry::Op(op) => {
@@ -159,6 +165,8 @@ pub(super) fn views_of(log: &[(Position, Entry)], late_from: Option<Position>) -
                 }
             }
             Entry::SetAside(..) => {}
+            Entry::Retried(topology, _) | Entry::Discarded(topology, _)
+                if !of_now(topology, *position) => {}
             Entry::Retried(topology, at) => naive.retry(topology, *at, *position),
             Entry::Discarded(topology, at) => {
                 naive.views.quarantine.remove(&(topology.clone(), *at));
@@ -170,11 +178,8 @@ pub(super) fn views_of(log: &[(Position, Entry)], late_from: Option<Position>) -
 
 fn set_aside(
     log: &[(Position, Entry)],
-    late_from: Option<Position>,
+    of_now: impl Fn(&str, Position) -> bool,
 ) -> BTreeSet<(String, Position)> {
-    let of_now = |topology: &str, at: Position| {
-        topology != "late" || late_from.is_some_and(|from| at >= from)
-    };
     let verdicts = log.iter().filter_map(|(at, entry)| match entry {
         Entry::SetAside(topology, position) if of_now(topology, *at) => {
             Some((topology.clone(), *position))

@@ -109,6 +109,7 @@ struct Run {
 
 impl Run {
     fn new(seed: u64, options: Options) -> Self {
+        ledger::mend_to(0);
         let mut choices = Choices::new(seed);
         let durability = match choices.below(5) {
             0 => Durability::Interval(Duration::from_millis(5)),
@@ -141,7 +142,8 @@ impl Run {
             let end = self.live(&mut grid)?;
             self.end(grid, end)?;
         }
-        ledger::set_broken(false);
+        self.senders += 1;
+        ledger::mend_to(self.senders);
         let mut grid = self.start()?;
         self.rest(&mut grid)?;
         self.look(&grid)?;
@@ -152,7 +154,10 @@ impl Run {
     /// Starts the grid, with code that is chosen; the power may go while it starts.
     fn start(&mut self) -> Result<SimGrid, String> {
         let late = self.choices.once_in(2);
-        ledger::set_broken(self.choices.once_in(2));
+        if self.choices.once_in(2) {
+            // Of all that were there so far.
+            ledger::mend_to(self.senders + 1);
+        }
         loop {
             if self.choices.once_in(4) {
                 self.refused_start()?;
@@ -165,6 +170,7 @@ impl Run {
             let builder = self.builder();
             let builder = if late { builder.module::<Late>() } else { builder.module::<Early>() };
             match SimGrid::start(&builder, &self.storage, &mut self.choices) {
+                Ok(_) if self.storage.is_off() => self.storage = self.lose_power(),
                 Ok(grid) => {
                     self.begun = true;
                     self.note_late(late, &grid);
