@@ -30,7 +30,7 @@ pub(super) struct Common {
 /// Appends `count` events, each after the answer to the one before.
 pub(super) async fn send(common: Common, mut choices: Choices, sender: u64, count: u64) {
     for number in 0..count {
-        let op = Op { key: choices.below(KEYS as usize) as u64, id: sender << 32 | number };
+        let op = Op::new(choices.below(KEYS as usize) as u64, sender << 32 | number);
         common.oracle.borrow_mut().sends(op.id);
         let ack = if choices.once_in(4) { Ack::Appended } else { Ack::Processed };
         let answer = common.client.append_with(OPS, op.clone(), ack).await;
@@ -41,6 +41,11 @@ pub(super) async fn send(common: Common, mut choices: Choices, sender: u64, coun
         {
             let text = format!("event {:x} was rejected, and only its log was waited for", op.id);
             common.oracle.borrow_mut().wrong(text);
+        }
+        if ack == Ack::Processed
+            && let Ok(receipt) = &answer
+        {
+            common.oracle.borrow_mut().processed(&op, receipt);
         }
         if logged && ack == Ack::Processed {
             read_own(&common, &op).await;
@@ -74,10 +79,7 @@ pub(super) async fn send_many(common: Common, mut choices: Choices, sender: u64,
     while number < count {
         let many = 1 + choices.below(6) as u64;
         let ops: Vec<Op> = (number..number + many)
-            .map(|number| Op {
-                key: choices.below(KEYS as usize) as u64,
-                id: sender << 32 | number,
-            })
+            .map(|number| Op::new(choices.below(KEYS as usize) as u64, sender << 32 | number))
             .collect();
         number += many;
         ops.iter().for_each(|op| common.oracle.borrow_mut().sends(op.id));

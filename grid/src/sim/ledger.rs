@@ -19,6 +19,16 @@ use super::choices::mixed;
 pub(super) struct Op {
     pub(super) key: u64,
     pub(super) id: u64,
+    /// Follows from the id. It lets batches lie over several sectors, of which a power loss may take some.
+    pub(super) ballast: Vec<u8>,
+}
+
+impl Op {
+    pub(super) fn new(key: u64, id: u64) -> Self {
+        let chance = mixed(!id);
+        let len = if chance.is_multiple_of(3) { chance >> 32 & 0x3ff } else { 0 };
+        Self { key, id, ballast: (0..len).map(|at| (id + at) as u8 | 1).collect() }
+    }
 }
 
 /// The module's name, and so of its folder.
@@ -48,15 +58,26 @@ pub(super) fn mend_to(sender: u64) {
 /// What the handlers' panic says; the simulator keeps it off the terminal.
 pub(super) const PANIC: &str = "simulated: the handler cannot handle this id";
 
+/// Whether a handler that is not mended panics.
+fn is_broken(chance: u64) -> bool {
+    mixed(chance).is_multiple_of(11)
+}
+
 /// Panics at one id in eleven, which they are follows from `chance`.
 fn may_panic(id: u64, chance: u64) {
-    if mixed(chance).is_multiple_of(11) && id >> 32 >= MENDED_TO.get() {
+    if is_broken(chance) && id >> 32 >= MENDED_TO.get() {
         panic!("{PANIC}");
     }
 }
 
 fn is_refused(id: u64) -> bool {
     mixed(id) % 11 == 5
+}
+
+/// Whether topology "keep" must have replied with the id of an event that was processed; where not, it may
+/// have set it aside.
+pub(super) fn must_reply(id: u64) -> bool {
+    !is_broken(id)
 }
 
 type Kept<'a> = (&'a mut Map<u64, List<u64>>, &'a mut Map<u64, u64>);

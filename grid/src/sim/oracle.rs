@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use gridmill_client::{AppendError, AppendErrorKind, Receipt, Recorded};
 
-use super::ledger::{Op, Views};
+use super::ledger::{Op, Views, must_reply};
 
 /// What became of an event, as its sender was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +60,23 @@ impl Oracle {
         answer.is_ok()
     }
 
+    /// The event was processed, as its sender was told: its handler's word has reached it.
+    pub(super) fn processed(&mut self, op: &Op, receipt: &Receipt) {
+        match receipt.reply::<u64>("keep") {
+            Ok(Some(id)) if id == op.id => {}
+            Ok(None) if !must_reply(op.id) => {}
+            other => self.wrong(format!("event {:x} was processed with reply {other:x?}", op.id)),
+        }
+    }
+
+    /// The power went where nothing was synced before it was answered: what was logged may be gone. It is
+    /// in the log once or not at all, and views may be those of a shorter log.
+    pub(super) fn forgives(&mut self) {
+        let logged = |told: &&mut Told| matches!(told, Told::Logged(..));
+        self.told.values_mut().filter(logged).for_each(|told| *told = Told::Unknown);
+        self.seen.clear();
+    }
+
     /// A reader sees the list of a key: none that was seen before may be gone or stand elsewhere.
     pub(super) fn sees(&mut self, key: u64, list: &[u64]) {
         let seen = self.seen.entry(key).or_default();
@@ -77,6 +94,9 @@ impl Oracle {
         let mut last = HashMap::new();
         for (expected, record) in records.iter().enumerate() {
             let id = record.event.id;
+            if record.event != Op::new(record.event.key, id) {
+                self.wrong(format!("event {id:x} has other bytes than it was appended with"));
+            }
             if record.offset != expected as u64 {
                 self.wrong(format!("offset {} stands where {expected} should", record.offset));
             }

@@ -117,7 +117,7 @@ impl Run {
             _ => Durability::Sync,
         };
         let partitions = 1 + choices.below(3) as u32;
-        let fault_every = [60, 200, 1_000, 100_000][choices.below(4)];
+        let fault_every = [40, 120, 400, 100_000][choices.below(4)];
         Self {
             options,
             storage: SimStorage::with_faults(choices.number(), Faults::default()),
@@ -258,7 +258,7 @@ impl Run {
 
     /// Lets things happen until all clients have ended, or the process has.
     fn live(&mut self, grid: &mut SimGrid) -> Result<End, String> {
-        let end_early = self.choices.once_in(3).then(|| self.choices.below(400) as u64);
+        let end_early = self.choices.once_in(2).then(|| self.choices.below(600) as u64);
         let begin = self.choices.step();
         while grid.tasks.open() > 0 {
             if end_early.is_some_and(|steps| self.choices.step() - begin >= steps) {
@@ -307,22 +307,17 @@ impl Run {
 
     /// What ends a life without a word.
     fn sudden_end(&mut self) -> End {
-        let keeps_all = self.durability == Durability::Sync;
-        if self.storage.is_off() || (keeps_all && self.choices.once_in(2)) {
-            End::PowerLost
-        } else {
-            End::Killed
-        }
+        if self.storage.is_off() || self.choices.once_in(2) { End::PowerLost } else { End::Killed }
     }
 
     /// Something goes wrong; or the whole life ends.
     fn fault(&mut self, grid: &mut SimGrid) -> Option<End> {
-        let ways = if self.durability == Durability::Sync { 8 } else { 6 };
-        match self.choices.below(ways) {
+        match self.choices.below(9) {
             0 => {
                 self.choices.note(Chosen::Fault("the process is killed"));
                 return Some(End::Killed);
             }
+            8 => return Some(End::PowerLost),
             1 | 2 => {
                 let partition = self.choices.below(self.partitions as usize);
                 self.choices.note(Chosen::Fault("a partition is killed"));
@@ -353,15 +348,16 @@ impl Run {
     }
 
     fn lose_power_later(&mut self, operations_max: usize) {
-        if self.durability == Durability::Sync {
-            self.choices.note(Chosen::Fault("the power will go"));
-            let nth = 1 + self.choices.below(operations_max) as u64;
-            self.storage.set_faults(Faults { power_off: Some(nth), ..Faults::default() });
-        }
+        self.choices.note(Chosen::Fault("the power will go"));
+        let nth = 1 + self.choices.below(operations_max) as u64;
+        self.storage.set_faults(Faults { power_off: Some(nth), ..Faults::default() });
     }
 
     fn lose_power(&mut self) -> SimStorage {
         self.choices.note(Chosen::Fault("the power goes"));
+        if self.durability != Durability::Sync {
+            self.oracle.borrow_mut().forgives();
+        }
         self.storage.crash()
     }
 

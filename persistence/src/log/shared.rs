@@ -126,11 +126,6 @@ impl Shared {
         for (segment, _) in &dirty {
             segment.sync().map_err(|error| self.fail(segment, &error))?;
         }
-        if is_planted(Bug::ClaimUnsynced) {
-            let target = self.state.lock().written;
-            self.note_durable(target, &dirty);
-            return Ok(target);
-        }
         self.note_durable(target, &dirty);
         Ok(target)
     }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use gridmill_persistence::planted::{Bug, is_planted};
 use gridmill_persistence::{LogError, LogSyncer, Position};
 
 use super::part::Part;
@@ -99,7 +100,9 @@ struct SyncJob {
 
 impl Job for SyncJob {
     fn step(&mut self) -> Step {
-        if let Some(durable) = self.synced {
+        if let Some(synced) = self.synced {
+            let claims_all = is_planted(Bug::ClaimUnsynced);
+            let durable = if claims_all { self.syncer.expose() } else { synced };
             land(&self.shared, durable);
             self.host.tell(Msg::Synced(Ok(())));
             return Step::Done;
