@@ -33,6 +33,10 @@ pub(crate) const LOCK_FILE: &str = "LOCK";
 /// The largest batch of the log: what one call may bring, with headers, and a mailbox on top.
 const LOG_BATCH_BYTES_MAX: u32 = 256 << 20;
 
+/// Into how many parts the changes' budget is cut for what one step of a batch may touch, with a part for
+/// each thread, which makes one step at a time.
+const STEPS: usize = 4;
+
 /// How long a start waits for a grid of this process that was dropped.
 const LEAVING_MAX: Duration = Duration::from_secs(10);
 
@@ -69,7 +73,7 @@ pub(crate) const PARTITIONS_MAX: u32 = 4096;
 /// Heap stays within one and a half times [`overlay_bytes_max`](Self::overlay_bytes_max) and
 /// [`cache_bytes_max`](Self::cache_bytes_max) together where these are alike, whatever values look like (their
 /// lists, maps and texts count), beside what a grid takes without state: some MiB, what waits in mailboxes,
-/// and what one batch touches.
+/// and twice the largest value that changes.
 #[derive(Clone)]
 #[must_use = "nothing runs before `start`"]
 pub struct GridBuilder {
@@ -461,6 +465,7 @@ impl GridBuilder {
             limits: Limits {
                 value_bytes_max: self.value_bytes_max,
                 cache_bytes: self.cache_bytes_max / self.cells(),
+                step_bytes: self.overlay_bytes_max / (STEPS * self.threads.max(1)),
                 attempts: self.attempts,
                 check_twice: self.check_handlers,
             },

@@ -5,6 +5,7 @@
 
 use std::any::Any;
 use std::collections::{BTreeMap, HashSet};
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -15,7 +16,8 @@ use gridmill_persistence::Position;
 use crate::state::{AnyView, Cell, Frozen, Place};
 use crate::topology::{Answers, AnyCell, Cells, StageError, StageRun, Window};
 
-use super::batch::{Batch, Events, Item, Retry, Verdict};
+use super::batch::{Batch, Events, Item, Retry, Step, Verdict};
+use super::pace::Pace;
 use super::plan::Plan;
 
 /// Limits of a partition.
@@ -25,6 +27,8 @@ pub(crate) struct Limits {
     pub(crate) value_bytes_max: usize,
     /// Bytes, about, that a PState's cache of decoded entries may take on this partition.
     pub(crate) cache_bytes: usize,
+    /// Bytes, about, that the records which are applied together may touch.
+    pub(crate) step_bytes: usize,
     /// How often a record that panics is tried before it goes into quarantine.
     pub(crate) attempts: u32,
     /// Apply every batch twice and compare, to catch handlers that are not deterministic.
@@ -74,10 +78,10 @@ impl ItemAnswers {
     }
 }
 
-/// What applying a batch gave.
+/// What applying a step of a batch gave.
 #[derive(Debug, Default)]
 pub(crate) struct Applied {
-    /// One for each item of the batch.
+    /// One for each item of the batch; without anything where none of its records was in the step.
     pub(crate) answers: Vec<ItemAnswers>,
     /// New verdicts; they have to be logged before anything of the batch is shown.
     pub(crate) verdicts: Vec<Verdict>,
@@ -100,6 +104,7 @@ pub(crate) struct Core {
     pub(crate) lanes: Vec<Lane>,
     cells: Cells,
     limits: Limits,
+    pace: Pace,
 }
 
 impl Core {
@@ -111,51 +116,58 @@ impl Core {
         limits: Limits,
     ) -> Self {
         let cells = Cells(cells.into_iter().map(AnyCell).collect());
-        Self { plan, partition, partitions, lanes, cells, limits }
+        let pace = Pace::new(limits.step_bytes);
+        Self { plan, partition, partitions, lanes, cells, limits, pace }
     }
 
-    /// Applies a batch to every live topology and seals it.
+    /// Applies the next step of a batch to every live topology and seals it. Between steps the state is
+    /// that after [`Batch::applied_to`], and may be folded.
     ///
     /// # Errors
-    /// [`Stop`]; the state is then that before the batch, or unusable, and the partition has to be
+    /// [`Stop`]; the state is then that before the step, or unusable, and the partition has to be
     /// opened again.
     pub(crate) fn apply(&mut self, batch: &mut Batch) -> Result<Applied, Stop> {
-        let has_retry = batch.items.iter().any(|item| matches!(item, Item::Retry(..)));
-        let fast = if has_retry { None } else { self.apply_fast(batch)? };
+        let before = self.weight_of_all();
+        let step = batch.step(self.pace.records());
+        let items = &batch.items[step.items()];
+        let has_retry = items.iter().any(|item| matches!(item, Item::Retry(..)));
+        let fast = if has_retry { None } else { self.apply_fast(batch, step)? };
         let applied = match fast {
             Some(applied) => applied,
-            None => self.apply_one_by_one(batch)?,
+            None => self.apply_one_by_one(batch, step)?,
         };
         for lane in self.lanes.iter_mut().filter(|lane| lane.live) {
-            lane.next = lane.next.max(batch.end);
+            lane.next = lane.next.max(batch.applied_to());
         }
+        self.pace.note(step.records, self.weight_of_all().saturating_sub(before));
         Ok(applied)
     }
 
-    /// Applies the whole batch at once; `None`, with nothing done, where a record fails.
-    fn apply_fast(&mut self, batch: &mut Batch) -> Result<Option<Applied>, Stop> {
+    /// Applies the whole step at once; `None`, with nothing done, where a record fails.
+    fn apply_fast(&mut self, batch: &mut Batch, step: Step) -> Result<Option<Applied>, Stop> {
         let mut answers = Vec::new();
-        if !self.run_guarded(batch, &mut answers)? {
+        if !self.run_guarded(batch, step, &mut answers)? {
             self.rollback()?;
             return Ok(None);
         }
-        if self.limits.check_twice && !self.run_again(batch)? {
+        if self.limits.check_twice && !self.run_again(batch, step)? {
             return Ok(None);
         }
         self.seal()?;
-        for item in &batch.items {
-            self.apply_control(item);
+        for number in step.items().filter(|&number| step.ends(number)) {
+            self.apply_control(&batch.items[number]);
         }
         Ok(Some(Applied { answers, verdicts: Vec::new() }))
     }
 
-    /// Runs the batch; false where a handler panicked or made a value that is not allowed.
+    /// Runs a step; false where a handler panicked or made a value that is not allowed.
     fn run_guarded(
         &mut self,
         batch: &mut Batch,
+        step: Step,
         answers: &mut Vec<ItemAnswers>,
     ) -> Result<bool, Stop> {
-        match catch_unwind(AssertUnwindSafe(|| self.run_all(batch, answers))) {
+        match catch_unwind(AssertUnwindSafe(|| self.run_all(batch, step, answers))) {
             Ok(Ok(())) => {}
             Ok(Err(StageError::Lost)) => return Ok(false),
             Ok(Err(StageError::Damaged(damage))) => return Err(damage.into()),
@@ -172,17 +184,17 @@ impl Core {
         Ok(true)
     }
 
-    /// Rolls the batch back, runs it again from its bytes and compares what both runs touched.
-    fn run_again(&mut self, batch: &mut Batch) -> Result<bool, Stop> {
+    /// Rolls a step back, runs it again from its bytes and compares what both runs touched.
+    fn run_again(&mut self, batch: &mut Batch, step: Step) -> Result<bool, Stop> {
         let first = self.digests();
         self.rollback()?;
-        for item in &mut batch.items {
+        for item in &mut batch.items[step.items()] {
             let Item::Events(events) = item else { continue };
             if !decode_again(&self.plan, events) {
                 return Ok(true);
             }
         }
-        if !self.run_guarded(batch, &mut Vec::new())? {
+        if !self.run_guarded(batch, step, &mut Vec::new())? {
             self.rollback()?;
             return Ok(false);
         }
@@ -205,18 +217,20 @@ impl Core {
     fn run_all(
         &mut self,
         batch: &mut Batch,
+        step: Step,
         answers: &mut Vec<ItemAnswers>,
     ) -> Result<(), StageError> {
         answers.clear();
         answers.resize_with(batch.items.len(), ItemAnswers::default);
         let topologies = self.plan.topologies.len();
-        for (item, answers) in batch.items.iter_mut().zip(answers.iter_mut()) {
-            let Item::Events(events) = item else { continue };
-            let records = events.infos.len();
-            let step = if self.plan.coupled { 1 } else { records.max(1) };
-            for start in (0..records).step_by(step) {
+        for number in step.items() {
+            let Item::Events(events) = &mut batch.items[number] else { continue };
+            let records = step.records_of(number, events);
+            let together = if self.plan.coupled { 1 } else { records.len().max(1) };
+            for start in records.clone().step_by(together) {
+                let range = start..(start + together).min(records.end);
                 for topology in 0..topologies {
-                    self.run(topology, events, start..(start + step).min(records), 0, answers)?;
+                    self.run(topology, events, range.clone(), 0, &mut answers[number])?;
                 }
             }
         }
@@ -229,7 +243,7 @@ impl Core {
         &mut self,
         topology: usize,
         events: &mut Events,
-        range: std::ops::Range<usize>,
+        range: Range<usize>,
         base: usize,
         answers: &mut ItemAnswers,
     ) -> Result<(), StageError> {
@@ -261,23 +275,20 @@ impl Core {
         })
     }
 
-    /// Applies the batch record by record with a seal after each, so that one that fails can be
+    /// Applies a step record by record with a seal after each, so that one that fails can be
     /// undone alone, tried again and set aside.
-    fn apply_one_by_one(&mut self, batch: &mut Batch) -> Result<Applied, Stop> {
+    fn apply_one_by_one(&mut self, batch: &mut Batch, step: Step) -> Result<Applied, Stop> {
         let mut applied = Applied::default();
         applied.answers.resize_with(batch.items.len(), ItemAnswers::default);
-        for (number, item) in batch.items.iter_mut().enumerate() {
-            let retry = match item {
-                Item::Retry(retry, _) => Some(retry.clone()),
-                _ => None,
-            };
+        for number in step.items() {
+            let item = &mut batch.items[number];
             if let Item::Events(events) | Item::Retry(_, events) = item {
-                self.apply_each(number, events, &mut applied)?;
+                let records = step.records_of(number, events);
+                self.apply_each((number, records), events, &mut applied)?;
             }
-            if let Some(retry) = retry {
-                self.forget(&retry);
+            if step.ends(number) {
+                self.apply_control(item);
             }
-            self.apply_control(item);
         }
         for verdict in &applied.verdicts {
             self.set_aside(verdict.clone());
@@ -287,12 +298,13 @@ impl Core {
 
     fn apply_each(
         &mut self,
-        item: usize,
+        (item, records): (usize, Range<usize>),
         events: &mut Events,
         applied: &mut Applied,
     ) -> Result<(), Stop> {
         let encoded = std::mem::take(&mut events.encoded);
-        for (index, (variant, bytes)) in encoded.iter().enumerate() {
+        let step = encoded.iter().enumerate().skip(records.start).take(records.len());
+        for (index, (variant, bytes)) in step {
             for topology in 0..self.plan.topologies.len() {
                 let one = One { item, index, topology, variant, bytes };
                 self.apply_record(one, events, applied)?;
@@ -388,8 +400,8 @@ impl Core {
     fn apply_control(&mut self, item: &Item) {
         match item {
             Item::Verdict(verdict) => self.set_aside(verdict.clone()),
-            Item::Discard(retry) => self.forget(retry),
-            Item::Events(_) | Item::Retry(..) => {}
+            Item::Discard(retry) | Item::Retry(retry, _) => self.forget(retry),
+            Item::Events(_) => {}
         }
     }
 
@@ -476,6 +488,11 @@ impl Core {
     pub(crate) fn weight(&self, topology: usize) -> usize {
         let owned = &self.plan.topologies[topology].owned;
         owned.iter().map(|&cell| self.cells.0[cell].0.weight()).sum()
+    }
+
+    /// About how many bytes of memory all unfolded changes take.
+    fn weight_of_all(&self) -> usize {
+        self.cells.0.iter().map(|cell| cell.0.weight()).sum()
     }
 
     /// The topologies of a group that take part in the live flow.

@@ -14,6 +14,7 @@ pub(crate) mod fold;
 pub(crate) mod manifest;
 pub(crate) mod merge;
 pub(crate) mod open;
+mod pace;
 pub(crate) mod plan;
 pub(crate) mod reconcile;
 pub(crate) mod registry;

@@ -9,7 +9,7 @@ use gridmill_model::engine::Damaged;
 use gridmill_persistence::{LogReader, Position};
 use ractor::ActorRef;
 
-use crate::partition::batch::Verdict;
+use crate::partition::batch::{Batch, Verdict};
 use crate::partition::budget::Account;
 use crate::partition::core::{Core, Lane, Stop};
 use crate::partition::fold::{FoldContext, FoldFault, FoldJob, fold_now, thaw};
@@ -33,7 +33,7 @@ pub(crate) struct CatchUps {
     arrived: Option<CaughtUp>,
     /// Those whose snapshot could not be written when they were to join.
     put_off: Vec<CaughtUp>,
-    /// What came while one joined.
+    /// What came while one joined, or while a batch was applied in part.
     orders: Vec<QuarantineOrder>,
 }
 
@@ -43,10 +43,15 @@ impl CatchUps {
         self.arrived.is_some()
     }
 
-    /// Keeps an order back while a topology joins: it is a record, and the snapshot that is being
-    /// written decides for all later ones who sees the topology.
-    pub(crate) fn let_pass(&mut self, order: QuarantineOrder) -> Option<QuarantineOrder> {
-        if self.is_entering() {
+    /// Keeps an order back while a batch is applied `in_part`, behind which it comes, or while a topology
+    /// joins: it is a record, and the snapshot that is being written decides for all later ones who sees
+    /// the topology.
+    pub(crate) fn let_pass(
+        &mut self,
+        order: QuarantineOrder,
+        in_part: bool,
+    ) -> Option<QuarantineOrder> {
+        if in_part || self.is_entering() {
             self.orders.push(order);
             return None;
         }
@@ -83,6 +88,8 @@ impl CatchUps {
 pub(crate) struct CaughtUp {
     topology: usize,
     core: Core,
+    /// What its unfolded changes take.
+    changes: Account,
     /// Its snapshot is being written as that of a live topology, with those of its group.
     entering: bool,
 }
@@ -168,7 +175,8 @@ impl Partition {
     /// of all of them as of this position; no batch starts before. Otherwise a replay after a crash
     /// would handle the records after the hand-over as if it had not joined.
     pub(crate) fn hand_over(&mut self) -> Result<(), Fatal> {
-        if self.shared.flights.len() > 0 || self.catching_up.is_entering() {
+        let in_part = self.rest.is_some();
+        if in_part || self.shared.flights.len() > 0 || self.catching_up.is_entering() {
             return Ok(());
         }
         let Some(arrived) = &self.catching_up.arrived else { return Ok(()) };
@@ -198,8 +206,8 @@ impl Partition {
 
     /// Lets a topology read what is left of the log, to the last record.
     fn read_rest(&mut self, caught_up: &mut CaughtUp) -> Result<(), Fatal> {
+        let found = self.read_to_end(caught_up)?;
         let CaughtUp { topology, core, .. } = caught_up;
-        let found = read_to_end(core, *topology, &self.registry, self.log.reader())?;
         if !found.is_empty() {
             self.log_verdicts(&found)?;
         }
@@ -207,6 +215,34 @@ impl Partition {
         lane.next = self.log.next_position();
         lane.skip.clear();
         Ok(())
+    }
+
+    /// Applies what is left of the log, on the actor; nobody writes meanwhile.
+    fn read_to_end(&self, caught_up: &mut CaughtUp) -> Result<Vec<Verdict>, Fatal> {
+        let CaughtUp { topology, core, changes, .. } = caught_up;
+        let (plan, topology) = (Arc::clone(&core.plan), *topology);
+        let from = core.lanes[topology].next;
+        let mut found = Vec::new();
+        let reader = self.log.reader();
+        let only = std::iter::once(topology);
+        let mut replay = Replay::new(&plan, &self.registry, reader, from, only)?;
+        while let Some(mut batch) = replay.next_batch()? {
+            loop {
+                found.extend(core.apply(&mut batch)?.verdicts);
+                let bytes = core.weight(topology);
+                changes.set(bytes);
+                if changes.is_over(1, bytes)
+                    && let Err(error) = fold_past(core, topology, &self.folds)
+                {
+                    // It joins with more unfolded changes, which are written out with all others.
+                    tracing::error!(%error, "a fold failed; it is tried again later");
+                }
+                if batch.is_applied() {
+                    break;
+                }
+            }
+        }
+        Ok(found)
     }
 
     /// Makes a topology that has read everything part of the live flow.
@@ -253,7 +289,7 @@ impl Partition {
         }
     }
 
-    /// Sees to the orders that came while a topology joined.
+    /// Sees to the orders that had to wait.
     pub(crate) fn quarantined_meanwhile(&mut self) -> Result<(), Fatal> {
         std::mem::take(&mut self.catching_up.orders)
             .into_iter()
@@ -272,21 +308,13 @@ impl Partition {
     }
 }
 
-/// Applies what is left of the log, on the actor; nobody writes meanwhile.
-fn read_to_end(
-    core: &mut Core,
-    topology: usize,
-    registry: &Registry,
-    reader: LogReader,
-) -> Result<Vec<Verdict>, Fatal> {
-    let plan = Arc::clone(&core.plan);
-    let from = core.lanes[topology].next;
-    let mut found = Vec::new();
-    let mut replay = Replay::new(&plan, registry, reader, from, std::iter::once(topology))?;
-    while let Some(mut batch) = replay.next_batch()? {
-        found.extend(core.apply(&mut batch)?.verdicts);
-    }
-    Ok(found)
+/// Writes out what a topology has that reads the past.
+fn fold_past(core: &mut Core, topology: usize, folds: &FoldContext) -> Result<(), FoldFault> {
+    // In the manifest it is not live before it has joined.
+    core.lanes[topology].live = false;
+    let folded = fold_now(core, &[topology], folds);
+    core.lanes[topology].live = true;
+    folded.map(|_| ())
 }
 
 impl Reading {
@@ -297,8 +325,8 @@ impl Reading {
         let shared = Arc::clone(&self.shared);
         let message = match read {
             Ok(true) => {
-                let (core, entering) = (self.core, false);
-                Msg::CaughtUp(Box::new(CaughtUp { topology, core, entering }))
+                let (core, changes) = (self.core, self.changes);
+                Msg::CaughtUp(Box::new(CaughtUp { topology, core, changes, entering: false }))
             }
             Ok(false) => Msg::CatchUpEnded(topology, None),
             Err(problem) => Msg::CatchUpEnded(topology, Some(problem)),
@@ -325,26 +353,34 @@ impl Reading {
             }
             let batch = replay.next_batch().map_err(|error| error.to_string())?;
             let Some(mut batch) = batch else { return Ok(true) };
-            let applied = self.core.apply(&mut batch).map_err(|error| error.to_string())?;
-            if !applied.verdicts.is_empty() {
-                let _ = self.me.cast(Msg::SetAside(applied.verdicts));
+            loop {
+                self.apply(&mut batch)?;
+                if batch.is_applied() {
+                    break;
+                }
             }
             self.show(batch.end);
-            let bytes = self.core.weight(self.topology);
-            self.changes.set(bytes);
-            if self.changes.is_over(1, bytes) {
-                self.fold()?;
-                self.merge();
-            }
         }
     }
 
+    /// Applies a step of a batch, and writes out what has become too much.
+    fn apply(&mut self, batch: &mut Batch) -> Result<(), String> {
+        let applied = self.core.apply(batch).map_err(|error| error.to_string())?;
+        if !applied.verdicts.is_empty() {
+            let _ = self.me.cast(Msg::SetAside(applied.verdicts));
+        }
+        let bytes = self.core.weight(self.topology);
+        self.changes.set(bytes);
+        if self.changes.is_over(1, bytes) {
+            self.fold()?;
+            self.merge();
+        }
+        Ok(())
+    }
+
     fn fold(&mut self) -> Result<(), String> {
-        // In the manifest it is not live before it has joined.
-        self.core.lanes[self.topology].live = false;
-        let folded = fold_now(&mut self.core, &[self.topology], &self.folds);
-        self.core.lanes[self.topology].live = true;
-        folded.map(|_| ()).map_err(|error| error.to_string())
+        let folded = fold_past(&mut self.core, self.topology, &self.folds);
+        folded.map_err(|error| error.to_string())
     }
 
     /// Keeps its runs few, on this thread: what it reads of its own state it reads through them.

@@ -111,14 +111,14 @@ impl Waiting {
         self.callers.iter().any(|caller| caller.ack == Ack::Processed)
     }
 
-    /// Enters what handlers said about its records in a replay.
-    pub(crate) fn hear(&mut self, plan: &Plan, said: &[Said]) {
+    /// Enters what handlers said in a replay about its records from `from` on.
+    pub(crate) fn hear(&mut self, plan: &Plan, said: &[Said], from: Position) {
         if !self.is_for_processed() {
             return;
         }
         let receipt = &mut self.receipt;
         let first = Position::from_bits(receipt.first_position).number();
-        for Said { position, topology, what } in said {
+        for Said { position, topology, what } in said.iter().filter(|said| said.position >= from) {
             let index = position.number().wrapping_sub(first);
             if index >= receipt.count {
                 continue;
