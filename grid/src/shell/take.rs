@@ -231,7 +231,7 @@ impl Partition {
         }
         let failed = applied.verdicts.first().map(|verdict| verdict.message.clone());
         let answers = std::mem::take(&mut applied.answers);
-        let view = self.rest.is_none().then(|| self.view());
+        let (view, all) = (self.view(), self.rest.is_none());
         let (plan, counters) = (&self.core.plan, &self.shared.counters);
         let complete = |waiting: &mut [Waiting], order: Option<&mut Order>| {
             if let (Some(order), Some(message)) = (order, failed) {
@@ -244,7 +244,7 @@ impl Partition {
                 }
             }
         };
-        self.shared.flights.applied(&self.shared, (heard, end), complete, view);
+        self.shared.flights.applied(&self.shared, (heard, end, all), complete, view);
         Ok(())
     }
 
