@@ -423,7 +423,8 @@ fn note_said(batch: &Batch, answers: Vec<ItemAnswers>, from: Position, said: &mu
 fn note_verdicts(batch: &Batch, core: &Core, from: Position, said: &mut Vec<Said>) {
     for item in &batch.items {
         let Item::Verdict(verdict) = item else { continue };
-        let topology = core.topology(&verdict.topology);
+        // One that reads the past answers nobody.
+        let topology = core.topology(&verdict.topology).filter(|&of| core.lanes[of].live);
         if let Some(topology) = topology.filter(|_| verdict.position >= from) {
             let (position, message) = (verdict.position, verdict.message.clone());
             said.push(Said { position, topology, what: What::Quarantined(message) });

@@ -62,6 +62,8 @@ pub(crate) struct ActorOptions {
 pub(crate) enum Msg {
     /// Events wait in the mailbox.
     Wake,
+    /// A batch that was applied in part goes on.
+    GoOn,
     /// A sync has ended.
     Synced(Result<(), LogError>),
     /// It is time to sync, where durability goes by interval.
@@ -128,6 +130,8 @@ pub(crate) struct Partition {
     pub(crate) taken: Vec<Part>,
     /// A batch that was logged, and applied in part.
     pub(crate) rest: Option<Batch>,
+    /// A `GoOn` is under way.
+    pub(crate) rest_told: bool,
     pub(crate) linger: Linger,
     pub(crate) fence: Fence,
 }
@@ -188,6 +192,7 @@ impl Actor for PartitionActor {
             shutdown: None,
             taken: Vec::new(),
             rest: None,
+            rest_told: false,
             linger: Linger::default(),
             fence,
         };
@@ -281,6 +286,7 @@ impl Partition {
     fn handle(&mut self, message: Msg) -> Result<(), Fatal> {
         match message {
             Msg::Wake => {}
+            Msg::GoOn => self.rest_told = false,
             Msg::Synced(result) => self.synced(result)?,
             Msg::SyncDue => self.sync_due(),
             Msg::Folded(group, result) => self.folded(group, result)?,
@@ -309,8 +315,9 @@ impl Partition {
         self.read_on_later();
         self.start_jobs();
         self.let_go();
-        if self.rest.is_some() && !self.is_held_back() {
-            self.shared.send(Msg::Wake);
+        if self.rest.is_some() && !self.is_held_back() && !self.rest_told {
+            self.rest_told = true;
+            self.shared.send(Msg::GoOn);
         }
         self.shared.settle();
         Ok(())

@@ -133,11 +133,11 @@ impl Partition {
         }
         let limits = self.core.limits();
         let core = Core::new(plan, self.core.numbers(), cells, lanes, limits);
-        self.read_on(topology, core);
+        self.read_on(topology, core, self.options.changes.account());
         Ok(())
     }
 
-    fn read_on(&mut self, topology: usize, core: Core) {
+    fn read_on(&mut self, topology: usize, core: Core, changes: Account) {
         self.catching_up.running.insert(topology);
         let reading = Reading {
             topology,
@@ -148,7 +148,7 @@ impl Partition {
             shared: Arc::clone(&self.shared),
             me: self.me.clone(),
             cancel: Arc::clone(&self.catching_up.cancel),
-            changes: self.options.changes.account(),
+            changes,
             biases: Biases::default(),
         };
         tokio::task::spawn_blocking(move || reading.run());
@@ -162,7 +162,7 @@ impl Partition {
         let behind = self.log.next_position().number().saturating_sub(next.number());
         let busy = self.catching_up.arrived.is_some();
         if self.shutdown.is_some() || behind > HAND_OVER_RECORDS || busy {
-            self.read_on(caught_up.topology, caught_up.core);
+            self.read_on(caught_up.topology, caught_up.core, caught_up.changes);
             return Ok(());
         }
         self.catching_up.arrived = Some(caught_up);
@@ -222,7 +222,7 @@ impl Partition {
         let CaughtUp { topology, core, changes, .. } = caught_up;
         let (plan, topology) = (Arc::clone(&core.plan), *topology);
         let from = core.lanes[topology].next;
-        let mut found = Vec::new();
+        let (mut found, mut folds) = (Vec::new(), true);
         let reader = self.log.reader();
         let only = std::iter::once(topology);
         let mut replay = Replay::new(&plan, &self.registry, reader, from, only)?;
@@ -231,11 +231,13 @@ impl Partition {
                 found.extend(core.apply(&mut batch)?.verdicts);
                 let bytes = core.weight(topology);
                 changes.set(bytes);
-                if changes.is_over(1, bytes)
+                if folds
+                    && changes.is_over(1, bytes)
                     && let Err(error) = fold_past(core, topology, &self.folds)
                 {
-                    // It joins with more unfolded changes, which are written out with all others.
+                    // It joins with what it has, which is written out with all others.
                     tracing::error!(%error, "a fold failed; it is tried again later");
+                    folds = false;
                 }
                 if batch.is_applied() {
                     break;
@@ -283,8 +285,8 @@ impl Partition {
     pub(crate) fn read_on_later(&mut self) {
         let waits = self.failing.waits(Job::Fold, self.log.next_position());
         if !waits && self.shutdown.is_none() {
-            for CaughtUp { topology, core, .. } in std::mem::take(&mut self.catching_up.put_off) {
-                self.read_on(topology, core);
+            for caught_up in std::mem::take(&mut self.catching_up.put_off) {
+                self.read_on(caught_up.topology, caught_up.core, caught_up.changes);
             }
         }
     }
@@ -357,6 +359,10 @@ impl Reading {
                 self.apply(&mut batch)?;
                 if batch.is_applied() {
                     break;
+                }
+                if self.cancel.load(Ordering::Relaxed) {
+                    self.fold()?;
+                    return Ok(false);
                 }
             }
             self.show(batch.end);

@@ -97,7 +97,9 @@ impl Partition {
         }
         self.sync_here()?;
         self.apply(batch)?;
-        self.linger.answered(&self.shared.load.lone);
+        if self.rest.is_none() {
+            self.linger.answered(&self.shared.load.lone);
+        }
         Ok(())
     }
 
@@ -210,6 +212,10 @@ impl Partition {
         self.rest.take().map_or(Ok(()), |batch| self.apply(batch))?;
         if self.rest.is_none() {
             self.quarantined_meanwhile()?;
+            if !self.shared.is_idle() {
+                // Who came meanwhile has rung, and was not heard.
+                self.shared.send(super::actor::Msg::Wake);
+            }
         }
         Ok(())
     }
