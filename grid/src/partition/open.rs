@@ -344,7 +344,7 @@ fn fold_full(core: &mut Core, changes: &mut Account, folds: &FoldContext) -> Res
     let groups = core.plan.groups.len();
     for group in 0..groups {
         changes.set((0..groups).map(|group| core.weight_of(group)).sum());
-        if changes.is_over(1, core.weight_of(group)) {
+        if changes.is_over(core.weight_of(group)) {
             let live: Vec<usize> = core.live_of(group).collect();
             fold_now(core, &live, folds)?;
         }

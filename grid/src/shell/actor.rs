@@ -114,6 +114,8 @@ pub(crate) struct Partition {
     pub(crate) failing: Failing,
     /// What was folded and may still be read.
     pub(crate) spent: Vec<Spent>,
+    /// Shared with threads that drop what was folded.
+    pub(crate) dropping: Arc<()>,
     /// What the unfolded changes of live topologies take.
     pub(crate) changes: Account,
     /// What a restart would replay.
@@ -183,6 +185,7 @@ impl Actor for PartitionActor {
             merges: Merges::default(),
             failing: Failing::default(),
             spent: Vec::new(),
+            dropping: Arc::default(),
             changes,
             tail,
             folded,

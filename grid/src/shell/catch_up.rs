@@ -232,7 +232,7 @@ impl Partition {
                 let bytes = core.weight(topology);
                 changes.set(bytes);
                 if folds
-                    && changes.is_over(1, bytes)
+                    && changes.is_over(bytes)
                     && let Err(error) = fold_past(core, topology, &self.folds)
                 {
                     // It joins with what it has, which is written out with all others.
@@ -377,7 +377,7 @@ impl Reading {
         }
         let bytes = self.core.weight(self.topology);
         self.changes.set(bytes);
-        if self.changes.is_over(1, bytes) {
+        if self.changes.is_over(bytes) {
             self.fold()?;
             self.merge();
         }

@@ -32,12 +32,25 @@ impl Partition {
     }
 
     /// Drops what was folded, where no reader holds it any more; on another thread, because there may
-    /// be millions of values.
+    /// be millions of values. Until they are gone they take memory.
     pub(crate) fn let_go(&mut self) {
         let spent: Vec<_> = self.spent.extract_if(.., |spent| spent.is_last()).collect();
-        if !spent.is_empty() {
-            in_background(move || drop(spent));
+        if spent.is_empty() {
+            return;
         }
+        let leaving = self.changes.leave(spent.iter().map(|spent| spent.weight()).sum());
+        let (dropping, me) = (Arc::clone(&self.dropping), self.me.clone());
+        in_background(move || {
+            drop((spent, leaving));
+            drop(dropping);
+            // It may wait for that.
+            let _ = me.cast(Msg::Wake);
+        });
+    }
+
+    /// Whether what was folded is being dropped.
+    pub(crate) fn is_dropping(&self) -> bool {
+        Arc::strong_count(&self.dropping) > 1
     }
 
     fn note_sizes(&mut self) {
@@ -68,8 +81,8 @@ impl Partition {
     }
 
     fn fold_is_due(&self, group: usize) -> bool {
-        let full = self.changes.is_over(1, self.core.weight_of(group))
-            || self.tail.is_over(1, self.tail_bytes(group))
+        let full = self.changes.is_over(self.core.weight_of(group))
+            || self.tail.is_over(self.tail_bytes(group))
             || self.fold_asked.contains(&group);
         full && self.is_behind(group)
     }

@@ -32,13 +32,14 @@ impl Partition {
         self.has_room() && !self.is_held_back() && !self.catching_up.has_arrived()
     }
 
-    /// Whether changes pile up faster than they are written out, and are, so that it helps to wait.
+    /// Whether changes pile up faster than they are written out and dropped, and are, so that it helps to
+    /// wait: this partition is told when one of the jobs ends.
     pub(crate) fn is_held_back(&self) -> bool {
-        let is_over = |group| self.changes.is_over(2, self.core.weight_of(group));
+        let is_double = |group| self.changes.is_double(self.core.weight_of(group));
         let mut groups = 0..self.core.plan.groups.len();
         // Folds may wait for merges.
-        let works = self.folding || !self.merges.is_empty();
-        works && !self.failing.has(Job::Fold) && groups.any(is_over)
+        let works = self.folding || !self.merges.is_empty() || self.is_dropping();
+        works && !self.failing.has(Job::Fold) && groups.any(is_double)
     }
 
     /// Whether there are few enough batches under way for another.
