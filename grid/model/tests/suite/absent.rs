@@ -19,9 +19,11 @@ pub struct Parts {
     pub pair: (Option<u32>, List<u32>),
 }
 
+type Counts = Map<Str, u32>;
+
 const LISTS: PState<Map<Str, List<u32>>> = PState::new("absent/lists");
 const VECS: PState<Map<Str, Vec<u32>>> = PState::new("absent/vecs");
-const MAPS: PState<Map<Str, Map<Str, Map<Str, u32>>>> = PState::new("absent/maps");
+const MAPS: PState<Map<Str, Map<Str, Counts>>> = PState::new("absent/maps");
 const SETS: PState<Map<Str, Set<u32>>> = PState::new("absent/sets");
 const OPTIONS: PState<Map<Str, Option<Map<Str, u32>>>> = PState::new("absent/options");
 const RECORDS: PState<Map<Str, Parts>> = PState::new("absent/records");

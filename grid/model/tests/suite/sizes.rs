@@ -16,11 +16,13 @@ fn archived<T: State>(value: &T) -> (usize, usize) {
     (buf.len(), T::archive_len(value.size()))
 }
 
+/// What lies in a list of [`Nested`].
+type Part = (Option<Str>, Set<i32>, Map<u8, Vec<String>>);
+
 /// How many parts of a value begin at an aligned place.
 fn aligned_parts(value: &Nested) -> usize {
-    let of_list = |list: &List<(_, Set<i32>, Map<u8, Vec<String>>)>| {
-        1 + list.iter().map(|(_, _, map)| 2 + map.len()).sum::<usize>()
-    };
+    let of_list =
+        |list: &List<Part>| 1 + list.iter().map(|(_, _, map)| 2 + map.len()).sum::<usize>();
     2 + value.values().map(|list| of_list(&list)).sum::<usize>()
 }
 
