@@ -170,8 +170,7 @@ async fn child_that_is_measured() {
         .collect();
     let before = LIVE.load(Ordering::Relaxed);
     PEAK.store(before, Ordering::Relaxed);
-    // What one batch touches comes on top: not all of the state at once.
-    for some in all.chunks(50) {
+    for some in all.chunks(500) {
         client.append_many(GROWS, some.to_vec()).await.expect("nothing is wrong with the disk");
     }
     grid.processed().await;
