@@ -95,18 +95,23 @@ fn resize_tree<T: State>(now: &Tree<T>, was: &Tree<T>, size: &mut Size) {
     }
     let (now, was) = (now.pieces(), was.pieces());
     let same = |(now, was): &(&&[T], &&[T])| std::ptr::eq(**now, **was);
-    let front = now.iter().zip(&was).take_while(same).count();
-    let (now, was) = (&now[front..], &was[front..]);
     let back = now.iter().rev().zip(was.iter().rev()).take_while(same).count();
-    resize_chunks(&now[..now.len() - back], &was[..was.len() - back], size);
+    let (now, was) = (&now[..now.len() - back], &was[..was.len() - back]);
+    resize_chunks(&not_in_place(now, was), &not_in_place(was, now), size);
 }
 
-/// Chunks between those in front and behind that both have; others may be the same too, more than once.
+/// The chunks that `others` does not have in the same place, counted from the front.
+fn not_in_place<'a, T>(chunks: &[&'a [T]], others: &[&'a [T]]) -> Vec<&'a [T]> {
+    let is_there =
+        |at: usize, chunk: &[T]| others.get(at).is_some_and(|&other| std::ptr::eq(chunk, other));
+    let moved = chunks.iter().enumerate().filter(|&(at, chunk)| !is_there(at, chunk));
+    moved.map(|(_, chunk)| *chunk).collect()
+}
+
+/// Chunks that stand in another place, seen from both ends; some may be in both all the same, more than once.
 fn resize_chunks<T: State>(now: &[&[T]], was: &[&[T]], size: &mut Size) {
-    // Most stand where they stood: to look up each of them would cost more than all else.
-    let (now, was) = (not_in_place(now, was), not_in_place(was, now));
     let mut left: HashMap<*const [T], usize> = HashMap::new();
-    for chunk in &was {
+    for chunk in was {
         *left.entry(std::ptr::from_ref(*chunk)).or_default() += 1;
     }
     let mut take = |chunk: &[T]| match left.get_mut(&std::ptr::from_ref(chunk)) {
@@ -119,14 +124,6 @@ fn resize_chunks<T: State>(now: &[&[T]], was: &[&[T]], size: &mut Size) {
     let new: Vec<&T> = now.iter().filter(|chunk| !take(chunk)).copied().flatten().collect();
     let old: Vec<&T> = was.iter().filter(|chunk| take(chunk)).copied().flatten().collect();
     resize_elements(&new, &old, size);
-}
-
-/// The chunks that `others` does not have in the same place.
-fn not_in_place<'a, T>(chunks: &[&'a [T]], others: &[&'a [T]]) -> Vec<&'a [T]> {
-    let is_there =
-        |at: usize, chunk: &[T]| others.get(at).is_some_and(|&other| std::ptr::eq(chunk, other));
-    let moved = chunks.iter().enumerate().filter(|&(at, chunk)| !is_there(at, chunk));
-    moved.map(|(_, chunk)| *chunk).collect()
 }
 
 pub(super) fn size_of_set<T: Key>(set: &Set<T>) -> Size {

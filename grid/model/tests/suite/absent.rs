@@ -25,7 +25,7 @@ const LISTS: PState<Map<Str, List<u32>>> = PState::new("absent/lists");
 const VECS: PState<Map<Str, Vec<u32>>> = PState::new("absent/vecs");
 const MAPS: PState<Map<Str, Map<Str, Counts>>> = PState::new("absent/maps");
 const SETS: PState<Map<Str, Set<u32>>> = PState::new("absent/sets");
-const OPTIONS: PState<Map<Str, Option<Map<Str, u32>>>> = PState::new("absent/options");
+const OPTIONS: PState<Map<Str, Option<Counts>>> = PState::new("absent/options");
 const RECORDS: PState<Map<Str, Parts>> = PState::new("absent/records");
 const PAIRS: PState<Map<Str, (u32, List<u32>)>> = PState::new("absent/pairs");
 

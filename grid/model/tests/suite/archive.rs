@@ -6,7 +6,8 @@ use proptest::prelude::*;
 
 use crate::records::{Colour, Everything, Todo, TodoEvent, everything};
 
-pub(crate) type Nested = Map<Str, List<(Option<Str>, Set<i32>, Map<u8, Vec<String>>)>>;
+pub(crate) type Part = (Option<Str>, Set<i32>, Map<u8, Vec<String>>);
+pub(crate) type Nested = Map<Str, List<Part>>;
 
 pub(crate) fn nested() -> impl Strategy<Value = Nested> {
     let text = || ".{0,30}".prop_map(Str::from);

@@ -6,7 +6,7 @@ use gridmill_model::archive::ArchiveBuf;
 use gridmill_model::prelude::*;
 use proptest::prelude::*;
 
-use crate::archive::{Nested, nested};
+use crate::archive::{Nested, Part, nested};
 use crate::records::{Todo, everything};
 
 /// Bytes of the archive, and what its size says.
@@ -15,9 +15,6 @@ fn archived<T: State>(value: &T) -> (usize, usize) {
     value.archive(&mut buf).unwrap();
     (buf.len(), T::archive_len(value.size()))
 }
-
-/// What lies in a list of [`Nested`].
-type Part = (Option<Str>, Set<i32>, Map<u8, Vec<String>>);
 
 /// How many parts of a value begin at an aligned place.
 fn aligned_parts(value: &Nested) -> usize {
