@@ -223,6 +223,8 @@ impl Machine {
         let limits = Limits {
             value_bytes_max: VALUE_BYTES_MAX,
             cache_bytes: CACHE_BYTES,
+            // Nothing is ever written out.
+            step_bytes: usize::MAX,
             attempts: ATTEMPTS,
             check_twice: true,
         };
@@ -261,7 +263,7 @@ impl Machine {
             self.end = self.end.next();
         }
         let events = Events { depot, events, encoded, infos, only: None };
-        let mut batch = Batch { items: vec![Item::Events(events)], end: self.end };
+        let mut batch = Batch::new(vec![Item::Events(events)], self.end);
         let applied = self.core.apply(&mut batch).map_err(|stop| {
             self.stopped = Some(stop.to_string());
             (AppendErrorKind::Unknown { reason: stop.to_string() }, None)

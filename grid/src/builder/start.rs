@@ -32,6 +32,10 @@ use super::{GridBuilder, LOCK_FILE, PARTITIONS_MAX};
 /// The largest batch of the log: what one call may bring, with headers, and a mailbox on top.
 const LOG_BATCH_BYTES_MAX: u32 = 256 << 20;
 
+/// Into how many parts the changes' budget is cut for what one step of a batch may touch, with a part for
+/// each thread, which makes one step at a time.
+const STEPS: usize = 4;
+
 /// How long a start waits for a grid of this process that was dropped.
 const LEAVING_MAX: Duration = Duration::from_secs(10);
 
@@ -266,6 +270,7 @@ impl GridBuilder {
             limits: Limits {
                 value_bytes_max: self.value_bytes_max,
                 cache_bytes: self.cache_bytes_max / self.cells(),
+                step_bytes: self.overlay_bytes_max / (STEPS * self.threads.max(1)),
                 attempts: self.attempts,
                 check_twice: self.check_handlers,
             },

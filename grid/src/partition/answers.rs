@@ -48,10 +48,10 @@ pub(crate) fn complete(plan: &Plan, receipt: &mut BatchReceipt, answers: ItemAns
     }
 }
 
-/// Enters what handlers said in a replay about the events of a receipt.
-pub(crate) fn hear(plan: &Plan, receipt: &mut BatchReceipt, said: &[Said]) {
+/// Enters what handlers said in a replay about the events of a receipt, of those from `from` on.
+pub(crate) fn hear(plan: &Plan, receipt: &mut BatchReceipt, said: &[Said], from: Position) {
     let first = Position::from_bits(receipt.first_position).number();
-    for Said { position, topology, what } in said {
+    for Said { position, topology, what } in said.iter().filter(|said| said.position >= from) {
         let index = position.number().wrapping_sub(first);
         if index >= receipt.count {
             continue;

@@ -1,4 +1,6 @@
-//! Records on their way through a partition: logged together, applied together.
+//! Records on their way through a partition: logged together, applied together or in steps.
+
+use std::ops::Range;
 
 use gridmill_client::engine::EncodedEvents;
 use gridmill_persistence::Position;
@@ -27,22 +29,145 @@ pub(crate) enum Item {
     Retry(Retry, Events),
 }
 
-/// What is applied together, in the order of the log.
+impl Item {
+    /// The records that it brings to handlers.
+    fn infos(&self) -> &[RecordInfo] {
+        match self {
+            Self::Events(events) | Self::Retry(_, events) => &events.infos,
+            Self::Verdict(_) | Self::Discard(_) => &[],
+        }
+    }
+}
+
+/// What was logged or read together, in the order of the log.
 #[derive(Default)]
 pub(crate) struct Batch {
     pub(crate) items: Vec<Item>,
     /// The position after the last record.
     pub(crate) end: Position,
+    /// Everything before it has been applied.
+    at: Cursor,
+}
+
+/// A place in a batch: a record of an item, or an item without records.
+#[derive(Clone, Copy, Debug, Default)]
+struct Cursor {
+    item: usize,
+    record: usize,
+}
+
+/// Records of a batch that are applied together.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Step {
+    from: Cursor,
+    to: Cursor,
+    /// How many there are.
+    pub(crate) records: usize,
+}
+
+impl Step {
+    /// The items that have something in it.
+    pub(crate) fn items(&self) -> Range<usize> {
+        let part = usize::from(self.to.record > 0);
+        self.from.item..self.to.item + part
+    }
+
+    /// Which of an item's records are in it.
+    pub(crate) fn records_of(&self, item: usize, events: &Events) -> Range<usize> {
+        let start = if item == self.from.item { self.from.record } else { 0 };
+        let end = if item == self.to.item { self.to.record } else { events.infos.len() };
+        start..end
+    }
+
+    /// Whether an item ends in it.
+    pub(crate) fn ends(&self, item: usize) -> bool {
+        item < self.to.item
+    }
 }
 
 impl Batch {
+    pub(crate) fn new(items: Vec<Item>, end: Position) -> Self {
+        Self { items, end, at: Cursor::default() }
+    }
+
+    /// Takes the next records to apply, at most so many.
+    pub(crate) fn step(&mut self, records_max: usize) -> Step {
+        let from = self.at;
+        let mut left = records_max;
+        while let Some(item) = self.items.get(self.at.item) {
+            let records = item.infos().len() - self.at.record;
+            if records > left {
+                self.at.record += left;
+                left = 0;
+                break;
+            }
+            left -= records;
+            self.at = Cursor { item: self.at.item + 1, record: 0 };
+        }
+        Step { from, to: self.at, records: records_max - left }
+    }
+
+    /// Whether all of it has been taken.
+    pub(crate) fn is_applied(&self) -> bool {
+        self.at.item == self.items.len()
+    }
+
+    /// The position of the first record that was not taken, or the end.
+    pub(crate) fn applied_to(&self) -> Position {
+        let item = self.items.get(self.at.item);
+        let info = item.and_then(|item| item.infos().get(self.at.record));
+        info.map_or(self.end, |info| info.position)
+    }
+
     /// The position of the first event that it brings to handlers.
     pub(crate) fn first_event(&self) -> Option<Position> {
-        self.items.iter().find_map(|item| match item {
-            Item::Events(events) | Item::Retry(_, events) => {
-                events.infos.first().map(|info| info.position)
+        self.items.iter().flat_map(Item::infos).map(|info| info.position).next()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn events(numbers: Range<u64>) -> Item {
+        let info =
+            |number| RecordInfo { position: Position::START.forward(number), offset: 0, time: 0 };
+        let infos = numbers.map(info).collect();
+        let (events, encoded) = (Box::new(()), EncodedEvents::default());
+        Item::Events(Events { depot: 0, events, encoded, infos, only: None })
+    }
+
+    #[test]
+    fn steps_cover_a_batch_in_order() {
+        let verdict = Item::Discard(Retry {
+            topology: String::new(),
+            position: Position::START,
+            depot: String::new(),
+            offset: 0,
+        });
+        let items = vec![events(0..5), verdict, events(6..6), events(6..8)];
+        let mut batch = Batch::new(items, Position::START.forward(9));
+        let mut seen = Vec::new();
+        while !batch.is_applied() {
+            let step = batch.step(3);
+            for item in step.items() {
+                if let Item::Events(events) = &batch.items[item] {
+                    seen.push((item, step.records_of(item, events), step.ends(item)));
+                }
             }
-            Item::Verdict(_) | Item::Discard(_) => None,
-        })
+            assert_eq!(step.records, if batch.is_applied() { 1 } else { 3 });
+            seen.push((9, 0..batch.applied_to().number() as usize, false));
+        }
+        let first = [(0, 0..3, false), (9, 0..3, false)];
+        let second = [(0, 3..5, true), (2, 0..0, true), (3, 0..1, false), (9, 0..7, false)];
+        let third = [(3, 1..2, true), (9, 0..9, false)];
+        assert_eq!(seen, [&first[..], &second, &third].concat());
+    }
+
+    #[test]
+    fn a_batch_without_records_has_a_step_too() {
+        let mut batch = Batch::new(Vec::new(), Position::START.forward(4));
+        assert!(batch.is_applied() && batch.step(1).items().is_empty());
+        assert_eq!(batch.applied_to(), Position::START.forward(4));
     }
 }

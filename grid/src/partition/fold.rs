@@ -35,7 +35,7 @@ pub(crate) struct FoldContext {
     pub(crate) syncer: LogSyncer,
 }
 
-/// What topologies changed up to one batch boundary, set aside to be written together.
+/// What topologies changed up to one position, set aside to be written together.
 #[derive(Default)]
 pub(crate) struct FoldJob {
     topologies: Vec<FrozenTopology>,

@@ -16,6 +16,7 @@ pub(crate) mod fold;
 pub(crate) mod manifest;
 pub(crate) mod merge;
 pub(crate) mod open;
+mod pace;
 pub(crate) mod reconcile;
 pub(crate) mod registry;
 pub(crate) mod replay;

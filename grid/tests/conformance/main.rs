@@ -36,6 +36,7 @@ mod rejections;
 mod seed;
 mod shapes;
 mod simulator;
+mod steps;
 mod streams;
 mod todo;
 mod together;

@@ -88,41 +88,44 @@ fn resize_block<T: State>(now: &Block<T>, was: &Block<T>, size: &mut Size) {
     size.remove(Size::of_all((common..was.len()).filter_map(|index| was.get(index))));
 }
 
-/// Only the chunks that are not in both are looked into. (To find them is a look at the head of each.)
+/// Only the pieces that are not in both are looked into. (To find them is a look at the place of each.)
 fn resize_tree<T: State>(now: &Tree<T>, was: &Tree<T>, size: &mut Size) {
     if now.is_same(was) {
         return;
     }
-    let (now, was) = (now.pieces(), was.pieces());
-    let same = |(now, was): &(&&[T], &&[T])| std::ptr::eq(**now, **was);
-    let back = now.iter().rev().zip(was.iter().rev()).take_while(same).count();
-    let (now, was) = (&now[..now.len() - back], &was[..was.len() - back]);
-    resize_chunks(&not_in_place(now, was), &not_in_place(was, now), size);
-}
-
-/// The chunks that `others` does not have in the same place, counted from the front.
-fn not_in_place<'a, T>(chunks: &[&'a [T]], others: &[&'a [T]]) -> Vec<&'a [T]> {
-    let is_there =
-        |at: usize, chunk: &[T]| others.get(at).is_some_and(|&other| std::ptr::eq(chunk, other));
-    let moved = chunks.iter().enumerate().filter(|&(at, chunk)| !is_there(at, chunk));
-    moved.map(|(_, chunk)| *chunk).collect()
-}
-
-/// Chunks that stand in another place, seen from both ends; some may be in both all the same, more than once.
-fn resize_chunks<T: State>(now: &[&[T]], was: &[&[T]], size: &mut Size) {
-    let mut left: HashMap<*const [T], usize> = HashMap::new();
-    for chunk in was {
-        *left.entry(std::ptr::from_ref(*chunk)).or_default() += 1;
+    let (mut new, mut old) = (Vec::new(), Vec::new());
+    let (mut now, mut was) = (now.pieces(), was.pieces());
+    loop {
+        match (now.next(), was.next()) {
+            (None, None) => break,
+            (Some(now), Some(was)) if std::ptr::eq(now, was) => {}
+            (now, was) => {
+                new.extend(now);
+                old.extend(was);
+            }
+        }
     }
-    let mut take = |chunk: &[T]| match left.get_mut(&std::ptr::from_ref(chunk)) {
+    // What lies behind a piece that came or went has only moved.
+    let same = |(now, was): &(&&[T], &&[T])| std::ptr::eq(**now, **was);
+    let back = new.iter().rev().zip(old.iter().rev()).take_while(same).count();
+    resize_pieces(&new[..new.len() - back], &old[..old.len() - back], size);
+}
+
+/// Pieces that stand in another place, seen from both ends; some may be in both all the same, more than once.
+fn resize_pieces<T: State>(now: &[&[T]], was: &[&[T]], size: &mut Size) {
+    let mut left: HashMap<*const [T], usize> = HashMap::new();
+    for piece in was {
+        *left.entry(std::ptr::from_ref(*piece)).or_default() += 1;
+    }
+    let mut take = |piece: &[T]| match left.get_mut(&std::ptr::from_ref(piece)) {
         Some(count) if *count > 0 => {
             *count -= 1;
             true
         }
         _ => false,
     };
-    let new: Vec<&T> = now.iter().filter(|chunk| !take(chunk)).copied().flatten().collect();
-    let old: Vec<&T> = was.iter().filter(|chunk| take(chunk)).copied().flatten().collect();
+    let new: Vec<&T> = now.iter().filter(|piece| !take(piece)).copied().flatten().collect();
+    let old: Vec<&T> = was.iter().filter(|piece| take(piece)).copied().flatten().collect();
     resize_elements(&new, &old, size);
 }
 

@@ -71,11 +71,12 @@ impl<T: Clone> Tree<T> {
     }
 
     /// The elements in pieces. One that another tree has in the same place has the same elements there.
-    pub(super) fn pieces(&self) -> Vec<&[T]> {
-        match self.look() {
-            Form::Chunks(chunks) => chunks.leaves().collect(),
-            Form::Plain(plain) => plain.chunks(PIECE).collect(),
-        }
+    pub(super) fn pieces(&self) -> impl Iterator<Item = &[T]> {
+        let (chunks, plain) = match self.look() {
+            Form::Chunks(chunks) => (Some(chunks.leaves()), None),
+            Form::Plain(plain) => (None, Some(plain.chunks(PIECE))),
+        };
+        chunks.into_iter().flatten().chain(plain.into_iter().flatten())
     }
 
     pub(super) fn len(&self) -> usize {

@@ -1,11 +1,12 @@
 //! Record by record: what is done with a batch of which something failed. One that fails every time is set
 //! aside.
 
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use gridmill_client::engine::EncodedEvents;
 
-use crate::partition::batch::{Batch, Events, Item};
+use crate::partition::batch::{Batch, Events, Item, Step};
 use crate::partition::control::Verdict;
 use crate::topology::StageError;
 
@@ -31,23 +32,24 @@ enum Attempt {
 }
 
 impl Core {
-    /// Applies the batch record by record with a seal after each, so that one that fails can be
+    /// Applies a step record by record with a seal after each, so that one that fails can be
     /// undone alone, tried again and set aside.
-    pub(super) fn apply_one_by_one(&mut self, batch: &mut Batch) -> Result<Applied, Stop> {
+    pub(super) fn apply_one_by_one(
+        &mut self,
+        batch: &mut Batch,
+        step: Step,
+    ) -> Result<Applied, Stop> {
         let mut applied = Applied::default();
         applied.answers.resize_with(batch.items.len(), ItemAnswers::default);
-        for (number, item) in batch.items.iter_mut().enumerate() {
-            let retry = match item {
-                Item::Retry(retry, _) => Some(retry.clone()),
-                _ => None,
-            };
+        for number in step.items() {
+            let item = &mut batch.items[number];
             if let Item::Events(events) | Item::Retry(_, events) = item {
-                self.apply_each(number, events, &mut applied)?;
+                let records = step.records_of(number, events);
+                self.apply_each((number, records), events, &mut applied)?;
             }
-            if let Some(retry) = retry {
-                self.forget(&retry);
+            if step.ends(number) {
+                self.apply_control(item);
             }
-            self.apply_control(item);
         }
         for verdict in &applied.verdicts {
             self.set_aside(verdict.clone());
@@ -57,12 +59,13 @@ impl Core {
 
     fn apply_each(
         &mut self,
-        item: usize,
+        (item, records): (usize, Range<usize>),
         events: &mut Events,
         applied: &mut Applied,
     ) -> Result<(), Stop> {
         let encoded = std::mem::take(&mut events.encoded);
-        for (index, (variant, bytes)) in encoded.iter().enumerate() {
+        let step = encoded.iter().enumerate().skip(records.start).take(records.len());
+        for (index, (variant, bytes)) in step {
             for topology in 0..self.plan.topologies.len() {
                 let one = One { item, index, topology, variant, bytes };
                 self.apply_record(one, events, applied)?;

@@ -9,8 +9,8 @@ impl Core {
     pub(super) fn apply_control(&mut self, item: &Item) {
         match item {
             Item::Verdict(verdict) => self.set_aside(verdict.clone()),
-            Item::Discard(retry) => self.forget(retry),
-            Item::Events(_) | Item::Retry(..) => {}
+            Item::Discard(retry) | Item::Retry(retry, _) => self.forget(retry),
+            Item::Events(_) => {}
         }
     }
 

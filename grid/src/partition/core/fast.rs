@@ -1,40 +1,45 @@
-//! A whole batch at once: what is done as long as nothing fails.
+//! A whole step at once: what is done as long as nothing fails.
 
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::module::Plan;
-use crate::partition::batch::{Batch, Events, Item};
+use crate::partition::batch::{Batch, Events, Item, Step};
 use crate::topology::{Answers, StageError, StageRun, Window};
 
 use super::panics::panic_message;
 use super::{Applied, Core, ItemAnswers, Stop};
 
 impl Core {
-    /// Applies the whole batch at once; `None`, with nothing done, where a record fails.
-    pub(super) fn apply_fast(&mut self, batch: &mut Batch) -> Result<Option<Applied>, Stop> {
+    /// Applies the whole step at once; `None`, with nothing done, where a record fails.
+    pub(super) fn apply_fast(
+        &mut self,
+        batch: &mut Batch,
+        step: Step,
+    ) -> Result<Option<Applied>, Stop> {
         let mut answers = Vec::new();
-        if !self.run_guarded(batch, &mut answers)? {
+        if !self.run_guarded(batch, step, &mut answers)? {
             self.rollback()?;
             return Ok(None);
         }
-        if self.limits.check_twice && !self.run_again(batch)? {
+        if self.limits.check_twice && !self.run_again(batch, step)? {
             return Ok(None);
         }
         self.seal()?;
-        for item in &batch.items {
-            self.apply_control(item);
+        for number in step.items().filter(|&number| step.ends(number)) {
+            self.apply_control(&batch.items[number]);
         }
         Ok(Some(Applied { answers, verdicts: Vec::new() }))
     }
 
-    /// Runs the batch; false where a handler panicked or made a value that is not allowed.
+    /// Runs a step; false where a handler panicked or made a value that is not allowed.
     pub(super) fn run_guarded(
         &mut self,
         batch: &mut Batch,
+        step: Step,
         answers: &mut Vec<ItemAnswers>,
     ) -> Result<bool, Stop> {
-        match catch_unwind(AssertUnwindSafe(|| self.run_all(batch, answers))) {
+        match catch_unwind(AssertUnwindSafe(|| self.run_all(batch, step, answers))) {
             Ok(Ok(())) => {}
             Ok(Err(StageError::Lost)) => return Ok(false),
             Ok(Err(StageError::Damaged(damage))) => return Err(damage.into()),
@@ -51,17 +56,17 @@ impl Core {
         Ok(true)
     }
 
-    /// Rolls the batch back, runs it again from its bytes and compares what both runs touched.
-    pub(super) fn run_again(&mut self, batch: &mut Batch) -> Result<bool, Stop> {
+    /// Rolls a step back, runs it again from its bytes and compares what both runs touched.
+    pub(super) fn run_again(&mut self, batch: &mut Batch, step: Step) -> Result<bool, Stop> {
         let first = self.digests();
         self.rollback()?;
-        for item in &mut batch.items {
+        for item in &mut batch.items[step.items()] {
             let Item::Events(events) = item else { continue };
             if !decode_again(&self.plan, events) {
                 return Ok(true);
             }
         }
-        if !self.run_guarded(batch, &mut Vec::new())? {
+        if !self.run_guarded(batch, step, &mut Vec::new())? {
             self.rollback()?;
             return Ok(false);
         }
@@ -84,18 +89,20 @@ impl Core {
     pub(super) fn run_all(
         &mut self,
         batch: &mut Batch,
+        step: Step,
         answers: &mut Vec<ItemAnswers>,
     ) -> Result<(), StageError> {
         answers.clear();
         answers.resize_with(batch.items.len(), ItemAnswers::default);
         let topologies = self.plan.topologies.len();
-        for (item, answers) in batch.items.iter_mut().zip(answers.iter_mut()) {
-            let Item::Events(events) = item else { continue };
-            let records = events.infos.len();
-            let step = if self.plan.coupled { 1 } else { records.max(1) };
-            for start in (0..records).step_by(step) {
+        for number in step.items() {
+            let Item::Events(events) = &mut batch.items[number] else { continue };
+            let records = step.records_of(number, events);
+            let together = if self.plan.coupled { 1 } else { records.len().max(1) };
+            for start in records.clone().step_by(together) {
+                let range = start..(start + together).min(records.end);
                 for topology in 0..topologies {
-                    self.run(topology, events, start..(start + step).min(records), 0, answers)?;
+                    self.run(topology, events, range.clone(), 0, &mut answers[number])?;
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! How far the topologies of a partition are, each for itself.
 
 use std::collections::{BTreeMap, HashSet};
+use std::ops::Range;
 
 use gridmill_persistence::Position;
 
@@ -28,6 +29,11 @@ impl Core {
     pub(crate) fn weight(&self, topology: usize) -> usize {
         let owned = &self.plan.topologies[topology].owned;
         owned.iter().map(|&cell| self.cells.0[cell].0.weight()).sum()
+    }
+
+    /// About how many bytes of memory all unfolded changes take.
+    fn weight_of_all(&self) -> usize {
+        self.cells.0.iter().map(|cell| cell.0.weight()).sum()
     }
 
     /// The topologies of a group that take part in the live flow.

@@ -19,6 +19,7 @@ use crate::topology::{Answers, AnyCell, Cells};
 
 use super::batch::{Batch, Item};
 use super::control::Verdict;
+use super::pace::Pace;
 
 pub(crate) use lanes::Lane;
 
@@ -29,6 +30,8 @@ pub(crate) struct Limits {
     pub(crate) value_bytes_max: usize,
     /// Bytes, about, that a PState's cache of decoded entries may take on this partition.
     pub(crate) cache_bytes: usize,
+    /// Bytes, about, that the records which are applied together may touch.
+    pub(crate) step_bytes: usize,
     /// How often a record that panics is tried before it goes into quarantine.
     pub(crate) attempts: u32,
     /// Apply every batch twice and compare, to catch handlers that are not deterministic.
@@ -63,10 +66,10 @@ impl ItemAnswers {
     }
 }
 
-/// What applying a batch gave.
+/// What applying a step of a batch gave.
 #[derive(Debug, Default)]
 pub(crate) struct Applied {
-    /// One for each item of the batch.
+    /// One for each item of the batch; without anything where none of its records was in the step.
     pub(crate) answers: Vec<ItemAnswers>,
     /// New verdicts; they have to be logged before anything of the batch is shown.
     pub(crate) verdicts: Vec<Verdict>,
@@ -79,6 +82,7 @@ pub(crate) struct Core {
     pub(crate) lanes: Vec<Lane>,
     cells: Cells,
     limits: Limits,
+    pace: Pace,
 }
 
 impl Core {
@@ -90,24 +94,30 @@ impl Core {
         limits: Limits,
     ) -> Self {
         let cells = Cells(cells.into_iter().map(AnyCell).collect());
-        Self { plan, partition, partitions, lanes, cells, limits }
+        let pace = Pace::new(limits.step_bytes);
+        Self { plan, partition, partitions, lanes, cells, limits, pace }
     }
 
-    /// Applies a batch to every live topology and seals it.
+    /// Applies the next step of a batch to every live topology and seals it. Between steps the state is
+    /// that after [`Batch::applied_to`], and may be folded.
     ///
     /// # Errors
-    /// [`Stop`]; the state is then that before the batch, or unusable, and the partition has to be
+    /// [`Stop`]; the state is then that before the step, or unusable, and the partition has to be
     /// opened again.
     pub(crate) fn apply(&mut self, batch: &mut Batch) -> Result<Applied, Stop> {
-        let has_retry = batch.items.iter().any(|item| matches!(item, Item::Retry(..)));
-        let fast = if has_retry { None } else { self.apply_fast(batch)? };
+        let before = self.weight_of_all();
+        let step = batch.step(self.pace.records());
+        let items = &batch.items[step.items()];
+        let has_retry = items.iter().any(|item| matches!(item, Item::Retry(..)));
+        let fast = if has_retry { None } else { self.apply_fast(batch, step)? };
         let applied = match fast {
             Some(applied) => applied,
-            None => self.apply_one_by_one(batch)?,
+            None => self.apply_one_by_one(batch, step)?,
         };
         for lane in self.lanes.iter_mut().filter(|lane| lane.live) {
-            lane.next = lane.next.max(batch.end);
+            lane.next = lane.next.max(batch.applied_to());
         }
+        self.pace.note(step.records, self.weight_of_all().saturating_sub(before));
         Ok(applied)
     }
 

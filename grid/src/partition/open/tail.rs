@@ -9,10 +9,11 @@ use gridmill_persistence::Position;
 use crate::error::StartError;
 use crate::partition::answers::{Said, What};
 use crate::partition::batch::{Batch, Item};
+use crate::partition::budget::Account;
 use crate::partition::control::Verdict;
 use crate::partition::core::{Core, ItemAnswers};
 use crate::partition::crumbs::Crumbs;
-use crate::partition::fold::fold_now;
+use crate::partition::fold::{FoldContext, FoldFault, fold_now};
 use crate::partition::replay::Replay;
 use crate::state::Cell;
 
@@ -51,21 +52,22 @@ pub(super) fn replay(
         if let Some(position) = batch.first_event() {
             crumbs.drop_at(position).map_err(|e| options.log_fault(e))?;
         }
-        let applied = opened.core.apply(&mut batch).map_err(|e| options.stopped(e))?;
         if let Some(from) = options.waiting_from {
             note_verdicts(&batch, &opened.core, from, &mut opened.said);
-            note_said(&batch, applied.answers, from, &mut opened.said);
         }
-        found.extend(applied.verdicts);
-        opened.replayed = replay.position().number() - from.number();
-        let core = &mut opened.core;
-        for group in 0..plan.groups.len() {
-            changes.set((0..plan.groups.len()).map(|group| core.weight_of(group)).sum());
-            if changes.is_over(1, core.weight_of(group)) {
-                let live: Vec<usize> = core.live_of(group).collect();
-                fold_now(core, &live, &opened.folds).map_err(|e| options.fail(e))?;
+        loop {
+            let applied = opened.core.apply(&mut batch).map_err(|e| options.stopped(e))?;
+            if let Some(from) = options.waiting_from {
+                note_said(&batch, applied.answers, from, &mut opened.said);
+            }
+            found.extend(applied.verdicts);
+            fold_full(&mut opened.core, &mut changes, &opened.folds)
+                .map_err(|e| options.fail(e))?;
+            if batch.is_applied() {
+                break;
             }
         }
+        opened.replayed = replay.position().number() - from.number();
     }
     crumbs.end();
     for (pstate, cell) in unfinished {
@@ -77,6 +79,19 @@ pub(super) fn replay(
         lane.next = opened.log.next_position();
     }
     Ok(found)
+}
+
+/// Writes out what has more changes than it may, in a replay.
+fn fold_full(core: &mut Core, changes: &mut Account, folds: &FoldContext) -> Result<(), FoldFault> {
+    let groups = core.plan.groups.len();
+    for group in 0..groups {
+        changes.set((0..groups).map(|group| core.weight_of(group)).sum());
+        if changes.is_over(1, core.weight_of(group)) {
+            let live: Vec<usize> = core.live_of(group).collect();
+            fold_now(core, &live, folds)?;
+        }
+    }
+    Ok(())
 }
 
 /// Version 1 folded topologies apart that see each other: one that lies behind what it reads handles its

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use gridmill_model::engine::Damaged;
 use gridmill_persistence::LogReader;
 
+use crate::partition::budget::Account;
 use crate::partition::control::Verdict;
 use crate::partition::core::{Core, Lane, Stop};
 use crate::partition::fold::{FoldJob, thaw};
@@ -18,7 +19,7 @@ use crate::shell::host::Work;
 use crate::state::Cell;
 
 use super::failing::JobKind;
-use super::reading::{ReadJob, Reading};
+use super::reading::{ReadJob, Reading, fold_past};
 use super::{Fatal, Partition, QuarantineOrder};
 
 /// Records that the actor itself reads at the hand-over; with more, the thread goes on reading.
@@ -32,7 +33,7 @@ pub(crate) struct CatchUps {
     arrived: Option<CaughtUp>,
     /// Those whose snapshot could not be written when they were to join.
     put_off: Vec<CaughtUp>,
-    /// What came while one joined.
+    /// What came while one joined, or while a batch was applied in part.
     orders: Vec<QuarantineOrder>,
 }
 
@@ -42,10 +43,15 @@ impl CatchUps {
         self.arrived.is_some()
     }
 
-    /// Keeps an order back while a topology joins: it is a record, and the snapshot that is being
-    /// written decides for all later ones who sees the topology.
-    pub(crate) fn let_pass(&mut self, order: QuarantineOrder) -> Option<QuarantineOrder> {
-        if self.is_entering() {
+    /// Keeps an order back while a batch is applied `in_part`, behind which it comes, or while a topology
+    /// joins: it is a record, and the snapshot that is being written decides for all later ones who sees
+    /// the topology.
+    pub(crate) fn let_pass(
+        &mut self,
+        order: QuarantineOrder,
+        in_part: bool,
+    ) -> Option<QuarantineOrder> {
+        if in_part || self.is_entering() {
             self.orders.push(order);
             return None;
         }
@@ -82,6 +88,8 @@ impl CatchUps {
 pub(crate) struct CaughtUp {
     pub(super) topology: usize,
     pub(super) core: Core,
+    /// What its unfolded changes take.
+    pub(super) changes: Account,
     /// Its snapshot is being written as that of a live topology, with those of its group.
     pub(super) entering: bool,
 }
@@ -153,7 +161,8 @@ impl Partition {
     /// of all of them as of this position; no batch starts before. Otherwise a replay after a crash
     /// would handle the records after the hand-over as if it had not joined.
     pub(crate) fn hand_over(&mut self) -> Result<(), Fatal> {
-        if self.shared.flights.len() > 0 || self.catching_up.is_entering() {
+        let in_part = self.rest.is_some();
+        if in_part || self.shared.flights.len() > 0 || self.catching_up.is_entering() {
             return Ok(());
         }
         let Some(arrived) = &self.catching_up.arrived else { return Ok(()) };
@@ -183,8 +192,8 @@ impl Partition {
 
     /// Lets a topology read what is left of the log, to the last record.
     fn read_rest(&mut self, caught_up: &mut CaughtUp) -> Result<(), Fatal> {
+        let found = self.read_to_end(caught_up)?;
         let CaughtUp { topology, core, .. } = caught_up;
-        let found = read_to_end(core, *topology, &self.registry, self.log.reader())?;
         if !found.is_empty() {
             self.log_verdicts(&found)?;
         }
@@ -192,6 +201,34 @@ impl Partition {
         lane.next = self.log.next_position();
         lane.skip.clear();
         Ok(())
+    }
+
+    /// Applies what is left of the log, on the actor; nobody writes meanwhile.
+    fn read_to_end(&self, caught_up: &mut CaughtUp) -> Result<Vec<Verdict>, Fatal> {
+        let CaughtUp { topology, core, changes, .. } = caught_up;
+        let (plan, topology) = (Arc::clone(&core.plan), *topology);
+        let from = core.lanes[topology].next;
+        let mut found = Vec::new();
+        let reader = self.log.reader();
+        let only = std::iter::once(topology);
+        let mut replay = Replay::new(&plan, &self.registry, reader, from, only)?;
+        while let Some(mut batch) = replay.next_batch()? {
+            loop {
+                found.extend(core.apply(&mut batch)?.verdicts);
+                let bytes = core.weight(topology);
+                changes.set(bytes);
+                if changes.is_over(1, bytes)
+                    && let Err(error) = fold_past(core, topology, &self.folds)
+                {
+                    // It joins with more unfolded changes, which are written out with all others.
+                    tracing::error!(%error, "a fold failed; it is tried again later");
+                }
+                if batch.is_applied() {
+                    break;
+                }
+            }
+        }
+        Ok(found)
     }
 
     /// Makes a topology that has read everything part of the live flow.
@@ -238,7 +275,7 @@ impl Partition {
         }
     }
 
-    /// Sees to the orders that came while a topology joined.
+    /// Sees to the orders that had to wait.
     pub(crate) fn quarantined_meanwhile(&mut self) -> Result<(), Fatal> {
         std::mem::take(&mut self.catching_up.orders)
             .into_iter()
@@ -255,21 +292,4 @@ impl Partition {
         }
         self.shared.touch();
     }
-}
-
-/// Applies what is left of the log, on the actor; nobody writes meanwhile.
-fn read_to_end(
-    core: &mut Core,
-    topology: usize,
-    registry: &Arc<Registry>,
-    reader: LogReader,
-) -> Result<Vec<Verdict>, Fatal> {
-    let plan = Arc::clone(&core.plan);
-    let from = core.lanes[topology].next;
-    let mut found = Vec::new();
-    let mut replay = Replay::new(&plan, registry, reader, from, std::iter::once(topology))?;
-    while let Some(mut batch) = replay.next_batch()? {
-        found.extend(core.apply(&mut batch)?.verdicts);
-    }
-    Ok(found)
 }

@@ -39,6 +39,8 @@ pub(crate) struct Flight {
     end: Position,
     waiting: Vec<Waiting>,
     order: Option<Order>,
+    /// What handlers said about the records before it is entered.
+    heard: Position,
     /// The view that shows it, once it is applied.
     view: Option<Arc<PartitionView>>,
 }
@@ -67,7 +69,7 @@ impl Flights {
 
     /// A batch was written.
     pub(crate) fn written(&self, end: Position, waiting: Vec<Waiting>, order: Option<Order>) {
-        let mut flight = Flight { end, waiting, order, view: None };
+        let mut flight = Flight { end, waiting, order, heard: Position::START, view: None };
         let mut under_way = self.under_way.lock();
         match &under_way.abandoned {
             // A dropped grid's actor may be in the middle of a batch: nobody else would answer.
@@ -76,20 +78,22 @@ impl Flights {
         }
     }
 
-    /// The newest batch was applied: `complete` enters what handlers said, `view` shows it, and its
-    /// last record (a verdict may have come behind its events) ends at `end`.
+    /// The newest batch was applied up to `heard`: `complete` enters what handlers said, and its last
+    /// record (a verdict may have come behind its events) ends at `end`. Where all of it was applied,
+    /// `view` shows it.
     pub(crate) fn applied(
         &self,
         shared: &Shared,
-        end: Position,
+        (heard, end): (Position, Position),
         complete: impl FnOnce(&mut [Waiting], Option<&mut Order>),
-        view: Arc<PartitionView>,
+        view: Option<Arc<PartitionView>>,
     ) {
         let mut under_way = self.under_way.lock();
         let Some(flight) = under_way.flights.back_mut() else { return };
         complete(&mut flight.waiting, flight.order.as_mut());
+        flight.heard = heard;
         flight.end = flight.end.max(end);
-        flight.view = Some(view);
+        flight.view = view;
         land(shared, under_way);
     }
 
@@ -111,7 +115,7 @@ impl Flights {
         shared: &Shared,
         end: Position,
         view: Arc<PartitionView>,
-        complete: impl Fn(&mut Waiting),
+        complete: impl Fn(&mut Waiting, Position),
         reason: &str,
     ) {
         let mut under_way = self.under_way.lock();
@@ -119,8 +123,10 @@ impl Flights {
         for mut flight in std::mem::take(&mut under_way.flights) {
             if flight.end.epoch() <= end.epoch() && flight.end.number() <= end.number() {
                 if flight.view.is_none() && !is_planted(Bug::AnswerAtRestart) {
-                    // It was not applied before the restart: the replay says what handlers said.
-                    flight.waiting.iter_mut().for_each(&complete);
+                    // It was not applied before the restart, or in part: the replay says what handlers
+                    // said about the rest.
+                    let heard = flight.heard;
+                    flight.waiting.iter_mut().for_each(|waiting| complete(waiting, heard));
                 }
                 flight.answer();
                 continue;
@@ -134,8 +140,9 @@ impl Flights {
     pub(crate) fn waiting_from(&self) -> Option<Position> {
         let under_way = self.under_way.lock();
         let open = under_way.flights.iter().filter(|flight| flight.view.is_none());
-        let first = open.flat_map(|flight| &flight.waiting).next();
-        first.map(|waiting| Position::from_bits(waiting.receipt.first_position))
+        let mut all = open.flat_map(|flight| flight.waiting.iter().map(move |one| (flight, one)));
+        let (flight, first) = all.next()?;
+        Some(flight.heard.max(Position::from_bits(first.receipt.first_position)))
     }
 
     /// The partition is gone for good: it is not known what became of these, nor of any that its

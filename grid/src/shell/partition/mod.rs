@@ -27,6 +27,7 @@ use gridmill_persistence::{Log, LogError, LogSyncer, Position};
 use parking_lot::Mutex;
 
 use crate::partition::answers::Said;
+use crate::partition::batch::Batch;
 use crate::partition::budget::{Account, Budget};
 use crate::partition::control::{Retry, Verdict};
 use crate::partition::core::{Core, Stop};
@@ -142,6 +143,8 @@ pub(crate) struct Partition {
     pub(crate) shutdown: Option<once::Sender<Result<(), String>>>,
     /// What makes up the batch in the making; kept for its allocation.
     pub(crate) taken: Vec<Part>,
+    /// A batch that was logged, and applied in part.
+    pub(crate) rest: Option<Batch>,
     pub(crate) lone: Lone,
     pub(crate) fence: Fence,
 }
@@ -218,6 +221,7 @@ impl Partition {
             quarantine: Arc::default(),
             shutdown: None,
             taken: Vec::new(),
+            rest: None,
             lone: Lone::default(),
             fence,
         };
@@ -234,7 +238,7 @@ impl Partition {
         self.note_runs();
         let view = self.view();
         let plan = Arc::clone(&self.core.plan);
-        let complete = |waiting: &mut Waiting| waiting.hear(&plan, &said);
+        let complete = |waiting: &mut Waiting, from| waiting.hear(&plan, &said, from);
         let reason = "the partition restarted before it was written";
         self.shared.flights.recovered(&self.shared, end, view, complete, reason);
         self.start_catch_ups()?;
@@ -266,9 +270,11 @@ impl Partition {
         self.go_on()
     }
 
-    /// Takes the next batch where nothing speaks against it, and sees to what is due.
+    /// Goes on with a batch, or takes the next one where nothing speaks against it, and sees to what is due.
     fn go_on(&mut self) -> Result<(), Fatal> {
-        if self.is_full() {
+        if self.rest.is_some() {
+            self.apply_rest()?;
+        } else if self.is_full() {
             self.refuse_waiting();
         } else if self.may_take() {
             self.take_batch()?;
@@ -277,6 +283,9 @@ impl Partition {
         self.read_on_later();
         self.start_jobs();
         self.let_go();
+        if self.rest.is_some() && !self.is_held_back() {
+            self.shared.send(Msg::Wake);
+        }
         self.shared.settle();
         Ok(())
     }

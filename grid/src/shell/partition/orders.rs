@@ -17,7 +17,8 @@ impl Partition {
     /// Handles a quarantined record again, after all that came since, or forgets it. Either is a
     /// record of the log, so that a replay does the same.
     pub(crate) fn quarantined(&mut self, order: QuarantineOrder) -> Result<(), Fatal> {
-        let Some(order) = self.catching_up.let_pass(order) else { return Ok(()) };
+        let in_part = self.rest.is_some();
+        let Some(order) = self.catching_up.let_pass(order, in_part) else { return Ok(()) };
         let QuarantineOrder { mut retry, discard, done } = order;
         let held = self.core.topology(&retry.topology).and_then(|topology| {
             self.core.lanes[topology].quarantine.get(&retry.position).cloned()
@@ -63,11 +64,10 @@ impl Partition {
             return self.after_failed_write(error);
         }
         self.last_time = time;
-        let mut batch = Batch { items: vec![item], end: self.log.next_position() };
+        let batch = Batch::new(vec![item], self.log.next_position());
         self.shared.flights.written(batch.end, Vec::new(), Some(Order::new(done)));
         self.make_durable();
-        self.apply(&mut batch)?;
-        Ok(())
+        self.apply(batch)
     }
 
     fn after_failed_write(&mut self, error: LogError) -> Result<(), Fatal> {
@@ -84,6 +84,7 @@ impl Partition {
         }
         self.catching_up.cancel();
         let busy = self.folding
+            || self.rest.is_some()
             || !self.merges.is_empty()
             || self.syncing
             || self.shared.flights.len() > 0

@@ -111,10 +111,10 @@ impl Waiting {
         self.callers.iter().any(|caller| caller.ack == Ack::Processed)
     }
 
-    /// Enters what handlers said about its records in a replay.
-    pub(crate) fn hear(&mut self, plan: &Plan, said: &[Said]) {
+    /// Enters what handlers said in a replay about its records from `from` on.
+    pub(crate) fn hear(&mut self, plan: &Plan, said: &[Said], from: Position) {
         if self.is_for_processed() {
-            hear(plan, &mut self.receipt, said);
+            hear(plan, &mut self.receipt, said, from);
         }
     }
 

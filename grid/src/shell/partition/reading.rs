@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use gridmill_persistence::{LogReader, Position};
 
+use crate::partition::batch::Batch;
 use crate::partition::budget::Account;
 use crate::partition::core::Core;
 use crate::partition::fold::{FoldContext, FoldFault, fold_now};
@@ -59,8 +60,8 @@ impl Job for ReadJob {
                 return Step::Again;
             }
             Ok(Read::End) => {
-                let (core, entering) = (reading.core, false);
-                Msg::CaughtUp(Box::new(CaughtUp { topology, core, entering }))
+                let Reading { core, changes, .. } = *reading;
+                Msg::CaughtUp(Box::new(CaughtUp { topology, core, changes, entering: false }))
             }
             Ok(Read::Told) => Msg::CatchUpEnded(topology, None),
             Err(problem) => Msg::CatchUpEnded(topology, Some(problem)),
@@ -93,18 +94,29 @@ impl Reading {
         let Some(replay) = &mut self.replay else { return Ok(Read::On) };
         let batch = replay.next_batch().map_err(|error| error.to_string())?;
         let Some(mut batch) = batch else { return Ok(Read::End) };
-        let applied = self.core.apply(&mut batch).map_err(|error| error.to_string())?;
+        loop {
+            self.apply(&mut batch)?;
+            if batch.is_applied() {
+                break;
+            }
+        }
+        self.show(batch.end);
+        Ok(Read::On)
+    }
+
+    /// Applies a step of a batch, and writes out what has become too much.
+    fn apply(&mut self, batch: &mut Batch) -> Result<(), String> {
+        let applied = self.core.apply(batch).map_err(|error| error.to_string())?;
         if !applied.verdicts.is_empty() {
             self.host.tell(Msg::SetAside(applied.verdicts));
         }
-        self.show(batch.end);
         let bytes = self.core.weight(self.topology);
         self.changes.set(bytes);
         if self.changes.is_over(1, bytes) {
             self.fold()?;
             self.merge();
         }
-        Ok(Read::On)
+        Ok(())
     }
 
     fn begin(&mut self) -> Result<(), String> {
@@ -117,11 +129,8 @@ impl Reading {
     }
 
     fn fold(&mut self) -> Result<(), String> {
-        // In the manifest it is not live before it has joined.
-        self.core.lanes[self.topology].live = false;
-        let folded = fold_now(&mut self.core, &[self.topology], &self.folds);
-        self.core.lanes[self.topology].live = true;
-        folded.map(|_| ()).map_err(|error| error.to_string())
+        let folded = fold_past(&mut self.core, self.topology, &self.folds);
+        folded.map_err(|error| error.to_string())
     }
 
     /// Keeps its runs few, on this thread: what it reads of its own state it reads through them.
@@ -156,4 +165,17 @@ impl Reading {
         self.shared.progress.insert(self.topology, progress);
         self.shared.touch();
     }
+}
+
+/// Writes out what a topology has that reads the past.
+pub(super) fn fold_past(
+    core: &mut Core,
+    topology: usize,
+    folds: &FoldContext,
+) -> Result<(), FoldFault> {
+    // In the manifest it is not live before it has joined.
+    core.lanes[topology].live = false;
+    let folded = fold_now(core, &[topology], folds);
+    core.lanes[topology].live = true;
+    folded.map(|_| ())
 }

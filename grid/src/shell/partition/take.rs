@@ -7,7 +7,6 @@ use gridmill_persistence::{LogError, Position, RecordMeta, Written};
 use crate::partition::answers::complete;
 use crate::partition::batch::{Batch, Events, Item};
 use crate::partition::control::{Verdict, generation, kind, push_control};
-use crate::partition::core::Applied;
 use crate::topology::RecordInfo;
 
 use super::failing::JobKind;
@@ -30,12 +29,16 @@ const FULL_FLIGHTS_MAX: usize = 6;
 impl Partition {
     /// Whether the next batch may start.
     pub(crate) fn may_take(&self) -> bool {
+        self.has_room() && !self.is_held_back() && !self.catching_up.has_arrived()
+    }
+
+    /// Whether changes pile up faster than they are written out, and are, so that it helps to wait.
+    pub(crate) fn is_held_back(&self) -> bool {
         let is_over = |group| self.changes.is_over(2, self.core.weight_of(group));
         let mut groups = 0..self.core.plan.groups.len();
         // Folds may wait for merges.
         let works = self.folding || !self.merges.is_empty();
-        let held_back = works && !self.failing.has(JobKind::Fold) && groups.any(is_over);
-        self.has_room() && !held_back && !self.catching_up.has_arrived()
+        works && !self.failing.has(JobKind::Fold) && groups.any(is_over)
     }
 
     /// Whether there are few enough batches under way for another.
@@ -68,11 +71,11 @@ impl Partition {
         let alone = self.is_alone(&taken);
         match self.log_batch(&taken, alone) {
             Ok(written) => {
-                let (mut batch, waiting) = self.split(&mut taken, &offsets, &written);
+                let (batch, waiting) = self.split(&mut taken, &offsets, &written);
                 self.taken = taken;
                 self.shared.flights.written(batch.end, waiting, None);
                 self.shared.put_down();
-                self.finish(&mut batch, alone)?;
+                self.finish(batch, alone)?;
             }
             Err(error) => {
                 self.next_offsets = offsets;
@@ -87,11 +90,10 @@ impl Partition {
     }
 
     /// Makes a batch durable that was written, and applies it.
-    fn finish(&mut self, batch: &mut Batch, alone: bool) -> Result<(), Fatal> {
+    fn finish(&mut self, batch: Batch, alone: bool) -> Result<(), Fatal> {
         if !alone {
             self.make_durable();
-            self.apply(batch)?;
-            return Ok(());
+            return self.apply(batch);
         }
         self.sync_here()?;
         self.apply(batch)?;
@@ -145,7 +147,7 @@ impl Partition {
         let mut offsets = offsets.to_vec();
         let mut position = written.first;
         let mut waiting = Vec::with_capacity(taken.len());
-        let mut batch = Batch::default();
+        let mut items = Vec::with_capacity(taken.len());
         for part in taken.drain(..) {
             let (depot, count) = (part.depot, part.encoded.len() as u64);
             let (events, encoded, waits) = part.logged(BatchReceipt {
@@ -162,12 +164,11 @@ impl Partition {
                 time: self.last_time,
             });
             let infos = infos.collect();
-            batch.items.push(Item::Events(Events { depot, events, encoded, infos, only: None }));
+            items.push(Item::Events(Events { depot, events, encoded, infos, only: None }));
             offsets[depot] += count;
             position = position.forward(count);
         }
-        batch.end = position;
-        (batch, waiting)
+        (Batch::new(items, position), waiting)
     }
 
     /// The batch was not logged, or nobody knows: tell everybody, with their events back where it is
@@ -206,22 +207,38 @@ impl Partition {
         }
     }
 
-    /// Applies a batch that was written, and completes its flight.
-    pub(crate) fn apply(&mut self, batch: &mut Batch) -> Result<Applied, Fatal> {
-        let mut applied = self.core.apply(batch)?;
-        let mut end = batch.end;
+    /// Goes on with a batch that was applied in part, unless what it changed has to be written out first.
+    pub(crate) fn apply_rest(&mut self) -> Result<(), Fatal> {
+        if self.is_held_back() {
+            return Ok(());
+        }
+        self.rest.take().map_or(Ok(()), |batch| self.apply(batch))?;
+        if self.rest.is_none() {
+            self.quarantined_meanwhile()?;
+        }
+        Ok(())
+    }
+
+    /// Applies a step of a batch that was written, and completes its flight where it was the last; what
+    /// is left goes to `rest`.
+    pub(crate) fn apply(&mut self, mut batch: Batch) -> Result<(), Fatal> {
+        let mut applied = self.core.apply(&mut batch)?;
+        let (heard, mut end) = (batch.applied_to(), batch.end);
+        let control = |item: &Item| !matches!(item, Item::Events(_));
+        let has_control = batch.items.iter().any(control);
+        // Before verdicts are logged: they stand behind it.
+        self.rest = (!batch.is_applied()).then_some(batch);
         if !applied.verdicts.is_empty() {
             end = self.log_verdicts(&applied.verdicts)?;
         }
-        let control = |item: &Item| !matches!(item, Item::Events(_));
-        if !applied.verdicts.is_empty() || batch.items.iter().any(control) {
+        if !applied.verdicts.is_empty() || has_control {
             self.note_quarantine();
         }
         let failed = applied.verdicts.first().map(|verdict| verdict.message.clone());
         let answers = std::mem::take(&mut applied.answers);
-        let view = self.view();
-        if is_planted(Bug::PublishHalfBatch) {
-            self.shared.publish_half(&view);
+        let view = self.rest.is_none().then(|| self.view());
+        if let Some(view) = view.as_ref().filter(|_| is_planted(Bug::PublishHalfBatch)) {
+            self.shared.publish_half(view);
         }
         let (plan, counters) = (&self.core.plan, &self.shared.counters);
         let complete = |waiting: &mut [Waiting], order: Option<&mut Order>| {
@@ -235,8 +252,8 @@ impl Partition {
                 }
             }
         };
-        self.shared.flights.applied(&self.shared, end, complete, view);
-        Ok(applied)
+        self.shared.flights.applied(&self.shared, (heard, end), complete, view);
+        Ok(())
     }
 
     /// Logs verdicts, which the live flow knows already; returns the position after them.
@@ -258,8 +275,13 @@ impl Partition {
         }
         self.make_durable();
         let end = self.log.next_position();
-        for lane in self.core.lanes.iter_mut().filter(|lane| lane.live) {
-            lane.next = end;
+        match &mut self.rest {
+            // Lanes come to it when they have the rest of the batch before it.
+            Some(rest) => rest.end = end,
+            None => {
+                let live = self.core.lanes.iter_mut().filter(|lane| lane.live);
+                live.for_each(|lane| lane.next = end);
+            }
         }
         Ok(end)
     }

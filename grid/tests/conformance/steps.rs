@@ -1,0 +1,191 @@
+//! Row 229: a batch that touches more memory than there is room for is applied in steps, between which its
+//! changes are written out. Nobody can tell.
+
+use std::collections::BTreeSet;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::Poll;
+
+use gridmill::client::ManyReceipt;
+use gridmill::persistence::SimStorage;
+use gridmill::prelude::*;
+
+use crate::latch::Latch;
+
+type Test = Result<(), Box<dyn std::error::Error>>;
+type Lists = Map<Str, List<u64>>;
+
+const NUMBERS: Depot<u64> = Depot::random("steps/numbers");
+const LISTS: PState<Lists> = PState::new("steps/lists");
+
+/// Refuses every seventh number, and fails at one.
+fn keep(number: u64, lists: &mut Lists, context: &mut Context<'_>) -> Result<(), String> {
+    assert_ne!(number, 13, "no thirteen, please");
+    lists.entry("all".into()).or_default().push_back(number);
+    if number % 7 == 3 {
+        return Err("one of seven".to_owned());
+    }
+    context.reply(&number);
+    Ok(())
+}
+
+/// What the list has of `numbers`.
+fn kept(numbers: std::ops::Range<u64>) -> Vec<u64> {
+    numbers.filter(|number| number % 7 != 3 && *number != 13).collect()
+}
+
+async fn list(client: &Client) -> Result<Vec<u64>, Box<dyn std::error::Error>> {
+    let list = client.select_one(LISTS.key("all")).await?;
+    Ok(list.into_iter().flatten().collect())
+}
+
+/// One record a step, and one fold.
+async fn start<M: Module>(disk: &Arc<SimStorage>) -> Result<Grid, Box<dyn std::error::Error>> {
+    let builder = Grid::in_memory().storage(Arc::clone(disk) as _).partitions(1).threads(1);
+    Ok(builder.overlay_bytes_max(1).module::<M>().start().await?)
+}
+
+/// Everybody who appended has an answer, at the place of the event.
+fn check_answers(receipt: &ManyReceipt, numbers: std::ops::Range<u64>) -> Test {
+    let mut answers = 0;
+    for (index, number) in numbers.enumerate() {
+        let reply = receipt.reply::<u64>(index, "steps")?;
+        let rejected = receipt.rejections.iter().filter(|(of, _)| *of == index).collect::<Vec<_>>();
+        match number {
+            13 => assert!(rejected.len() == 1 && rejected[0].1.quarantined, "{rejected:?}"),
+            _ if number % 7 == 3 => assert_eq!(rejected[0].1.message, "one of seven"),
+            _ => assert_eq!((reply, rejected.len()), (Some(number), 0)),
+        }
+        answers += usize::from(reply.is_some()) + rejected.len();
+    }
+    assert_eq!(answers as u64, receipt.count, "one each");
+    Ok(())
+}
+
+struct Plain;
+
+impl Module for Plain {
+    const NAME: &'static str = "steps";
+
+    fn define(module: &mut Setup) {
+        module.depot(NUMBERS);
+        module.stream("steps", LISTS).source(NUMBERS).each_with(keep);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r229_readers_see_a_batch_whole() -> Test {
+    let disk = Arc::new(SimStorage::new());
+    let grid = start::<Plain>(&disk).await?;
+    let client = grid.client();
+    let appends = tokio::spawn(client.append_many(NUMBERS, 0..40));
+    let mut seen = BTreeSet::new();
+    while !appends.is_finished() {
+        seen.insert(list(&client).await?.len());
+        tokio::task::yield_now().await;
+    }
+    let whole = kept(0..40);
+    assert!(seen.is_subset(&[0, whole.len()].into()), "{seen:?}");
+    check_answers(&appends.await??, 0..40)?;
+    assert_eq!(list(&client).await?, whole);
+    let folds = grid.stats().total(|partition| partition.folds);
+    assert!(folds > 10, "{folds} folds for forty records that each are too much");
+    grid.halt().await;
+    let grid = start::<Plain>(&disk).await?;
+    assert_eq!(list(&grid.client()).await?, whole);
+    assert_eq!(grid.quarantine().len(), 1);
+    Ok(())
+}
+
+/// The first two times that a handler meets 30.
+static UNSTABLE: AtomicU64 = AtomicU64::new(0);
+
+/// A handler that is found to be unstable in the middle of a batch, and is not when it is tried again.
+struct Unstable;
+
+impl Module for Unstable {
+    const NAME: &'static str = "steps";
+
+    fn define(module: &mut Setup) {
+        module.depot(NUMBERS);
+        module.stream("steps", LISTS).source(NUMBERS).each_with(
+            |number: u64, lists: &mut Lists, context: &mut Context<'_>| {
+                if number == 30 {
+                    let times = UNSTABLE.fetch_add(1, Ordering::Relaxed).min(2);
+                    lists.entry("times".into()).or_default().push_back(times);
+                }
+                keep(number, lists, context)
+            },
+        );
+    }
+}
+
+#[tokio::test]
+async fn r229_a_restart_in_the_middle_of_a_batch_loses_no_answer() -> Test {
+    let disk = Arc::new(SimStorage::new());
+    let grid = start::<Unstable>(&disk).await?;
+    let client = grid.client();
+    check_answers(&client.append_many(NUMBERS, 0..40).await?, 0..40)?;
+    assert_eq!(list(&client).await?, kept(0..40));
+    let times = client.select_one(LISTS.key("times")).await?;
+    assert_eq!(times, Some([2].into_iter().collect()), "it died, and did it again");
+    let stats = grid.stats();
+    assert_eq!(stats.total(|partition| partition.restarts), 1);
+    let replayed = stats.total(|partition| partition.replayed);
+    assert!((1..40).contains(&replayed), "{replayed} records came after what was written out");
+    Ok(())
+}
+
+static POISON: AtomicBool = AtomicBool::new(true);
+static LATCH: Latch = Latch::new();
+
+/// Waits in the middle of a batch, and is repaired meanwhile.
+struct Waits;
+
+impl Module for Waits {
+    const NAME: &'static str = "steps";
+
+    fn define(module: &mut Setup) {
+        module.depot(NUMBERS);
+        module.stream("steps", LISTS).source(NUMBERS).each_with(
+            |number: u64, lists: &mut Lists, context: &mut Context<'_>| {
+                if number == 25 {
+                    LATCH.pass();
+                }
+                if number == 13 && !POISON.load(Ordering::Relaxed) {
+                    lists.entry("all".into()).or_default().push_back(number);
+                    return Ok(());
+                }
+                keep(number, lists, context)
+            },
+        );
+    }
+}
+
+#[tokio::test]
+async fn r229_a_retry_comes_after_the_whole_batch() -> Test {
+    let disk = Arc::new(SimStorage::new());
+    let grid = start::<Waits>(&disk).await?;
+    let client = grid.client();
+    client.append(NUMBERS, 13).await.expect_err("it panics");
+    let record = grid.quarantine().remove(0);
+    POISON.store(false, Ordering::Relaxed);
+    let appends = tokio::spawn(client.append_many(NUMBERS, 20..40));
+    let opener = LATCH.reached().await;
+    let mut retry = pin!(grid.retry_quarantined(&record));
+    let waits =
+        std::future::poll_fn(|context| Poll::Ready(retry.as_mut().poll(context).is_pending()));
+    assert!(waits.await, "a handler holds its partition");
+    opener.open();
+    retry.await?;
+    check_answers(&appends.await??, 20..40)?;
+    let mut all = kept(20..40);
+    all.push(13);
+    assert_eq!(list(&client).await?, all);
+    grid.halt().await;
+    let grid = start::<Waits>(&disk).await?;
+    assert_eq!(list(&grid.client()).await?, all, "a replay does the same");
+    assert!(grid.quarantine().is_empty());
+    Ok(())
+}
