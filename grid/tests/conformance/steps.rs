@@ -2,7 +2,6 @@
 //! changes are written out. Nobody can tell.
 
 use std::collections::BTreeSet;
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Poll;
@@ -173,7 +172,7 @@ async fn r229_a_retry_comes_after_the_whole_batch() -> Test {
     POISON.store(false, Ordering::Relaxed);
     let appends = tokio::spawn(client.append_many(NUMBERS, 20..40));
     let opener = LATCH.reached().await;
-    let mut retry = pin!(grid.retry_quarantined(&record));
+    let mut retry = Box::pin(grid.retry_quarantined(&record));
     let waits =
         std::future::poll_fn(|context| Poll::Ready(retry.as_mut().poll(context).is_pending()));
     assert!(waits.await, "a handler holds its partition");
