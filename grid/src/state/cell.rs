@@ -70,6 +70,8 @@ pub(crate) enum Violation {
 pub(crate) trait LetGo: Send {
     /// Whether nobody else holds them.
     fn is_last(&self) -> bool;
+    /// About how many bytes of memory they take.
+    fn weight(&self) -> usize;
 }
 
 /// What is to be dropped on another thread once it is the last.
@@ -78,6 +80,10 @@ pub(crate) type Spent = Box<dyn LetGo>;
 impl<V: State> LetGo for Arc<Cut<V>> {
     fn is_last(&self) -> bool {
         Arc::strong_count(self) == 1 && Cut::is_last(self)
+    }
+
+    fn weight(&self) -> usize {
+        Cut::weight(self)
     }
 }
 

@@ -1,7 +1,6 @@
 //! How far the topologies of a partition are, each for itself.
 
 use std::collections::{BTreeMap, HashSet};
-use std::ops::Range;
 
 use gridmill_persistence::Position;
 
@@ -32,7 +31,7 @@ impl Core {
     }
 
     /// About how many bytes of memory all unfolded changes take.
-    fn weight_of_all(&self) -> usize {
+    pub(super) fn weight_of_all(&self) -> usize {
         self.cells.0.iter().map(|cell| cell.0.weight()).sum()
     }
 

@@ -86,7 +86,7 @@ fn fold_full(core: &mut Core, changes: &mut Account, folds: &FoldContext) -> Res
     let groups = core.plan.groups.len();
     for group in 0..groups {
         changes.set((0..groups).map(|group| core.weight_of(group)).sum());
-        if changes.is_over(1, core.weight_of(group)) {
+        if changes.is_over(core.weight_of(group)) {
             let live: Vec<usize> = core.live_of(group).collect();
             fold_now(core, &live, folds)?;
         }
@@ -165,7 +165,8 @@ fn note_said(batch: &Batch, answers: Vec<ItemAnswers>, from: Position, said: &mu
 fn note_verdicts(batch: &Batch, core: &Core, from: Position, said: &mut Vec<Said>) {
     for item in &batch.items {
         let Item::Verdict(verdict) = item else { continue };
-        let topology = core.topology(&verdict.topology);
+        // One that reads the past answers nobody.
+        let topology = core.topology(&verdict.topology).filter(|&of| core.lanes[of].live);
         if let Some(topology) = topology.filter(|_| verdict.position >= from) {
             let (position, message) = (verdict.position, verdict.message.clone());
             said.push(Said { position, topology, what: What::Quarantined(message) });

@@ -6,14 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use gridmill_model::engine::Damaged;
-use gridmill_persistence::LogReader;
 
 use crate::partition::budget::Account;
 use crate::partition::control::Verdict;
 use crate::partition::core::{Core, Lane, Stop};
 use crate::partition::fold::{FoldJob, thaw};
 use crate::partition::merge::Biases;
-use crate::partition::registry::Registry;
 use crate::partition::replay::Replay;
 use crate::shell::host::Work;
 use crate::state::Cell;
@@ -118,11 +116,11 @@ impl Partition {
         }
         let limits = self.core.limits();
         let core = Core::new(plan, self.core.numbers(), cells, lanes, limits);
-        self.read_on(topology, core);
+        self.read_on(topology, core, self.options.changes.account());
         Ok(())
     }
 
-    fn read_on(&mut self, topology: usize, core: Core) {
+    fn read_on(&mut self, topology: usize, core: Core, changes: Account) {
         self.catching_up.running.insert(topology);
         let reading = Reading {
             topology,
@@ -134,7 +132,7 @@ impl Partition {
             shared: Arc::clone(&self.shared),
             host: Arc::clone(&self.host),
             cancel: Arc::clone(&self.catching_up.cancel),
-            changes: self.options.changes.account(),
+            changes,
             biases: Biases::default(),
         };
         self.host.run(Work::Read, Box::new(ReadJob::new(reading)));
@@ -148,7 +146,7 @@ impl Partition {
         let behind = self.log.next_position().number().saturating_sub(next.number());
         let busy = self.catching_up.arrived.is_some();
         if self.shutdown.is_some() || behind > HAND_OVER_RECORDS || busy {
-            self.read_on(caught_up.topology, caught_up.core);
+            self.read_on(caught_up.topology, caught_up.core, caught_up.changes);
             return Ok(());
         }
         self.catching_up.arrived = Some(caught_up);
@@ -208,7 +206,7 @@ impl Partition {
         let CaughtUp { topology, core, changes, .. } = caught_up;
         let (plan, topology) = (Arc::clone(&core.plan), *topology);
         let from = core.lanes[topology].next;
-        let mut found = Vec::new();
+        let (mut found, mut folds) = (Vec::new(), true);
         let reader = self.log.reader();
         let only = std::iter::once(topology);
         let mut replay = Replay::new(&plan, &self.registry, reader, from, only)?;
@@ -217,11 +215,13 @@ impl Partition {
                 found.extend(core.apply(&mut batch)?.verdicts);
                 let bytes = core.weight(topology);
                 changes.set(bytes);
-                if changes.is_over(1, bytes)
+                if folds
+                    && changes.is_over(bytes)
                     && let Err(error) = fold_past(core, topology, &self.folds)
                 {
-                    // It joins with more unfolded changes, which are written out with all others.
+                    // It joins with what it has, which is written out with all others.
                     tracing::error!(%error, "a fold failed; it is tried again later");
+                    folds = false;
                 }
                 if batch.is_applied() {
                     break;
@@ -269,8 +269,8 @@ impl Partition {
     pub(crate) fn read_on_later(&mut self) {
         let waits = self.waits(JobKind::Fold);
         if !waits && self.shutdown.is_none() {
-            for CaughtUp { topology, core, .. } in std::mem::take(&mut self.catching_up.put_off) {
-                self.read_on(topology, core);
+            for caught_up in std::mem::take(&mut self.catching_up.put_off) {
+                self.read_on(caught_up.topology, caught_up.core, caught_up.changes);
             }
         }
     }

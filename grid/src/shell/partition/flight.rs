@@ -41,7 +41,9 @@ pub(crate) struct Flight {
     order: Option<Order>,
     /// What handlers said about the records before it is entered.
     heard: Position,
-    /// The view that shows it, once it is applied.
+    /// Whether all of it is applied.
+    applied: bool,
+    /// The view that shows what is applied of it, until it is published.
     view: Option<Arc<PartitionView>>,
 }
 
@@ -69,7 +71,8 @@ impl Flights {
 
     /// A batch was written.
     pub(crate) fn written(&self, end: Position, waiting: Vec<Waiting>, order: Option<Order>) {
-        let mut flight = Flight { end, waiting, order, heard: Position::START, view: None };
+        let heard = Position::START;
+        let mut flight = Flight { end, waiting, order, heard, applied: false, view: None };
         let mut under_way = self.under_way.lock();
         match &under_way.abandoned {
             // A dropped grid's actor may be in the middle of a batch: nobody else would answer.
@@ -78,22 +81,22 @@ impl Flights {
         }
     }
 
-    /// The newest batch was applied up to `heard`: `complete` enters what handlers said, and its last
-    /// record (a verdict may have come behind its events) ends at `end`. Where all of it was applied,
-    /// `view` shows it.
+    /// The newest batch was applied up to `heard`, or all of it: `complete` enters what handlers said,
+    /// `view` shows it, and its last record (a verdict may have come behind its events) ends at `end`.
     pub(crate) fn applied(
         &self,
         shared: &Shared,
-        (heard, end): (Position, Position),
+        (heard, end, all): (Position, Position, bool),
         complete: impl FnOnce(&mut [Waiting], Option<&mut Order>),
-        view: Option<Arc<PartitionView>>,
+        view: Arc<PartitionView>,
     ) {
         let mut under_way = self.under_way.lock();
         let Some(flight) = under_way.flights.back_mut() else { return };
         complete(&mut flight.waiting, flight.order.as_mut());
         flight.heard = heard;
         flight.end = flight.end.max(end);
-        flight.view = view;
+        flight.applied = all;
+        flight.view = Some(view);
         land(shared, under_way);
     }
 
@@ -122,7 +125,7 @@ impl Flights {
         shared.view.store(view);
         for mut flight in std::mem::take(&mut under_way.flights) {
             if flight.end.epoch() <= end.epoch() && flight.end.number() <= end.number() {
-                if flight.view.is_none() && !is_planted(Bug::AnswerAtRestart) {
+                if !flight.applied && !is_planted(Bug::AnswerAtRestart) {
                     // It was not applied before the restart, or in part: the replay says what handlers
                     // said about the rest.
                     let heard = flight.heard;
@@ -139,7 +142,7 @@ impl Flights {
     /// The first record whose appender has not heard yet what handlers say.
     pub(crate) fn waiting_from(&self) -> Option<Position> {
         let under_way = self.under_way.lock();
-        let open = under_way.flights.iter().filter(|flight| flight.view.is_none());
+        let open = under_way.flights.iter().filter(|flight| !flight.applied);
         let mut all = open.flat_map(|flight| flight.waiting.iter().map(move |one| (flight, one)));
         let (flight, first) = all.next()?;
         Some(flight.heard.max(Position::from_bits(first.receipt.first_position)))
@@ -174,13 +177,15 @@ impl Flight {
 /// that readers see the batch.
 fn land(shared: &Shared, mut under_way: MutexGuard<'_, UnderWay>) {
     let UnderWay { flights, durable, .. } = &mut *under_way;
-    let ready = |flight: &&Flight| flight.end <= *durable && flight.view.is_some();
-    let count = flights.iter().take_while(ready).count();
+    let count =
+        flights.iter().take_while(|flight| flight.applied && flight.end <= *durable).count();
+    // The next one may be applied in part: what its steps have changed lives as long as an older view.
+    let may_show = flights.iter_mut().take(count + 1).filter(|flight| flight.end <= *durable);
+    if let Some(view) = may_show.filter_map(|flight| flight.view.take()).last() {
+        shared.view.store(view);
+    }
     if count == 0 {
         return;
-    }
-    if let Some(view) = flights[count - 1].view.take() {
-        shared.view.store(view);
     }
     let landed: Vec<_> = flights.drain(..count).collect();
     // The actor goes on to the next batch while callers are answered.

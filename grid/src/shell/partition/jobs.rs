@@ -35,9 +35,23 @@ impl Partition {
     /// be millions of values.
     pub(crate) fn let_go(&mut self) {
         let spent: Vec<_> = self.spent.extract_if(.., |spent| spent.is_last()).collect();
-        if !spent.is_empty() {
-            self.host.run(Work::Background, once(move || drop(spent)));
+        if spent.is_empty() {
+            return;
         }
+        let leaving = self.changes.leave(spent.iter().map(|spent| spent.weight()).sum());
+        let (dropping, host) = (Arc::clone(&self.dropping), Arc::clone(&self.host));
+        let drop_all = move || {
+            drop((spent, leaving));
+            drop(dropping);
+            // It may wait for that.
+            host.tell(Msg::Wake);
+        };
+        self.host.run(Work::Background, once(drop_all));
+    }
+
+    /// Whether what was folded is being dropped.
+    pub(crate) fn is_dropping(&self) -> bool {
+        Arc::strong_count(&self.dropping) > 1
     }
 
     fn note_sizes(&mut self) {
@@ -68,8 +82,8 @@ impl Partition {
     }
 
     fn fold_is_due(&self, group: usize) -> bool {
-        let full = self.changes.is_over(1, self.core.weight_of(group))
-            || self.tail.is_over(1, self.tail_bytes(group))
+        let full = self.changes.is_over(self.core.weight_of(group))
+            || self.tail.is_over(self.tail_bytes(group))
             || self.fold_asked.contains(&group);
         full && self.is_behind(group)
     }

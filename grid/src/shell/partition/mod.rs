@@ -79,6 +79,8 @@ pub(crate) struct ActorOptions {
 pub(crate) enum Msg {
     /// Events wait in the mailbox.
     Wake,
+    /// A batch that was applied in part goes on.
+    GoOn,
     /// A sync has ended.
     Synced(Result<(), LogError>),
     /// It is time to sync, where durability goes by interval.
@@ -129,6 +131,8 @@ pub(crate) struct Partition {
     pub(crate) failing: Failing,
     /// What was folded and may still be read.
     pub(crate) spent: Vec<Spent>,
+    /// Shared with threads that drop what was folded.
+    pub(crate) dropping: Arc<()>,
     /// What the unfolded changes of live topologies take.
     pub(crate) changes: Account,
     /// What a restart would replay.
@@ -145,6 +149,8 @@ pub(crate) struct Partition {
     pub(crate) taken: Vec<Part>,
     /// A batch that was logged, and applied in part.
     pub(crate) rest: Option<Batch>,
+    /// A `GoOn` is under way.
+    pub(crate) rest_told: bool,
     pub(crate) lone: Lone,
     pub(crate) fence: Fence,
 }
@@ -213,6 +219,7 @@ impl Partition {
             merges: Merges::default(),
             failing: Failing::default(),
             spent: Vec::new(),
+            dropping: Arc::default(),
             changes,
             tail,
             folded,
@@ -222,6 +229,7 @@ impl Partition {
             shutdown: None,
             taken: Vec::new(),
             rest: None,
+            rest_told: false,
             lone: Lone::default(),
             fence,
         };
@@ -255,6 +263,7 @@ impl Partition {
     pub(crate) fn handle(&mut self, message: Msg) -> Result<(), Fatal> {
         match message {
             Msg::Wake => {}
+            Msg::GoOn => self.rest_told = false,
             Msg::Synced(result) => self.synced(result)?,
             Msg::SyncDue => self.sync_due(),
             Msg::Folded(group, result) => self.folded(group, result)?,
@@ -283,8 +292,9 @@ impl Partition {
         self.read_on_later();
         self.start_jobs();
         self.let_go();
-        if self.rest.is_some() && !self.is_held_back() {
-            self.shared.send(Msg::Wake);
+        if self.rest.is_some() && !self.is_held_back() && !self.rest_told {
+            self.rest_told = true;
+            self.shared.send(Msg::GoOn);
         }
         self.shared.settle();
         Ok(())

@@ -99,6 +99,10 @@ impl Reading {
             if batch.is_applied() {
                 break;
             }
+            if self.cancel.load(Ordering::Relaxed) {
+                self.fold()?;
+                return Ok(Read::Told);
+            }
         }
         self.show(batch.end);
         Ok(Read::On)
@@ -112,7 +116,7 @@ impl Reading {
         }
         let bytes = self.core.weight(self.topology);
         self.changes.set(bytes);
-        if self.changes.is_over(1, bytes) {
+        if self.changes.is_over(bytes) {
             self.fold()?;
             self.merge();
         }

@@ -32,13 +32,14 @@ impl Partition {
         self.has_room() && !self.is_held_back() && !self.catching_up.has_arrived()
     }
 
-    /// Whether changes pile up faster than they are written out, and are, so that it helps to wait.
+    /// Whether changes pile up faster than they are written out and dropped, and are, so that it helps to
+    /// wait: this partition is told when one of the jobs ends.
     pub(crate) fn is_held_back(&self) -> bool {
-        let is_over = |group| self.changes.is_over(2, self.core.weight_of(group));
+        let is_double = |group| self.changes.is_double(self.core.weight_of(group));
         let mut groups = 0..self.core.plan.groups.len();
         // Folds may wait for merges.
-        let works = self.folding || !self.merges.is_empty();
-        works && !self.failing.has(JobKind::Fold) && groups.any(is_over)
+        let works = self.folding || !self.merges.is_empty() || self.is_dropping();
+        works && !self.failing.has(JobKind::Fold) && groups.any(is_double)
     }
 
     /// Whether there are few enough batches under way for another.
@@ -97,7 +98,9 @@ impl Partition {
         }
         self.sync_here()?;
         self.apply(batch)?;
-        self.lone.answered(&self.shared.load.lone);
+        if self.rest.is_none() {
+            self.lone.answered(&self.shared.load.lone);
+        }
         Ok(())
     }
 
@@ -215,6 +218,10 @@ impl Partition {
         self.rest.take().map_or(Ok(()), |batch| self.apply(batch))?;
         if self.rest.is_none() {
             self.quarantined_meanwhile()?;
+            if !self.shared.is_idle() {
+                // Who came meanwhile has rung, and was not heard.
+                self.shared.send(super::Msg::Wake);
+            }
         }
         Ok(())
     }
@@ -236,9 +243,9 @@ impl Partition {
         }
         let failed = applied.verdicts.first().map(|verdict| verdict.message.clone());
         let answers = std::mem::take(&mut applied.answers);
-        let view = self.rest.is_none().then(|| self.view());
-        if let Some(view) = view.as_ref().filter(|_| is_planted(Bug::PublishHalfBatch)) {
-            self.shared.publish_half(view);
+        let (view, all) = (self.view(), self.rest.is_none());
+        if is_planted(Bug::PublishHalfBatch) {
+            self.shared.publish_half(&view);
         }
         let (plan, counters) = (&self.core.plan, &self.shared.counters);
         let complete = |waiting: &mut [Waiting], order: Option<&mut Order>| {
@@ -252,7 +259,7 @@ impl Partition {
                 }
             }
         };
-        self.shared.flights.applied(&self.shared, (heard, end), complete, view);
+        self.shared.flights.applied(&self.shared, (heard, end, all), complete, view);
         Ok(())
     }
 
