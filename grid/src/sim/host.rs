@@ -98,6 +98,7 @@ impl Host for SimHost {
 pub(super) fn named(message: &Msg) -> &'static str {
     match message {
         Msg::Wake => "Wake",
+        Msg::GoOn => "GoOn",
         Msg::Synced(_) => "Synced",
         Msg::SyncDue => "SyncDue",
         Msg::Folded(..) => "Folded",
