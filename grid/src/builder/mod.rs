@@ -51,7 +51,7 @@ pub(crate) const PARTITIONS_MAX: u32 = 4096;
 /// Heap stays within one and a half times [`overlay_bytes_max`](Self::overlay_bytes_max) and
 /// [`cache_bytes_max`](Self::cache_bytes_max) together where these are alike, whatever values look like (their
 /// lists, maps and texts count), beside what a grid takes without state: some MiB, what waits in mailboxes,
-/// and twice the largest value that changes.
+/// and what the largest eight values that change take.
 #[derive(Clone)]
 #[must_use = "nothing runs before `start`"]
 pub struct GridBuilder {

@@ -7,6 +7,9 @@
 /// Bytes that a record is taken to touch before any was seen.
 const FIRST_GUESS: usize = 4 << 10;
 
+/// The fewest records of a step: what is written out between steps is worth some.
+const RECORDS_MIN: usize = 8;
+
 /// What records have touched lately, against what one step may.
 #[derive(Debug)]
 pub(crate) struct Pace {
@@ -20,13 +23,14 @@ impl Pace {
         Self { room, each: FIRST_GUESS }
     }
 
-    /// How many records the next step may have; at least one.
+    /// How many records the next step may have.
     pub(crate) fn records(&self) -> usize {
-        (self.room / self.each.max(1)).max(1)
+        (self.room / self.each.max(1)).max(RECORDS_MIN)
     }
 
-    /// A step of so many records made the unfolded changes so many bytes larger. The most counts, and is
-    /// forgotten by half with each step.
+    /// A step of so many records made the unfolded changes so many bytes larger, beside the largest value
+    /// that changed: many records of one large value touch no more than one of them. The most counts, and
+    /// is forgotten by half with each step.
     pub(crate) fn note(&mut self, records: usize, bytes: usize) {
         if let Some(each) = bytes.checked_div(records) {
             self.each = each.max(self.each / 2);
@@ -36,7 +40,7 @@ impl Pace {
 
 #[cfg(test)]
 mod tests {
-    use super::Pace;
+    use super::{Pace, RECORDS_MIN};
 
     #[test]
     fn steps_follow_what_records_touch() {
@@ -48,7 +52,7 @@ mod tests {
         assert_eq!(pace.records(), 64, "the next might again");
         pace.note(0, 0);
         pace.note(1, usize::MAX);
-        assert_eq!(pace.records(), 1, "a step goes on, however large its record");
+        assert_eq!(pace.records(), RECORDS_MIN, "a step goes on, however large its records");
         (0..64).for_each(|_| pace.note(1, 0));
         assert_eq!(pace.records(), 1 << 20);
     }

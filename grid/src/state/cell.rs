@@ -120,6 +120,8 @@ pub(crate) trait Cell: Send {
     fn len(&self) -> u64;
     /// About how many bytes of memory its layers take.
     fn weight(&self) -> usize;
+    /// The heap bytes of the largest value that was sealed since this was asked last.
+    fn take_largest(&mut self) -> usize;
     fn runs(&self) -> &[Run];
     /// Sets the sealed changes aside to be written out; [`Cell::unfreeze`] or [`Cell::thaw`] follows.
     fn freeze(&mut self) -> Box<dyn Frozen>;
@@ -377,6 +379,10 @@ impl<R: Root> Cell for RootCell<R> {
 
     fn weight(&self) -> usize {
         self.sealed.weight()
+    }
+
+    fn take_largest(&mut self) -> usize {
+        self.overlay().map_or(0, |overlay| overlay.take_largest())
     }
 
     fn runs(&self) -> &[Run] {

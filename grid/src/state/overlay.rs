@@ -70,6 +70,8 @@ pub(crate) struct Overlay<V> {
     earlier: Vec<Option<V>>,
     /// How many of the touched are measured.
     measured: usize,
+    /// The heap bytes of the largest value that was sealed lately.
+    largest: usize,
     /// A key was touched that is too long to be kept.
     long_key: bool,
     cleared: bool,
@@ -96,6 +98,7 @@ impl<V: State> Overlay<V> {
             made: Vec::new(),
             earlier: Vec::new(),
             measured: 0,
+            largest: 0,
             long_key: false,
             cleared: false,
             lent: None,
@@ -209,6 +212,11 @@ impl<V: State> Overlay<V> {
         self.cache.shrink(self.batch);
     }
 
+    /// The heap bytes of the largest value that was sealed since this was asked last.
+    pub(crate) fn take_largest(&mut self) -> usize {
+        std::mem::take(&mut self.largest)
+    }
+
     /// The layers with what the batch touched. A key that neither was there nor is there says
     /// nothing.
     fn appended(&mut self) -> Layers<V> {
@@ -238,6 +246,7 @@ impl<V: State> Overlay<V> {
             slot.spot = slot.spot.filter(|_| same);
             if below || slot.sealed {
                 let value = slot.value.clone();
+                self.largest = self.largest.max(slot.room.heap());
                 slot.spot = appender.add(slot.hash, &slot.key, value, slot.room, slot.spot);
             }
         }

@@ -38,7 +38,7 @@ async fn list(client: &Client) -> Result<Vec<u64>, Box<dyn std::error::Error>> {
     Ok(list.into_iter().flatten().collect())
 }
 
-/// One record a step, and one fold.
+/// Eight records a step, the fewest, and a fold after each.
 async fn start<M: Module>(disk: &Arc<SimStorage>) -> Result<Grid, Box<dyn std::error::Error>> {
     let builder = Grid::in_memory().storage(Arc::clone(disk) as _).partitions(1).threads(1);
     Ok(builder.overlay_bytes_max(1).module::<M>().start().await?)
@@ -90,7 +90,7 @@ async fn r229_readers_see_whole_steps() -> Test {
     check_answers(&appends.await??, 0..40)?;
     assert_eq!(list(&client).await?, whole);
     let folds = grid.stats().total(|partition| partition.folds);
-    assert!(folds > 10, "{folds} folds for forty records that each are too much");
+    assert!(folds > 3, "{folds} folds for forty records that each are too much");
     grid.halt().await;
     let grid = start::<Plain>(&disk).await?;
     assert_eq!(list(&grid.client()).await?, whole);
@@ -150,7 +150,7 @@ impl Module for Waits {
         module.depot(NUMBERS);
         module.stream("steps", LISTS).source(NUMBERS).each_with(
             |number: u64, lists: &mut Lists, context: &mut Context<'_>| {
-                if number == 25 {
+                if number == 45 {
                     LATCH.pass();
                 }
                 if number == 13 && !POISON.load(Ordering::Relaxed) {
@@ -171,20 +171,20 @@ async fn r229_a_retry_comes_after_the_whole_batch() -> Test {
     client.append(NUMBERS, 13).await.expect_err("it panics");
     let record = grid.quarantine().remove(0);
     POISON.store(false, Ordering::Relaxed);
-    let appends = tokio::spawn(client.append_many(NUMBERS, 20..40));
+    let appends = tokio::spawn(client.append_many(NUMBERS, 20..60));
     let opener = LATCH.reached().await;
     while list(&client).await?.is_empty() {
         tokio::task::yield_now().await;
     }
-    assert!(kept(20..25).starts_with(&list(&client).await?), "the steps before");
+    assert!(kept(20..45).starts_with(&list(&client).await?), "the steps before");
     let mut retry = Box::pin(grid.retry_quarantined(&record));
     let waits =
         std::future::poll_fn(|context| Poll::Ready(retry.as_mut().poll(context).is_pending()));
     assert!(waits.await, "a handler holds its partition");
     opener.open();
     retry.await?;
-    check_answers(&appends.await??, 20..40)?;
-    let mut all = kept(20..40);
+    check_answers(&appends.await??, 20..60)?;
+    let mut all = kept(20..60);
     all.push(13);
     assert_eq!(list(&client).await?, all);
     grid.halt().await;
@@ -222,7 +222,7 @@ async fn r229_who_comes_during_a_batch_is_not_forgotten() -> Test {
     let disk = Arc::new(SimStorage::new());
     let grid = start::<Odd>(&disk).await?;
     let client = grid.client();
-    let batch = tokio::spawn(client.append_many(NUMBERS, [1, 2]));
+    let batch = tokio::spawn(client.append_many(NUMBERS, [1, 2, 2, 2, 2, 2, 2, 2, 2]));
     let opener = HELD.reached().await;
     let mut single = Box::pin(client.append(NUMBERS, 3));
     let mut is_pending =

@@ -117,7 +117,9 @@ impl Core {
         for lane in self.lanes.iter_mut().filter(|lane| lane.live) {
             lane.next = lane.next.max(batch.applied_to());
         }
-        self.pace.note(step.records, self.weight_of_all().saturating_sub(before));
+        let largest = self.cells.0.iter_mut().map(|cell| cell.0.take_largest()).max();
+        let more = self.weight_of_all().saturating_sub(before + largest.unwrap_or(0));
+        self.pace.note(step.records, more);
         Ok(applied)
     }
 
