@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use memmap2::{Mmap, MmapOptions};
+use memmap2::{Advice, Mmap, MmapOptions};
 use parking_lot::Mutex;
 
 use crate::storage::MappedOwner;
@@ -41,6 +41,11 @@ impl MappedOwner for Map {
             Some(file) => read_through(file, range),
         }
     }
+
+    fn will_need(&self, range: Range<usize>) {
+        // Where it is not heard, the touch reads.
+        let _ = self.bytes.advise_range(Advice::WillNeed, range.start, range.len());
+    }
 }
 
 /// Has the kernel read the pages of `range`: what it cannot read is an error, not a signal.
@@ -49,7 +54,9 @@ fn populate(map: &Mmap, range: Range<usize>) -> io::Result<()> {
     if range.is_empty() {
         return Ok(());
     }
-    let advised = map.advise_range(memmap2::Advice::PopulateRead, range.start, range.len());
+    // As one read; page by page is what follows.
+    let _ = map.advise_range(Advice::WillNeed, range.start, range.len());
+    let advised = map.advise_range(Advice::PopulateRead, range.start, range.len());
     advised.map_err(|error| match error.raw_os_error() {
         // Said of pages that a touch would have ended the process for.
         Some(libc::EFAULT | libc::EHWPOISON) => io::Error::from_raw_os_error(libc::EIO),
@@ -116,7 +123,11 @@ fn map_file(file: &File, len: u64) -> io::Result<Mmap> {
     // folder is locked against other processes. This process never truncates a file, and writes to
     // a mapped file only above the range that was asked for (the contract of `StorageFile::map`):
     // only runs are mapped, which are never written again. Nothing else hands out slices of the map.
-    unsafe { MmapOptions::new().len(len).map(file) }
+    let map = unsafe { MmapOptions::new().len(len).map(file) }?;
+    // Look-ups are spread all over a run. Where that is larger than memory, what the system reads around
+    // each of them (128 KiB) drives out what others need. Walks say what they need next.
+    let _ = map.advise(Advice::Random);
+    Ok(map)
 }
 
 #[cfg(test)]

@@ -97,6 +97,8 @@ pub trait MappedOwner: Send + Sync {
     fn fetch(&self, _range: Range<usize>) -> io::Result<()> {
         Ok(())
     }
+    /// Says that `range` will be read soon, so that it is read as one, beside what goes on.
+    fn will_need(&self, _range: Range<usize>) {}
 }
 
 impl MappedOwner for Vec<u8> {
@@ -141,9 +143,20 @@ impl Mapped {
     /// # Errors
     /// What the system said. Where it cannot say at which byte, it is somewhere in `range`.
     pub fn fetch(&self, range: Range<usize>) -> io::Result<()> {
+        self.owner.fetch(self.within(range))
+    }
+
+    /// Says that a part of the view will be read soon. Views are read as they are touched and nothing
+    /// around that, which is slow where much is read in a row.
+    pub fn will_need(&self, range: Range<usize>) {
+        self.owner.will_need(self.within(range));
+    }
+
+    /// What `range` of the view is of the file.
+    fn within(&self, range: Range<usize>) -> Range<usize> {
         let end = range.end.min(self.range.len());
         let start = range.start.min(end);
-        self.owner.fetch(self.range.start + start..self.range.start + end)
+        self.range.start + start..self.range.start + end
     }
 }
 

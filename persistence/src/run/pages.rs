@@ -61,12 +61,20 @@ impl Pages {
     #[cold]
     #[inline(never)]
     fn touch_all(&self, bytes: &[u8], first: u64, last: u64) -> Result<(), RunError> {
+        if first < last {
+            self.will_need(first * PAGE, (last + 1) * PAGE);
+        }
         for page in first..=last {
             if !self.good.has(page) {
                 self.verify_page(bytes, page)?;
             }
         }
         Ok(())
+    }
+
+    /// Has `from..to` read as one, beside what goes on.
+    pub(super) fn will_need(&self, from: u64, to: u64) {
+        self.map.will_need(from as usize..to as usize);
     }
 
     /// Verifies a page, whether or not that was done before.

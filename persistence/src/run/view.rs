@@ -7,10 +7,15 @@ use super::error::RunError;
 use super::index::Bucket;
 use super::info::Slot;
 use super::layout::{
-    BUCKET, ENTRY_HEAD, FENCE_HEAD, FRAME, GROUP, LEN_DELETED, LEN_FOLLOWS, UNIT, align_up,
+    BUCKET, ENTRY_HEAD, FENCE_HEAD, FRAME, GROUP, LEN_DELETED, LEN_FOLLOWS, PAGE, UNIT, align_up,
 };
 use super::pages::part;
 use super::reader::Inner;
+
+/// Bytes of an entry that are worth a call to the system, so that what memory lost is read as one.
+const LONG: u64 = 64 << 10;
+/// Bytes that are read ahead of a reader of everything.
+const STRETCH: u64 = 1 << 20;
 
 /// The mapped bytes of a run, looked up once per operation.
 #[derive(Clone, Copy)]
@@ -53,6 +58,9 @@ impl<'a> View<'a> {
     #[inline]
     pub(super) fn entry(self, at: u64) -> Result<Entry<'a>, RunError> {
         let parts = self.parts(at)?;
+        if parts.next - at >= LONG {
+            self.run.pages.will_need(at, parts.next);
+        }
         // All of it at once: the parts lie within.
         self.run.pages.touch(self.bytes, at, parts.next)?;
         let key = part(self.bytes, parts.key.0, parts.key.1);
@@ -194,7 +202,12 @@ impl<'a> View<'a> {
         for chunk in 0..meta.table_crcs.len() as u64 {
             self.run.pages.verify_chunk(self.bytes, chunk)?;
         }
-        (0..meta.pages()).try_for_each(|page| self.run.pages.verify_page(self.bytes, page))
+        (0..meta.pages()).try_for_each(|page| {
+            if (page * PAGE).is_multiple_of(STRETCH) {
+                self.run.pages.will_need(page * PAGE, page * PAGE + 2 * STRETCH);
+            }
+            self.run.pages.verify_page(self.bytes, page)
+        })
     }
 
     #[cold]
