@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::task::Poll;
 
 use gridmill::client::ManyReceipt;
 use gridmill::persistence::SimStorage;
@@ -178,9 +177,7 @@ async fn r229_a_retry_comes_after_the_whole_batch() -> Test {
     }
     assert!(kept(20..45).starts_with(&list(&client).await?), "the steps before");
     let mut retry = Box::pin(grid.retry_quarantined(&record));
-    let waits =
-        std::future::poll_fn(|context| Poll::Ready(retry.as_mut().poll(context).is_pending()));
-    assert!(waits.await, "a handler holds its partition");
+    assert!(futures::poll!(&mut retry).is_pending(), "a handler holds its partition");
     opener.open();
     retry.await?;
     check_answers(&appends.await??, 20..60)?;
@@ -225,9 +222,7 @@ async fn r229_who_comes_during_a_batch_is_not_forgotten() -> Test {
     let batch = tokio::spawn(client.append_many(NUMBERS, [1, 2, 2, 2, 2, 2, 2, 2, 2]));
     let opener = HELD.reached().await;
     let mut single = Box::pin(client.append(NUMBERS, 3));
-    let mut is_pending =
-        |context: &mut std::task::Context<'_>| single.as_mut().poll(context).is_pending();
-    assert!(std::future::poll_fn(|context| Poll::Ready(is_pending(context))).await);
+    assert!(futures::poll!(&mut single).is_pending());
     opener.open();
     batch.await??;
     single.await?;

@@ -18,7 +18,7 @@ use crate::state::Cell;
 
 use super::failing::JobKind;
 use super::reading::{ReadJob, Reading, fold_past};
-use super::{Fatal, Partition, QuarantineOrder};
+use super::{Fatal, Partition};
 
 /// Records that the actor itself reads at the hand-over; with more, the thread goes on reading.
 const HAND_OVER_RECORDS: u64 = 20_000;
@@ -31,8 +31,6 @@ pub(crate) struct CatchUps {
     arrived: Option<CaughtUp>,
     /// Those whose snapshot could not be written when they were to join.
     put_off: Vec<CaughtUp>,
-    /// What came while one joined, or while a batch was applied in part.
-    orders: Vec<QuarantineOrder>,
 }
 
 impl CatchUps {
@@ -41,22 +39,8 @@ impl CatchUps {
         self.arrived.is_some()
     }
 
-    /// Keeps an order back while a batch is applied `in_part`, behind which it comes, or while a topology
-    /// joins: it is a record, and the snapshot that is being written decides for all later ones who sees
-    /// the topology.
-    pub(crate) fn let_pass(
-        &mut self,
-        order: QuarantineOrder,
-        in_part: bool,
-    ) -> Option<QuarantineOrder> {
-        if in_part || self.is_entering() {
-            self.orders.push(order);
-            return None;
-        }
-        Some(order)
-    }
-
-    fn is_entering(&self) -> bool {
+    /// Whether one joins, and the snapshot is being written that decides for all later records who sees it.
+    pub(crate) fn is_entering(&self) -> bool {
         self.arrived.as_ref().is_some_and(|arrived| arrived.entering)
     }
 
@@ -273,13 +257,6 @@ impl Partition {
                 self.read_on(caught_up.topology, caught_up.core, caught_up.changes);
             }
         }
-    }
-
-    /// Sees to the orders that had to wait.
-    pub(crate) fn quarantined_meanwhile(&mut self) -> Result<(), Fatal> {
-        std::mem::take(&mut self.catching_up.orders)
-            .into_iter()
-            .try_for_each(|order| self.quarantined(order))
     }
 
     pub(crate) fn catch_up_ended(&mut self, topology: usize, problem: Option<String>) {

@@ -142,10 +142,10 @@ impl Flights {
     /// The first record whose appender has not heard yet what handlers say.
     pub(crate) fn waiting_from(&self) -> Option<Position> {
         let under_way = self.under_way.lock();
-        let open = under_way.flights.iter().filter(|flight| !flight.applied);
-        let mut all = open.flat_map(|flight| flight.waiting.iter().map(move |one| (flight, one)));
-        let (flight, first) = all.next()?;
-        Some(flight.heard.max(Position::from_bits(first.receipt.first_position)))
+        let mut open = under_way.flights.iter().filter(|flight| !flight.applied);
+        let (heard, first) =
+            open.find_map(|flight| Some((flight.heard, flight.waiting.first()?)))?;
+        Some(heard.max(Position::from_bits(first.receipt.first_position)))
     }
 
     /// The partition is gone for good: it is not known what became of these, nor of any that its

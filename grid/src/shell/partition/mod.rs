@@ -143,6 +143,8 @@ pub(crate) struct Partition {
     pub(crate) fold_asked: HashSet<usize>,
     /// Topologies that read the past.
     pub(crate) catching_up: CatchUps,
+    /// Orders that came while they had to wait.
+    pub(crate) orders: Vec<QuarantineOrder>,
     pub(crate) quarantine: Arc<Vec<Verdict>>,
     pub(crate) shutdown: Option<once::Sender<Result<(), String>>>,
     /// What makes up the batch in the making; kept for its allocation.
@@ -225,6 +227,7 @@ impl Partition {
             folded,
             fold_asked: HashSet::new(),
             catching_up,
+            orders: Vec::new(),
             quarantine: Arc::default(),
             shutdown: None,
             taken: Vec::new(),

@@ -17,8 +17,11 @@ impl Partition {
     /// Handles a quarantined record again, after all that came since, or forgets it. Either is a
     /// record of the log, so that a replay does the same.
     pub(crate) fn quarantined(&mut self, order: QuarantineOrder) -> Result<(), Fatal> {
-        let in_part = self.rest.is_some();
-        let Some(order) = self.catching_up.let_pass(order, in_part) else { return Ok(()) };
+        // Its record comes behind a batch that is applied in part, and behind a topology that joins.
+        if self.rest.is_some() || self.catching_up.is_entering() {
+            self.orders.push(order);
+            return Ok(());
+        }
         let QuarantineOrder { mut retry, discard, done } = order;
         let held = self.core.topology(&retry.topology).and_then(|topology| {
             self.core.lanes[topology].quarantine.get(&retry.position).cloned()
@@ -68,6 +71,11 @@ impl Partition {
         self.shared.flights.written(batch.end, Vec::new(), Some(Order::new(done)));
         self.make_durable();
         self.apply(batch)
+    }
+
+    /// Sees to the orders that had to wait.
+    pub(crate) fn quarantined_meanwhile(&mut self) -> Result<(), Fatal> {
+        std::mem::take(&mut self.orders).into_iter().try_for_each(|order| self.quarantined(order))
     }
 
     fn after_failed_write(&mut self, error: LogError) -> Result<(), Fatal> {
