@@ -96,7 +96,7 @@ fn keep(op: Op, (lists, counts): Kept<'_>, context: &mut Context<'_>) -> Result<
 type Copied<'a> = (&'a mut Map<u64, Map<u64, u64>>, &'a Map<u64, u64>);
 
 fn copy(op: Op, (copies, counts): Copied<'_>) {
-    let count = counts.get(&op.key).map_or(0, |count| *count);
+    let count = counts.get(op.key).map_or(0, |count| *count);
     copies.entry(op.key).or_default().insert(op.id, count);
 }
 

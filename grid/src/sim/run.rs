@@ -365,18 +365,16 @@ impl Run {
     fn rest(&mut self, grid: &mut SimGrid) -> Result<(), String> {
         self.storage.set_faults(Faults::default());
         let begin = self.choices.step();
-        loop {
-            grid.pass(LONG);
-            while grid.turn(&mut self.choices) {
-                self.oracle.borrow().check()?;
-                if self.choices.step() - begin > STEPS_MAX {
-                    return Err(format!("the grid is not at rest after {STEPS_MAX} steps"));
-                }
+        grid.pass(LONG);
+        while grid.turn(&mut self.choices) {
+            self.oracle.borrow().check()?;
+            if self.choices.step() - begin > STEPS_MAX {
+                return Err(format!("the grid is not at rest after {STEPS_MAX} steps"));
             }
-            match grid.tasks.open() {
-                0 => return Ok(()),
-                open => return Err(format!("{open} clients were never answered")),
-            }
+        }
+        match grid.tasks.open() {
+            0 => Ok(()),
+            open => Err(format!("{open} clients were never answered")),
         }
     }
 

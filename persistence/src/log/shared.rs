@@ -130,6 +130,15 @@ impl Shared {
         Ok(target)
     }
 
+    /// Has the headers of all segments on the disk, before one is that names the last of them: a power loss
+    /// would leave it without those before it. Makes nothing visible.
+    pub(crate) fn settle_segments(&self) -> Result<(), LogError> {
+        let unsynced = self.state.lock().unsynced.clone();
+        let open = unsynced.iter().filter(|segment| segment.durable.load(Ordering::Acquire) == 0);
+        open.into_iter()
+            .try_for_each(|segment| segment.sync().map_err(|error| self.fail(segment, &error)))
+    }
+
     fn fail(&self, segment: &Segment, error: &LogError) -> LogError {
         let failed = FailedSync { file: segment.shown.clone(), reason: reason(error) };
         self.state.lock().failed = Some(failed.clone());

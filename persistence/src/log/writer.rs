@@ -159,12 +159,15 @@ impl Log {
 
     /// Goes on in a new segment with room for `len` bytes.
     fn move_on(&mut self, len: u64) -> Result<(), LogError> {
-        let NewFile { number, path, file, capacity } = self.new_file(len)?;
-        let header = self.next_header(number);
-        let mut written = file.write_at(0, &header.encode());
         // Otherwise the first sync of a batch sees to it. But what the segment before it has behind its
         // end must never be taken for a part of the log, and an epoch must be known before its positions.
         let durable = self.must_move_on();
+        if durable {
+            self.shared.settle_segments()?;
+        }
+        let NewFile { number, path, file, capacity } = self.new_file(len)?;
+        let header = self.next_header(number);
+        let mut written = file.write_at(0, &header.encode());
         if durable {
             written = written.and_then(|()| file.sync());
         }
