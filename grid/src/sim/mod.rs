@@ -10,8 +10,10 @@ mod grid;
 mod host;
 mod inspect;
 mod ledger;
+mod options;
 mod oracle;
 mod run;
 mod tasks;
 
-pub use run::{Options, Outcome, run, silence_simulated_panics};
+pub use options::{Failure, Options, Outcome, Workload};
+pub use run::{run, silence_simulated_panics};

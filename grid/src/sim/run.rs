@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -18,6 +17,7 @@ use super::clients::{Common, mend, send, send_many, watch};
 use super::grid::SimGrid;
 use super::inspect;
 use super::ledger::{self, Early, Late, Newer};
+use super::options::{Failure, Options, Outcome};
 use super::oracle::Oracle;
 
 /// Things that may happen in one life, at most: more is a grid that does not come to rest.
@@ -28,50 +28,6 @@ const LONG: Duration = Duration::from_secs(60);
 
 /// Too short for a job that failed a moment ago to be tried again.
 const MOMENT: Duration = Duration::from_millis(10);
-
-/// What a run is made of.
-#[derive(Clone, Copy, Debug)]
-pub struct Options {
-    /// Lives of the process.
-    pub lives: u32,
-    /// The step after which the run ends, to look at what led to it.
-    pub until: Option<u64>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self { lives: 4, until: None }
-    }
-}
-
-/// How a run went.
-#[derive(Debug)]
-pub struct Outcome {
-    /// How many choices were made.
-    pub steps: u64,
-    /// Of all choices: equal for equal runs.
-    pub digest: u64,
-    /// Events that were acknowledged.
-    pub acknowledged: u64,
-    /// What was wrong.
-    pub failure: Option<Failure>,
-}
-
-/// A run that went wrong.
-#[derive(Debug)]
-pub struct Failure {
-    /// What was found.
-    pub what: String,
-    /// The last choices before.
-    pub choices: Vec<String>,
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}", self.what)?;
-        self.choices.iter().try_for_each(|choice| writeln!(f, "  {choice}"))
-    }
-}
 
 /// Runs a seed.
 pub fn run(seed: u64, options: Options) -> Outcome {
@@ -109,7 +65,7 @@ struct Run {
 
 impl Run {
     fn new(seed: u64, options: Options) -> Self {
-        ledger::mend_to(0);
+        ledger::mend_to(if options.workload.has_quarantine() { 0 } else { u64::MAX });
         let mut choices = Choices::new(seed);
         let durability = match choices.below(5) {
             0 => Durability::Interval(Duration::from_millis(5)),
@@ -143,7 +99,9 @@ impl Run {
             self.end(grid, end)?;
         }
         self.senders += 1;
-        ledger::mend_to(self.senders);
+        if self.options.workload.has_quarantine() {
+            ledger::mend_to(self.senders);
+        }
         let mut grid = self.start()?;
         self.rest(&mut grid)?;
         self.look(&grid)?;
@@ -153,8 +111,9 @@ impl Run {
 
     /// Starts the grid, with code that is chosen; the power may go while it starts.
     fn start(&mut self) -> Result<SimGrid, String> {
-        let late = self.choices.once_in(2);
-        if self.choices.once_in(2) {
+        let workload = self.options.workload;
+        let late = self.choices.once_in(2) && workload.has_catch_up();
+        if self.choices.once_in(2) && workload.has_quarantine() {
             // Of all that were there so far.
             ledger::mend_to(self.senders + 1);
         }
@@ -248,8 +207,10 @@ impl Run {
         }
         let choices = self.fork();
         grid.tasks.spawn(watch(common, choices, 30));
-        let choices = self.fork();
-        grid.tasks.spawn(mend(grid.shared(), choices, 20));
+        if self.options.workload.has_quarantine() {
+            let choices = self.fork();
+            grid.tasks.spawn(mend(grid.shared(), choices, 20));
+        }
     }
 
     fn fork(&mut self) -> Choices {

@@ -9,7 +9,7 @@ use gridmill::sim::{Failure, Options, run, silence_simulated_panics};
 const FRESH_SEEDS: u64 = 40;
 
 /// Seeds within which every planted fault has to be found.
-const SEEDS_FOR_A_BUG: u64 = 400;
+const SEEDS_FOR_A_BUG: u64 = 1000;
 
 /// A fault, and a seed that found it.
 fn found(bug: Bug) -> Option<(u64, Failure)> {

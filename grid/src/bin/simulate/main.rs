@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use gridmill::persistence::planted::{Bug, plant};
-use gridmill::sim::{Options, Outcome, run, silence_simulated_panics};
+use gridmill::sim::{Options, Outcome, Workload, run, silence_simulated_panics};
 use lexopt::prelude::*;
 
 const USAGE: &str = "\
@@ -17,6 +17,8 @@ Usage: simulate [options]
   --from N       from this seed on; without it, from one that no run before had
   --seed S       this seed alone
   --until STEP   ends that seed after this step, and shows what led to it
+  --workload W   what goes on beside appends and reads: all; or one of
+                 WORKLOADS
   --lives N      lives of the process in each run: 4
   --threads N    threads: one for each core
   --bug NAME     plants a fault, to see that it is found: one of
@@ -44,7 +46,8 @@ fn main() -> ExitCode {
         Ok(Some(arguments)) => simulate(&arguments),
         Ok(None) => {
             let bugs = Bug::ALL.map(Bug::name).join(" ");
-            println!("{}", USAGE.replace("BUGS", &bugs));
+            let workloads = Workload::ALL.map(Workload::name).join(" ");
+            println!("{}", USAGE.replace("BUGS", &bugs).replace("WORKLOADS", &workloads));
             ExitCode::SUCCESS
         }
         Err(error) => {
@@ -70,6 +73,7 @@ fn read() -> Result<Option<Arguments>, lexopt::Error> {
             }
             Long("until") => options.until = Some(parser.value()?.parse()?),
             Long("lives") => options.lives = parser.value()?.parse()?,
+            Long("workload") => options.workload = parser.value()?.parse_with(workload)?,
             Long("threads") => threads = parser.value()?.parse()?,
             Long("bug") => bug = Some(parser.value()?.parse_with(named)?),
             Long("help") | Short('h') => return Ok(None),
@@ -91,6 +95,11 @@ fn read() -> Result<Option<Arguments>, lexopt::Error> {
 fn named(name: &str) -> Result<Bug, String> {
     let found = Bug::ALL.into_iter().find(|bug| bug.name() == name);
     found.ok_or_else(|| format!("there is no fault `{name}`; see --help"))
+}
+
+fn workload(name: &str) -> Result<Workload, String> {
+    let found = Workload::ALL.into_iter().find(|workload| workload.name() == name);
+    found.ok_or_else(|| format!("there is no workload `{name}`; see --help"))
 }
 
 /// A seed that no run before had.
