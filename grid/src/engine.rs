@@ -11,12 +11,12 @@ use gridmill_client::engine::{
 use gridmill_client::{AppendErrorKind, DepotError, Gate, ReadError};
 use gridmill_persistence::{LogError, LogReader};
 
-use crate::module::PStateDef;
-use crate::partition::manifest::ManifestFile;
-use crate::partition::plan::Plan;
+use crate::module::Plan;
+use crate::partition::open::Opened;
 use crate::partition::registry::Registry;
-use crate::shell::shared::{Progress, Shared};
-use crate::topology::PStateCodec;
+use crate::shell::partition::shared::{Progress, Shared};
+use crate::shell::slot::Slot;
+use crate::topology::{PStateCodec, PStateDef};
 
 /// One module at work.
 #[derive(Debug)]
@@ -25,6 +25,20 @@ pub(crate) struct ModuleRun {
     pub(crate) partitions: Vec<Arc<Shared>>,
     /// By partition: record numbers of depots and variants; they depend on the folder's history.
     pub(crate) registries: Vec<Registry>,
+}
+
+impl ModuleRun {
+    /// A module with these partitions, in their order.
+    pub(crate) fn new<'a>(
+        plan: Arc<Plan>,
+        opened: impl Iterator<Item = (&'a Slot, &'a Opened)>,
+    ) -> Self {
+        let of = |(slot, opened): (&Slot, &Opened)| {
+            (Arc::clone(&slot.shared), Registry::new(&plan, opened.folds.manifest.lock().get()))
+        };
+        let (partitions, registries) = opened.map(of).unzip();
+        Self { plan, partitions, registries }
+    }
 }
 
 /// Where a depot or PState is declared.
@@ -310,9 +324,4 @@ fn catching_up(pstate: &str, shared: &Shared, topology: usize) -> ReadError {
     let total = shared.readable().number();
     let Progress { done, total } = progress.unwrap_or(Progress { done: 0, total });
     ReadError::CatchingUp { pstate: pstate.to_owned(), done, total }
-}
-
-/// The record numbers that a partition's manifest gives to depots and variants.
-pub(crate) fn registry_of(plan: &Plan, manifest: &ManifestFile) -> Registry {
-    Registry::new(plan, manifest.get())
 }

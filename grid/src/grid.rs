@@ -13,9 +13,9 @@ use crate::engine::{GridEngine, ModuleRun};
 use crate::error::ShutdownError;
 use crate::folder::{Target, Verification, verify_all};
 use crate::identity::Root;
-use crate::shell::actor::Msg;
-use crate::shell::shared::{Progress, Shared};
-use crate::shell::worker::Workers;
+use crate::shell::partition::Msg;
+use crate::shell::partition::shared::{Progress, Shared};
+use crate::shell::threads::worker::Workers;
 use crate::stats::Stats;
 
 /// A grid that runs inside this process: modules, their partitions, their threads.

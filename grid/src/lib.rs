@@ -89,6 +89,9 @@ mod module;
 mod partition;
 mod quarantine;
 mod shell;
+#[cfg(feature = "simulate")]
+#[doc(hidden)]
+pub mod sim;
 mod state;
 mod stats;
 mod topology;
@@ -101,13 +104,13 @@ pub use gridmill_macros::record;
 pub use gridmill_model as model;
 pub use gridmill_persistence as persistence;
 pub use local::Local;
-pub use module::{Module, Setup};
+pub use module::{Module, Setup, Source, StartFrom, Stream};
 pub use quarantine::{QuarantineError, Quarantined};
-pub use shell::actor::Durability;
 pub use shell::clock::Clock;
-pub use shell::shared::Progress;
+pub use shell::partition::Durability;
+pub use shell::partition::shared::Progress;
 pub use stats::{JobProblem, ModuleStats, PartitionStats, Stats, TopologyStats};
-pub use topology::{Context, Outcome, Source, StartFrom, StateSet, StateUnit, Stream};
+pub use topology::{Context, Outcome, StateSet, StateUnit};
 
 /// What macros name; not for users.
 #[doc(hidden)]

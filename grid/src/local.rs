@@ -23,11 +23,10 @@ use parking_lot::Mutex;
 
 use crate::engine::{depot_entry, pstate_entry, select_json};
 use crate::error::StartError;
-use crate::module::Module;
+use crate::module::{Module, Plan};
+use crate::partition::answers::complete;
 use crate::partition::batch::{Batch, Events, Item};
 use crate::partition::core::{Core, Lane, Limits};
-use crate::partition::plan::Plan;
-use crate::shell::take::complete;
 use crate::topology::{AnyEvents, RecordInfo};
 
 /// What a mailbox may hold; here nothing ever waits in one.

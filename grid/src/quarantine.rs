@@ -4,8 +4,8 @@ use gridmill_client::engine::once;
 use gridmill_persistence::Position;
 
 use crate::grid::Grid;
-use crate::partition::batch::Retry;
-use crate::shell::actor::{Msg, QuarantineOrder};
+use crate::partition::control::Retry;
+use crate::shell::partition::{Msg, QuarantineOrder};
 
 /// A record that a topology set aside, because it panicked each time that it was tried, or made a
 /// value that is not allowed.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use gridmill_persistence::Run;
 
 use crate::engine::{GridEngine, ModuleRun};
-use crate::shell::shared::{Progress, Shared};
+use crate::shell::partition::shared::{Progress, Shared};
 
 /// Figures of a whole grid, as of now. Counts start at zero with each start.
 #[derive(Clone, Debug, Default)]

@@ -24,6 +24,8 @@ mod file_storage;
 pub mod log;
 pub mod manifest;
 mod mapped;
+#[doc(hidden)]
+pub mod planted;
 mod position;
 pub mod run;
 mod sim;

@@ -13,6 +13,7 @@ mod clean;
 mod format;
 mod index;
 mod open;
+mod orphans;
 mod pages;
 mod prepare;
 mod reader;

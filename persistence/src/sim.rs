@@ -123,6 +123,17 @@ impl SimStorage {
         self.disk.lock().operations()
     }
 
+    /// Whether the power went ([`Faults::power_off`]): nothing works any more until [`crash`](Self::crash).
+    pub fn is_off(&self) -> bool {
+        self.disk.lock().is_off()
+    }
+
+    /// A digest of the names and bytes of all files as running programs see them: it stays the same as
+    /// long as no file is made, changed, renamed or removed.
+    pub fn digest(&self) -> u64 {
+        self.disk.lock().digest()
+    }
+
     fn with<T>(&self, work: impl FnOnce(&mut Disk) -> io::Result<T>) -> io::Result<T> {
         let mut disk = self.disk.lock();
         disk.enter(self.life)?;

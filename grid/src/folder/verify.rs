@@ -15,7 +15,7 @@ use gridmill_persistence::{
 use super::{Fault, Unread, damage, no_log, no_manifest, of_io, of_log, of_run, read_manifest};
 use crate::builder::PARTITIONS_MAX;
 use crate::identity::{Contents, GridId};
-use crate::partition::batch::{NO_DEPOT, kind};
+use crate::partition::control::{NO_DEPOT, kind};
 use crate::partition::manifest::{
     self, Homes, Manifest, PStateMeta, RunMeta, TopologyMeta, runs_dir,
 };

@@ -4,47 +4,10 @@ use std::ops::Range;
 
 use gridmill_client::engine::EncodedEvents;
 use gridmill_persistence::Position;
-use serde::{Deserialize, Serialize};
 
 use crate::topology::{AnyEvents, RecordInfo};
 
-/// What a record of the log is, in its header. Those that are no events name a topology; the type in
-/// their header is its generation.
-pub(crate) mod kind {
-    /// An event of a depot.
-    pub(crate) const EVENT: u8 = 1;
-    /// A [`Verdict`](super::Verdict): a record is in quarantine for a topology.
-    pub(crate) const VERDICT: u8 = 2;
-    /// A [`Retry`](super::Retry): a quarantined record is handled again, after all that came since.
-    pub(crate) const RETRY: u8 = 3;
-    /// A [`Retry`](super::Retry) given up: a quarantined record is forgotten.
-    pub(crate) const DISCARD: u8 = 4;
-}
-
-/// The depot number of records that belong to no depot.
-pub(crate) const NO_DEPOT: u16 = u16::MAX;
-
-/// A record that a topology does not handle, because it failed again and again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Verdict {
-    pub(crate) topology: String,
-    pub(crate) position: Position,
-    pub(crate) depot: String,
-    pub(crate) offset: u64,
-    pub(crate) time: i64,
-    pub(crate) attempts: u32,
-    pub(crate) message: String,
-}
-
-/// A quarantined record to handle again, or to forget.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Retry {
-    pub(crate) topology: String,
-    /// The position that its verdict names.
-    pub(crate) position: Position,
-    pub(crate) depot: String,
-    pub(crate) offset: u64,
-}
+use super::control::{Retry, Verdict};
 
 /// Events of one depot that lie one after the other in the log.
 pub(crate) struct Events {

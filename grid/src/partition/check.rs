@@ -13,7 +13,7 @@ use crate::error::StartError;
 use crate::identity::foreign_manifest;
 use crate::state::{Cell, Violation};
 
-use super::batch::kind;
+use super::control::kind;
 use super::core::place;
 use super::crumbs;
 use super::manifest::{

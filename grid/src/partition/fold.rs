@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use gridmill_persistence::planted::{Bug, is_planted};
 use gridmill_persistence::{LogError, LogSyncer, Position, Run, Storage};
 use parking_lot::Mutex;
 
 use crate::identity::Root;
 use crate::state::{FoldError, Folded, Frozen, Spent, Stamp};
 
-use super::batch::Verdict;
+use super::control::Verdict;
 use super::core::Core;
 use super::manifest::{ManifestFault, ManifestFile, RunMeta, runs_dir};
 
@@ -132,6 +133,9 @@ impl FoldJob {
             let stamp = Stamp { covers: self.covered(pstate).to_bits(), note };
             let folded = pstate.frozen.write(&context.storage, &path, stamp)?;
             done.push((pstate, name, folded));
+        }
+        if is_planted(Bug::ManifestBeforeLog) {
+            return Ok(());
         }
         // A snapshot must not know more than the log: sync before the manifest says so.
         let durable = context.syncer.sync()?;

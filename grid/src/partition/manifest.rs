@@ -16,7 +16,7 @@ use gridmill_model::Schema;
 use gridmill_persistence::{LogError, Position, Run, Storage};
 use serde::{Deserialize, Serialize};
 
-use super::batch::Verdict;
+use super::control::Verdict;
 use crate::identity::{GridId, RunNote};
 
 const FILE: &str = "MANIFEST";

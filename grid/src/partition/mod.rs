@@ -5,9 +5,11 @@
 //! state out, [`merge`] tidies up what was written, [`manifest`] says what a
 //! folder holds, [`reconcile`] holds that against the code.
 
+pub(crate) mod answers;
 pub(crate) mod batch;
 pub(crate) mod budget;
 pub(crate) mod check;
+pub(crate) mod control;
 pub(crate) mod core;
 mod crumbs;
 pub(crate) mod fold;
@@ -15,7 +17,6 @@ pub(crate) mod manifest;
 pub(crate) mod merge;
 pub(crate) mod open;
 mod pace;
-pub(crate) mod plan;
 pub(crate) mod reconcile;
 pub(crate) mod registry;
 pub(crate) mod replay;

@@ -5,12 +5,11 @@ use gridmill_model::Schema;
 use gridmill_persistence::{LogError, LogReader, Position};
 
 use crate::error::StartError;
-use crate::topology::StartFrom;
+use crate::module::{Plan, StartFrom, Topology};
 
 use super::manifest::{
     DepotMeta, Homes, Manifest, PStateMeta, SourceMeta, TopologyMeta, VariantMeta,
 };
-use super::plan::{Plan, Topology};
 
 /// What a folder's log says, as far as reconciling needs it.
 pub(crate) struct LogFacts<'a> {

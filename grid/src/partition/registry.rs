@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
+use crate::module::Plan;
+
 use super::manifest::Manifest;
-use super::plan::Plan;
 
 /// Both directions: from the plan's numbers to those of the headers, and back.
 #[derive(Clone, Debug, Default)]

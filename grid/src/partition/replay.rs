@@ -1,14 +1,16 @@
 //! From the log back into batches: recovery, catch-up and rebuilding read through here.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use gridmill_client::engine::EncodedEvents;
 use gridmill_persistence::{LogError, LogReader, LogRecord, LogScan, Position};
 
+use crate::module::Plan;
 use crate::topology::RecordInfo;
 
-use super::batch::{Batch, Events, Item, Retry, Verdict, kind};
-use super::plan::Plan;
+use super::batch::{Batch, Events, Item};
+use super::control::{Retry, Verdict, kind};
 use super::registry::Registry;
 
 /// Records in one batch of a replay: nobody waits for one, and what is touched twice is sealed once;
@@ -28,9 +30,9 @@ pub(crate) enum ReplayError {
 }
 
 /// Reads batches from a position on.
-pub(crate) struct Replay<'a> {
-    plan: &'a Plan,
-    registry: &'a Registry,
+pub(crate) struct Replay {
+    plan: Arc<Plan>,
+    registry: Arc<Registry>,
     reader: LogReader,
     scan: LogScan,
     /// Depots whose records are wanted.
@@ -39,11 +41,11 @@ pub(crate) struct Replay<'a> {
     batch_records: usize,
 }
 
-impl<'a> Replay<'a> {
+impl Replay {
     /// Reads on from `from`; only records of depots that one of `topologies` reads are decoded.
     pub(crate) fn new(
-        plan: &'a Plan,
-        registry: &'a Registry,
+        plan: &Arc<Plan>,
+        registry: &Arc<Registry>,
         reader: LogReader,
         from: Position,
         topologies: impl Iterator<Item = usize> + Clone,
@@ -54,6 +56,7 @@ impl<'a> Replay<'a> {
         let wanted = (0..plan.depots.len()).map(reads).collect();
         let scan = reader.scan(from)?;
         let batch_records = BATCH_RECORDS;
+        let (plan, registry) = (Arc::clone(plan), Arc::clone(registry));
         Ok(Self { plan, registry, reader, scan, wanted, next: from, batch_records })
     }
 
@@ -74,12 +77,12 @@ impl<'a> Replay<'a> {
                 kind::EVENT => {
                     let known = self.registry.event(record.type_id);
                     if let Some((depot, variant)) = known.filter(|&(depot, _)| self.wanted[depot]) {
-                        push_event(self.plan, &mut batch, depot, variant, &record)?;
+                        push_event(&self.plan, &mut batch, depot, variant, &record)?;
                     }
                 }
                 _ => {
-                    let (plan, registry, reader) = (self.plan, self.registry, &self.reader);
-                    push_control((plan, registry), reader, &mut batch, &record)?;
+                    let of = (&*self.plan, &*self.registry);
+                    push_control(of, &self.reader, &mut batch, &record)?;
                 }
             }
         }

@@ -1,21 +1,15 @@
 //! Around the machine: threads, mailboxes, syncs, supervision. Everything here may wait or fail;
 //! nothing here decides what a record does.
+//!
+//! [`partition`] is what a live partition does, without a thread; [`threads`] lets it run on actors and threads.
+//! [`host`] is the seam between the two.
 
-pub(crate) mod actor;
-mod background;
-pub(crate) mod catch_up;
 pub(crate) mod clock;
-pub(crate) mod failing;
-pub(crate) mod flight;
 pub(crate) mod held;
-mod jobs;
-mod linger;
-mod merges;
-mod orders;
-pub(crate) mod part;
-pub(crate) mod shared;
+pub(crate) mod host;
+pub(crate) mod load;
+pub(crate) mod partition;
+pub(crate) mod restarts;
+pub(crate) mod slot;
 pub(crate) mod start;
-pub(crate) mod supervisor;
-mod sync;
-pub(crate) mod take;
-pub(crate) mod worker;
+pub(crate) mod threads;

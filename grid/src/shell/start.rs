@@ -5,68 +5,71 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use gridmill_persistence::planted::{Bug, is_planted};
+
 use crate::error::StartError;
 use crate::partition::check::check;
-use crate::partition::open::{OpenOptions, Opened, begin, enter, settle};
+use crate::partition::open::{OpenOptions, Opened, begin, enter, open, settle};
 
-use super::supervisor::Slot;
+use super::slot::Slot;
 
-/// Opens the partitions of `slots`, each on its thread.
+/// One step of opening a partition, with what the step before it gave.
+pub(crate) type StartStep<I, O> = fn(&OpenOptions, I) -> Result<O, StartError>;
+
+/// Who does the steps of a start.
+pub(crate) trait Opening {
+    /// Does a step for each of `slots`, in any order or at once.
+    ///
+    /// # Errors
+    /// That of the first partition whose step failed; what the others gave is dropped, which takes it back.
+    async fn each<I: Send + 'static, O: Send + 'static>(
+        &mut self,
+        slots: &[Slot],
+        inputs: Vec<I>,
+        step: StartStep<I, O>,
+    ) -> Result<Vec<O>, StartError>;
+
+    /// Does something that may block.
+    async fn block<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> io::Result<T>;
+}
+
+/// Opens the partitions of `slots`.
 ///
 /// # Errors
 /// That of the first partition that does not open. What the others had got so far is taken back.
-pub(crate) async fn open_all(slots: &[Slot]) -> Result<Vec<Opened>, StartError> {
-    let checked = on_all(slots, vec![(); slots.len()], |options, ()| check(options)).await?;
-    let replayed = on_all(slots, checked, begin).await?;
-    let entered = on_all(slots, replayed, enter).await?;
-    let entered = enter_root(slots, entered).await?;
-    on_all(slots, entered, |options, opened| Ok(settle(options, opened))).await
+pub(crate) async fn open_all(
+    slots: &[Slot],
+    opening: &mut impl Opening,
+) -> Result<Vec<Opened>, StartError> {
+    if is_planted(Bug::RefusedStartWrites) {
+        let inputs = vec![(); slots.len()];
+        return opening.each(slots, inputs, |options, ()| open(options)).await;
+    }
+    let checked = opening.each(slots, vec![(); slots.len()], |options, ()| check(options)).await?;
+    let replayed = opening.each(slots, checked, begin).await?;
+    let entered = opening.each(slots, replayed, enter).await?;
+    let entered = enter_root(slots, entered, opening).await?;
+    opening.each(slots, entered, |options, opened| Ok(settle(options, opened))).await
 }
 
 /// Lets the file at the root of the data folder hold the modules: the last that can fail of what a start
 /// writes, because from then on their partitions are missed where they are not there.
-async fn enter_root(slots: &[Slot], entered: Vec<Opened>) -> Result<Vec<Opened>, StartError> {
+async fn enter_root(
+    slots: &[Slot],
+    entered: Vec<Opened>,
+    opening: &mut impl Opening,
+) -> Result<Vec<Opened>, StartError> {
     let Some(first) = slots.first() else { return Ok(entered) };
     let mut modules: Vec<_> =
         slots.iter().map(|slot| (slot.shared.module, slot.open.partitions)).collect();
     modules.dedup();
     let (root, storage) = (first.open.root.clone(), Arc::clone(&first.open.storage));
     let folder = storage.display(Path::new(""));
-    // Where it fails, what the partitions wrote is taken back, on a thread that may block.
+    // Where it fails, what the partitions wrote is taken back, where blocking is allowed.
     let enter = move || root.enter(&*storage, &modules).map(|()| entered);
-    let held = match first.worker.spawn_blocking(enter).await {
-        Ok(held) => held.map_err(io::Error::other),
-        Err(error) => Err(io::Error::other(error)),
-    };
+    let held = opening.block(enter).await.and_then(|held| held.map_err(io::Error::other));
     held.map_err(|source| StartError::Folder { folder, source })
-}
-
-/// Does one step for all partitions, on threads that may block.
-async fn on_all<I: Send + 'static, O: Send + 'static>(
-    slots: &[Slot],
-    inputs: Vec<I>,
-    step: fn(&OpenOptions, I) -> Result<O, StartError>,
-) -> Result<Vec<O>, StartError> {
-    let mut running = Vec::new();
-    for (slot, input) in slots.iter().zip(inputs) {
-        let options = slot.open.clone();
-        running.push(slot.worker.spawn_blocking(move || step(&options, input)));
-    }
-    let (mut done, mut failed) = (Vec::new(), None);
-    for (slot, running) in slots.iter().zip(running) {
-        let ended = running.await.unwrap_or_else(|error| {
-            let (module, partition) = (slot.shared.module.to_owned(), slot.shared.partition);
-            Err(StartError::Partition { module, partition, message: error.to_string() })
-        });
-        match ended {
-            Ok(output) => done.push(output),
-            Err(error) => failed = failed.or(Some(error)),
-        }
-    }
-    let Some(error) = failed else { return Ok(done) };
-    if let Some(first) = slots.first() {
-        // To take back what was done is work for a thread that may block.
-        let _ = first.worker.spawn_blocking(move || drop(done)).await;
-    }
-    Err(error)
 }

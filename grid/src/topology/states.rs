@@ -5,10 +5,10 @@ use std::any::TypeId;
 use gridmill_model::handle::Kind;
 use gridmill_model::{PState, Read, Root};
 
-use crate::module::{PStateDef, Setup, StateUse};
 use crate::state::{Cell, RootCell};
 
 use super::codec::TypedPState;
+use super::uses::{PStateDef, StateUse, Uses};
 
 /// One PState's partition, type erased.
 #[doc(hidden)]
@@ -17,11 +17,6 @@ pub struct AnyCell(pub(crate) Box<dyn Cell>);
 /// The cells of all PStates on one partition, by their number in the module.
 #[doc(hidden)]
 pub struct Cells(pub(crate) Vec<AnyCell>);
-
-/// PStates that a topology names, in the order of its tuple.
-#[doc(hidden)]
-#[derive(Default)]
-pub struct Uses(pub(crate) Vec<StateUse>);
 
 impl std::fmt::Debug for AnyCell {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -35,12 +30,6 @@ impl std::fmt::Debug for Cells {
     }
 }
 
-impl std::fmt::Debug for Uses {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Uses({})", self.0.len())
-    }
-}
-
 /// One place in a topology's tuple: a [`PState`] that it owns, or the [`Read`] of another's.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a PState handle",
@@ -51,7 +40,7 @@ pub trait StateUnit: Copy + Send + Sync + 'static {
     type Ref<'a>;
 
     #[doc(hidden)]
-    fn declare(self, setup: &mut Setup, topology: usize, uses: &mut Uses);
+    fn declare(self, declared: &mut Uses);
 
     #[doc(hidden)]
     fn lend(cell: &mut AnyCell) -> Self::Ref<'_>;
@@ -71,12 +60,12 @@ fn root_of<R: Root>(cell: &mut AnyCell) -> &mut R {
 impl<R: Root> StateUnit for PState<R> {
     type Ref<'a> = &'a mut R;
 
-    fn declare(self, setup: &mut Setup, topology: usize, uses: &mut Uses) {
+    fn declare(self, declared: &mut Uses) {
         let root = TypeId::of::<R>();
-        uses.0.push(StateUse { name: self.name(), root, owned: true });
-        setup.pstate(PStateDef {
+        declared.uses.push(StateUse { name: self.name(), root, owned: true });
+        declared.owned.push(PStateDef {
             name: self.name(),
-            topology,
+            topology: declared.topology,
             root,
             schema: R::schema(),
             global: self.is_global(),
@@ -98,8 +87,9 @@ impl<R: Root> StateUnit for PState<R> {
 impl<R: Root> StateUnit for Read<R> {
     type Ref<'a> = &'a R;
 
-    fn declare(self, _: &mut Setup, _: usize, uses: &mut Uses) {
-        uses.0.push(StateUse { name: self.pstate().name(), root: TypeId::of::<R>(), owned: false });
+    fn declare(self, declared: &mut Uses) {
+        let root = TypeId::of::<R>();
+        declared.uses.push(StateUse { name: self.pstate().name(), root, owned: false });
     }
 
     fn lend(cell: &mut AnyCell) -> &R {
@@ -122,7 +112,7 @@ pub trait StateSet: Copy + Send + Sync + 'static {
     type Refs<'a>;
 
     #[doc(hidden)]
-    fn declare(self, setup: &mut Setup, topology: usize, uses: &mut Uses);
+    fn declare(self, declared: &mut Uses);
 
     #[doc(hidden)]
     fn lend<'a>(cells: &'a mut Cells, at: &[usize]) -> Self::Refs<'a>;
@@ -135,8 +125,8 @@ pub trait StateSet: Copy + Send + Sync + 'static {
 impl<R: Root> StateSet for PState<R> {
     type Refs<'a> = &'a mut R;
 
-    fn declare(self, setup: &mut Setup, topology: usize, uses: &mut Uses) {
-        StateUnit::declare(self, setup, topology, uses);
+    fn declare(self, declared: &mut Uses) {
+        StateUnit::declare(self, declared);
     }
 
     fn lend<'a>(cells: &'a mut Cells, at: &[usize]) -> &'a mut R {
@@ -151,7 +141,7 @@ impl<R: Root> StateSet for PState<R> {
 impl StateSet for () {
     type Refs<'a> = ();
 
-    fn declare(self, _: &mut Setup, _: usize, _: &mut Uses) {}
+    fn declare(self, _: &mut Uses) {}
 
     fn lend<'a>(_: &'a mut Cells, _: &[usize]) -> Self::Refs<'a> {}
 
@@ -163,8 +153,8 @@ macro_rules! tuple_of_states {
         impl<$($unit: StateUnit),+> StateSet for ($($unit,)+) {
             type Refs<'a> = ($($unit::Ref<'a>,)+);
 
-            fn declare(self, setup: &mut Setup, topology: usize, uses: &mut Uses) {
-                $(self.$index.declare(setup, topology, uses);)+
+            fn declare(self, declared: &mut Uses) {
+                $(self.$index.declare(declared);)+
             }
 
             fn lend<'a>(cells: &'a mut Cells, at: &[usize]) -> Self::Refs<'a> {

@@ -35,6 +35,7 @@ mod refused;
 mod rejections;
 mod seed;
 mod shapes;
+mod simulator;
 mod steps;
 mod streams;
 mod todo;

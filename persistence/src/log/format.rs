@@ -2,6 +2,7 @@
 
 use crate::Position;
 use crate::bytes::{array_at, put, u16_at, u32_at, u64_at};
+use crate::planted::{Bug, is_planted};
 
 pub(crate) const SEGMENT_MAGIC: [u8; 8] = *b"GRIDMLOG";
 pub(crate) const VERSION: u32 = 1;
@@ -68,7 +69,7 @@ fn bad<T>(expected: impl Into<String>, got: impl Into<String>) -> Result<T, Faul
 }
 
 fn check_crc(held: u32, crc: u32) -> Result<(), Fault> {
-    if held == crc {
+    if held == crc || is_planted(Bug::SkipCrc) {
         return Ok(());
     }
     bad(format!("checksum {crc:#010x}"), format!("{held:#010x}"))

@@ -140,8 +140,10 @@ fn begin(
     }
     // What a killed process wrote and did not sync must be on the disk before it is built on. After
     // a clean stop there is nothing of that kind: its marker was written after the last sync.
-    for segment in &analysis.segments[analysis.unproven.min(analysis.segments.len())..] {
-        segment.sync()?;
+    let (segments, proven) = (&analysis.segments, analysis.proven);
+    let first = segments.partition_point(|segment| segment.header.first < proven);
+    for segment in &segments[first.saturating_sub(1)..] {
+        segment.write_again(proven)?;
     }
     // Epochs end at 65,535. From there on a position may name two records, one of which was lost before
     // it was durable; their segments, and with them their checksums, still differ.

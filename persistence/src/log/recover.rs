@@ -10,9 +10,11 @@ use std::sync::Arc;
 use super::clean;
 use super::format::{DATA_START, Fault, SegmentHeader, VERSION, segment_name, segment_number};
 use super::index::SegmentIndex;
+use super::orphans::Orphans;
 use super::segment::{DAMAGE_HINT, Segment};
 use super::walk::{Step, Walk, look_beyond};
 use super::window::{first_unreadable, is_zero};
+use crate::planted::{Bug, is_planted};
 use crate::{LogError, Position, Storage};
 
 /// How the log had been stopped when it was opened.
@@ -43,8 +45,8 @@ pub(crate) struct Analysis {
     /// The position after the last record. Where the log goes on in a new epoch, as a clean stop of a
     /// start that logged nothing says, it is the first one of that.
     pub(crate) next: Position,
-    /// Segments from this one on were read and may not be on the disk yet.
-    pub(crate) unproven: usize,
+    /// What is before it is on the disk; what was read behind it may be in the system's memory alone.
+    pub(crate) proven: Position,
     /// Files that are no part of the log: prepared ahead, or cut away.
     pub(crate) garbage: Vec<PathBuf>,
     pub(crate) highest_number: u64,
@@ -114,18 +116,19 @@ pub(crate) fn analyse(storage: &Arc<dyn Storage>, dir: &Path) -> Result<Analysis
     let highest_number = candidates.last().map_or(0, |last| last.number);
     let mut garbage: Vec<_> = candidates.iter().map(|found| found.path.clone()).collect();
     let owners: Vec<_> = candidates.iter().filter_map(Candidate::owner).collect();
-    let segments = chain(storage, candidates)?;
+    let mut orphans = Orphans::default();
+    let segments = chain(storage, candidates, &mut orphans)?;
     refuse_foreign(&**storage, &owners, segments.last())?;
     garbage.retain(|path| segments.iter().all(|segment| segment.path != *path));
-    let unproven = segments.len();
-    let (how, next) = (HowStopped::New, Position::START);
-    let mut analysis = Analysis { segments, how, next, unproven, garbage, highest_number };
-    if analysis.segments.is_empty() {
-        return Ok(analysis);
-    }
+    let (how, next, proven) = (HowStopped::New, Position::START, Position::START);
+    let mut analysis = Analysis { segments, how, next, proven, garbage, highest_number };
     match clean::read(&**storage, dir)? {
-        Some(stop) => stop.apply(&**storage, dir, &mut analysis)?,
-        None => find_end(&mut analysis)?,
+        _ if analysis.segments.is_empty() => orphans.refuse_beyond(Position::START)?,
+        Some(stop) => {
+            orphans.refuse_beyond(Position::START)?;
+            stop.apply(&**storage, dir, &mut analysis)?;
+        }
+        None => find_end(&mut analysis, orphans)?,
     }
     Ok(analysis)
 }
@@ -166,10 +169,12 @@ fn candidate(storage: &dyn Storage, number: u64, path: PathBuf) -> Result<Candid
 }
 
 /// The segments that make up the log: from the newest with a header back along the numbers that
-/// each header names.
+/// each header names. Where a power loss took the header of one, those behind it are `orphans`, and the log
+/// ends before it.
 fn chain(
     shared: &Arc<dyn Storage>,
     candidates: Vec<Candidate>,
+    orphans: &mut Orphans,
 ) -> Result<Vec<Arc<Segment>>, LogError> {
     let storage = &**shared;
     let mut by_number: BTreeMap<_, _> =
@@ -180,7 +185,14 @@ fn chain(
         Some(after) if after.header.previous == 0 => None,
         Some(after) => Some(previous(storage, &mut by_number, after)?),
     } {
-        let header = found.header.map_err(|fault| header_error(storage, &found.path, fault))?;
+        let header = match found.header {
+            Err(Fault::Blank) if !segments.is_empty() => {
+                let lost = header_error(storage, &found.path, Fault::Blank);
+                orphans.add(&std::mem::take(&mut segments), lost)?;
+                continue;
+            }
+            header => header.map_err(|fault| header_error(storage, &found.path, fault))?,
+        };
         check_number(storage, &found.path, found.number, &header)?;
         let end = segments.last().map_or(DATA_START, |after| after.header.previous_end);
         let segment = Segment::new(header, found.path, Arc::clone(shared), found.len, end);
@@ -224,6 +236,9 @@ fn last_after(
     highest: u64,
     found: Candidate,
 ) -> Candidate {
+    if is_planted(Bug::TwoOrdersOfSegments) {
+        return found;
+    }
     let follows = |other: &Candidate| {
         other.header.as_ref().is_ok_and(|header| header.previous == highest && highest != 0)
     };
@@ -300,19 +315,22 @@ struct Stop {
     at: usize,
     offset: u64,
     next: Position,
+    /// What was durable, as the batches before the stop say.
+    durable_to: Position,
     expected: String,
     got: String,
 }
 
 /// Walks from the last segment that is not proven durable by a later header to the end.
-fn find_end(analysis: &mut Analysis) -> Result<(), LogError> {
+fn find_end(analysis: &mut Analysis, orphans: Orphans) -> Result<(), LogError> {
     let segments = &analysis.segments;
     let proven = segments.iter().map(|segment| segment.header.durable_to).max();
     let proven = proven.unwrap_or_default();
     let first = segments.iter().rposition(|segment| segment.header.first <= proven).unwrap_or(0);
     let stop = walk_tail(segments, first)?;
-    let lost = judge(segments, &stop, proven)?;
-    analysis.unproven = first;
+    let lost = judge(segments, &stop, proven)? + orphans.bytes;
+    orphans.refuse_beyond(stop.next)?;
+    analysis.proven = proven.max(stop.durable_to);
     cut(analysis, &stop, lost);
     Ok(())
 }
@@ -346,7 +364,8 @@ fn walk_segment(segments: &[Arc<Segment>], at: usize, len: u64) -> Result<Stop, 
         }
     };
     segment.set_index(index);
-    Ok(Stop { at, offset: walk.offset, next: walk.next, expected, got })
+    let Walk { offset, next, durable_to, .. } = walk;
+    Ok(Stop { at, offset, next, durable_to, expected, got })
 }
 
 /// How many bytes lie behind the stop; an error if any of them proves that what should stand at the

@@ -11,6 +11,7 @@ use super::prepare::NewFile;
 use super::recover::end_at;
 use super::segment::Segment;
 use super::shared::State;
+use crate::planted::{Bug, is_planted};
 use crate::{LogError, StorageFile};
 
 impl Log {
@@ -73,7 +74,11 @@ impl Log {
     ) -> Result<(Arc<Segment>, Arc<dyn StorageFile>), LogError> {
         let end = kept.durable.load(Ordering::Acquire);
         let len: u64 = state.pending.iter().map(|batch| batch.summary.len).sum();
-        let NewFile { number, path, file, capacity } = self.new_file(len)?;
+        let NewFile { number, path, file, capacity } = if is_planted(Bug::TwoOrdersOfSegments) {
+            self.unprepared_file(len)?
+        } else {
+            self.new_file(len)?
+        };
         let durable = self.shared.durable();
         let header = SegmentHeader {
             partition: kept.header.partition,

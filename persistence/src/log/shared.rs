@@ -9,6 +9,7 @@ use parking_lot::{Mutex, RwLock};
 
 use super::index::BatchSummary;
 use super::segment::Segment;
+use crate::planted::{Bug, is_planted};
 use crate::{LogError, Position, Storage};
 
 /// A written batch that is not durable yet.
@@ -129,6 +130,15 @@ impl Shared {
         Ok(target)
     }
 
+    /// Has the headers of all segments on the disk, before one is that names the last of them: a power loss
+    /// would leave it without those before it. Makes nothing visible.
+    pub(crate) fn settle_segments(&self) -> Result<(), LogError> {
+        let unsynced = self.state.lock().unsynced.clone();
+        let open = unsynced.iter().filter(|segment| segment.durable.load(Ordering::Acquire) == 0);
+        open.into_iter()
+            .try_for_each(|segment| segment.sync().map_err(|error| self.fail(segment, &error)))
+    }
+
     fn fail(&self, segment: &Segment, error: &LogError) -> LogError {
         let failed = FailedSync { file: segment.shown.clone(), reason: reason(error) };
         self.state.lock().failed = Some(failed.clone());
@@ -225,7 +235,7 @@ impl Shared {
 /// Adds the newest segment. There is one order: of the list, of the numbers, and of the positions; a start
 /// takes the numbers for the order.
 fn push_segment(segments: &mut Vec<Arc<Segment>>, segment: &Arc<Segment>) {
-    if let Some(last) = segments.last() {
+    if let Some(last) = segments.last().filter(|_| !is_planted(Bug::TwoOrdersOfSegments)) {
         let (before, header) = (&last.header, &segment.header);
         assert!(before.number < header.number, "segment {} after {}", header.number, before.number);
         assert!(before.first <= header.first, "{} after {}", header.first, before.first);

@@ -27,12 +27,15 @@ pub(crate) struct Walk<'a> {
     limit: u64,
     pub(crate) offset: u64,
     pub(crate) next: Position,
+    /// What was durable when the last of the batches passed was written.
+    pub(crate) durable_to: Position,
 }
 
 impl<'a> Walk<'a> {
     pub(crate) fn new(segment: &'a Segment, limit: u64) -> Self {
         let (window, next) = (Window::default(), segment.header.first);
-        Self { segment, window, limit, offset: DATA_START, next }
+        let durable_to = segment.header.durable_to;
+        Self { segment, window, limit, offset: DATA_START, next, durable_to }
     }
 
     /// The same, from the batch at `offset` on, which begins with the record `next`.
@@ -70,6 +73,7 @@ impl<'a> Walk<'a> {
             Ok(summary) => {
                 self.offset += summary.len;
                 self.next = summary.end();
+                self.durable_to = self.durable_to.max(header.durable_to);
                 Step::Batch(summary)
             }
             Err((offset, fault)) => step_of(offset, fault),

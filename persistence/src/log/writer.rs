@@ -159,12 +159,15 @@ impl Log {
 
     /// Goes on in a new segment with room for `len` bytes.
     fn move_on(&mut self, len: u64) -> Result<(), LogError> {
-        let NewFile { number, path, file, capacity } = self.new_file(len)?;
-        let header = self.next_header(number);
-        let mut written = file.write_at(0, &header.encode());
         // Otherwise the first sync of a batch sees to it. But what the segment before it has behind its
         // end must never be taken for a part of the log, and an epoch must be known before its positions.
         let durable = self.must_move_on();
+        if durable {
+            self.shared.settle_segments()?;
+        }
+        let NewFile { number, path, file, capacity } = self.new_file(len)?;
+        let header = self.next_header(number);
+        let mut written = file.write_at(0, &header.encode());
         if durable {
             written = written.and_then(|()| file.sync());
         }
@@ -192,6 +195,12 @@ impl Log {
                 unused.iter().for_each(|path| drop(self.shared.storage.remove(path)));
             }
         }
+        self.unprepared_file(len)
+    }
+
+    /// A file that is made now, numbered after all others.
+    pub(super) fn unprepared_file(&mut self, len: u64) -> Result<NewFile, LogError> {
+        let need = DATA_START + len;
         let (number, path) = self.next_number();
         // Who writes large batches is not to move on with each.
         let several =

@@ -5,6 +5,8 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use xxhash_rust::xxh3::Xxh3Default;
+
 use super::Faults;
 use super::file::Content;
 use super::names::Names;
@@ -116,6 +118,23 @@ impl Disk {
 
     pub(super) fn operations(&self) -> u64 {
         self.operations
+    }
+
+    pub(super) fn is_off(&self) -> bool {
+        !self.powered
+    }
+
+    pub(super) fn digest(&self) -> u64 {
+        let mut hash = Xxh3Default::new();
+        for (path, id) in self.names.files() {
+            let bytes = self.files.get(&id).map_or(&[][..], Content::bytes);
+            let path = path.as_os_str().as_encoded_bytes();
+            for part in [path, bytes] {
+                hash.update(&part.len().to_le_bytes());
+                hash.update(part);
+            }
+        }
+        hash.digest()
     }
 
     pub(super) fn create(&mut self, path: &Path) -> io::Result<u64> {

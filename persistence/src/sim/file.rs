@@ -46,6 +46,10 @@ impl Content {
         self.bytes.len() as u64
     }
 
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     pub(super) fn write(&mut self, offset: u64, bytes: &[u8]) {
         let (start, end) = (offset as usize, offset as usize + bytes.len());
         if self.bytes.len() < end {

@@ -57,6 +57,11 @@ impl Names {
         Ok(entries.filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())).collect())
     }
 
+    /// All names and the files that they lead to, in the order of the names.
+    pub(super) fn files(&self) -> impl Iterator<Item = (&Path, u64)> {
+        self.now.iter().map(|(path, &id)| (path.as_path(), id))
+    }
+
     pub(super) fn find(&self, path: &Path) -> io::Result<u64> {
         self.now.get(path).copied().ok_or_else(|| io::ErrorKind::NotFound.into())
     }

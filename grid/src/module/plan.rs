@@ -1,0 +1,227 @@
+//! A module, checked and with its names resolved to numbers.
+
+use gridmill_persistence::planted::{Bug, is_planted};
+
+use crate::error::StartError;
+use crate::topology::{PStateDef, Stage};
+
+use super::Module;
+use super::setup::{DepotDef, Setup};
+use super::source::{SourceDef, StartFrom};
+use super::stream::TopologyDef;
+
+/// What every partition of a module runs.
+pub(crate) struct Plan {
+    pub(crate) name: &'static str,
+    pub(crate) version: u32,
+    pub(crate) depots: Vec<DepotDef>,
+    pub(crate) pstates: Vec<PStateDef>,
+    pub(crate) topologies: Vec<Topology>,
+    pub(crate) removed: Vec<String>,
+    /// Topologies that may fill their PStates again from their depots.
+    pub(crate) refilled: Vec<String>,
+    /// Whether a topology reads another's PState, so that records have to be handled one by one.
+    pub(crate) coupled: bool,
+    /// Topologies that see each other's PStates, directly or through others; each stands in one. Their
+    /// snapshots are of one position: a topology that lay behind what it reads would, after a crash,
+    /// handle its records again with what came of later ones.
+    pub(crate) groups: Vec<Vec<usize>>,
+}
+
+/// A topology with its PStates and depots as numbers.
+pub(crate) struct Topology {
+    pub(crate) name: &'static str,
+    /// The PStates of its tuple, in order.
+    pub(crate) at: Vec<usize>,
+    /// Those of them that it owns.
+    pub(crate) owned: Vec<usize>,
+    /// Whether it reads PStates of other topologies.
+    pub(crate) reads: bool,
+    /// Its place in [`Plan::groups`].
+    pub(crate) group: usize,
+    pub(crate) sources: Vec<Source>,
+}
+
+/// What a topology does with a depot.
+pub(crate) struct Source {
+    pub(crate) depot: usize,
+    pub(crate) start: StartFrom,
+    pub(crate) stage: Box<dyn Stage>,
+    /// No later topology reads the depot, so that events can be moved into this one.
+    pub(crate) last: bool,
+}
+
+impl Topology {
+    pub(crate) fn source(&self, depot: usize) -> Option<usize> {
+        self.sources.iter().position(|source| source.depot == depot)
+    }
+}
+
+impl std::fmt::Debug for Plan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Plan").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Plan {
+    pub(crate) fn of<M: Module>() -> Result<Self, StartError> {
+        let mut setup = Setup::default();
+        M::define(&mut setup);
+        Self::new(M::NAME, M::VERSION, setup)
+    }
+
+    /// Refuses initial values that could never be written to a run.
+    pub(crate) fn check_initial(&self, value_bytes_max: usize) -> Result<(), StartError> {
+        let checked = self.pstates.iter().map(|def| def.codec.check_initial(value_bytes_max));
+        let problems: Vec<String> =
+            checked.filter_map(|checked| Some(checked.err()?.to_string())).collect();
+        let module = self.name.to_owned();
+        let fits = problems.is_empty();
+        if fits { Ok(()) } else { Err(StartError::Declaration { module, problems }) }
+    }
+
+    fn new(name: &'static str, version: u32, setup: Setup) -> Result<Self, StartError> {
+        let Setup { depots, pstates, topologies, removed, refilled, mut problems } = setup;
+        let legal = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if name.is_empty() || !name.chars().all(legal) {
+            problems.push(format!("`{name}` is not a module name; use letters, digits, - and _"));
+        }
+        let mut resolved: Vec<Topology> = Vec::new();
+        for (number, def) in topologies.into_iter().enumerate() {
+            resolved.push(resolve(number, def, &depots, &pstates, &mut problems));
+        }
+        for name in &removed {
+            if depots.iter().any(|depot| depot.name == name)
+                || pstates.iter().any(|pstate| pstate.name == name)
+                || resolved.iter().any(|topology| topology.name == name)
+            {
+                problems.push(format!("`{name}` is removed and declared; drop one of the two"));
+            }
+        }
+        for name in &refilled {
+            if !resolved.iter().any(|topology| topology.name == name) {
+                problems.push(format!(
+                    "`refill(\"{name}\")` names no topology; use the name that `stream` is given"
+                ));
+            }
+        }
+        if !problems.is_empty() {
+            return Err(StartError::Declaration { module: name.to_owned(), problems });
+        }
+        for depot in 0..depots.len() {
+            let reader = |topology: &&mut Topology| topology.source(depot).is_some();
+            if let Some(topology) = resolved.iter_mut().rev().find(reader)
+                && let Some(source) = topology.source(depot)
+            {
+                topology.sources[source].last = true;
+            }
+        }
+        let coupled = resolved.iter().any(|topology| topology.reads);
+        let groups = group(&mut resolved, &pstates);
+        Ok(Self {
+            name,
+            version,
+            depots,
+            pstates,
+            topologies: resolved,
+            removed,
+            refilled,
+            coupled,
+            groups,
+        })
+    }
+
+    /// Whether other topologies read a PState of this one.
+    pub(crate) fn is_read(&self, topology: &Topology) -> bool {
+        let others = self.topologies.iter().filter(|other| other.name != topology.name);
+        others.flat_map(|other| &other.at).any(|pstate| topology.owned.contains(pstate))
+    }
+
+    /// The topologies whose snapshots are of one position with that of `topology`, itself included.
+    pub(crate) fn group_of(&self, topology: usize) -> &[usize] {
+        &self.groups[self.topologies[topology].group]
+    }
+}
+
+/// Puts topologies that share PStates into one group.
+fn group(topologies: &mut [Topology], pstates: &[PStateDef]) -> Vec<Vec<usize>> {
+    // Each begins alone; whoever shares a PState moves in with its owner.
+    let mut group_of: Vec<usize> = (0..topologies.len()).collect();
+    for (reader, topology) in topologies.iter().enumerate() {
+        for &pstate in topology.at.iter().filter(|_| !is_planted(Bug::FoldAlone)) {
+            let (from, to) = (group_of[reader], group_of[pstates[pstate].topology]);
+            group_of.iter_mut().filter(|group| **group == from).for_each(|group| *group = to);
+        }
+    }
+    let mut groups = vec![Vec::new(); topologies.len()];
+    (0..topologies.len()).for_each(|topology| groups[group_of[topology]].push(topology));
+    groups.retain(|members| !members.is_empty());
+    for (number, members) in groups.iter().enumerate() {
+        members.iter().for_each(|&topology| topologies[topology].group = number);
+    }
+    groups
+}
+
+fn resolve(
+    number: usize,
+    def: TopologyDef,
+    depots: &[DepotDef],
+    pstates: &[PStateDef],
+    problems: &mut Vec<String>,
+) -> Topology {
+    let TopologyDef { name, uses, sources } = def;
+    let (at, owned, sources_of) = (Vec::new(), Vec::new(), Vec::new());
+    let mut topology =
+        Topology { name, at, owned, reads: false, group: number, sources: sources_of };
+    if sources.is_empty() {
+        problems
+            .push(format!("topology `{name}` has no source; add `.source(DEPOT).each(handler)`"));
+    }
+    for state in uses {
+        let owner = |pstate: &PStateDef| pstate.name == state.name;
+        let Some(index) = pstates.iter().position(owner) else {
+            let unknown = state.name;
+            problems.push(format!("topology `{name}` reads PState `{unknown}`, which nobody owns"));
+            continue;
+        };
+        if pstates[index].root != state.root {
+            let (pstate, shape) = (state.name, &pstates[index].schema);
+            problems
+                .push(format!("topology `{name}` reads `{pstate}` with another type than {shape}"));
+        }
+        if topology.at.contains(&index) {
+            problems.push(format!("topology `{name}` names PState `{}` twice", state.name));
+        }
+        topology.at.push(index);
+        if state.owned && pstates[index].topology == number {
+            topology.owned.push(index);
+        } else {
+            topology.reads = true;
+        }
+    }
+    for source in sources {
+        let Some(depot) = depots.iter().position(|depot| depot.name == source.depot) else {
+            let unknown = source.depot;
+            problems.push(format!(
+                "topology `{name}` reads depot `{unknown}`, which is not declared; add `module.depot(..)`"
+            ));
+            continue;
+        };
+        if depots[depot].event != source.event {
+            let (depot, holds) = (depots[depot].name, depots[depot].event_name);
+            problems
+                .push(format!("topology `{name}` reads `{depot}` as another type than {holds}"));
+        }
+        let global = |&&index: &&usize| pstates[index].global;
+        if let (false, Some(&state)) = (depots[depot].global, topology.owned.iter().find(global)) {
+            let (depot, state) = (depots[depot].name, pstates[state].name);
+            problems.push(format!(
+                "PState `{state}` is global but depot `{depot}` of its topology `{name}` is not: make \
+                 the depot global, or the PState partitioned"
+            ));
+        }
+        let SourceDef { start, stage, .. } = source;
+        topology.sources.push(Source { depot, start, stage, last: false });
+    }
+    topology
+}

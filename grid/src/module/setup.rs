@@ -1,0 +1,139 @@
+//! Collecting what a module declares.
+
+use std::any::TypeId;
+
+use gridmill_model::{Depot, Event};
+
+use crate::topology::{DepotCodec, PStateDef, StateSet, TypedDepot, Uses, id_mark};
+
+use super::stream::{Stream, TopologyDef};
+
+/// A depot as declared.
+pub(crate) struct DepotDef {
+    pub(crate) name: &'static str,
+    pub(crate) global: bool,
+    pub(crate) event: TypeId,
+    pub(crate) event_name: &'static str,
+    pub(crate) codec: Box<dyn DepotCodec>,
+}
+
+/// Collects what a module declares.
+#[derive(Default)]
+pub struct Setup {
+    pub(crate) depots: Vec<DepotDef>,
+    pub(crate) pstates: Vec<PStateDef>,
+    pub(crate) topologies: Vec<TopologyDef>,
+    pub(crate) removed: Vec<String>,
+    pub(crate) refilled: Vec<String>,
+    pub(crate) problems: Vec<String>,
+}
+
+impl std::fmt::Debug for Setup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Setup")
+            .field("depots", &self.depots.iter().map(|depot| depot.name).collect::<Vec<_>>())
+            .field("pstates", &self.pstates.iter().map(|pstate| pstate.name).collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Setup {
+    /// Declares a depot. Two depots of one name are refused at start.
+    pub fn depot<E: Event>(&mut self, depot: Depot<E>) -> &mut Self {
+        if self.depots.iter().any(|known| known.name == depot.name()) {
+            self.problems.push(format!("two depots are called `{}`; rename one", depot.name()));
+        }
+        self.depots.push(DepotDef {
+            name: depot.name(),
+            global: depot.is_global(),
+            event: TypeId::of::<E>(),
+            event_name: std::any::type_name::<E>(),
+            codec: Box::new(TypedDepot::new(depot)),
+        });
+        self
+    }
+
+    /// Declares a stream topology that owns the PStates of `states`: one handle, or a tuple of them.
+    /// `HANDLE.read()` lends another topology's PState without owning it.
+    #[must_use = "a topology without a source does nothing: add `.source(DEPOT).each(handler)`"]
+    pub fn stream<S: StateSet>(&mut self, name: &'static str, states: S) -> Stream<'_, S> {
+        if self.topologies.iter().any(|known| known.name == name) {
+            self.problems.push(format!("two topologies are called `{name}`; rename one"));
+        }
+        let alike =
+            |known: &&TopologyDef| known.name != name && id_mark(known.name) == id_mark(name);
+        if let Some(known) = self.topologies.iter().find(alike) {
+            self.problems.push(format!(
+                "topologies `{}` and `{name}` would give the same unique ids; rename one",
+                known.name
+            ));
+        }
+        let topology = self.topologies.len();
+        let mut declared = Uses::of(topology);
+        states.declare(&mut declared);
+        let Uses { uses, owned, .. } = declared;
+        owned.into_iter().for_each(|pstate| self.pstate(pstate));
+        self.topologies.push(TopologyDef { name, uses, sources: Vec::new() });
+        Stream::new(self, topology)
+    }
+
+    /// Lets a topology fill its PStates again from its depots where those of an existing folder do not
+    /// fit the code: one has another type, one is new or was another topology's, or the topology reads
+    /// one more depot that has a past. Without it such a start is refused, so that no view is dropped
+    /// or begins without its past by mistake.
+    ///
+    /// The topology then reads its depots from where it once started, beside the live flow; until it has
+    /// caught up its PStates answer `CatchingUp`. It happens at the first start that does not fit: the
+    /// line may stay in the code, but then it holds for later changes too. A topology that reads PStates
+    /// of others, or whose PStates others read, cannot do this where its depots have a past.
+    ///
+    /// ```
+    /// use gridmill::prelude::*;
+    ///
+    /// const WORDS: Depot<Str> = Depot::hash_by("words/seen", |word| word.as_str().into());
+    /// // Was a `u32` in the version before.
+    /// const COUNTS: PState<Map<Str, u64>> = PState::new("words/counts");
+    ///
+    /// struct Words;
+    ///
+    /// impl Module for Words {
+    ///     const NAME: &'static str = "words";
+    ///     const VERSION: u32 = 2;
+    ///
+    ///     fn define(module: &mut Setup) {
+    ///         module.depot(WORDS).refill("count");
+    ///         module.stream("count", COUNTS).source(WORDS).each(|word: Str, counts: &mut Map<Str, u64>| {
+    ///             *counts.entry(word).or_default() += 1;
+    ///         });
+    ///     }
+    /// }
+    /// ```
+    pub fn refill(&mut self, topology: impl Into<String>) -> &mut Self {
+        self.refilled.push(topology.into());
+        self
+    }
+
+    /// Says that a topology or PState that an existing folder has is gone for good. Its files are
+    /// deleted at the next start. Without it a missing name is refused, so that a typing error cannot
+    /// delete a view.
+    pub fn remove(&mut self, name: impl Into<String>) -> &mut Self {
+        self.removed.push(name.into());
+        self
+    }
+
+    fn pstate(&mut self, def: PStateDef) {
+        if let Some(known) = self.pstates.iter().find(|known| known.name == def.name) {
+            let problem = if known.topology == def.topology {
+                format!("PState `{}` stands twice in the tuple of one topology", def.name)
+            } else {
+                format!(
+                    "PState `{}` is owned by two topologies; only one may write it, the other can \
+                     have `.read()`",
+                    def.name
+                )
+            };
+            self.problems.push(problem);
+        }
+        self.pstates.push(def);
+    }
+}

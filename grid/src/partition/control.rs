@@ -1,0 +1,84 @@
+//! Records of the log that are no events: decisions about records that handlers could not handle.
+
+use gridmill_persistence::{Log, LogError, Position, RecordMeta};
+use serde::{Deserialize, Serialize};
+
+use super::core::Core;
+use super::registry::Registry;
+
+/// What a record of the log is, in its header. Those that are no events name a topology; the type in
+/// their header is its generation.
+pub(crate) mod kind {
+    /// An event of a depot.
+    pub(crate) const EVENT: u8 = 1;
+    /// A [`Verdict`](super::Verdict): a record is in quarantine for a topology.
+    pub(crate) const VERDICT: u8 = 2;
+    /// A [`Retry`](super::Retry): a quarantined record is handled again, after all that came since.
+    pub(crate) const RETRY: u8 = 3;
+    /// A [`Retry`](super::Retry) given up: a quarantined record is forgotten.
+    pub(crate) const DISCARD: u8 = 4;
+}
+
+/// The depot number of records that belong to no depot.
+pub(crate) const NO_DEPOT: u16 = u16::MAX;
+
+/// A record that a topology does not handle, because it failed again and again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Verdict {
+    pub(crate) topology: String,
+    pub(crate) position: Position,
+    pub(crate) depot: String,
+    pub(crate) offset: u64,
+    pub(crate) time: i64,
+    pub(crate) attempts: u32,
+    pub(crate) message: String,
+}
+
+/// A quarantined record to handle again, or to forget.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Retry {
+    pub(crate) topology: String,
+    /// The position that its verdict names.
+    pub(crate) position: Position,
+    pub(crate) depot: String,
+    pub(crate) offset: u64,
+}
+
+/// Writes verdicts to the log and makes them durable.
+pub(crate) fn log_verdicts(
+    log: &mut Log,
+    time: i64,
+    core: &Core,
+    registry: &Registry,
+    verdicts: &[Verdict],
+) -> Result<(), LogError> {
+    if verdicts.is_empty() {
+        return Ok(());
+    }
+    for verdict in verdicts {
+        let generation = generation(core, registry, &verdict.topology);
+        push_control(log, (kind::VERDICT, generation), time, verdict)?;
+    }
+    log.write()?;
+    log.syncer().sync()?;
+    Ok(())
+}
+
+/// The generation of a topology that the code has.
+pub(crate) fn generation(core: &Core, registry: &Registry, topology: &str) -> u32 {
+    core.topology(topology).map_or(0, |topology| registry.generation(topology))
+}
+
+/// Puts a control record into the log's batch: of a kind, and for a generation of its topology.
+pub(crate) fn push_control<T: Serialize>(
+    log: &mut Log,
+    (kind, generation): (u8, u32),
+    time: i64,
+    record: &T,
+) -> Result<Position, LogError> {
+    // Control records hold strings and integers: postcard always encodes them.
+    let payload = postcard::to_stdvec(record).unwrap_or_default();
+    let meta =
+        RecordMeta { time, depot_offset: 0, type_id: generation, source: NO_DEPOT, kind, id: None };
+    log.push(&meta, &payload)
+}

@@ -1,0 +1,160 @@
+//! Record by record: what is done with a batch of which something failed. One that fails every time is set
+//! aside.
+
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use gridmill_client::engine::EncodedEvents;
+
+use crate::partition::batch::{Batch, Events, Item, Step};
+use crate::partition::control::Verdict;
+use crate::topology::StageError;
+
+use super::panics::{panic_message, shortened};
+use super::{Applied, Core, ItemAnswers, Stop};
+
+/// Which record of which item a topology handles, one at a time.
+#[derive(Clone, Copy)]
+struct One<'a> {
+    item: usize,
+    index: usize,
+    topology: usize,
+    variant: u16,
+    bytes: &'a [u8],
+}
+
+enum Attempt {
+    Done,
+    /// It panicked; another attempt may help.
+    Failed(String),
+    /// It will fail every time.
+    Refused(String),
+}
+
+impl Core {
+    /// Applies a step record by record with a seal after each, so that one that fails can be
+    /// undone alone, tried again and set aside.
+    pub(super) fn apply_one_by_one(
+        &mut self,
+        batch: &mut Batch,
+        step: Step,
+    ) -> Result<Applied, Stop> {
+        let mut applied = Applied::default();
+        applied.answers.resize_with(batch.items.len(), ItemAnswers::default);
+        for number in step.items() {
+            let item = &mut batch.items[number];
+            if let Item::Events(events) | Item::Retry(_, events) = item {
+                let records = step.records_of(number, events);
+                self.apply_each((number, records), events, &mut applied)?;
+            }
+            if step.ends(number) {
+                self.apply_control(item);
+            }
+        }
+        for verdict in &applied.verdicts {
+            self.set_aside(verdict.clone());
+        }
+        Ok(applied)
+    }
+
+    fn apply_each(
+        &mut self,
+        (item, records): (usize, Range<usize>),
+        events: &mut Events,
+        applied: &mut Applied,
+    ) -> Result<(), Stop> {
+        let encoded = std::mem::take(&mut events.encoded);
+        let step = encoded.iter().enumerate().skip(records.start).take(records.len());
+        for (index, (variant, bytes)) in step {
+            for topology in 0..self.plan.topologies.len() {
+                let one = One { item, index, topology, variant, bytes };
+                self.apply_record(one, events, applied)?;
+            }
+        }
+        events.encoded = encoded;
+        Ok(())
+    }
+
+    /// One record, one topology; a verdict where it fails every time.
+    fn apply_record(
+        &mut self,
+        one: One<'_>,
+        events: &mut Events,
+        applied: &mut Applied,
+    ) -> Result<(), Stop> {
+        let mut message = String::new();
+        for attempt in 1..=self.limits.attempts {
+            match self.attempt(one, events, &mut applied.answers[one.item])? {
+                Attempt::Done => return Ok(()),
+                Attempt::Failed(why) => message = why,
+                Attempt::Refused(why) => {
+                    return self.quarantine(one, events, attempt, why, applied);
+                }
+            }
+        }
+        self.quarantine(one, events, self.limits.attempts, message, applied)
+    }
+
+    fn attempt(
+        &mut self,
+        one: One<'_>,
+        events: &Events,
+        answers: &mut ItemAnswers,
+    ) -> Result<Attempt, Stop> {
+        let codec = &self.plan.depots[events.depot].codec;
+        let mut single = Events {
+            depot: events.depot,
+            events: codec.events(),
+            encoded: EncodedEvents::default(),
+            infos: vec![events.infos[one.index]],
+            only: events.only,
+        };
+        if let Err(error) = codec.decode(&mut single.events, usize::from(one.variant), one.bytes) {
+            return Ok(Attempt::Refused(format!("the event cannot be decoded: {error}")));
+        }
+        let run = || self.run(one.topology, &mut single, 0..1, one.index, answers);
+        match catch_unwind(AssertUnwindSafe(run)) {
+            Ok(Ok(())) => {}
+            Ok(Err(StageError::Lost)) => {
+                self.rollback()?;
+                return Ok(Attempt::Done);
+            }
+            Ok(Err(StageError::Damaged(damage))) => return Err(damage.into()),
+            Err(panic) => {
+                let message = panic_message(panic)?;
+                self.rollback()?;
+                return Ok(Attempt::Failed(message));
+            }
+        }
+        if let Some(problem) = self.check(one.topology)? {
+            self.rollback()?;
+            return Ok(Attempt::Refused(problem));
+        }
+        self.seal()?;
+        Ok(Attempt::Done)
+    }
+
+    fn quarantine(
+        &mut self,
+        one: One<'_>,
+        events: &Events,
+        attempts: u32,
+        message: String,
+        applied: &mut Applied,
+    ) -> Result<(), Stop> {
+        let message = shortened(message);
+        let info = events.infos[one.index];
+        let index = u32::try_from(one.index).unwrap_or(u32::MAX);
+        applied.answers[one.item].quarantined.push((index, one.topology, message.clone()));
+        applied.verdicts.push(Verdict {
+            topology: self.plan.topologies[one.topology].name.to_owned(),
+            position: info.position,
+            depot: self.plan.depots[events.depot].name.to_owned(),
+            offset: info.offset,
+            time: info.time,
+            attempts,
+            message,
+        });
+        Ok(())
+    }
+}

@@ -1,0 +1,28 @@
+//! Records that are no events: what they do to a partition.
+
+use crate::partition::batch::Item;
+use crate::partition::control::{Retry, Verdict};
+
+use super::Core;
+
+impl Core {
+    pub(super) fn apply_control(&mut self, item: &Item) {
+        match item {
+            Item::Verdict(verdict) => self.set_aside(verdict.clone()),
+            Item::Discard(retry) | Item::Retry(retry, _) => self.forget(retry),
+            Item::Events(_) => {}
+        }
+    }
+
+    pub(super) fn set_aside(&mut self, verdict: Verdict) {
+        if let Some(topology) = self.topology(&verdict.topology) {
+            self.lanes[topology].quarantine.insert(verdict.position, verdict);
+        }
+    }
+
+    pub(super) fn forget(&mut self, retry: &Retry) {
+        if let Some(topology) = self.topology(&retry.topology) {
+            self.lanes[topology].quarantine.remove(&retry.position);
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! A whole step at once: what is done as long as nothing fails.
+
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::module::Plan;
+use crate::partition::batch::{Batch, Events, Item, Step};
+use crate::topology::{Answers, StageError, StageRun, Window};
+
+use super::panics::panic_message;
+use super::{Applied, Core, ItemAnswers, Stop};
+
+impl Core {
+    /// Applies the whole step at once; `None`, with nothing done, where a record fails.
+    pub(super) fn apply_fast(
+        &mut self,
+        batch: &mut Batch,
+        step: Step,
+    ) -> Result<Option<Applied>, Stop> {
+        let mut answers = Vec::new();
+        if !self.run_guarded(batch, step, &mut answers)? {
+            self.rollback()?;
+            return Ok(None);
+        }
+        if self.limits.check_twice && !self.run_again(batch, step)? {
+            return Ok(None);
+        }
+        self.seal()?;
+        for number in step.items().filter(|&number| step.ends(number)) {
+            self.apply_control(&batch.items[number]);
+        }
+        Ok(Some(Applied { answers, verdicts: Vec::new() }))
+    }
+
+    /// Runs a step; false where a handler panicked or made a value that is not allowed.
+    pub(super) fn run_guarded(
+        &mut self,
+        batch: &mut Batch,
+        step: Step,
+        answers: &mut Vec<ItemAnswers>,
+    ) -> Result<bool, Stop> {
+        match catch_unwind(AssertUnwindSafe(|| self.run_all(batch, step, answers))) {
+            Ok(Ok(())) => {}
+            Ok(Err(StageError::Lost)) => return Ok(false),
+            Ok(Err(StageError::Damaged(damage))) => return Err(damage.into()),
+            Err(panic) => {
+                panic_message(panic)?;
+                return Ok(false);
+            }
+        }
+        for topology in 0..self.lanes.len() {
+            if self.check(topology)?.is_some() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Rolls a step back, runs it again from its bytes and compares what both runs touched.
+    pub(super) fn run_again(&mut self, batch: &mut Batch, step: Step) -> Result<bool, Stop> {
+        let first = self.digests();
+        self.rollback()?;
+        for item in &mut batch.items[step.items()] {
+            let Item::Events(events) = item else { continue };
+            if !decode_again(&self.plan, events) {
+                return Ok(true);
+            }
+        }
+        if !self.run_guarded(batch, step, &mut Vec::new())? {
+            self.rollback()?;
+            return Ok(false);
+        }
+        let second = self.digests();
+        if let Some(differs) = first.iter().zip(&second).position(|(a, b)| a != b) {
+            let pstate = &self.plan.pstates[differs];
+            return Err(Stop::NotDeterministic {
+                topology: self.plan.topologies[pstate.topology].name.to_owned(),
+                pstate: pstate.name.to_owned(),
+            });
+        }
+        Ok(true)
+    }
+
+    pub(super) fn digests(&mut self) -> Vec<u64> {
+        self.cells.0.iter_mut().map(|cell| cell.0.touched_digest()).collect()
+    }
+
+    /// Topologies in declaration order; where one reads another's state, record by record.
+    pub(super) fn run_all(
+        &mut self,
+        batch: &mut Batch,
+        step: Step,
+        answers: &mut Vec<ItemAnswers>,
+    ) -> Result<(), StageError> {
+        answers.clear();
+        answers.resize_with(batch.items.len(), ItemAnswers::default);
+        let topologies = self.plan.topologies.len();
+        for number in step.items() {
+            let Item::Events(events) = &mut batch.items[number] else { continue };
+            let records = step.records_of(number, events);
+            let together = if self.plan.coupled { 1 } else { records.len().max(1) };
+            for start in records.clone().step_by(together) {
+                let range = start..(start + together).min(records.end);
+                for topology in 0..topologies {
+                    self.run(topology, events, range.clone(), 0, &mut answers[number])?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs one topology over some records of one item, where it reads their depot. `base` is the
+    /// index in its item of the first of `events`.
+    pub(super) fn run(
+        &mut self,
+        topology: usize,
+        events: &mut Events,
+        range: Range<usize>,
+        base: usize,
+        answers: &mut ItemAnswers,
+    ) -> Result<(), StageError> {
+        let lane = &self.lanes[topology];
+        if !lane.live || events.only.is_some_and(|only| only != topology) {
+            return Ok(());
+        }
+        let plan = &self.plan.topologies[topology];
+        let Some(number) = plan.source(events.depot) else { return Ok(()) };
+        let source = &plan.sources[number];
+        if answers.topologies.last().is_none_or(|(last, _)| *last != topology) {
+            answers.topologies.push((topology, Answers::default()));
+        }
+        let Some((_, answers)) = answers.topologies.last_mut() else { return Ok(()) };
+        let skip = (!lane.skip.is_empty()).then_some(&lane.skip);
+        let start = if events.only.is_some() { 0 } else { lane.starts[number] };
+        source.stage.run(StageRun {
+            events: &mut events.events,
+            infos: &events.infos,
+            range,
+            base,
+            take: source.last,
+            window: Window { after: lane.next, start, skip },
+            cells: &mut self.cells,
+            at: &plan.at,
+            owned: &plan.owned,
+            partition: self.partition,
+            answers,
+        })
+    }
+}
+
+/// Decodes the events of an item again. They were decoded or encoded by this process before.
+fn decode_again(plan: &Plan, events: &mut Events) -> bool {
+    let codec = &plan.depots[events.depot].codec;
+    let mut again = codec.events();
+    for (variant, bytes) in events.encoded.iter() {
+        if codec.decode(&mut again, usize::from(variant), bytes).is_err() {
+            return false;
+        }
+    }
+    events.events = again;
+    true
+}

@@ -1,0 +1,209 @@
+//! The partition as a pure machine: records in, state and answers out.
+//!
+//! No clock, no threads, and no I/O but reading the immutable runs that it was given. The same
+//! records give the same state, so recovery, replay and the live flow are this one code.
+
+mod careful;
+mod control;
+mod fast;
+mod lanes;
+mod panics;
+
+use std::sync::Arc;
+
+use gridmill_model::engine::Damaged;
+
+use crate::module::Plan;
+use crate::state::{AnyView, Cell, Frozen, Place};
+use crate::topology::{Answers, AnyCell, Cells};
+
+use super::batch::{Batch, Item};
+use super::control::Verdict;
+use super::pace::Pace;
+
+pub(crate) use lanes::Lane;
+
+/// Limits of a partition.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// The largest value of a PState's entry, in encoded bytes.
+    pub(crate) value_bytes_max: usize,
+    /// Bytes, about, that a PState's cache of decoded entries may take on this partition.
+    pub(crate) cache_bytes: usize,
+    /// Bytes, about, that the records which are applied together may touch.
+    pub(crate) step_bytes: usize,
+    /// How often a record that panics is tried before it goes into quarantine.
+    pub(crate) attempts: u32,
+    /// Apply every batch twice and compare, to catch handlers that are not deterministic.
+    pub(crate) check_twice: bool,
+}
+
+/// Why a partition cannot go on.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum Stop {
+    #[error(transparent)]
+    Damaged(#[from] Damaged),
+    #[error(
+        "topology `{topology}` is not deterministic: the same records gave PState `{pstate}` two \
+         different contents; a handler must not use clocks, random numbers or hash order"
+    )]
+    NotDeterministic { topology: String, pstate: String },
+}
+
+/// What handlers said about one item of a batch, by topology.
+#[derive(Debug, Default)]
+pub(crate) struct ItemAnswers {
+    pub(crate) topologies: Vec<(usize, Answers)>,
+    /// Records that went into quarantine: index in the item, topology, message.
+    pub(crate) quarantined: Vec<(u32, usize, String)>,
+}
+
+impl ItemAnswers {
+    /// How many refusals there are, and records that were set aside.
+    pub(crate) fn rejected(&self) -> usize {
+        let refused = self.topologies.iter().map(|(_, answers)| answers.refusals.len());
+        refused.sum::<usize>() + self.quarantined.len()
+    }
+}
+
+/// What applying a step of a batch gave.
+#[derive(Debug, Default)]
+pub(crate) struct Applied {
+    /// One for each item of the batch; without anything where none of its records was in the step.
+    pub(crate) answers: Vec<ItemAnswers>,
+    /// New verdicts; they have to be logged before anything of the batch is shown.
+    pub(crate) verdicts: Vec<Verdict>,
+}
+
+pub(crate) struct Core {
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) partition: u32,
+    partitions: u32,
+    pub(crate) lanes: Vec<Lane>,
+    cells: Cells,
+    limits: Limits,
+    pace: Pace,
+}
+
+impl Core {
+    pub(crate) fn new(
+        plan: Arc<Plan>,
+        (partition, partitions): (u32, u32),
+        cells: Vec<Box<dyn Cell>>,
+        lanes: Vec<Lane>,
+        limits: Limits,
+    ) -> Self {
+        let cells = Cells(cells.into_iter().map(AnyCell).collect());
+        let pace = Pace::new(limits.step_bytes);
+        Self { plan, partition, partitions, lanes, cells, limits, pace }
+    }
+
+    /// Applies the next step of a batch to every live topology and seals it. Between steps the state is
+    /// that after [`Batch::applied_to`], and may be folded.
+    ///
+    /// # Errors
+    /// [`Stop`]; the state is then that before the step, or unusable, and the partition has to be
+    /// opened again.
+    pub(crate) fn apply(&mut self, batch: &mut Batch) -> Result<Applied, Stop> {
+        let before = self.weight_of_all();
+        let step = batch.step(self.pace.records());
+        let items = &batch.items[step.items()];
+        let has_retry = items.iter().any(|item| matches!(item, Item::Retry(..)));
+        let fast = if has_retry { None } else { self.apply_fast(batch, step)? };
+        let applied = match fast {
+            Some(applied) => applied,
+            None => self.apply_one_by_one(batch, step)?,
+        };
+        for lane in self.lanes.iter_mut().filter(|lane| lane.live) {
+            lane.next = lane.next.max(batch.applied_to());
+        }
+        let largest = self.cells.0.iter_mut().map(|cell| cell.0.take_largest()).max();
+        let more = self.weight_of_all().saturating_sub(before + largest.unwrap_or(0));
+        self.pace.note(step.records, more);
+        Ok(applied)
+    }
+
+    pub(crate) fn topology(&self, name: &str) -> Option<usize> {
+        self.plan.topologies.iter().position(|topology| topology.name == name)
+    }
+
+    /// What a live topology did to its PStates that is not allowed.
+    fn check(&mut self, topology: usize) -> Result<Option<String>, Stop> {
+        for &cell in &self.plan.topologies[topology].owned {
+            if let Err(problem) = self.cells.0[cell].0.check(self.limits.value_bytes_max)? {
+                return Ok(Some(problem.to_string()));
+            }
+        }
+        Ok(None)
+    }
+
+    fn rollback(&mut self) -> Result<(), Stop> {
+        for cell in &mut self.cells.0 {
+            cell.0.rollback_batch()?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn seal(&mut self) -> Result<(), Stop> {
+        for cell in &mut self.cells.0 {
+            cell.0.seal()?;
+        }
+        Ok(())
+    }
+
+    /// The published roots, one for each PState.
+    pub(crate) fn views(&mut self) -> Vec<AnyView> {
+        self.cells.0.iter_mut().map(|cell| cell.0.view()).collect()
+    }
+
+    pub(crate) fn cell(&self, pstate: usize) -> &dyn Cell {
+        &*self.cells.0[pstate].0
+    }
+
+    pub(crate) fn cell_mut(&mut self, pstate: usize) -> &mut dyn Cell {
+        &mut *self.cells.0[pstate].0
+    }
+
+    /// Puts another cell in the place of a PState's; returns the old one.
+    pub(crate) fn swap_cell(&mut self, pstate: usize, cell: Box<dyn Cell>) -> Box<dyn Cell> {
+        std::mem::replace(&mut self.cells.0[pstate].0, cell)
+    }
+
+    /// A fresh cell for a PState.
+    pub(crate) fn empty_cell(&self, pstate: usize) -> Result<Box<dyn Cell>, Damaged> {
+        self.plan.pstates[pstate].codec.cell(self.place(pstate), Vec::new(), 0)
+    }
+
+    /// Where a PState's cell lies: a global one has a single partition.
+    pub(crate) fn place(&self, pstate: usize) -> Place {
+        let numbers = (self.partition, self.partitions);
+        place(&self.plan, pstate, numbers, self.limits.cache_bytes)
+    }
+
+    /// This machine's numbers: which partition of how many.
+    pub(crate) fn numbers(&self) -> (u32, u32) {
+        (self.partition, self.partitions)
+    }
+
+    /// The limits that it applies.
+    pub(crate) fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Sets the changes of a topology's PStates aside, to be written out.
+    pub(crate) fn freeze(&mut self, topology: usize) -> Vec<(usize, Box<dyn Frozen>)> {
+        let owned = &self.plan.topologies[topology].owned;
+        owned.iter().map(|&cell| (cell, self.cells.0[cell].0.freeze())).collect()
+    }
+}
+
+/// Where a PState's cell lies: a global one has a single partition.
+pub(crate) fn place(
+    plan: &Plan,
+    pstate: usize,
+    (partition, partitions): (u32, u32),
+    cache_bytes: usize,
+) -> Place {
+    let partitions = if plan.pstates[pstate].global { 1 } else { partitions };
+    Place { partition, partitions, cache_bytes }
+}

@@ -1,0 +1,33 @@
+//! What handlers say when they panic.
+
+use std::any::Any;
+
+use gridmill_model::engine::Damaged;
+
+use super::Stop;
+
+/// The most bytes of what a handler's panic says that a verdict keeps.
+const MESSAGE_BYTES_MAX: usize = 4096;
+
+/// A message that fits a record of the log, whatever a handler said.
+pub(super) fn shortened(mut message: String) -> String {
+    let is_end = |end: &usize| message.is_char_boundary(*end);
+    if message.len() > MESSAGE_BYTES_MAX
+        && let Some(end) = (0..=MESSAGE_BYTES_MAX).rev().find(is_end)
+    {
+        message.truncate(end);
+        message.push_str("..");
+    }
+    message
+}
+
+/// What a panic said; damage that took this way out of a handler stops the partition.
+pub(super) fn panic_message(panic: Box<dyn Any + Send>) -> Result<String, Stop> {
+    let panic = match panic.downcast::<Damaged>() {
+        Ok(damage) => return Err((*damage).into()),
+        Err(panic) => panic,
+    };
+    let text = panic.downcast_ref::<String>().cloned();
+    let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+    Ok(text.unwrap_or_else(|| "the handler panicked without a message".to_owned()))
+}

@@ -1,0 +1,213 @@
+//! Opening a partition: its folder, its log, its snapshot, and the tail that has to be replayed.
+
+mod load;
+mod prescan;
+mod tail;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use gridmill_model::engine::Damaged;
+use gridmill_persistence::{HowStopped, Log, LogError, LogOptions, Position, Recovered, Storage};
+use parking_lot::Mutex;
+
+use crate::error::StartError;
+use crate::identity::Root;
+use crate::module::Plan;
+
+use super::answers::Said;
+use super::budget::Budget;
+use super::check::{Checked, check};
+use super::control::{Verdict, log_verdicts};
+use super::core::{Core, Limits, Stop};
+use super::fold::FoldContext;
+use super::manifest::{Manifest, ManifestFault, ManifestFile, runs_dir};
+use super::reconcile::{LogFacts, reconcile};
+use super::registry::Registry;
+use super::replay::ReplayError;
+
+use load::{adopt, core_over, remove_orphans};
+use tail::replay;
+
+/// What opening a partition needs.
+#[derive(Clone)]
+pub(crate) struct OpenOptions {
+    pub(crate) storage: Arc<dyn Storage>,
+    /// The data folder.
+    pub(crate) root: Root,
+    /// The partition's folder.
+    pub(crate) dir: PathBuf,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) partition: u32,
+    pub(crate) partitions: u32,
+    pub(crate) limits: Limits,
+    pub(crate) log: LogOptions,
+    /// For unfolded changes.
+    pub(crate) changes: Budget,
+    pub(crate) accept_new_code: bool,
+    /// Records to set aside before they are replayed.
+    pub(crate) quarantine_at: Vec<Position>,
+    /// Appenders of records from here on still wait for what handlers say.
+    pub(crate) waiting_from: Option<Position>,
+}
+
+/// A partition, ready to run.
+pub(crate) struct Opened {
+    pub(crate) core: Core,
+    pub(crate) log: Log,
+    /// What handlers said to appenders that wait, in the replay.
+    pub(crate) said: Vec<Said>,
+    /// Where the log ended before anything was added to it.
+    pub(crate) end: Position,
+    pub(crate) registry: Registry,
+    pub(crate) folds: FoldContext,
+    /// The next offset of each depot of the plan.
+    pub(crate) next_offsets: Vec<u64>,
+    pub(crate) last_time: i64,
+    pub(crate) how: HowStopped,
+    /// Records that were replayed.
+    pub(crate) replayed: u64,
+}
+
+impl OpenOptions {
+    /// What a folder that has nothing yet would say of itself.
+    pub(super) fn new_manifest(&self) -> Manifest {
+        Manifest::new(self.plan.name, self.plan.version, self.partition, self.partitions)
+    }
+
+    pub(super) fn fail(&self, message: impl ToString) -> StartError {
+        StartError::Partition {
+            module: self.plan.name.to_owned(),
+            partition: self.partition,
+            message: message.to_string(),
+        }
+    }
+
+    pub(super) fn damaged(&self, damage: Damaged) -> StartError {
+        let (module, partition) = (self.plan.name.to_owned(), self.partition);
+        StartError::Damaged { module, partition, damage }
+    }
+
+    pub(super) fn log_fault(&self, source: LogError) -> StartError {
+        let (module, partition) = (self.plan.name.to_owned(), self.partition);
+        StartError::Log { module, partition, source }
+    }
+
+    pub(super) fn replay_fault(&self, error: ReplayError) -> StartError {
+        match error {
+            ReplayError::Log(source) => self.log_fault(source),
+            other => self.fail(other),
+        }
+    }
+
+    pub(super) fn stopped(&self, stop: Stop) -> StartError {
+        match stop {
+            Stop::Damaged(damage) => self.damaged(damage),
+            other => self.fail(other),
+        }
+    }
+
+    pub(super) fn manifest_fault(&self, fault: ManifestFault) -> StartError {
+        StartError::of_manifest(self.plan.name, self.partition, fault)
+    }
+}
+
+/// A partition whose tail is replayed, in memory: its folder still says what it said before.
+pub(crate) struct Replayed {
+    opened: Opened,
+    /// Verdicts of the replay, which the log does not have yet.
+    found: Vec<Verdict>,
+}
+
+/// Opens the partition's folder, creating what is not there.
+///
+/// # Errors
+/// [`StartError`]; files that exist are then as they were, but for a cut torn tail.
+pub(crate) fn open(options: &OpenOptions) -> Result<Opened, StartError> {
+    let replayed = begin(options, check(options)?)?;
+    let opened = enter(options, replayed)?;
+    Ok(settle(options, opened))
+}
+
+/// The second step: recovers the log and replays its tail. All that the folder gets is what recovery
+/// may always do: a torn tail is cut, a new epoch begins. Dropping what this returns takes back the
+/// rest.
+pub(crate) fn begin(options: &OpenOptions, checked: Checked) -> Result<Replayed, StartError> {
+    let storage = &options.storage;
+    let Checked { stored, cells } = checked;
+    let made = storage.create_dir_all(&runs_dir(&options.dir));
+    made.map_err(|source| StartError::Folder { folder: storage.display(&options.dir), source })?;
+    if let Some(stored) = &stored {
+        // Also runs of a start that was cut short here: this one may give their names again.
+        remove_orphans(options, stored, stored.grid.is_none());
+    }
+    let number = stored.as_ref().and_then(|stored| stored.log);
+    let log_options = LogOptions { partition: number, ..options.log.clone() };
+    let opened = Log::open(Arc::clone(storage), &options.dir, log_options);
+    let (log, recovered) = opened.map_err(|source| options.log_fault(source))?;
+    let (reader, end) = (log.reader(), log.next_position());
+    let before = stored.clone().unwrap_or_else(|| options.new_manifest());
+    let mut manifest = reconcile(&options.plan, before, &LogFacts { reader: &reader, end })?;
+    manifest.version = options.plan.version;
+    let registry = Registry::new(&options.plan, &manifest);
+    let core = core_over(options, &manifest, cells);
+    adopt(options, &mut manifest, &core, log.partition());
+    if stored.as_ref() != Some(&manifest) {
+        manifest.end = manifest.end.max(end);
+    }
+    let (dir, id) = (options.dir.clone(), options.root.id());
+    let file = ManifestFile::held(Arc::clone(storage), dir.clone(), stored, manifest, id);
+    let folds = FoldContext {
+        storage: Arc::clone(storage),
+        root: options.root.clone(),
+        dir,
+        manifest: Arc::new(Mutex::new(file)),
+        syncer: log.syncer(),
+    };
+    let next_offsets = next_offsets(&options.plan, &registry, &recovered);
+    let Recovered { how, last_time, .. } = recovered;
+    let (replayed, said) = (0, Vec::new());
+    let mut opened =
+        Opened { core, log, end, registry, folds, next_offsets, last_time, how, replayed, said };
+    let found = replay(options, &mut opened)?;
+    Ok(Replayed { opened, found })
+}
+
+/// The third step: the folder says what the code declares. Dropping what this returns takes it back.
+pub(crate) fn enter(options: &OpenOptions, replayed: Replayed) -> Result<Opened, StartError> {
+    let Replayed { mut opened, found } = replayed;
+    let entered = opened.folds.manifest.lock().enter();
+    entered.map_err(|fault| options.manifest_fault(fault))?;
+    let Opened { log, last_time, core, registry, .. } = &mut opened;
+    let logged = log_verdicts(log, *last_time, core, registry, &found);
+    logged.map_err(|source| options.log_fault(source))?;
+    if !found.is_empty() {
+        let next = opened.log.next_position();
+        for lane in opened.core.lanes.iter_mut().filter(|lane| lane.live) {
+            lane.next = next;
+        }
+    }
+    let end = opened.log.next_position().number();
+    options.root.note_end(options.plan.name, options.partition, end);
+    Ok(opened)
+}
+
+/// The last step: nothing is taken back any more, and what nothing names is removed.
+pub(crate) fn settle(options: &OpenOptions, opened: Opened) -> Opened {
+    let mut manifest = opened.folds.manifest.lock();
+    let unowned = manifest.was_unowned();
+    manifest.settle();
+    remove_orphans(options, manifest.get(), unowned);
+    drop(manifest);
+    opened
+}
+
+fn next_offsets(plan: &Plan, registry: &Registry, recovered: &Recovered) -> Vec<u64> {
+    let next = |depot| recovered.next_offsets.get(&registry.source(depot)).copied().unwrap_or(0);
+    (0..plan.depots.len()).map(next).collect()
+}
+
+/// The partition's folder below the data folder.
+pub(crate) fn partition_dir(module: &str, partition: u32) -> PathBuf {
+    Path::new(module).join(partition.to_string())
+}

@@ -1,0 +1,150 @@
+//! Folds: one at a time, on another thread, at batch boundaries.
+
+use std::sync::Arc;
+
+use crate::partition::fold::{FoldDone, FoldFault, FoldJob, install, thaw};
+
+use super::failing::JobKind;
+use super::shared::Counters;
+use super::{Fatal, Msg, Partition};
+use crate::shell::host::{Work, once};
+
+impl Partition {
+    /// Starts what is due, where nothing runs.
+    pub(crate) fn start_jobs(&mut self) {
+        self.note_sizes();
+        if self.shutdown.is_some() {
+            return;
+        }
+        // First, so that folds that follow each other do not starve them.
+        self.start_merges();
+        if self.folding || self.waits(JobKind::Fold) {
+            return;
+        }
+        let groups = 0..self.core.plan.groups.len();
+        let due = groups.filter(|&group| self.fold_is_due(group) && !self.waits_for_merges(group));
+        // The largest first: a small one that changes a lot is due again after each of its folds.
+        let piled =
+            |&group: &usize| self.core.weight_of(group).saturating_add(self.tail_bytes(group));
+        if let Some(group) = due.max_by_key(piled) {
+            self.start_fold(group);
+        }
+    }
+
+    /// Drops what was folded, where no reader holds it any more; on another thread, because there may
+    /// be millions of values.
+    pub(crate) fn let_go(&mut self) {
+        let spent: Vec<_> = self.spent.extract_if(.., |spent| spent.is_last()).collect();
+        if spent.is_empty() {
+            return;
+        }
+        let leaving = self.changes.leave(spent.iter().map(|spent| spent.weight()).sum());
+        let (dropping, host) = (Arc::clone(&self.dropping), Arc::clone(&self.host));
+        let drop_all = move || {
+            drop((spent, leaving));
+            drop(dropping);
+            // It may wait for that.
+            host.tell(Msg::Wake);
+        };
+        self.host.run(Work::Background, once(drop_all));
+    }
+
+    /// Whether what was folded is being dropped.
+    pub(crate) fn is_dropping(&self) -> bool {
+        Arc::strong_count(&self.dropping) > 1
+    }
+
+    fn note_sizes(&mut self) {
+        let (mut tail, mut overlay) = (0, 0);
+        for group in 0..self.core.plan.groups.len() {
+            tail = tail.max(self.tail_bytes(group));
+            overlay += self.core.weight_of(group);
+        }
+        self.changes.set(overlay);
+        self.tail.set(tail);
+        let relaxed = std::sync::atomic::Ordering::Relaxed;
+        self.shared.counters.tail_bytes.store(tail as u64, relaxed);
+        self.shared.counters.overlay_bytes.store(overlay as u64, relaxed);
+    }
+
+    /// Lets the figures see the runs that are read now.
+    pub(crate) fn note_runs(&self) {
+        let cells = (0..self.core.plan.pstates.len()).map(|pstate| self.core.cell(pstate));
+        let runs = cells.flat_map(|cell| cell.runs().to_vec()).collect();
+        self.shared.runs.store(Arc::new(runs));
+    }
+
+    /// Bytes of the log that a restart would replay for a group.
+    fn tail_bytes(&self, group: usize) -> usize {
+        let live = self.core.live_of(group);
+        let bytes = live.map(|topology| self.log.bytes_after(self.folded[topology])).max();
+        usize::try_from(bytes.unwrap_or(0)).unwrap_or(usize::MAX)
+    }
+
+    fn fold_is_due(&self, group: usize) -> bool {
+        let full = self.changes.is_over(self.core.weight_of(group))
+            || self.tail.is_over(self.tail_bytes(group))
+            || self.fold_asked.contains(&group);
+        full && self.is_behind(group)
+    }
+
+    /// Whether the snapshots of a group do not have all that it has handled.
+    pub(crate) fn is_behind(&self, group: usize) -> bool {
+        let behind = |topology: usize| self.folded[topology] < self.core.lanes[topology].next;
+        self.core.live_of(group).any(behind)
+    }
+
+    fn start_fold(&mut self, group: usize) {
+        self.fold_asked.remove(&group);
+        let live: Vec<usize> = self.core.live_of(group).collect();
+        let job = FoldJob::freeze(&mut self.core, &live);
+        self.run_fold(group, job);
+    }
+
+    /// Has what was frozen of a group written out.
+    pub(crate) fn run_fold(&mut self, group: usize, job: FoldJob) {
+        self.folding = true;
+        let (context, host) = (self.folds.clone(), Arc::clone(&self.host));
+        let fold = once(move || {
+            let span = tracing::info_span!("fold", group);
+            let result = span.in_scope(|| job.run(&context));
+            // The actor is to be the last who holds what was folded.
+            drop(job);
+            host.tell(Msg::Folded(group, result));
+        });
+        self.host.run(Work::Background, fold);
+    }
+
+    pub(crate) fn folded(
+        &mut self,
+        group: usize,
+        result: Result<FoldDone, FoldFault>,
+    ) -> Result<(), Fatal> {
+        self.folding = false;
+        match result {
+            Ok(done) => {
+                self.job_went_well(JobKind::Fold);
+                Counters::add(&self.shared.counters.folds, 1);
+                Counters::add(&self.shared.counters.folded_bytes, done.bytes);
+                let joining = self.let_in_folded()?;
+                for &(topology, next) in &done.next {
+                    self.folded[topology] = next;
+                    self.merges.came(&self.core.plan.topologies[topology].owned);
+                }
+                self.spent.extend(install(&mut self.core, done));
+                self.note_runs();
+                match joining {
+                    Some(topology) => self.joined(topology),
+                    None => self.show(),
+                }
+            }
+            Err(error) => {
+                let live: Vec<usize> = self.core.live_of(group).collect();
+                thaw(&mut self.core, &live);
+                self.catching_up.put_off();
+                self.job_failed(JobKind::Fold, error.to_string());
+            }
+        }
+        self.quarantined_meanwhile()
+    }
+}

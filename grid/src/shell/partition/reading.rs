@@ -1,0 +1,185 @@
+//! Reading the past for a topology that is not live, batch by batch, beside the live flow.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use gridmill_persistence::{LogReader, Position};
+
+use crate::partition::batch::Batch;
+use crate::partition::budget::Account;
+use crate::partition::core::Core;
+use crate::partition::fold::{FoldContext, FoldFault, fold_now};
+use crate::partition::merge::{Biases, merge_now};
+use crate::partition::registry::Registry;
+use crate::partition::replay::{Replay, verdicts};
+use crate::shell::host::{Host, Job, Step};
+use crate::state::FoldError;
+
+use super::Msg;
+use super::catch_up::CaughtUp;
+use super::shared::{Progress, Shared};
+
+/// What the thread of one topology works with.
+pub(super) struct Reading {
+    pub(super) topology: usize,
+    pub(super) core: Core,
+    pub(super) registry: Arc<Registry>,
+    pub(super) reader: LogReader,
+    /// Where it reads, once it has begun.
+    pub(super) replay: Option<Replay>,
+    pub(super) folds: FoldContext,
+    pub(super) shared: Arc<Shared>,
+    pub(super) host: Arc<dyn Host>,
+    pub(super) cancel: Arc<AtomicBool>,
+    /// What its unfolded changes take.
+    pub(super) changes: Account,
+    pub(super) biases: Biases,
+}
+
+/// A topology that reads the past, one batch a step; then it knocks at the actor's door.
+pub(super) struct ReadJob {
+    reading: Option<Box<Reading>>,
+    host: Arc<dyn Host>,
+    shared: Arc<Shared>,
+}
+
+impl ReadJob {
+    pub(super) fn new(reading: Reading) -> Self {
+        let (host, shared) = (Arc::clone(&reading.host), Arc::clone(&reading.shared));
+        Self { reading: Some(Box::new(reading)), host, shared }
+    }
+}
+
+impl Job for ReadJob {
+    fn step(&mut self) -> Step {
+        let Some(mut reading) = self.reading.take() else { return Step::Done };
+        let topology = reading.topology;
+        let message = match reading.step() {
+            Ok(Read::On) => {
+                self.reading = Some(reading);
+                return Step::Again;
+            }
+            Ok(Read::End) => {
+                let Reading { core, changes, .. } = *reading;
+                Msg::CaughtUp(Box::new(CaughtUp { topology, core, changes, entering: false }))
+            }
+            Ok(Read::Told) => Msg::CatchUpEnded(topology, None),
+            Err(problem) => Msg::CatchUpEnded(topology, Some(problem)),
+        };
+        self.host.tell(message);
+        self.shared.touch();
+        Step::Done
+    }
+}
+
+/// How far a step of reading came.
+enum Read {
+    On,
+    /// To the end of what is durable.
+    End,
+    /// It was told to stop.
+    Told,
+}
+
+impl Reading {
+    fn step(&mut self) -> Result<Read, String> {
+        // Also where there is nothing left to read: a stop waits for this.
+        if self.cancel.load(Ordering::Relaxed) {
+            self.fold()?;
+            return Ok(Read::Told);
+        }
+        if self.replay.is_none() {
+            self.begin()?;
+        }
+        let Some(replay) = &mut self.replay else { return Ok(Read::On) };
+        let batch = replay.next_batch().map_err(|error| error.to_string())?;
+        let Some(mut batch) = batch else { return Ok(Read::End) };
+        loop {
+            self.apply(&mut batch)?;
+            if batch.is_applied() {
+                break;
+            }
+            if self.cancel.load(Ordering::Relaxed) {
+                self.fold()?;
+                return Ok(Read::Told);
+            }
+        }
+        self.show(batch.end);
+        Ok(Read::On)
+    }
+
+    /// Applies a step of a batch, and writes out what has become too much.
+    fn apply(&mut self, batch: &mut Batch) -> Result<(), String> {
+        let applied = self.core.apply(batch).map_err(|error| error.to_string())?;
+        if !applied.verdicts.is_empty() {
+            self.host.tell(Msg::SetAside(applied.verdicts));
+        }
+        let bytes = self.core.weight(self.topology);
+        self.changes.set(bytes);
+        if self.changes.is_over(bytes) {
+            self.fold()?;
+            self.merge();
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self) -> Result<(), String> {
+        let from = self.core.lanes[self.topology].next;
+        self.skip_known(from)?;
+        let only = std::iter::once(self.topology);
+        let replay = Replay::new(&self.core.plan, &self.registry, self.reader.clone(), from, only);
+        self.replay = Some(replay.map_err(|error| error.to_string())?);
+        Ok(())
+    }
+
+    fn fold(&mut self) -> Result<(), String> {
+        let folded = fold_past(&mut self.core, self.topology, &self.folds);
+        folded.map_err(|error| error.to_string())
+    }
+
+    /// Keeps its runs few, on this thread: what it reads of its own state it reads through them.
+    fn merge(&mut self) {
+        let Self { core, topology, biases, folds, cancel, shared, .. } = self;
+        match merge_now(core, *topology, biases, folds, cancel) {
+            Ok(()) | Err(FoldFault::Runs(FoldError::Cancelled)) => {}
+            Err(error) => {
+                let partition = shared.partition;
+                tracing::error!(partition, %error, "a merge failed; it is tried again later");
+            }
+        }
+    }
+
+    /// Records that stand in quarantine further on in the log.
+    fn skip_known(&mut self, from: Position) -> Result<(), String> {
+        let found = verdicts(&self.core.plan, &self.registry, &self.reader, from);
+        let found = found.map_err(|error| error.to_string())?;
+        let mine = found.into_iter().filter(|(topology, _)| *topology == self.topology);
+        self.core.lanes[self.topology].skip.extend(mine.map(|(_, position)| position));
+        Ok(())
+    }
+
+    /// Publishes how far it is, and what it has so far.
+    fn show(&mut self, position: Position) {
+        let views = self.core.views();
+        for &pstate in &self.core.plan.topologies[self.topology].owned {
+            self.shared.partial.insert(pstate, Arc::clone(&views[pstate]));
+        }
+        // Last, so that what it says is done can be read.
+        let progress = Progress { done: position.number(), total: self.reader.end().number() };
+        self.shared.progress.insert(self.topology, progress);
+        self.shared.touch();
+    }
+}
+
+/// Writes out what a topology has that reads the past.
+pub(super) fn fold_past(
+    core: &mut Core,
+    topology: usize,
+    folds: &FoldContext,
+) -> Result<(), FoldFault> {
+    // In the manifest it is not live before it has joined.
+    core.lanes[topology].live = false;
+    let folded = fold_now(core, &[topology], folds);
+    core.lanes[topology].live = true;
+    folded.map(|_| ())
+}

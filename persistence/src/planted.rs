@@ -1,0 +1,89 @@
+//! Faults that Gridmill's own tests plant on purpose, to see that the simulator finds them. Without the
+//! feature `simulate` there are none, and the questions for them cost nothing.
+
+#[cfg(feature = "simulate")]
+use std::cell::Cell;
+
+/// A fault that can be planted. Those that name a number were found by people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bug {
+    /// An append is answered, and shown, when it is written, not when it is synced.
+    AckBeforeSync,
+    /// Recovery believes bytes whose checksum is wrong.
+    SkipCrc,
+    /// Readers see some PStates of a batch before the others.
+    PublishHalfBatch,
+    /// Topologies that see each other are folded apart.
+    FoldAlone,
+    /// A snapshot is entered before the log that it covers is synced.
+    ManifestBeforeLog,
+    /// That a record was set aside is not logged.
+    ForgetVerdict,
+    /// That a record was handled again is not logged.
+    LoseRetry,
+    /// A start opens one partition after the other to the end: one that is refused late has changed some.
+    RefusedStartWrites,
+    /// After a restart whoever waits is answered that all went well.
+    AnswerAtRestart,
+    /// After a failed sync, segments are numbered in another order than they are written in.
+    TwoOrdersOfSegments,
+    /// A sync also claims what was written while it ran.
+    ClaimUnsynced,
+}
+
+impl Bug {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::AckBeforeSync,
+        Self::SkipCrc,
+        Self::PublishHalfBatch,
+        Self::FoldAlone,
+        Self::ManifestBeforeLog,
+        Self::ForgetVerdict,
+        Self::LoseRetry,
+        Self::RefusedStartWrites,
+        Self::AnswerAtRestart,
+        Self::TwoOrdersOfSegments,
+        Self::ClaimUnsynced,
+    ];
+
+    /// The name on the command line of `simulate`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AckBeforeSync => "ack_before_sync",
+            Self::SkipCrc => "skip_crc",
+            Self::PublishHalfBatch => "publish_half_batch",
+            Self::FoldAlone => "fold_alone",
+            Self::ManifestBeforeLog => "manifest_before_log",
+            Self::ForgetVerdict => "forget_verdict",
+            Self::LoseRetry => "lose_retry",
+            Self::RefusedStartWrites => "refused_start_writes",
+            Self::AnswerAtRestart => "answer_at_restart",
+            Self::TwoOrdersOfSegments => "two_orders_of_segments",
+            Self::ClaimUnsynced => "claim_unsynced",
+        }
+    }
+}
+
+#[cfg(feature = "simulate")]
+thread_local! {
+    static PLANTED: Cell<Option<Bug>> = const { Cell::new(None) };
+}
+
+/// Plants a fault for this thread, in the place of the one before, or none.
+#[cfg(feature = "simulate")]
+pub fn plant(bug: Option<Bug>) {
+    PLANTED.set(bug);
+}
+
+/// Whether a fault is planted.
+#[cfg(feature = "simulate")]
+pub fn is_planted(bug: Bug) -> bool {
+    PLANTED.get() == Some(bug)
+}
+
+/// Whether a fault is planted: never, without the feature `simulate`.
+#[cfg(not(feature = "simulate"))]
+pub const fn is_planted(_: Bug) -> bool {
+    false
+}
