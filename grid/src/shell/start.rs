@@ -3,6 +3,7 @@
 
 use std::io;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use gridmill_persistence::planted::{Bug, is_planted};
@@ -16,24 +17,27 @@ use super::slot::Slot;
 /// One step of opening a partition, with what the step before it gave.
 pub(crate) type StartStep<I, O> = fn(&OpenOptions, I) -> Result<O, StartError>;
 
+/// Behind a pointer, the compiler sees for every caller that a start may move between threads.
+pub(crate) type Starting<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
 /// Who does the steps of a start.
 pub(crate) trait Opening {
     /// Does a step for each of `slots`, in any order or at once.
     ///
     /// # Errors
     /// That of the first partition whose step failed; what the others gave is dropped, which takes it back.
-    async fn each<I: Send + 'static, O: Send + 'static>(
-        &mut self,
-        slots: &[Slot],
+    fn each<'a, I: Send + 'static, O: Send + 'static>(
+        &'a mut self,
+        slots: &'a [Slot],
         inputs: Vec<I>,
         step: StartStep<I, O>,
-    ) -> Result<Vec<O>, StartError>;
+    ) -> Starting<'a, Result<Vec<O>, StartError>>;
 
     /// Does something that may block.
-    async fn block<T: Send + 'static>(
+    fn block<T: Send + 'static>(
         &mut self,
         work: impl FnOnce() -> T + Send + 'static,
-    ) -> io::Result<T>;
+    ) -> Starting<'_, io::Result<T>>;
 }
 
 /// Opens the partitions of `slots`.

@@ -20,7 +20,7 @@ use crate::shell::partition::Partition;
 use crate::shell::partition::shared::Shared;
 use crate::shell::restarts::Restarts;
 use crate::shell::slot::Slot;
-use crate::shell::start::{Opening, StartStep, open_all};
+use crate::shell::start::{Opening, StartStep, Starting, open_all};
 
 use super::choices::{Choices, Chosen};
 use super::host::{self, Jobs, SimHost};
@@ -202,12 +202,12 @@ fn small_segments(slot: &mut Slot) {
 struct InOrder<'a>(&'a mut Choices);
 
 impl Opening for InOrder<'_> {
-    async fn each<I: Send + 'static, O: Send + 'static>(
-        &mut self,
-        slots: &[Slot],
+    fn each<'a, I: Send + 'static, O: Send + 'static>(
+        &'a mut self,
+        slots: &'a [Slot],
         inputs: Vec<I>,
         step: StartStep<I, O>,
-    ) -> Result<Vec<O>, StartError> {
+    ) -> Starting<'a, Result<Vec<O>, StartError>> {
         let mut inputs: Vec<Option<I>> = inputs.into_iter().map(Some).collect();
         let mut outputs: Vec<Option<O>> = inputs.iter().map(|_| None).collect();
         let mut failed = None;
@@ -218,14 +218,15 @@ impl Opening for InOrder<'_> {
                 Err(error) => failed = failed.or(Some(error)),
             }
         }
-        failed.map_or_else(|| Ok(outputs.into_iter().flatten().collect()), Err)
+        let done = failed.map_or_else(|| Ok(outputs.into_iter().flatten().collect()), Err);
+        Box::pin(std::future::ready(done))
     }
 
-    async fn block<T: Send + 'static>(
+    fn block<T: Send + 'static>(
         &mut self,
         work: impl FnOnce() -> T + Send + 'static,
-    ) -> io::Result<T> {
-        Ok(work())
+    ) -> Starting<'_, io::Result<T>> {
+        Box::pin(std::future::ready(Ok(work())))
     }
 }
 

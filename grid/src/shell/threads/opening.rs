@@ -4,7 +4,7 @@ use std::io;
 
 use crate::error::StartError;
 use crate::shell::slot::Slot;
-use crate::shell::start::{Opening, StartStep};
+use crate::shell::start::{Opening, StartStep, Starting};
 
 use super::supervisor::Seat;
 
@@ -12,7 +12,30 @@ use super::supervisor::Seat;
 pub(crate) struct OnThreads<'a>(pub(crate) &'a [Seat]);
 
 impl Opening for OnThreads<'_> {
-    async fn each<I: Send + 'static, O: Send + 'static>(
+    fn each<'a, I: Send + 'static, O: Send + 'static>(
+        &'a mut self,
+        slots: &'a [Slot],
+        inputs: Vec<I>,
+        step: StartStep<I, O>,
+    ) -> Starting<'a, Result<Vec<O>, StartError>> {
+        Box::pin(self.step(slots, inputs, step))
+    }
+
+    fn block<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Starting<'_, io::Result<T>> {
+        Box::pin(async move {
+            match self.0.first() {
+                Some(seat) => seat.worker.spawn_blocking(work).await.map_err(io::Error::other),
+                None => Ok(work()),
+            }
+        })
+    }
+}
+
+impl OnThreads<'_> {
+    async fn step<I: Send + 'static, O: Send + 'static>(
         &mut self,
         slots: &[Slot],
         inputs: Vec<I>,
@@ -38,15 +61,5 @@ impl Opening for OnThreads<'_> {
         // To take back what was done is work for a thread that may block.
         let _ = self.block(move || drop(done)).await;
         Err(error)
-    }
-
-    async fn block<T: Send + 'static>(
-        &mut self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> io::Result<T> {
-        match self.0.first() {
-            Some(seat) => seat.worker.spawn_blocking(work).await.map_err(io::Error::other),
-            None => Ok(work()),
-        }
     }
 }
