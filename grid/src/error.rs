@@ -143,7 +143,7 @@ pub enum StartError {
         got: u32,
     },
     /// The process ended again and again while it handled one record.
-    #[error("the process ended repeatedly while partition {partition} of module `{module}` handled the record at position {position}; start with `quarantine_at(\"{module}\", {partition}, Position::new({}, {}))` to set it aside", position.epoch(), position.number())]
+    #[error("the process ended repeatedly while partition {partition} of module `{module}` handled the record at position {position}; where the handler is mended, start once with `accept_replay_with_new_code()`; or start with `quarantine_at(\"{module}\", {partition}, Position::new({}, {}))` to set the record aside", position.epoch(), position.number())]
     Aborting {
         /// The module.
         module: String,
@@ -151,6 +151,16 @@ pub enum StartError {
         partition: u32,
         /// The record's position.
         position: Position,
+    },
+    /// A handler is not deterministic, as [`check_handlers`](crate::GridBuilder::check_handlers) found.
+    #[error("{message} (partition {partition} of module `{module}`)")]
+    NotDeterministic {
+        /// The module.
+        module: String,
+        /// The partition.
+        partition: u32,
+        /// The topology and the PState that the same records gave two contents.
+        message: String,
     },
     /// A file holds bytes that were not written there.
     #[error("{damage} (partition {partition} of module `{module}`)")]
@@ -238,10 +248,14 @@ impl StartError {
         }
     }
 
-    /// Whether bytes on the disk are not what was written.
-    pub(crate) fn is_damage(&self) -> bool {
+    /// Whether it would be the same at another start: bytes on the disk are not what was written, or handlers
+    /// do not do the same twice.
+    pub(crate) fn is_final(&self) -> bool {
         match self {
-            Self::Damaged { .. } | Self::Foreign { .. } | Self::Lost { .. } => true,
+            Self::Damaged { .. }
+            | Self::Foreign { .. }
+            | Self::Lost { .. }
+            | Self::NotDeterministic { .. } => true,
             Self::Log { source, .. } => {
                 matches!(source, LogError::Damaged { .. } | LogError::WrongPartition { .. })
             }

@@ -248,8 +248,7 @@ fn adopt(storage: &Arc<dyn Storage>) -> Result<Contents, StartError> {
             }
         }
         let Some((_, first)) = manifests.first() else { continue };
-        let whole = manifests.len() as u64 >= u64::from(first.partitions);
-        if whole || manifests.iter().any(|(partition, _)| has_records(storage, &name, *partition)) {
+        if is_begun(storage, &name, first.partitions, &manifests) {
             modules.push(HeldModule { name, ends: vec![0; first.partitions as usize] });
         }
     }
@@ -275,6 +274,33 @@ fn manifests(storage: &dyn Storage, module: &str) -> Result<Vec<(u32, Manifest)>
     }
     found.sort_unstable_by_key(|(partition, _)| *partition);
     Ok(found)
+}
+
+/// How many partitions a module has in a folder whose `GRID` holds `contents`; `None` where no start of it
+/// came to its end: what lies there was left by one that did not. What cannot be read was begun.
+pub(crate) fn begun(
+    storage: &Arc<dyn Storage>,
+    contents: Option<&Contents>,
+    module: &str,
+) -> Option<u32> {
+    let held = contents.into_iter().flat_map(|contents| &contents.modules);
+    if let Some(held) = held.into_iter().find(|held| held.name == module) {
+        return Some(held.ends.len() as u32);
+    }
+    let Ok(manifests) = manifests(&**storage, module) else { return Some(u32::MAX) };
+    let count = manifests.first().map(|(_, first)| first.partitions);
+    count.filter(|&count| is_begun(storage, module, count, &manifests))
+}
+
+/// A start enters all manifests before any partition gets a record.
+fn is_begun(
+    storage: &Arc<dyn Storage>,
+    module: &str,
+    count: u32,
+    manifests: &[(u32, Manifest)],
+) -> bool {
+    let whole = manifests.len() as u64 >= u64::from(count);
+    whole || manifests.iter().any(|(partition, _)| has_records(storage, module, *partition))
 }
 
 /// Whether a partition's log has anything in it. No partition gets a record before all have been

@@ -125,7 +125,7 @@ pub enum LogError {
         source: io::Error,
     },
     /// Any other failure of the disk. What the failed call should have done was not done.
-    #[error("could not {action} {}: {source}", file.display())]
+    #[error("could not {action} {}: {source}{}", file.display(), hint(source))]
     Io {
         /// What was tried, as a verb.
         action: &'static str,
@@ -134,6 +134,16 @@ pub enum LogError {
         /// What the operating system said.
         source: io::Error,
     },
+}
+
+/// What helps, where the system says too little.
+fn hint(source: &io::Error) -> &'static str {
+    match source.raw_os_error() {
+        Some(libc::EMFILE | libc::ENFILE) => {
+            "; raise the limit of open files (`ulimit -n`): each partition needs some"
+        }
+        _ => "",
+    }
 }
 
 impl LogError {

@@ -149,4 +149,6 @@ pub struct Log {
     ended: Option<Position>,
     /// The marker of a clean stop still stands and must go before the first write.
     clean_marker: bool,
+    /// Files of segments that recovery did not need: prepared ahead, or cut away.
+    leftovers: Vec<std::path::PathBuf>,
 }

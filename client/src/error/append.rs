@@ -144,10 +144,7 @@ pub enum AppendErrorKind {
         source: JsonError,
     },
     /// The disk has no room. Nothing was logged; appends work again once there is room.
-    #[error(
-        "partition {partition} cannot write its log: {message}; nothing was logged, free \
-         some room and try again"
-    )]
+    #[error("partition {partition} cannot write its log, and nothing was logged: {message}")]
     StorageFull {
         /// The partition.
         partition: u32,

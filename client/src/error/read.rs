@@ -49,7 +49,7 @@ pub enum ReadError {
     },
     /// A partition that does not exist.
     #[error(
-        "`{name}` has {expected} partitions (0 to {expected} - 1), partition {got} was asked for"
+        "`{name}` has partitions 0 to {}, partition {got} was asked for", expected.saturating_sub(1)
     )]
     BadPartition {
         /// The PState or depot.
@@ -122,8 +122,8 @@ pub enum DepotError {
     },
     /// A partition that does not exist.
     #[error(
-        "depot `{depot}` has {expected} partitions (0 to {expected} - 1), partition {got} \
-         was asked for"
+        "depot `{depot}` has partitions 0 to {}, partition {got} was asked for",
+        expected.saturating_sub(1)
     )]
     BadPartition {
         /// The depot.

@@ -90,5 +90,6 @@ impl Damaged {
 /// The methods of a root map look infallible, as those of any map do. A handler has no sensible
 /// answer to a broken file, so damage takes the one way out that passes through user code.
 pub(crate) fn unwind(damaged: Damaged) -> ! {
-    std::panic::panic_any(damaged)
+    // No panic of anybody's: hooks need not hear of it.
+    std::panic::resume_unwind(Box::new(damaged))
 }

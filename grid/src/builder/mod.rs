@@ -212,8 +212,9 @@ impl GridBuilder {
         self
     }
 
-    /// Replays an unclean tail although another [`Module::VERSION`] processed it. Views may then
-    /// differ from what readers saw before the crash.
+    /// Replays an unclean tail although another [`Module::VERSION`] processed it, or although earlier starts
+    /// ended the process in one of its records ([`StartError::Aborting`]). Views may then differ from what
+    /// readers saw before the crash.
     pub fn accept_replay_with_new_code(mut self) -> Self {
         self.accept_new_code = true;
         self

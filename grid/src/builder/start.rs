@@ -132,7 +132,28 @@ impl GridBuilder {
         check("value_bytes_max", fits, value.to_string(), "1 to 32 MiB")?;
         let mailbox = self.mailbox_bytes_max;
         check("mailbox_bytes_max", mailbox > 0, mailbox.to_string(), "at least 1")?;
+        let interval = match self.durability {
+            Durability::Interval(interval) => interval,
+            Durability::Sync | Durability::Os => Duration::MAX,
+        };
+        check(
+            "durability",
+            interval > Duration::ZERO,
+            format!("Interval({interval:?})"),
+            "an interval longer than zero, or `Durability::Sync`",
+        )?;
         check("attempts", self.attempts > 0, self.attempts.to_string(), "at least 1")?;
+        for (module, partition, _) in &self.quarantine_at {
+            let is_known = |plan: &Arc<Plan>| plan.name == module && *partition < partitions;
+            // What is wrong with another module is told first.
+            let known = self.plans.iter().any(|plan| plan.as_ref().map_or(true, is_known));
+            check(
+                "quarantine_at",
+                known,
+                format!("partition {partition} of module `{module}`"),
+                "a module of this grid and one of its partitions",
+            )?;
+        }
         check(
             "module",
             !self.plans.is_empty(),
@@ -147,10 +168,7 @@ impl GridBuilder {
         for plan in self.plans.clone() {
             let plan = plan.map_err(|error| match Arc::try_unwrap(error) {
                 Ok(error) => error,
-                Err(shared) => StartError::Declaration {
-                    module: String::new(),
-                    problems: vec![shared.to_string()],
-                },
+                Err(shared) => declaration(&shared),
             })?;
             for other in &plans {
                 refuse_common_names(other, &plan)?;
@@ -188,7 +206,11 @@ impl GridBuilder {
         let folder = storage.display(Path::new(""));
         storage.lock(Path::new(LOCK_FILE)).map_err(|source| match source.kind() {
             std::io::ErrorKind::WouldBlock => StartError::InUse { folder },
-            _ => StartError::Folder { folder, source },
+            _ => {
+                let message = format!("{LOCK_FILE}: {source}");
+                let source = std::io::Error::new(source.kind(), message);
+                StartError::Folder { folder, source }
+            }
         })
     }
 
@@ -316,4 +338,16 @@ async fn run_module(
         })?;
     }
     Ok(module)
+}
+
+/// A copy of what was wrong with a declaration.
+fn declaration(error: &StartError) -> StartError {
+    match error {
+        StartError::Declaration { module, problems } => {
+            StartError::Declaration { module: module.clone(), problems: problems.clone() }
+        }
+        other => {
+            StartError::Declaration { module: String::new(), problems: vec![other.to_string()] }
+        }
+    }
 }

@@ -18,6 +18,7 @@ use gridmill_model::engine::Damaged;
 use gridmill_persistence::{FileStorage, LogReader, Recovered, Storage};
 
 use crate::builder::LOCK_FILE;
+use crate::identity::{Contents, begun};
 use crate::partition::manifest::{self, Manifest, ManifestFile};
 use crate::partition::open::partition_dir;
 
@@ -131,6 +132,8 @@ pub struct Folder {
     root: PathBuf,
     storage: Arc<dyn Storage>,
     modules: Vec<ModuleDir>,
+    /// Folders of partitions that were never begun.
+    leftovers: Vec<PathBuf>,
     /// Keeps grids away while the folder is read.
     _lock: Vec<File>,
 }
@@ -170,8 +173,25 @@ impl Folder {
             let nearby = nearby(&root);
             return Err(FolderError::NotAGrid { folder: root, nearby });
         }
-        let storage = Arc::new(FileStorage::new(&root));
-        Ok(Self { root, storage, modules, _lock: lock })
+        let storage: Arc<dyn Storage> = Arc::new(FileStorage::new(&root));
+        let mut folder = Self { root, storage, modules, leftovers: Vec::new(), _lock: lock };
+        folder.set_leftovers_aside();
+        Ok(folder)
+    }
+
+    /// A first start that was refused or killed leaves folders without a manifest. Nothing was ever in them.
+    fn set_leftovers_aside(&mut self) {
+        // What cannot be read is named by who needs it.
+        let contents = Contents::read(&*self.storage).ok().flatten();
+        for module in &mut self.modules {
+            let count = begun(&self.storage, contents.as_ref(), &module.name).unwrap_or(0);
+            let left = module.partitions.extract_if(.., |number| {
+                let dir = partition_dir(&module.name, *number);
+                *number >= count && matches!(read_manifest(&*self.storage, &dir), Ok(None))
+            });
+            let left = left.map(|number| self.root.join(&module.name).join(number.to_string()));
+            self.leftovers.extend(left);
+        }
     }
 
     /// Reads every file and checks it: checksums, order, counts, and that files agree. What is wrong
@@ -181,7 +201,12 @@ impl Folder {
             module: module.name.clone(),
             partitions: module.partitions.iter().map(|&number| (number, None)).collect(),
         });
-        verify_all(&self.storage, targets.collect())
+        let mut verification = verify_all(&self.storage, targets.collect());
+        verification.notes.extend(self.leftovers.iter().map(|folder| {
+            let folder = folder.display();
+            format!("{folder} was left by a start that did not come to its end: it holds nothing")
+        }));
+        verification
     }
 
     /// What the folder holds, without reading the records and entries themselves.
@@ -301,7 +326,7 @@ fn no_manifest(storage: &dyn Storage, dir: &Path) -> Damaged {
     Damaged::new(file, 0, "expected a manifest, got no file; restore the folder from a backup")
 }
 
-fn no_log(storage: &dyn Storage, dir: &Path) -> Damaged {
+pub(crate) fn no_log(storage: &dyn Storage, dir: &Path) -> Damaged {
     let file = storage.display(&dir.join("log")).display().to_string();
     Damaged::new(file, 0, "expected segments of a log, got none; restore the folder from a backup")
 }

@@ -14,7 +14,7 @@ use gridmill_persistence::{
 
 use super::{Fault, Unread, damage, no_log, no_manifest, of_io, of_log, of_run, read_manifest};
 use crate::builder::PARTITIONS_MAX;
-use crate::identity::{Contents, GridId};
+use crate::identity::{Contents, GridId, begun};
 use crate::partition::control::{NO_DEPOT, kind};
 use crate::partition::manifest::{
     self, Homes, Manifest, PStateMeta, RunMeta, TopologyMeta, runs_dir,
@@ -110,7 +110,9 @@ pub(crate) fn verify_all(storage: &Arc<dyn Storage>, targets: Vec<Target>) -> Ve
             let manifest = check.partition(&module, number, reader);
             counts.push((number, manifest.map(|manifest| manifest.partitions)));
         }
-        check_count(storage, &module, None, &counts, &mut report);
+        if begun(storage, contents.as_ref(), &module).is_some() {
+            check_count(storage, &module, None, &counts, &mut report);
+        }
     }
     report
 }

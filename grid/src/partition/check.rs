@@ -10,11 +10,12 @@ use gridmill_model::engine::Damaged;
 use gridmill_persistence::{LogError, LogReader, LogRecord, Position, Recovered, Run};
 
 use crate::error::StartError;
+use crate::folder::no_log;
 use crate::identity::foreign_manifest;
 use crate::state::{Cell, Violation};
 
 use super::control::kind;
-use super::core::place;
+use super::core::{let_go, place};
 use super::crumbs;
 use super::manifest::{
     Homes, Manifest, ManifestFile, PStateMeta, RunMeta, path as manifest_path, runs_dir,
@@ -46,6 +47,9 @@ pub(crate) fn check(options: &OpenOptions) -> Result<Checked, StartError> {
     refuse_stored(options, stored.as_ref())?;
     let read = LogReader::open_dir(Arc::clone(&options.storage), &options.dir);
     let (reader, recovered) = read.map_err(|source| options.log_fault(source))?;
+    if stored.is_some() && reader.segments().is_empty() {
+        return Err(options.damaged(no_log(&*options.storage, &options.dir)));
+    }
     refuse_other_log(options, stored.as_ref(), &reader)?;
     let manifest = stored.clone().unwrap_or_else(|| options.new_manifest());
     refuse_gap(options, &manifest, stored.is_none(), &recovered)?;
@@ -173,7 +177,8 @@ fn refuse_poison(
     end: Position,
 ) -> Result<(), StartError> {
     let mut live = manifest.topologies.iter().filter(|topology| topology.live);
-    if live.all(|topology| topology.next.number() >= end.number()) {
+    // New code is not what ended the process.
+    if options.accept_new_code || live.all(|topology| topology.next.number() >= end.number()) {
         return Ok(());
     }
     let ended = crumbs::ended_at(&*options.storage, &options.dir, &options.quarantine_at);
@@ -246,7 +251,10 @@ impl EventsAsked<'_> {
         let home = match std::panic::catch_unwind(AssertUnwindSafe(asked)) {
             Ok(home) if home.is_none_or(|home| home == here) => return Ok(()),
             Ok(home) => format!("to partition {}", home.unwrap_or(here)),
-            Err(_) => "nowhere".to_owned(),
+            Err(panic) => {
+                let_go(panic);
+                "nowhere".to_owned()
+            }
         };
         Err(StartError::Moved {
             what: "depot",

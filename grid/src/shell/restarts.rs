@@ -20,10 +20,10 @@ impl Restarts {
         BACK_OFF * 2u32.pow(self.failed)
     }
 
-    /// One failed: whether there is another. Bytes that are not what was written stay so: trying again
-    /// would only keep callers waiting.
-    pub(crate) fn go_on(&mut self, is_damage: bool) -> bool {
+    /// One failed: whether there is another. What `is_final` stays so: trying again would only keep callers
+    /// waiting.
+    pub(crate) fn go_on(&mut self, is_final: bool) -> bool {
         self.failed += 1;
-        !is_damage && self.failed < RESTARTS_MAX
+        !is_final && self.failed < RESTARTS_MAX
     }
 }

@@ -277,14 +277,14 @@ impl Place {
         let Some(mut restarts) = self.restarts.take() else { return };
         // Messages to the life that ended are lost.
         self.host = SimHost::new(number, jobs);
-        let (is_damage, reason) = match self.slot.open_again() {
+        let (is_final, reason) = match self.slot.open_again() {
             Ok(opened) => match self.begin(opened) {
                 Ok(()) => return,
                 Err(reason) => (false, reason),
             },
-            Err(error) => (error.is_damage(), error.to_string()),
+            Err(error) => (error.is_final(), error.to_string()),
         };
-        if restarts.go_on(is_damage) {
+        if restarts.go_on(is_final) {
             self.slot.shared.detach(reason);
             self.restarts = Some(restarts);
         } else {

@@ -187,8 +187,8 @@ impl Run {
                 Ok(())
             }
             Ok(_) => Err("a start with another count of partitions was not refused".to_owned()),
-            Err(_) if self.storage.digest() != before => {
-                Err("a start that was refused changed the folder".to_owned())
+            Err(error) if self.storage.digest() != before => {
+                Err(format!("a start that was refused changed the folder: {error}"))
             }
             Err(_) => Ok(()),
         }

@@ -132,7 +132,7 @@ pub(crate) trait Cell: Send {
     fn replace_runs(&mut self, merged: &[Run], run: Option<Run>);
     /// A number that tells apart what batches did, for the check that handlers are deterministic.
     /// To be called after [`Cell::check`].
-    fn touched_digest(&mut self) -> u64;
+    fn changed_digest(&mut self) -> Result<u64, Damaged>;
     fn as_any_mut(&mut self) -> &mut dyn Any;
 }
 
@@ -345,10 +345,11 @@ impl<R: Root> Cell for RootCell<R> {
         ends.chain(first).find_map(|key| misplaced(&self.pstate, self.place, key))
     }
 
-    fn touched_digest(&mut self) -> u64 {
+    fn changed_digest(&mut self) -> Result<u64, Damaged> {
+        let before = self.sealed.clone();
         match self.overlay() {
-            Some(overlay) => super::digest::of_touched(overlay.touched()),
-            None => 0,
+            Some(overlay) => super::digest::of_changed(overlay.touched(), &before),
+            None => Ok(0),
         }
     }
 

@@ -39,7 +39,8 @@ pub(crate) fn log_dir(dir: &Path) -> PathBuf {
 impl Log {
     /// Opens the log in `dir/log`, making it where there is none. After an unclean stop the tail is
     /// verified and made durable before this returns, and the next record begins a new epoch; after a clean
-    /// one nothing is read but headers and the last batches. The caller holds the lock of the folder.
+    /// one nothing is read but headers and the last batches. Files that are no part of the log stay until the
+    /// first write. The caller holds the lock of the folder.
     ///
     /// # Errors
     /// [`LogError::Damaged`] when bytes that were durable are not whole (nothing is changed then),
@@ -60,7 +61,6 @@ impl Log {
         }
         let (next_offsets, last_time) = (analysis.next_offsets()?, analysis.last_time()?);
         let ended = begin(&storage, &dir, &options, &mut analysis)?;
-        remove_garbage(&*storage, &dir, &analysis)?;
         let how = analysis.how.clone();
         let (log, end) = Self::over(storage, dir, options, analysis, ended)?;
         Ok((log, Recovered { end, how, next_offsets, last_time }))
@@ -101,6 +101,7 @@ impl Log {
             segment,
             file,
             preparation: Preparation::default(),
+            leftovers: analysis.garbage,
             broken: false,
             ended,
         };
@@ -177,18 +178,6 @@ fn begin_log(
     analysis.segments.push(Arc::new(segment));
     analysis.next = first;
     Ok(())
-}
-
-fn remove_garbage(storage: &dyn Storage, dir: &Path, analysis: &Analysis) -> Result<(), LogError> {
-    for path in &analysis.garbage {
-        let removed = storage.remove(path);
-        removed.map_err(|source| LogError::io("remove", storage.display(path), source))?;
-    }
-    if analysis.garbage.is_empty() {
-        return Ok(());
-    }
-    let synced = storage.sync_dir(dir);
-    synced.map_err(|source| LogError::io("sync", storage.display(dir), source))
 }
 
 impl LogOptions {

@@ -16,19 +16,24 @@ use crate::{LogError, StorageFile};
 
 impl Log {
     /// Writes all that was not durable into a new segment, at the same positions, and syncs it, so
-    /// that it is durable when this returns. Does nothing when no sync has failed.
+    /// that it is durable when this returns. Where it was not retained, it is written again in its place, as
+    /// the system still has it. Does nothing when no sync has failed.
     ///
     /// # Errors
     /// [`LogError::StorageFull`] and [`LogError::Io`]: nothing has changed, call it again.
-    /// [`LogError::NotRetained`]: what was written is not in memory any more.
+    /// [`LogError::Damaged`]: the system has lost what it could not write; the log has to be opened again.
     pub fn recover_from_failed_sync(&mut self) -> Result<(), LogError> {
         let shared = Arc::clone(&self.shared);
-        let _turn = shared.syncing.lock();
+        let turn = shared.syncing.lock();
         let mut state = shared.state.lock();
         if state.check_usable().is_ok() {
             return Ok(());
         }
-        self.check_retained(&state)?;
+        if !self.is_retained(&state) {
+            self.write_in_place(&mut state)?;
+            drop((state, turn));
+            return self.shared.sync().map(drop);
+        }
         let (keep, kept) = self.last_durable_segment()?;
         let (rewritten, file) = self.rewrite(&mut state, &kept)?;
         let end = kept.durable.load(Ordering::Acquire);
@@ -42,16 +47,23 @@ impl Log {
         Ok(())
     }
 
-    fn check_retained(&self, state: &State) -> Result<(), LogError> {
+    fn is_retained(&self, state: &State) -> bool {
         let from = self.shared.durable();
-        let retained = match state.pending.front() {
+        let whole = match state.pending.front() {
             Some(first) => first.summary.base == from,
             None => state.written == from,
         };
-        if retained && state.pending.iter().all(|batch| batch.bytes.is_some()) {
-            return Ok(());
+        whole && state.pending.iter().all(|batch| batch.bytes.is_some())
+    }
+
+    fn write_in_place(&self, state: &mut State) -> Result<(), LogError> {
+        let durable = self.shared.durable();
+        for segment in &state.unsynced {
+            segment.verify_written()?;
+            segment.write_again(durable)?;
         }
-        Err(LogError::NotRetained { from })
+        state.failed = None;
+        Ok(())
     }
 
     /// The last segment with anything durable in it, and how many segments to keep. One that was begun

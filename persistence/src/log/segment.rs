@@ -114,7 +114,7 @@ impl Segment {
     /// that all is well, and a power loss takes it (Rebello et al., "Can Applications Recover from fsync
     /// Failures?", 2020).
     pub(crate) fn write_again(&self, proven: Position) -> Result<(), LogError> {
-        let (file, end) = (self.writable()?, self.visible_end());
+        let (file, end) = (self.writable()?, self.written.load(Ordering::Acquire));
         let known = self.known_index(|index| index.offset_of_number(proven.number())).flatten();
         let from = match known {
             _ if self.header.first >= proven => 0,
@@ -216,9 +216,21 @@ impl Segment {
     /// Verifies every visible batch and says at which position they end.
     pub(crate) fn walk(
         &self,
+        each: impl FnMut(&super::index::BatchSummary),
+    ) -> Result<Position, LogError> {
+        self.walk_to(self.visible_end(), each)
+    }
+
+    /// Verifies all that was written, seen or not.
+    pub(crate) fn verify_written(&self) -> Result<(), LogError> {
+        self.walk_to(self.written.load(Ordering::Acquire), |_| {}).map(drop)
+    }
+
+    fn walk_to(
+        &self,
+        end: u64,
         mut each: impl FnMut(&super::index::BatchSummary),
     ) -> Result<Position, LogError> {
-        let end = self.visible_end();
         let mut walk = Walk::new(self, end);
         loop {
             match walk.step()? {

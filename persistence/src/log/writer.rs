@@ -91,6 +91,7 @@ impl Log {
     fn write_batch(&mut self, way: Way) -> Result<Written, LogError> {
         self.shared.check_usable()?;
         self.remove_clean_marker()?;
+        self.remove_leftovers();
         let len = self.batch.len() as u64;
         if self.must_move_on() || self.offset + len > self.segment.capacity {
             self.move_on(len)?;
@@ -138,6 +139,16 @@ impl Log {
         removed.map_err(|source| LogError::io("remove", storage.display(&path), source))?;
         self.clean_marker = false;
         Ok(())
+    }
+
+    /// What recovery found and did not need goes once the log goes on: who only opens a log leaves the folder
+    /// as it was.
+    fn remove_leftovers(&mut self) {
+        for path in self.leftovers.drain(..) {
+            if let Err(error) = self.shared.storage.remove(&path) {
+                tracing::warn!(file = %path.display(), %error, "a file that nothing uses stays");
+            }
+        }
     }
 
     /// Whether the next batch must not go into this segment, whatever room it has.
@@ -347,6 +358,7 @@ impl Log {
     /// takes the log for stopped uncleanly, which loses nothing that was durable.
     pub fn close_clean(mut self) -> Result<(), LogError> {
         self.discard();
+        self.remove_leftovers();
         if let Some(unused) = self.preparation.take() {
             // It was only prepared: the next start removes what stays.
             let _ = self.shared.storage.remove(&unused.path);

@@ -58,7 +58,7 @@ impl Core {
 
     /// Rolls a step back, runs it again from its bytes and compares what both runs touched.
     pub(super) fn run_again(&mut self, batch: &mut Batch, step: Step) -> Result<bool, Stop> {
-        let first = self.digests();
+        let first = self.digests()?;
         self.rollback()?;
         for item in &mut batch.items[step.items()] {
             let Item::Events(events) = item else { continue };
@@ -70,7 +70,7 @@ impl Core {
             self.rollback()?;
             return Ok(false);
         }
-        let second = self.digests();
+        let second = self.digests()?;
         if let Some(differs) = first.iter().zip(&second).position(|(a, b)| a != b) {
             let pstate = &self.plan.pstates[differs];
             return Err(Stop::NotDeterministic {
@@ -81,8 +81,9 @@ impl Core {
         Ok(true)
     }
 
-    pub(super) fn digests(&mut self) -> Vec<u64> {
-        self.cells.0.iter_mut().map(|cell| cell.0.touched_digest()).collect()
+    pub(super) fn digests(&mut self) -> Result<Vec<u64>, Stop> {
+        let digests = self.cells.0.iter_mut().map(|cell| cell.0.changed_digest());
+        Ok(digests.collect::<Result<_, _>>()?)
     }
 
     /// Topologies in declaration order; where one reads another's state, record by record.

@@ -22,6 +22,7 @@ use super::control::Verdict;
 use super::pace::Pace;
 
 pub(crate) use lanes::Lane;
+pub(crate) use panics::let_go;
 
 /// Limits of a partition.
 #[derive(Clone, Copy, Debug)]

@@ -103,7 +103,11 @@ impl OpenOptions {
     pub(super) fn stopped(&self, stop: Stop) -> StartError {
         match stop {
             Stop::Damaged(damage) => self.damaged(damage),
-            other => self.fail(other),
+            Stop::NotDeterministic { .. } => {
+                let (module, partition) = (self.plan.name.to_owned(), self.partition);
+                let message = stop.to_string();
+                StartError::NotDeterministic { module, partition, message }
+            }
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use gridmill_persistence::LogError;
+
 use crate::partition::fold::{FoldDone, FoldFault, FoldJob, install, thaw};
 
 use super::failing::JobKind;
@@ -143,6 +145,9 @@ impl Partition {
                 thaw(&mut self.core, &live);
                 self.catching_up.put_off();
                 self.job_failed(JobKind::Fold, error.to_string());
+                if let FoldFault::Log(LogError::SyncFailed { .. }) = error {
+                    self.recover_log()?;
+                }
             }
         }
         self.quarantined_meanwhile()

@@ -104,7 +104,8 @@ impl Partition {
     /// Folds everything and leaves a clean end.
     pub(crate) fn stop_cleanly(mut self) {
         let Some(done) = self.shutdown.take() else { return };
-        let folded = self.fold_everything();
+        let recovered = self.log.recover_from_failed_sync().map_err(|error| error.to_string());
+        let folded = recovered.and_then(|()| self.fold_everything());
         let Self { log, fence, folds, shared, .. } = self;
         let noted = folded.and_then(|()| {
             // The next start knows by it that the log is whole.

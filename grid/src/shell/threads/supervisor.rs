@@ -67,14 +67,14 @@ async fn restart(seat: Seat, seats: Seats, supervisor: ActorCell) {
     let mut restarts = Restarts::default();
     loop {
         tokio::time::sleep(restarts.delay()).await;
-        let (is_damage, reason) = match open_on_worker(&seat).await {
+        let (is_final, reason) = match open_on_worker(&seat).await {
             Ok(opened) => match run(seat.clone(), opened, &seats, supervisor.clone()).await {
                 Ok(()) => return,
                 Err(error) => (false, error),
             },
-            Err(error) => (error.is_damage(), error.to_string()),
+            Err(error) => (error.is_final(), error.to_string()),
         };
-        if !restarts.go_on(is_damage) {
+        if !restarts.go_on(is_final) {
             return seat.slot.give_up(&reason);
         }
         let (module, partition) = (seat.slot.shared.module, seat.slot.shared.partition);
