@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use gridmill::client::{AppendErrorKind, ReadError};
 use gridmill::prelude::*;
@@ -134,7 +135,7 @@ async fn r115_wrong_handles() {
     assert!(matches!(error, ReadError::WrongRoot { .. }));
     says(&error, &["`ledger/counts`", "u64", "the handle says", "use the constant"]);
     let error = client.select_on(9, COUNTS.all()).await.expect_err("no such partition");
-    says(&error, &["4 partitions", "partition 9 was asked for"]);
+    says(&error, &["partitions 0 to 3", "partition 9 was asked for"]);
     let error = client.select(COUNTS.all()).await.expect_err("which partition?");
     says(&error, &["`ledger/counts` has 4 partitions", "start it with `key`"]);
 }
@@ -212,4 +213,36 @@ async fn r144_value_too_large() {
     assert!(grid.quarantine().is_empty(), "whoever was answered sees it");
     let error = grid.discard_quarantined(&record).await.expect_err("it is not there any more");
     says(&error, &["`ids`", "in quarantine", "grid.quarantine()"]);
+}
+
+// Row 115: options that cannot work are refused before a folder is touched.
+#[tokio::test]
+async fn r115_options_that_cannot_work() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let never = ledger(folder.path()).durability(Durability::Interval(Duration::ZERO));
+    says(&refusal(never).await, &["`durability`", "Interval(0ns)", "Durability::Sync"]);
+    let position = gridmill::persistence::Position::new(0, 1);
+    for (module, partition) in [("ledgre", 0), ("ledger", 2)] {
+        let error = refusal(ledger(folder.path()).quarantine_at(module, partition, position)).await;
+        says(&error, &["`quarantine_at`", &format!("partition {partition} of module `{module}`")]);
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).expect("it is there").count(), 0);
+}
+
+struct TwoDepots;
+
+impl Module for TwoDepots {
+    const NAME: &'static str = "two_depots";
+
+    fn define(module: &mut Setup) {
+        let _ = module.stream("counts", COUNTS);
+    }
+}
+
+// Row 115: what is wrong with a declaration is said once, with the module's name.
+#[tokio::test]
+async fn r115_a_wrong_declaration_is_told_once() {
+    let error = refusal(Grid::in_memory().module::<TwoDepots>()).await;
+    says(&error, &["module `two_depots` cannot be started: "]);
+    assert_eq!(error.to_string().matches("cannot be started").count(), 1, "{error}");
 }

@@ -130,7 +130,7 @@ fn pieces(root: &Path) -> Result<BTreeMap<&'static str, Vec<PathBuf>>> {
     Ok(found)
 }
 
-fn copy(from: &Path, to: &Path) -> Result {
+pub(crate) fn copy(from: &Path, to: &Path) -> Result {
     if from.is_dir() {
         fs::create_dir_all(to)?;
         for entry in fs::read_dir(from)? {

@@ -271,3 +271,44 @@ async fn r233_records_are_set_aside_at_a_start_once_and_before_they_are_handled(
     }
     Ok(())
 }
+
+/// What a handler panics with; to drop it panics too.
+struct Loud;
+
+impl Drop for Loud {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            panic!("dropping a panic panics");
+        }
+    }
+}
+
+struct Exploding;
+
+impl Module for Exploding {
+    const NAME: &'static str = "exploding";
+
+    fn define(module: &mut Setup) {
+        define(module, |(key, number), sums| {
+            *sums.entry(key).or_default() += number;
+            if number == 13 {
+                std::panic::panic_any(Loud);
+            }
+        });
+    }
+}
+
+// Row 233: whatever a handler panics with, its record is set aside and the partition goes on.
+#[tokio::test]
+async fn r233_a_panic_that_panics_when_it_is_dropped() -> Test {
+    let grid = Grid::in_memory().partitions(2).module::<Exploding>().start().await?;
+    let client = grid.client();
+    client.append(EVENTS, ("ann".into(), 1)).await?;
+    let error = client.append(EVENTS, ("ann".into(), 13)).await.err().ok_or("it was handled")?;
+    assert!(matches!(error.kind, AppendErrorKind::Rejected(_)), "{error}");
+    client.append(EVENTS, ("ann".into(), 2)).await?;
+    assert_eq!(of_ann(&client).await?, (3, 3));
+    assert_eq!(grid.quarantine().len(), 1);
+    assert_eq!(grid.stats().total(|partition| partition.restarts), 0);
+    Ok(())
+}

@@ -326,11 +326,19 @@ async fn r144_refused_poison_changes_nothing() {
     let bits = receipt.position;
     let crumb = [bits.to_le_bytes(), (!bits).to_le_bytes()].concat();
     std::fs::write(path.join("two/3/CRUMB"), crumb).expect("it can be written");
-    let builder = || start::<OneChanged, TwoChanged>(path).accept_replay_with_new_code();
-    let error = refuses(path, builder()).await;
+    let error = refuses(path, start::<One, Two>(path)).await;
     let StartError::Aborting { module, partition, position } = &error else { panic!("{error}") };
     assert_eq!((*partition, *position), (3, Position::from_bits(receipt.position)));
-    // As the error advises.
+    // As the error advises: where the handlers are mended, they are asked again, as often as it takes.
+    assert!(error.to_string().contains("accept_replay_with_new_code()"), "{error}");
+    let mended = tempfile::tempdir().expect("a folder for the test");
+    crate::identity::copy(path, mended.path()).expect("it is there");
+    let grid = start::<One, Two>(mended.path()).accept_replay_with_new_code().start().await;
+    let grid = grid.expect("the handlers are mended");
+    let count = grid.client().select_one(BESIDE.key(of_the_last_partition())).await;
+    assert_eq!(count.expect("it runs"), Some(2));
+    grid.halt().await;
+    // Or the record is set aside.
     let advised = Position::new(position.epoch(), position.number());
     let builder = start::<One, Two>(path).quarantine_at(module, *partition, advised);
     let grid = builder.start().await.expect("the record is set aside");
@@ -406,4 +414,33 @@ async fn r024_failed_start_is_taken_back() {
         grid.halt().await;
     }
     assert!(failed >= 2 * PARTITIONS, "each partition's manifest is written, not {failed}");
+}
+
+// Row 024: files that recovery does not need stay until something is logged, so that a start which finds
+// damage in the last partition's log, by a replay, has changed none of the others.
+#[tokio::test]
+async fn r024_refused_replay_tidies_nothing_up() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let path = folder.path();
+    let grid = start::<One, Two>(path).start().await.expect("a fresh folder");
+    let many = || (0..4000).map(|event| event % ENTRIES);
+    for _ in 0..6 {
+        grid.client().append_many(EVENTS, many()).await.expect("it runs");
+        grid.client().append_many(NEWS, many()).await.expect("it runs");
+    }
+    grid.halt().await;
+    // In a segment that later ones prove durable, and that only the replay reads.
+    let first = first_file(&path.join("two/3/log"), "seg");
+    flip(&first, 4096 + 64);
+    let before = bytes(path);
+    let error = refusal(start::<One, Two>(path)).await;
+    assert!(error.to_string().contains("damaged"), "{error}");
+    let segments = |files: &BTreeMap<PathBuf, Vec<u8>>| {
+        files.keys().filter(|path| path.extension().is_some_and(|end| end == "seg")).count()
+    };
+    assert_eq!(segments(&before), segments(&bytes(path)), "{error}");
+    flip(&first, 4096 + 64);
+    let grid = start::<One, Two>(path).start().await.expect("the file is as it was");
+    let count = grid.client().select_one(BESIDE.key(0)).await.expect("it runs");
+    assert_eq!(count, Some(6 * 4000u64.div_ceil(ENTRIES)));
 }

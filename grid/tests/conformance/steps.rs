@@ -230,3 +230,74 @@ async fn r229_who_comes_during_a_batch_is_not_forgotten() -> Test {
     grid.shutdown().await?;
     Ok(())
 }
+
+type Beside<'a> = (&'a mut Set<u64>, &'a mut Option<Str>, &'a mut Lists);
+
+const SEEN: PState<Set<u64>> = PState::new("steps/seen");
+const LAST: PState<Option<Str>> = PState::new("steps/last");
+
+/// Changes its roots that are one value in some records only.
+fn note(number: u64, (seen, last, lists): Beside<'_>) {
+    seen.insert(number % 40);
+    if number % 7 == 0 {
+        *last = Some(format!("{}", number % 3).into());
+    }
+    lists.entry(format!("{}", number % 300).into()).or_default().push_back(number);
+}
+
+struct Noting;
+
+impl Module for Noting {
+    const NAME: &'static str = "noting";
+
+    fn define(module: &mut Setup) {
+        module.depot(NUMBERS);
+        module.stream("note", (SEEN, LAST, LISTS)).source(NUMBERS).each(note);
+    }
+}
+
+// Row 229: where changes are written out between steps, the same values come from memory or from runs: the
+// check that handlers are deterministic compares what they are, not where they lie.
+#[tokio::test]
+async fn r229_the_check_of_handlers_sees_values_and_not_where_they_lie() -> Test {
+    for bytes in [1, 16 << 10, 1 << 20] {
+        let builder = Grid::in_memory().partitions(1).check_handlers(true).module::<Noting>();
+        let grid = builder.overlay_bytes_max(bytes).cache_bytes_max(bytes / 4).start().await?;
+        let client = grid.client();
+        client.append_many(NUMBERS, 0..3000).await?;
+        client.append_many(NUMBERS, 3000..6000).await?;
+        assert_eq!(client.select_one(SEEN.len()).await?, Some(40));
+        assert_eq!(client.select_one(LISTS.key("7").len()).await?, Some(20));
+        assert_eq!(grid.stats().total(|partition| partition.restarts), 0);
+    }
+    Ok(())
+}
+
+static COIN: AtomicU64 = AtomicU64::new(0);
+
+struct Tossing;
+
+impl Module for Tossing {
+    const NAME: &'static str = "tossing";
+
+    fn define(module: &mut Setup) {
+        module.depot(NUMBERS);
+        module.stream("toss", LISTS).source(NUMBERS).each(|number: u64, lists: &mut Lists| {
+            lists.entry("all".into()).or_default().push_back(number);
+            let coin = COIN.fetch_add(1, Ordering::Relaxed);
+            lists.entry("coins".into()).or_default().push_back(coin);
+        });
+    }
+}
+
+// A handler that is not deterministic is so at every restart too: who waits is told at once.
+#[tokio::test]
+async fn a_handler_that_is_not_deterministic_is_told_and_not_tried_again_and_again() -> Test {
+    let grid = Grid::in_memory().partitions(1).module::<Tossing>().start().await?;
+    let error = grid.client().append(NUMBERS, 1).await.err().ok_or("nobody has noticed")?;
+    assert!(error.to_string().contains("`toss` is not deterministic"), "{error}");
+    let stats = grid.stats();
+    assert!(stats.total(|partition| partition.restarts) <= 1, "{stats:?}");
+    assert!(error.to_string().contains("steps/lists"), "{error}");
+    Ok(())
+}

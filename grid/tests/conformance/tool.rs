@@ -386,3 +386,52 @@ fn a_folder_of_something_else_is_no_grid() -> Checked {
     assert!(matches!(refused, Err(FolderError::NotAGrid { .. })), "{refused:?}");
     Ok(())
 }
+
+// A first start that was killed, or refused, leaves folders in which nothing ever was: the tool says so, and
+// calls nothing damaged.
+#[tokio::test]
+async fn what_a_first_start_left_is_no_damage() -> Checked {
+    let folder = tempfile::tempdir()?;
+    for partition in 0..3 {
+        std::fs::create_dir_all(folder.path().join(format!("todo/{partition}/runs")))?;
+    }
+    let (code, text) = tool(&["verify"], Some(folder.path()))?;
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("todo/2 was left by a start that did not come to its end"), "{text}");
+    // The start that comes to its end may have fewer partitions.
+    let grid = start(folder.path()).await?;
+    fill(&grid, 40).await?;
+    grid.shutdown().await?;
+    let (code, text) = tool(&["verify"], Some(folder.path()))?;
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("todo/2 was left by a start") && !text.contains("todo/1 was"), "{text}");
+    let (code, text) = tool(&["inspect"], Some(folder.path()))?;
+    assert!(code == 0 && text.contains("todo/events"), "{text}");
+    let (code, text) = tool(&["dump", "todo/events"], Some(folder.path()))?;
+    assert!(code == 0 && text.contains("task 39"), "{text}");
+    // A partition that was begun is missed.
+    std::fs::remove_file(folder.path().join("todo/1/MANIFEST"))?;
+    let (code, text) = tool(&["verify"], Some(folder.path()))?;
+    assert!(code == 1 && text.contains("todo/1/MANIFEST"), "{text}");
+    Ok(())
+}
+
+// A log without segments beside its manifest is lost, not new.
+#[tokio::test]
+async fn a_log_that_is_gone_is_no_fresh_one() -> Checked {
+    let folder = tempfile::tempdir()?;
+    let grid = start(folder.path()).await?;
+    fill(&grid, 40).await?;
+    grid.halt().await;
+    let log = folder.path().join("todo/1/log");
+    for segment in std::fs::read_dir(&log)? {
+        std::fs::write(segment?.path(), [])?;
+    }
+    let before = files(folder.path())?;
+    let error = start(folder.path()).await.err().ok_or("it has started")?;
+    assert!(error.to_string().contains("expected segments of a log, got none"), "{error}");
+    assert!(files(folder.path())? == before, "a refused start has changed the folder");
+    let (code, text) = tool(&["verify"], Some(folder.path()))?;
+    assert!(code == 1 && text.contains("expected segments of a log"), "{text}");
+    Ok(())
+}

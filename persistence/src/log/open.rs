@@ -142,8 +142,12 @@ fn begin(
     // What a killed process wrote and did not sync must be on the disk before it is built on. After
     // a clean stop there is nothing of that kind: its marker was written after the last sync.
     let (segments, proven) = (&analysis.segments, analysis.proven);
-    let first = segments.partition_point(|segment| segment.header.first < proven);
-    for segment in &segments[first.saturating_sub(1)..] {
+    let mut first = segments.partition_point(|segment| segment.header.first < proven);
+    if segments.get(first).is_none_or(|segment| segment.header.first > proven) {
+        // It is in the middle of the one before.
+        first = first.saturating_sub(1);
+    }
+    for segment in &segments[first..] {
         segment.write_again(proven)?;
     }
     // Epochs end at 65,535. From there on a position may name two records, one of which was lost before

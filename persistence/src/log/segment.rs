@@ -10,7 +10,7 @@ use parking_lot::{Mutex, RwLock};
 use super::format::{BATCH_HEADER, DATA_START, SegmentHeader, decode_footer, encode_footer};
 use super::index::SegmentIndex;
 use super::walk::{Step, Walk};
-use super::window::Window;
+use super::window::{Window, first_unreadable};
 use crate::bytes::u32_at;
 use crate::{LogError, Position, Storage, StorageFile};
 
@@ -124,7 +124,10 @@ impl Segment {
         let mut piece = vec![0; PIECE.min(end - from) as usize];
         for at in (from..end).step_by(PIECE as usize) {
             let piece = &mut piece[..PIECE.min(end - at) as usize];
-            file.read_at(at, piece).map_err(|source| self.io("read", source))?;
+            file.read_at(at, piece).map_err(|source| {
+                let place = first_unreadable(&*file, at..at + piece.len() as u64);
+                LogError::unreadable(self.shown.clone(), place, source)
+            })?;
             file.write_at(at, piece).map_err(|source| self.io("write", source))?;
         }
         file.sync().map_err(|source| self.io("sync", source))

@@ -2,12 +2,13 @@
 //! log goes on when the disk does.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use gridmill_persistence::log::{HowStopped, Log};
+use gridmill_persistence::log::{HowStopped, Log, LogOptions};
 use gridmill_persistence::{Faults, LogError, Position, SimStorage, Storage};
 
 use super::forge::{put, replace, reseal, segment, whole};
-use super::{Entry, Maker, open, push, read_all, write};
+use super::{DIR, Entry, Maker, open, options, push, read_all, write};
 
 #[test]
 fn a_full_disk_refuses_batches_and_loses_none() {
@@ -326,6 +327,109 @@ fn after_a_failed_sync_nothing_acknowledged_is_lost_however_the_log_is_stopped_l
             log.reader().verify().expect("whole");
         }
     }
+}
+
+/// A log of which `seed` says how much was written after the last sync, when a sync fails.
+fn failed_sync(
+    storage: &SimStorage,
+    seed: u64,
+    retain: bool,
+) -> (Log, Vec<(Position, Entry)>, Maker) {
+    let options = LogOptions { retain_unsynced: retain, ..options() };
+    let opened = Log::open(Arc::new(storage.clone()), Path::new(DIR), options);
+    let (mut log, mut maker) = (opened.expect("opened").0, Maker::default());
+    let mut expected = write(&mut log, &mut maker, 3);
+    log.syncer().sync().expect("synced");
+    for _ in 0..seed % 30 {
+        expected.extend(write(&mut log, &mut maker, 6));
+    }
+    expected.extend(write(&mut log, &mut maker, 1));
+    log.syncer().expose();
+    storage.set_faults(Faults { fail_sync: Some(1), ..Faults::default() });
+    assert!(matches!(log.syncer().sync(), Err(LogError::SyncFailed { .. })), "seed {seed}");
+    storage.set_faults(Faults::default());
+    (log, expected, maker)
+}
+
+// The system takes what it could not write for written: another sync says that all is well, and the next
+// power loss takes it.
+#[test]
+fn a_restart_after_a_failed_sync_takes_nothing_for_durable_that_is_not() {
+    for seed in 0..150 {
+        for is_killed in [true, false] {
+            let storage = SimStorage::with_faults(seed, Faults::default());
+            let (log, mut expected, mut maker) = failed_sync(&storage, seed, true);
+            drop(log);
+            let storage = if is_killed { storage.kill() } else { storage };
+            let (mut log, _) = open(&storage).expect("opened");
+            assert_eq!(read_all(&log.reader()).expect("read"), expected, "seed {seed}");
+            for _ in 0..seed % 4 {
+                expected.extend(write(&mut log, &mut maker, 5));
+                log.syncer().sync().expect("synced");
+            }
+            drop(log);
+            let (log, _) = open(&storage.crash()).expect("opened");
+            assert_eq!(read_all(&log.reader()).expect("read"), expected, "seed {seed}");
+            log.reader().verify().expect("whole");
+        }
+    }
+}
+
+#[test]
+fn a_failed_sync_of_what_was_not_retained_is_written_again_in_its_place() {
+    for seed in 0..100 {
+        let storage = SimStorage::with_faults(seed, Faults::default());
+        let (mut log, mut expected, mut maker) = failed_sync(&storage, seed, false);
+        log.recover_from_failed_sync().expect("recovered");
+        assert_eq!(log.durable(), log.next_position());
+        for _ in 0..seed % 20 {
+            expected.extend(write(&mut log, &mut maker, 5));
+            log.syncer().sync().expect("synced");
+        }
+        assert_eq!(read_all(&log.reader()).expect("read"), expected, "seed {seed}");
+        drop(log);
+        let (log, _) = open(&storage.crash()).expect("opened");
+        assert_eq!(read_all(&log.reader()).expect("read"), expected, "seed {seed}");
+        log.reader().verify().expect("whole");
+    }
+}
+
+// Of segments that nobody synced, a power loss may take any and leave those behind it.
+#[test]
+fn a_power_loss_before_any_sync_leaves_what_came_first() {
+    let mut without_header = 0;
+    for seed in 0..300 {
+        let storage = SimStorage::with_faults(seed, Faults::default());
+        let (mut log, _) = open(&storage).expect("opened");
+        let mut maker = Maker::default();
+        let mut expected = Vec::new();
+        for round in 0..60 {
+            expected.extend(write(&mut log, &mut maker, 14));
+            if seed % 3 == 0 && round == 8 {
+                log.syncer().sync().expect("synced");
+            }
+        }
+        let (durable, segments) = (log.durable(), log.segments().len());
+        assert!(segments > 3, "{segments} segments");
+        drop(log);
+        let storage = storage.crash();
+        let (mut log, _) = open(&storage).expect("opened");
+        let kept = read_all(&log.reader()).expect("read");
+        assert!(expected.starts_with(&kept), "seed {seed}");
+        let safe = expected.iter().filter(|(position, _)| *position < durable).count();
+        assert!(kept.len() >= safe, "seed {seed}: {} of {safe} durable records", kept.len());
+        without_header += usize::from(log.segments().len() + 1 < segments);
+        // And the log goes on.
+        expected = kept;
+        maker = Maker::default();
+        (0..expected.len()).for_each(|_| drop(maker.next(1)));
+        expected.extend(write(&mut log, &mut maker, 40));
+        log.syncer().sync().expect("synced");
+        drop(log);
+        let (log, _) = open(&storage.crash()).expect("opened");
+        assert_eq!(read_all(&log.reader()).expect("read"), expected, "seed {seed}");
+    }
+    assert!(without_header > 10, "{without_header} times");
 }
 
 #[test]
