@@ -430,7 +430,7 @@ async fn r024_refused_replay_tidies_nothing_up() {
     }
     grid.halt().await;
     // In a segment that later ones prove durable, and that only the replay reads.
-    let first = first_file(&path.join("two/3/log"), "seg");
+    let first = path.join("two/3/log/0000000002.seg");
     flip(&first, 4096 + 64);
     let before = bytes(path);
     let error = refusal(start::<One, Two>(path)).await;
