@@ -169,6 +169,8 @@ impl Run {
         if !self.begun {
             return Ok(());
         }
+        // A power loss may have taken the lock file, which every start makes.
+        drop(self.builder().lock(&self.storage));
         let before = self.storage.digest();
         let newer = self.choices.once_in(2);
         let (what, builder) = if newer {

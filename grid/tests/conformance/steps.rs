@@ -239,7 +239,7 @@ const LAST: PState<Option<Str>> = PState::new("steps/last");
 /// Changes its roots that are one value in some records only.
 fn note(number: u64, (seen, last, lists): Beside<'_>) {
     seen.insert(number % 40);
-    if number % 7 == 0 {
+    if number.is_multiple_of(7) {
         *last = Some(format!("{}", number % 3).into());
     }
     lists.entry(format!("{}", number % 300).into()).or_default().push_back(number);
