@@ -7,6 +7,8 @@
 //! would cost as many cache misses as it saves. Runs of more than 16 GiB have locations of five
 //! bytes, ten a bucket.
 
+use std::ops::Range;
+
 use super::layout::BUCKET;
 
 /// One bucket's bytes.
@@ -42,6 +44,11 @@ impl Shape {
     /// The shape for locations below `end`.
     pub(super) fn of(end: u64) -> Self {
         if end <= 1 << 32 { Self::NARROW } else { Self::WIDE }
+    }
+
+    /// How many locations a bucket has room for.
+    pub(super) fn slots(&self) -> u64 {
+        self.slots as u64
     }
 
     /// How many buckets a run of `entries` has.
@@ -147,30 +154,60 @@ impl Print {
     }
 }
 
-/// An index under construction.
-pub(super) struct Builder {
+/// An entry on its way to a bucket with room.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moving {
+    print: Print,
+    location: u64,
+    /// The bucket that it comes to next.
+    bucket: u64,
+}
+
+impl Moving {
+    /// An entry that goes to its home, in an index of so many buckets.
+    #[inline]
+    pub(super) fn home(print: Print, location: u64, buckets: u64) -> Self {
+        debug_assert!(location <= LOCATION_MAX);
+        Self { print, location, bucket: print.home(buckets) }
+    }
+
+    /// The entry, past the last bucket, on its way from the first one on.
+    pub(super) fn wrapped(self) -> Self {
+        Self { bucket: 0, ..self }
+    }
+
+    #[inline]
+    pub(super) fn location(&self) -> u64 {
+        self.location
+    }
+}
+
+/// Buckets in a row of an index under construction.
+pub(super) struct Slice {
     shape: Shape,
+    first: u64,
     buckets: Vec<Bucket>,
 }
 
-impl Builder {
-    /// An empty index with room for `entries`.
-    pub(super) fn new(shape: Shape, entries: u64) -> Self {
-        Self { shape, buckets: vec![[0; BUCKET as usize]; shape.buckets(entries) as usize] }
+impl Slice {
+    /// The buckets of these numbers, empty.
+    pub(super) fn new(shape: Shape, numbers: Range<u64>) -> Self {
+        let buckets = vec![[0; BUCKET as usize]; (numbers.end - numbers.start) as usize];
+        Self { shape, first: numbers.start, buckets }
     }
 
-    /// Files one entry. There is room for all that were announced.
-    pub(super) fn insert(&mut self, print: Print, location: u64) {
-        debug_assert!(location <= LOCATION_MAX);
-        let count = self.buckets.len();
-        let mut home = print.home(count as u64) as usize;
-        for _ in 0..count {
-            if self.shape.put(&mut self.buckets[home], print, location) {
-                return;
+    /// Files an entry that comes to one of these buckets or the one after them; gives it back where it
+    /// has to go on behind them.
+    #[inline]
+    pub(super) fn file(&mut self, mut entry: Moving) -> Option<Moving> {
+        let from = (entry.bucket - self.first) as usize;
+        for bucket in self.buckets.iter_mut().skip(from) {
+            if self.shape.put(bucket, entry.print, entry.location) {
+                return None;
             }
-            home = if home + 1 == count { 0 } else { home + 1 };
+            entry.bucket += 1;
         }
-        unreachable!("an index has more slots than entries were announced");
+        Some(entry)
     }
 
     /// The finished bytes.
@@ -184,7 +221,7 @@ mod tests {
     use super::*;
 
     /// Where the entries of an index that is looked into by `print` may be.
-    fn found(shape: Shape, built: &Builder, print: Print) -> Vec<u64> {
+    fn found(shape: Shape, built: &Slice, print: Print) -> Vec<u64> {
         let count = built.buckets.len();
         let (mut home, mut found) = (print.home(count as u64) as usize, Vec::new());
         loop {
@@ -205,8 +242,12 @@ mod tests {
     fn both_shapes_lead_to_every_entry() {
         for (shape, base) in [(Shape::of(1 << 32), 0), (Shape::of((1 << 32) + 1), 1 << 39)] {
             let print = |n: u64| Print::of(n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-            let mut built = Builder::new(shape, 1000);
-            (0..1000).for_each(|n| built.insert(print(n), base + n));
+            let buckets = shape.buckets(1000);
+            let mut built = Slice::new(shape, 0..buckets);
+            for n in 0..1000 {
+                let past = built.file(Moving::home(print(n), base + n, buckets));
+                past.map(|past| built.file(past.wrapped()));
+            }
             assert!((0..1000).all(|n| found(shape, &built, print(n)).contains(&(base + n))));
             let all: u64 = built.buckets.iter().map(|bucket| shape.occupied(bucket)).sum();
             assert_eq!(all, 1000);

@@ -16,8 +16,8 @@ pub struct RunOptions {
     /// suits every archive; values made of 8-byte numbers need 8 and save 4 bytes an entry on
     /// average, plain bytes need 1.
     pub value_align: usize,
-    /// About how many entries will come, to reserve 8 bytes of memory each. Default 0: grows as
-    /// needed.
+    /// About how many entries will come, to reserve 8 bytes of memory each for the first 256 Ki of
+    /// them. Default 0: grows as needed.
     pub entries_hint: u64,
     /// The log position that the run covers; stored, never interpreted. Default 0.
     pub covers: u64,

@@ -43,7 +43,17 @@ const _: () = assert!((super::VALUE_BYTES_MAX + super::KEY_BYTES_MAX + 64) < (UN
 
 /// The name under which the run `path` is written until it is complete.
 pub(super) fn temp_path(path: &Path) -> PathBuf {
+    suffixed(path, "")
+}
+
+/// The name of what the writer of the run `path` cannot keep in memory until then.
+pub(super) fn side_path(path: &Path) -> PathBuf {
+    suffixed(path, ".side")
+}
+
+fn suffixed(path: &Path, what: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
+    name.push(what);
     name.push(TEMP_SUFFIX);
     PathBuf::from(name)
 }

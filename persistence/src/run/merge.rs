@@ -18,7 +18,8 @@ type Item<'a> = Result<(&'a [u8], Slot<'a>), RunError>;
 /// Deletions are kept, because an older run outside this merge may hold the key, unless
 /// `drop_tombstones` says that there is none. `throttle` is told about every 256 KiB how many bytes
 /// were produced since it was last told; it may block to slow the merge down. The caller finishes
-/// the writer. Memory does not depend on the size of the inputs.
+/// the writer. Memory is the writer's, which does not depend on how much there is but for the little that
+/// [`RunWriter`] names.
 ///
 /// # Errors
 /// `MergeMismatch` where an input has another schema, or a larger value alignment, than the writer:

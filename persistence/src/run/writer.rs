@@ -6,29 +6,26 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::error::{RunError, shared};
-use super::index::{Builder, LOCATION_MAX, Print, Shape};
+use super::index::{LOCATION_MAX, Print, Shape};
 use super::info::{RunInfo, RunOptions};
 use super::layout::{
-    FENCE_BYTES, Footer, GROUP, Header, LEN_DELETED, LEN_FOLLOWS, PAGE, UNIT, temp_path,
+    FENCE_BYTES, Footer, GROUP, Header, LEN_DELETED, LEN_FOLLOWS, PAGE, UNIT, side_path, temp_path,
 };
 use super::meta::{Meta, table_len};
 use super::reader::file_name;
+use super::side::create_file;
 use super::sink::Sink;
+use super::spill::{Remembered, Room};
 use super::uniform::Uniform;
 use super::{KEY_BYTES_MAX, USER_BYTES_MAX, VALUE_BYTES_MAX, hash_key};
-use crate::{Storage, StorageFile};
-
-/// Entries to reserve memory for at most, however large the hint: 32 MiB.
-const HINT_MAX: u64 = 4 << 20;
-
-/// Bits of an index word that hold an entry's length in locations; the others hold its print.
-const LENGTH_BITS: u32 = 24;
+use crate::Storage;
 
 /// A run being written. It appears under its name when [`RunWriter::finish`] succeeds and not
 /// before; dropping the writer removes what it wrote.
 ///
-/// Memory: 512 KiB of buffer, 8.5 bytes an entry while entries are added, and 6.4 more for the
-/// index while finishing. See [`Run`](super::Run) for an example.
+/// Memory, beside the note: at most 6 MiB, a tenth of a byte an entry, and a thousandth of the file.
+/// What does not fit into that lies in a file beside the run until it is finished: 10 bytes an entry,
+/// from 256 Ki entries on. See [`Run`](super::Run) for an example.
 #[must_use = "a run exists only after `finish`"]
 pub struct RunWriter {
     storage: Arc<dyn Storage>,
@@ -43,11 +40,9 @@ pub struct RunWriter {
     uniform: Uniform,
     min_key: Vec<u8>,
     last_key: Vec<u8>,
-    /// One word an entry: 40 bits of its key's hash, and how far it is to the next location. The
-    /// location follows from those before it, so that the index costs 8 bytes an entry to prepare.
-    index: Vec<u64>,
-    marks: Vec<u64>,
-    fences: Fences,
+    remembered: Remembered,
+    /// Where in the file the entries of the last fence begin.
+    fence_at: u64,
 }
 
 /// What became of the file under its temporary name.
@@ -57,15 +52,6 @@ enum State {
     /// A write failed half-way; only removing it is left.
     Broken,
     Renamed,
-}
-
-/// The fence records gathered so far, and where each begins among them.
-#[derive(Default)]
-struct Fences {
-    starts: Vec<u64>,
-    records: Vec<u8>,
-    /// Where in the file the entries of the last fence begin.
-    last_at: u64,
 }
 
 impl RunWriter {
@@ -79,12 +65,24 @@ impl RunWriter {
         path: &Path,
         options: RunOptions,
     ) -> Result<Self, RunError> {
+        Self::create_within(storage, path, options, Room::USUAL)
+    }
+
+    /// [`RunWriter::create`] with other room for what is remembered in memory.
+    pub(super) fn create_within(
+        storage: Arc<dyn Storage>,
+        path: &Path,
+        options: RunOptions,
+        room: Room,
+    ) -> Result<Self, RunError> {
         let file = shared(storage.display(path));
         check_options(&file, &options)?;
         let temp = temp_path(path);
         let opened = create_file(&*storage, &temp).map_err(RunError::io(&file, "create"))?;
         let header = Header { value_align: options.value_align as u32, schema: options.schema };
+        let (side, hint) = (side_path(path), options.entries_hint);
         let mut writer = Self {
+            remembered: Remembered::new(Arc::clone(&storage), side, room, hint),
             storage,
             path: path.to_path_buf(),
             temp,
@@ -96,9 +94,7 @@ impl RunWriter {
             uniform: Uniform::default(),
             min_key: Vec::new(),
             last_key: Vec::new(),
-            index: Vec::with_capacity(options.entries_hint.min(HINT_MAX) as usize),
-            marks: Vec::new(),
-            fences: Fences::default(),
+            fence_at: 0,
             options,
         };
         writer.writing(|writer| writer.sink.put(&header.encode()))?;
@@ -142,6 +138,8 @@ impl RunWriter {
     /// failed: then it is there and may vanish with the power, so it must not be relied upon.
     pub fn finish(mut self) -> Result<RunInfo, RunError> {
         let bytes = self.writing(Self::put_sections)?;
+        // Before the folder is synced: what is gone stays gone.
+        self.remembered.let_go();
         let renamed = self.storage.rename(&self.temp, &self.path);
         renamed.map_err(RunError::io(&self.file, "rename"))?;
         self.state = State::Renamed;
@@ -194,7 +192,7 @@ impl RunWriter {
         } else {
             self.put_loose(key, value)?
         };
-        self.index.push(Print::of(hash_key(key)).bits() << LENGTH_BITS | length);
+        self.remembered.add(Print::of(hash_key(key)), length)?;
         self.tombstones += u64::from(value.is_none());
         self.entries += 1;
         self.last_key.clear();
@@ -216,7 +214,7 @@ impl RunWriter {
     #[inline]
     fn put_uniform(&mut self, key: &[u8], value: Option<&[u8]>) -> io::Result<u64> {
         if self.entries.is_multiple_of(GROUP) {
-            self.start_group(key, self.sink.position());
+            self.start_group(key, self.sink.position())?;
         }
         self.uniform.count += 1;
         self.put_body(key, value)?;
@@ -228,8 +226,8 @@ impl RunWriter {
         self.sink.pad_to(UNIT)?;
         let at = self.sink.position();
         if self.entries.is_multiple_of(GROUP) {
-            self.start_group(key, at);
-            self.marks.push(at);
+            self.start_group(key, at)?;
+            self.remembered.mark(at)?;
         }
         self.put_head(key, value)?;
         self.put_body(key, value)?;
@@ -263,13 +261,15 @@ impl RunWriter {
         }
     }
 
-    fn start_group(&mut self, key: &[u8], at: u64) {
+    fn start_group(&mut self, key: &[u8], at: u64) -> io::Result<()> {
         if self.entries == 0 {
             self.min_key = key.to_vec();
         }
-        if self.entries == 0 || at - self.fences.last_at >= FENCE_BYTES {
-            self.fences.push(self.entries / GROUP, key, at);
+        if self.entries == 0 || at - self.fence_at >= FENCE_BYTES {
+            self.fence_at = at;
+            self.remembered.fence(self.entries / GROUP, key)?;
         }
+        Ok(())
     }
 
     /// Writes all that comes after the entries; returns the file's length.
@@ -278,12 +278,13 @@ impl RunWriter {
         let data_end = self.sink.position();
         self.sink.pad_to(8)?;
         let marks_at = self.sink.position();
-        put_u64s(&mut self.sink, self.marks.iter().copied())?;
+        self.remembered.put_marks(&mut self.sink)?;
         let fences_at = self.sink.position();
-        self.put_fences(fences_at)?;
+        self.remembered.put_fences(&mut self.sink)?;
         self.sink.pad_to(super::layout::BUCKET)?;
         let index_at = self.sink.position();
-        self.put_index(Shape::of(self.uniform.locations(data_end)))?;
+        let shape = Shape::of(self.uniform.locations(data_end));
+        self.remembered.put_index(&mut self.sink, shape, self.entries)?;
         let table_at = self.sink.position();
         let table = table(self.sink.seal_pages()?);
         let meta = Meta {
@@ -295,7 +296,7 @@ impl RunWriter {
             data_end,
             marks_at,
             fences_at,
-            fence_count: self.fences.starts.len() as u64,
+            fence_count: self.remembered.fence_count(),
             index_at,
             table_at,
             table_crcs: table.chunks(PAGE as usize).map(crc32c::crc32c).collect(),
@@ -305,22 +306,6 @@ impl RunWriter {
             user: self.options.user.clone(),
         };
         self.put_tail(table, &meta)
-    }
-
-    fn put_fences(&mut self, fences_at: u64) -> io::Result<()> {
-        let records_at = fences_at + 8 * self.fences.starts.len() as u64;
-        put_u64s(&mut self.sink, self.fences.starts.iter().map(|start| records_at + start))?;
-        self.sink.put(&self.fences.records)
-    }
-
-    fn put_index(&mut self, shape: Shape) -> io::Result<()> {
-        let mut builder = Builder::new(shape, self.entries);
-        let mut location = 0;
-        for word in std::mem::take(&mut self.index) {
-            builder.insert(Print::from_bits(word >> LENGTH_BITS), location);
-            location += word & ((1 << LENGTH_BITS) - 1);
-        }
-        self.sink.put(builder.bytes())
     }
 
     fn put_tail(&mut self, mut tail: Vec<u8>, meta: &Meta) -> io::Result<u64> {
@@ -358,27 +343,6 @@ impl fmt::Debug for RunWriter {
     }
 }
 
-impl Fences {
-    fn push(&mut self, group: u64, key: &[u8], at: u64) {
-        self.starts.push(self.records.len() as u64);
-        self.records.extend_from_slice(&group.to_le_bytes());
-        self.records.extend_from_slice(&(key.len() as u16).to_le_bytes());
-        self.records.extend_from_slice(key);
-        self.last_at = at;
-    }
-}
-
-/// Makes the temporary file, in place of one that a crash left.
-fn create_file(storage: &dyn Storage, temp: &Path) -> io::Result<Arc<dyn StorageFile>> {
-    match storage.create(temp) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            storage.remove(temp)?;
-            storage.create(temp)
-        }
-        created => created,
-    }
-}
-
 fn check_options(file: &Arc<Path>, options: &RunOptions) -> Result<(), RunError> {
     let got = options.value_align;
     if !got.is_power_of_two() || got > 16 {
@@ -399,10 +363,6 @@ fn check_size(
     }
     let (limit, got) = (limit as u64, got as u64);
     Err(RunError::TooLarge { file: Arc::clone(file), what, limit, got })
-}
-
-fn put_u64s(sink: &mut Sink, mut numbers: impl Iterator<Item = u64>) -> io::Result<()> {
-    numbers.try_for_each(|number| sink.put(&number.to_le_bytes()))
 }
 
 /// The table of page checksums, with zeros up to where the meta archive may begin.

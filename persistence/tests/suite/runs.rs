@@ -5,6 +5,7 @@ mod crash;
 mod damage;
 mod forged;
 mod format;
+mod large;
 mod merged;
 mod model;
 
