@@ -340,7 +340,10 @@ fn size(value: &str) -> Result<u64> {
             return Err(BenchError::Usage(format!("--state: `{other}` is no unit; use MB or GB")));
         }
     };
-    Ok(number::<u64>("state", digits)?.saturating_mul(unit))
+    match number::<u64>("state", digits)? {
+        0 => Err(BenchError::Usage("--state needs a size above 0, such as 1GB".to_owned())),
+        count => Ok(count.saturating_mul(unit)),
+    }
 }
 
 fn durability(value: &str) -> Result<Durability> {

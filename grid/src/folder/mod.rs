@@ -310,7 +310,8 @@ fn folders(dir: &Path) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in std::fs::read_dir(dir)? {
         let entry = entry?;
-        if entry.file_type()?.is_dir() {
+        // A partition may lie elsewhere: a start follows links too.
+        if std::fs::metadata(entry.path()).is_ok_and(|known| known.is_dir()) {
             names.push(entry.file_name().to_string_lossy().into_owned());
         }
     }
