@@ -21,28 +21,49 @@
 //!
 //! [`MAX_STEPS`] and [`MAX_NESTING`] bound a path, [`Limits`] bounds what one select may visit.
 
+#[path = "build/navigate.rs"]
 mod builder;
+#[path = "walk/change.rs"]
 mod change;
+#[path = "walk/steps.rs"]
 mod common;
 mod error;
+#[path = "json/parse.rs"]
 mod json;
+#[path = "json/kind.rs"]
 mod kind;
+#[path = "build/fits.rs"]
 mod leaf;
+#[path = "walk/record.rs"]
 mod record;
+#[path = "run/select.rs"]
 mod select;
+#[path = "data/step.rs"]
 mod step;
+#[path = "run/transform.rs"]
 mod term;
 mod trail;
+#[path = "build/path.rs"]
 mod typed;
+#[path = "walk/visit.rs"]
 mod visit;
+#[path = "walk/mod.rs"]
 mod walk;
+#[path = "walk/entries.rs"]
 mod walk_entries;
+#[path = "walk/list.rs"]
 mod walk_list;
+#[path = "walk/map.rs"]
 mod walk_map;
+#[path = "walk/map_mut.rs"]
 mod walk_map_mut;
+#[path = "walk/option.rs"]
 mod walk_option;
+#[path = "walk/scalar.rs"]
 mod walk_scalar;
+#[path = "walk/set.rs"]
 mod walk_set;
+#[path = "walk/tuple.rs"]
 mod walk_tuple;
 
 pub use builder::Navigate;
