@@ -1,56 +1,78 @@
-//! The type of a value as a table of functions, to check steps without a value.
+//! How values and keys of a type are read from JSON: the table beside [`Kind`](crate::path::Kind).
 
-use std::fmt;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
-use super::error::Misfit;
-use super::step::Step;
-use super::walk::Walk;
-use crate::key::KeyBytes;
+use crate::Key;
+use crate::key::{KeyBytes, bytes_of};
+use crate::path::error::Misfit;
 
-/// What a step may do at values of one type. Checking a path goes from kind to kind.
-#[derive(Clone, Copy)]
-pub struct Kind {
-    pub(super) shape: fn() -> String,
-    pub(super) next: fn(&Step) -> Result<Kind, Misfit>,
-    pub(super) key_from_json: fn(&serde_json::Value) -> Result<KeyBytes, Misfit>,
-    pub(super) value_from_json: fn(&serde_json::Value) -> Result<Box<[u8]>, Misfit>,
-    pub(super) field_index: fn(&str) -> Result<u16, Misfit>,
-}
+/// Names a type in a message.
+type Shape = fn() -> String;
 
-impl Kind {
-    /// The kind of `T`.
-    pub fn of<T: Walk>() -> Self {
-        Self {
-            shape: T::shape,
-            next: T::next,
-            key_from_json: T::key_from_json,
-            value_from_json: value_from_json::<T>,
-            field_index: T::field_index,
-        }
+/// What a step holds of a value.
+type Encoded = Box<[u8]>;
+
+/// Reads a value of one type, into the bytes that a step holds.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::path) struct ValueFromJson(fn(Shape, &Value) -> Result<Encoded, Misfit>);
+
+impl ValueFromJson {
+    pub(in crate::path) fn of<T: Serialize + DeserializeOwned>() -> Self {
+        Self(value::<T>)
+    }
+
+    /// Reads a value; `shape` names its type in the message.
+    pub(super) fn read(self, shape: Shape, json: &Value) -> Result<Encoded, Misfit> {
+        (self.0)(shape, json)
     }
 }
 
-impl fmt::Debug for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Kind").field(&(self.shape)()).finish()
+/// Reads a key of one type, into the bytes that a step holds.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::path) struct KeyFromJson(fn(&Value) -> Result<KeyBytes, Misfit>);
+
+impl KeyFromJson {
+    pub(in crate::path) fn of<K: Key>() -> Self {
+        Self(key::<K>)
+    }
+
+    pub(super) fn read(self, json: &Value) -> Result<KeyBytes, Misfit> {
+        (self.0)(json)
     }
 }
 
-fn value_from_json<T: Walk>(json: &serde_json::Value) -> Result<Box<[u8]>, Misfit> {
-    let value: T = from_json(json)?;
+fn key<K: Key>(json: &Value) -> Result<KeyBytes, Misfit> {
+    let key: K = from_json(|| K::schema().to_string(), json)?;
+    Ok(bytes_of(&key))
+}
+
+fn value<T: Serialize + DeserializeOwned>(shape: Shape, json: &Value) -> Result<Encoded, Misfit> {
+    let value: T = from_json(shape, json)?;
     let bytes = postcard::to_allocvec(&value).map_err(|error| {
-        Misfit::new(T::shape(), error.to_string(), "use a value that can be encoded")
+        Misfit::new(shape(), error.to_string(), "use a value that can be encoded")
     })?;
     Ok(bytes.into_boxed_slice())
 }
 
-/// Reads a value of type `T` from JSON.
-pub(super) fn from_json<T: Walk>(json: &serde_json::Value) -> Result<T, Misfit> {
+fn from_json<T: DeserializeOwned>(shape: impl Fn() -> String, json: &Value) -> Result<T, Misfit> {
     T::deserialize(json).map_err(|error| {
         Misfit::new(
-            T::shape(),
-            format!("{}: {error}", super::json::shown(json)),
+            shape(),
+            format!("{}: {error}", shown(json)),
             "write the value as JSON of that type",
         )
     })
+}
+
+/// JSON in a message, cut where it is long.
+pub(super) fn shown(json: &Value) -> String {
+    const SHOWN: usize = 80;
+    let mut text = json.to_string();
+    if let Some((end, _)) = text.char_indices().nth(SHOWN) {
+        text.truncate(end);
+        text.push_str("...");
+    }
+    text
 }

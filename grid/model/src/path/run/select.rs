@@ -1,25 +1,108 @@
-//! Collecting what a select reaches, and checking steps that came from outside.
+//! Selecting along a path, and the sinks that collect what is reached.
 
 use std::any::Any;
 
-use super::common::short_condition;
-use super::error::{Misfit, PathError, PathErrorKind};
-use super::kind::Kind;
-use super::step::{MAX_NESTING, Step};
-use super::trail::Trail;
-use super::visit::{LeafSlot, LeafValue, Sink};
-use super::walk::Walk;
-use crate::Root;
+use crate::engine::ReadStore;
+use crate::path::build::path::Path;
+use crate::path::data::limits::Limits;
+use crate::path::data::step::Step;
+use crate::path::error::{Misfit, PathError, PathErrorKind};
+use crate::path::trail::Trail;
+use crate::path::walk::Walk;
+use crate::path::walk::visit::{LeafSlot, LeafValue, Sink, Visit};
+use crate::{Ref, Root};
+
+impl<R: Root, L: Walk> Path<R, L> {
+    /// The values that the path reaches in `root`, in order.
+    ///
+    /// # Errors
+    ///
+    /// [`PathErrorKind::Path`](crate::path::PathErrorKind) if the path has too many steps,
+    /// `Damaged` if a stored entry cannot be read.
+    pub fn select(&self, root: &R) -> Result<Vec<L>, PathError> {
+        let mut found = Many::new();
+        root.walk(self.steps(), &mut self.visit(&mut found, Limits::NONE)?)?;
+        Ok(found.into_values())
+    }
+
+    /// The one value that the path reaches in `root`, if it reaches any.
+    ///
+    /// # Errors
+    ///
+    /// As [`Path::select`]; `ManyValues` if it reaches several.
+    pub fn select_one(&self, root: &R) -> Result<Option<L>, PathError> {
+        let mut found = One::new();
+        root.walk(self.steps(), &mut self.visit(&mut found, Limits::NONE)?)?;
+        finish_one(self.pstate_name(), found)
+    }
+
+    /// As [`Path::select`], in a published view.
+    ///
+    /// # Errors
+    ///
+    /// As [`Path::select`]; `Limit` beyond the limits.
+    pub fn select_view(
+        &self,
+        store: &dyn ReadStore<R::Value>,
+        limits: Limits,
+    ) -> Result<Vec<L>, PathError> {
+        let mut found = Many::new();
+        R::walk_view(store, self.steps(), &mut self.visit(&mut found, limits)?)?;
+        Ok(found.into_values())
+    }
+
+    /// As [`Path::select_one`], in a published view.
+    ///
+    /// # Errors
+    ///
+    /// As [`Path::select_one`]; `Limit` beyond the limits.
+    pub fn select_one_view(
+        &self,
+        store: &dyn ReadStore<R::Value>,
+        limits: Limits,
+    ) -> Result<Option<L>, PathError> {
+        if let Some(key) = self.entry_key() {
+            return self.entry(store, key);
+        }
+        let mut found = One::new();
+        R::walk_view(store, self.steps(), &mut self.visit(&mut found, limits)?)?;
+        finish_one(self.pstate_name(), found)
+    }
+
+    /// The key, where the path leads to a whole entry of a root map: the read that is made most
+    /// often, and one that needs no walk.
+    #[inline]
+    fn entry_key(&self) -> Option<&[u8]> {
+        match self.steps() {
+            [Step::Key(key) | Step::Must(key)] if R::KEYED => Some(key),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    fn entry(&self, store: &dyn ReadStore<R::Value>, key: &[u8]) -> Result<Option<L>, PathError> {
+        let found = store.get(key).map_err(|e| PathError::damaged(self.pstate_name(), e))?;
+        let mut value = found.map(Ref::into_owned);
+        // After one `key` the leaf is the value of the entries.
+        let value = (&mut value as &mut dyn Any).downcast_mut::<Option<L>>();
+        Ok(value.and_then(Option::take))
+    }
+
+    #[inline]
+    fn visit<'v>(&self, sink: &'v mut dyn Sink, limits: Limits) -> Result<Visit<'v>, PathError> {
+        Visit::new(self.pstate_name(), self.steps(), sink, limits)
+    }
+}
 
 /// Collects every value.
-pub(super) struct Many<L>(Vec<L>);
+struct Many<L>(Vec<L>);
 
 impl<L> Many<L> {
-    pub(super) fn new() -> Self {
+    fn new() -> Self {
         Self(Vec::new())
     }
 
-    pub(super) fn into_values(self) -> Vec<L> {
+    fn into_values(self) -> Vec<L> {
         self.0
     }
 }
@@ -37,13 +120,13 @@ impl<L: Walk> Sink for Many<L> {
 }
 
 /// Keeps the first value and notes whether there are more.
-pub(super) struct One<L> {
+struct One<L> {
     value: Option<L>,
     more: bool,
 }
 
 impl<L> One<L> {
-    pub(super) fn new() -> Self {
+    fn new() -> Self {
         Self { value: None, more: false }
     }
 
@@ -73,7 +156,7 @@ impl<L: Walk> Sink for One<L> {
 }
 
 /// The one value, unless there were more.
-pub(super) fn finish_one<L>(pstate: &str, found: One<L>) -> Result<Option<L>, PathError> {
+fn finish_one<L>(pstate: &str, found: One<L>) -> Result<Option<L>, PathError> {
     if !found.more {
         return Ok(found.value);
     }
@@ -94,47 +177,4 @@ fn take<L: Walk>(slot: &mut dyn LeafSlot, trail: Trail<'_>) -> Result<L, PathErr
 /// The typed builder rules this out; steps of another origin cannot be selected as `L`.
 fn foreign<L: Walk>(trail: Trail<'_>) -> PathError {
     trail.whole(Misfit::new(L::shape(), "a value of another type", "build the path anew"))
-}
-
-/// Checks that steps of any origin fit the PState type `R`.
-///
-/// Walking unchecked steps is safe too; it finds out later, and only where there are values.
-///
-/// # Errors
-///
-/// [`PathErrorKind::Path`], naming the first step that does not fit.
-pub fn check_steps<R: Root>(pstate: &str, steps: &[Step]) -> Result<(), PathError> {
-    let trail = Trail::new(pstate, steps.len());
-    trail.check_length()?;
-    check(Kind::of::<R>(), steps, trail, 0)
-}
-
-fn check(
-    mut kind: Kind,
-    mut steps: &[Step],
-    trail: Trail<'_>,
-    nesting: usize,
-) -> Result<(), PathError> {
-    while let Some((step, mut rest)) = steps.split_first() {
-        let fail = |misfit| trail.misfit(step, rest, misfit);
-        if let Step::FilterSelected(count) = step {
-            let split = rest.split_at_checked(usize::from(*count));
-            let (condition, after) =
-                split.ok_or_else(|| fail(short_condition(*count, rest.len())))?;
-            if nesting == MAX_NESTING {
-                return Err(fail(too_deep()));
-            }
-            check(kind, condition, trail.before(after.len()), nesting + 1)?;
-            rest = after;
-        } else {
-            kind = (kind.next)(step).map_err(fail)?;
-        }
-        steps = rest;
-    }
-    Ok(())
-}
-
-pub(super) fn too_deep() -> Misfit {
-    let expected = format!("conditions nested at most {MAX_NESTING} deep");
-    Misfit::new(expected, "a deeper one", "put the conditions one after the other")
 }

@@ -2,17 +2,18 @@
 
 use std::ops::Bound;
 
-use super::error::{Misfit, PathError};
-use super::step::{Edge, KeyRange, Step};
 use super::visit::Visit;
-use super::walk::Walk;
-use super::{common, walk_map};
-use crate::engine::ReadStore;
+use super::{Walk, steps};
 use crate::map::Range;
-use crate::{Damaged, Key, KeyError, Map, Ref, State};
+use crate::path::data::filter::{Edge, KeyRange};
+use crate::path::data::keys::decode_key;
+use crate::path::data::step::Step;
+use crate::path::error::{Misfit, PathError};
+use crate::path::trail::Trail;
+use crate::{Damaged, Key, Map, Ref, State};
 
 /// Why an entry cannot be shown.
-pub(super) enum Fault {
+pub(in crate::path) enum Fault {
     /// Its stored bytes are damaged.
     Damaged(Damaged),
     /// The bytes of a key are none of this type.
@@ -27,28 +28,20 @@ impl From<Damaged> for Fault {
 
 impl Fault {
     /// The error, at the step that asked for the entry.
-    pub(super) fn at(self, trail: super::Trail<'_>, step: &Step, rest: &[Step]) -> PathError {
+    pub(in crate::path) fn at(self, trail: Trail<'_>, step: &Step, rest: &[Step]) -> PathError {
         match self {
             Self::Damaged(damaged) => PathError::damaged(trail.pstate(), damaged),
-            Self::Key(misfit) => trail.misfit(step, rest, misfit),
+            Self::Key(misfit) => trail.misfit(step, rest.len(), misfit),
         }
     }
 }
 
-/// Decodes the key of a step.
-pub(super) fn decode_key<K: Key>(bytes: &[u8]) -> Result<K, Misfit> {
-    K::decode_key(bytes).map_err(|error: KeyError| {
-        let expected = format!("the bytes of a key of type {}", K::shape());
-        Misfit::new(expected, error.to_string(), "build the path anew")
-    })
-}
-
 /// The entries of a span, in key order.
-pub(super) type Span<'a, K, V> =
+pub(in crate::path) type Span<'a, K, V> =
     Box<dyn DoubleEndedIterator<Item = Result<(K, Ref<'a, V>), Fault>> + 'a>;
 
 /// Entries that can be looked up and listed.
-pub(super) trait Entries<K, V> {
+pub(in crate::path) trait Entries<K, V> {
     fn look_up(&self, key: &[u8]) -> Result<Option<Ref<'_, V>>, Fault>;
     fn span(&self, from: &Edge, to: &Edge) -> Result<Span<'_, K, V>, Fault>;
     fn count(&self) -> u64;
@@ -73,7 +66,7 @@ impl<K: Key, V: State> Entries<K, V> for Map<K, V> {
     }
 
     fn other(&self, step: &Step, rest: &[Step], visit: &mut Visit<'_>) -> Result<(), PathError> {
-        common::walk(self, step, rest, visit)
+        steps::walk(self, step, rest, visit)
     }
 }
 
@@ -94,129 +87,45 @@ impl<K: Key, V> DoubleEndedIterator for Trying<'_, K, V> {
     }
 }
 
-/// The entries that lie in a partition's store.
-pub(super) struct Stored<'s, V>(pub(super) &'s dyn ReadStore<V>);
-
-impl<K: Key, V: State> Entries<K, V> for Stored<'_, V> {
-    fn look_up(&self, key: &[u8]) -> Result<Option<Ref<'_, V>>, Fault> {
-        Ok(self.0.get(key)?)
-    }
-
-    fn span(&self, from: &Edge, to: &Edge) -> Result<Span<'_, K, V>, Fault> {
-        let decoded = self.0.range(from.as_bound(), to.as_bound()).map(|entry| {
-            let (key, value) = entry?;
-            Ok((decode_key(&key).map_err(Fault::Key)?, value))
-        });
-        Ok(Box::new(decoded))
-    }
-
-    fn count(&self) -> u64 {
-        self.0.len()
-    }
-
-    fn other(&self, step: &Step, rest: &[Step], visit: &mut Visit<'_>) -> Result<(), PathError> {
-        match step {
-            Step::Or(_) => walk_store::<K, V>(self.0, rest, visit),
-            Step::FilterSelected(count) => {
-                let (condition, after) = common::condition(visit.trail, step, *count, rest)?;
-                let holds = visit
-                    .holds(after.len(), |visit| walk_store::<K, V>(self.0, condition, visit))?;
-                if holds { walk_store::<K, V>(self.0, after, visit) } else { Ok(()) }
-            }
-            Step::Filter(_) => {
-                let map: Map<K, V> = walk_map::whole(self, visit)?;
-                common::walk(&map, step, rest, visit)
-            }
-            _ => Err(visit.trail.misfit(step, rest, common::unfit::<Map<K, V>>(step))),
-        }
-    }
-}
-
-impl Edge {
-    pub(super) fn as_bound(&self) -> Bound<&[u8]> {
-        match self {
-            Self::Open => Bound::Unbounded,
-            Self::Including(key) => Bound::Included(key),
-            Self::Excluding(key) => Bound::Excluded(key),
-        }
-    }
-
-    pub(super) fn decode<K: Key>(&self) -> Result<Bound<K>, Misfit> {
-        Ok(match self {
-            Self::Open => Bound::Unbounded,
-            Self::Including(key) => Bound::Included(decode_key(key)?),
-            Self::Excluding(key) => Bound::Excluded(decode_key(key)?),
-        })
-    }
-}
-
-impl KeyRange {
-    /// Everything.
-    pub(super) const ALL: Self =
-        Self { from: Edge::Open, to: Edge::Open, limit: None, keep_last: false };
-
-    /// Refuses bounds that are no keys of that type.
-    pub(super) fn check<K: Key>(&self) -> Result<(), Misfit> {
-        self.from.decode::<K>()?;
-        self.to.decode::<K>().map(drop)
-    }
-
-    /// Whether nothing can lie between the bounds. Ordered collections panic on such bounds.
-    pub(super) fn is_void(&self) -> bool {
-        match (self.from.as_bound(), self.to.as_bound()) {
-            (Bound::Included(from), Bound::Included(to)) => from > to,
-            (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
-            (Bound::Included(from) | Bound::Excluded(from), Bound::Excluded(to))
-            | (Bound::Excluded(from), Bound::Included(to)) => from >= to,
-        }
-    }
-
-    /// Takes what the limit leaves, in key order.
-    pub(super) fn limited<T>(
-        &self,
-        items: impl DoubleEndedIterator<Item = T>,
-    ) -> impl Iterator<Item = T> {
-        let limit =
-            self.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
-        let (forward, backward) =
-            if self.keep_last { (None, Some(items)) } else { (Some(items), None) };
-        let mut tail: Vec<T> = backward.into_iter().flat_map(|i| i.rev().take(limit)).collect();
-        tail.reverse();
-        forward.into_iter().flatten().take(limit).chain(tail)
-    }
-}
-
-/// Selects in a stored root map.
-///
-/// # Errors
-///
-/// As [`Walk::walk`].
-pub fn walk_store<K: Key, V: State>(
-    store: &dyn ReadStore<V>,
+/// Walks on from a value that was looked up, or where it is missing.
+pub(in crate::path) fn onward<V: Walk>(
+    found: Option<Ref<'_, V>>,
     steps: &[Step],
     visit: &mut Visit<'_>,
 ) -> Result<(), PathError> {
-    match steps.split_first() {
-        Some((step, rest)) => walk_map::walk::<K, V>(&Stored(store), step, rest, visit),
-        None => {
-            let map: Map<K, V> = walk_map::whole(&Stored(store), visit)?;
-            visit.leaf_owned(map)
-        }
+    match found {
+        None => V::walk_absent(steps, visit),
+        Some(Ref::Borrowed(value)) => value.walk(steps, visit),
+        Some(Ref::Owned(value)) => value.walk_owned(steps, visit),
     }
 }
 
-/// Selects in a stored root that is one value, under the empty key.
-///
-/// # Errors
-///
-/// As [`Walk::walk`].
-pub fn walk_blob<T: Walk>(
-    store: &dyn ReadStore<T>,
-    steps: &[Step],
+/// The entries of a range as a map of their own.
+pub(in crate::path) fn part<K: Key, V: State>(
+    entries: &impl Entries<K, V>,
+    range: &KeyRange,
+    step: &Step,
+    rest: &[Step],
     visit: &mut Visit<'_>,
-) -> Result<(), PathError> {
-    match store.get(&[]) {
-        Ok(found) => walk_map::onward(found, steps, visit),
-        Err(damaged) => Err(PathError::damaged(visit.trail.pstate(), damaged)),
+) -> Result<Map<K, V>, PathError> {
+    let mut part = Map::new();
+    if range.is_void() {
+        return Ok(part);
     }
+    let span = entries.span(&range.from, &range.to).map_err(|e| e.at(visit.trail, step, rest))?;
+    for entry in range.limited(span) {
+        visit.place()?;
+        let (key, value) = entry.map_err(|e| e.at(visit.trail, step, rest))?;
+        part.insert(key, value.into_owned());
+    }
+    Ok(part)
+}
+
+/// All entries as a map in memory.
+pub(in crate::path) fn whole<K: Key, V: State>(
+    entries: &impl Entries<K, V>,
+    visit: &mut Visit<'_>,
+) -> Result<Map<K, V>, PathError> {
+    let step = Step::All;
+    part(entries, &KeyRange::ALL, &step, &[], visit)
 }
