@@ -16,12 +16,14 @@ mod list_iter;
 pub mod map;
 mod reference;
 mod set;
+mod set_iter;
 mod size;
 mod tree;
 
 pub use crate::engine::Damaged;
 pub use list::List;
 pub use list_iter::{ListIntoIter, ListIter, ListIterMut};
-pub use map::{Entry, Iter, Keys, Map, Range, Values};
+pub use map::{Entry, IntoIter, Iter, Keys, Map, Range, Values};
 pub use reference::Ref;
-pub use set::{Set, SetIter};
+pub use set::Set;
+pub use set_iter::{SetIntoIter, SetIter, SetRange};

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::RangeBounds;
 
+use super::set_iter::{SetIntoIter, SetIter, SetRange};
 use crate::key::Probe;
 use crate::{AsKey, Key};
 
@@ -20,9 +21,6 @@ use crate::{AsKey, Key};
 /// ```
 #[derive(Clone)]
 pub struct Set<T>(im::OrdSet<T>);
-
-/// The elements of a [`Set`], in order.
-pub type SetIter<'a, T> = im::ordset::Iter<'a, T, im::shared_ptr::DefaultSharedPtr>;
 
 impl<T> Set<T> {
     /// An empty set.
@@ -83,13 +81,13 @@ impl<T: Key> Set<T> {
 
     /// The elements in order.
     pub fn iter(&self) -> SetIter<'_, T> {
-        self.0.iter()
+        SetIter(self.0.iter())
     }
 
     /// The elements of a range, in order; nothing if it ends before it starts.
-    pub fn range<R: RangeBounds<T>>(&self, range: R) -> impl DoubleEndedIterator<Item = &T> {
+    pub fn range<R: RangeBounds<T>>(&self, range: R) -> SetRange<'_, T> {
         let bounds = super::map::ordered(&range);
-        bounds.map(|bounds| self.0.range::<_, T>(bounds)).into_iter().flatten()
+        SetRange(bounds.map(|bounds| self.0.range::<_, T>(bounds)))
     }
 }
 
@@ -134,10 +132,10 @@ impl<T: Key, const N: usize> From<[T; N]> for Set<T> {
 
 impl<T: Key> IntoIterator for Set<T> {
     type Item = T;
-    type IntoIter = im::ordset::ConsumingIter<T, im::shared_ptr::DefaultSharedPtr>;
+    type IntoIter = SetIntoIter<T>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        SetIntoIter(self.0.into_iter())
     }
 }
 

@@ -134,3 +134,15 @@ impl fmt::Display for Details {
         write!(f, ": expected {expected}, got {got}; {help}")
     }
 }
+
+/// A condition that claims more steps than are left.
+pub(super) fn short_condition(count: u16, left: usize) -> Misfit {
+    let (expected, got) = (format!("a condition of {count} steps"), format!("{left} steps"));
+    Misfit::new(expected, got, "build the path with `filter_selected`")
+}
+
+/// A condition in a condition, and so on, more than `most` times.
+pub(super) fn too_deep(most: usize) -> Misfit {
+    let expected = format!("conditions nested at most {most} deep");
+    Misfit::new(expected, "a deeper one", "put the conditions one after the other")
+}

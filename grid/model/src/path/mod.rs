@@ -21,46 +21,35 @@
 //!
 //! [`MAX_STEPS`] and [`MAX_NESTING`] bound a path, [`Limits`] bounds what one select may visit.
 
-mod builder;
-mod change;
-mod common;
+// Use goes one way. `data`, `error` and `trail` know no type of a value; `check` and `walk` stand on them,
+// `build` on `walk`, `run` on `build`, and `json` on all but for `json::kind`, a table that `check` holds.
+mod build;
+mod check;
+mod data;
 mod error;
 mod json;
-mod kind;
-mod leaf;
-mod record;
-mod select;
-mod step;
-mod term;
+mod run;
 mod trail;
-mod typed;
-mod visit;
 mod walk;
-mod walk_entries;
-mod walk_list;
-mod walk_map;
-mod walk_map_mut;
-mod walk_option;
-mod walk_scalar;
-mod walk_set;
-mod walk_tuple;
 
-pub use builder::Navigate;
-pub use change::{Change, Outcome, Terminal};
-pub use error::{Misfit, PathError, PathErrorKind};
-pub use json::{JsonPath, parse_json_path, select_json};
-pub use kind::Kind;
-pub use leaf::{
+pub use build::fits::{
     Elements, Ends, IntoLeaf, Keyed, Listed, Measured, Optional, Ordered, SetOf, Sorted, ToIndex,
 };
-pub use record::{Record, field_mut};
-pub use select::check_steps;
-pub use step::{Compare, Edge, Filter, KeyRange, MAX_NESTING, MAX_STEPS, Step, Steps};
-pub use step::{decode_steps, encode_steps};
-pub use term::{Remove, Replace, Transform, Update};
+pub use build::navigate::Navigate;
+pub use build::path::Path;
+pub use build::terms::Transform;
+pub use check::{KeyKind, Kind, check_steps};
+pub use data::encode::{decode_steps, encode_steps};
+pub use data::filter::{Compare, Edge, Filter, KeyRange, Position};
+pub use data::limits::{Limits, MAX_NESTING, MAX_STEPS};
+pub use data::step::{Step, Steps};
+pub use data::term::{Remove, Replace, Update};
+pub use error::{Misfit, PathError, PathErrorKind};
+pub use json::answer::select_json;
+pub use json::parse::{JsonPath, parse_json_path};
+pub use run::store::{walk_blob, walk_store};
 pub use trail::Trail;
-pub use typed::Path;
-pub use visit::{LeafSlot, LeafValue, Limits, Sink, Visit};
 pub use walk::Walk;
-pub use walk_entries::{walk_blob, walk_store};
-pub use walk_list::Position;
+pub use walk::change::{Change, Outcome, Terminal};
+pub use walk::record::{Record, field_mut};
+pub use walk::visit::{LeafSlot, LeafValue, Sink, Visit};

@@ -1,7 +1,9 @@
 //! Where in a path a walk is, for the messages.
 
+use std::fmt;
+
+use super::data::limits::MAX_STEPS;
 use super::error::{Misfit, PathError, PathErrorKind};
-use super::step::{MAX_STEPS, Step};
 
 /// Knows the whole path while its parts are walked: a walk sees only the steps that remain.
 #[derive(Clone, Copy, Debug)]
@@ -49,20 +51,20 @@ impl<'p> Trail<'p> {
         PathError::new(PathErrorKind::Path, self.pstate, 0, String::new(), misfit)
     }
 
-    /// An error about `step`, which `rest` follows.
+    /// An error about a step, given as its text, that `left` steps follow.
     pub(super) fn at(
         &self,
         kind: PathErrorKind,
-        step: &Step,
-        rest: &[Step],
+        step: &dyn fmt::Display,
+        left: usize,
         misfit: Misfit,
     ) -> PathError {
-        let number = self.total.saturating_sub(self.tail + rest.len());
+        let number = self.total.saturating_sub(self.tail + left);
         PathError::new(kind, self.pstate, number, step.to_string(), misfit)
     }
 
-    /// `step` does not fit the value that it stands at.
-    pub(super) fn misfit(&self, step: &Step, rest: &[Step], misfit: Misfit) -> PathError {
-        self.at(PathErrorKind::Path, step, rest, misfit)
+    /// The step does not fit the value that it stands at.
+    pub(super) fn misfit(&self, step: &dyn fmt::Display, left: usize, misfit: Misfit) -> PathError {
+        self.at(PathErrorKind::Path, step, left, misfit)
     }
 }

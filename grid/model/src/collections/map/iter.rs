@@ -7,7 +7,8 @@ use crate::collections::Ref;
 use crate::engine::{Damaged, StoreRange, unwind};
 use crate::{Key, KeyBytes};
 
-type PlainRange<'a, K, V> = im::ordmap::RangedIter<'a, K, V, im::shared_ptr::DefaultSharedPtr>;
+type Shared = im::shared_ptr::DefaultSharedPtr;
+type PlainRange<'a, K, V> = im::ordmap::RangedIter<'a, K, V, Shared>;
 
 /// Some entries of a [`Map`](crate::Map), in the order of their keys.
 pub struct Range<'a, K, V>(Source<'a, K, V>);
@@ -123,6 +124,47 @@ impl<K: Key, V> DoubleEndedIterator for Values<'_, K, V> {
 }
 
 impl<K: Key, V> FusedIterator for Values<'_, K, V> {}
+
+/// The entries that a [`Map`](crate::Map) had, in the order of their keys.
+pub struct IntoIter<K, V>(pub(super) im::ordmap::ConsumingIter<K, V, Shared>);
+
+impl<K, V> Clone for IntoIter<K, V> {
+    #[inline]
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<K: Clone, V: Clone> Iterator for IntoIter<K, V> {
+    type Item = (K, V);
+
+    #[inline]
+    fn next(&mut self) -> Option<(K, V)> {
+        self.0.next()
+    }
+
+    #[inline]
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
+    }
+}
+
+impl<K: Clone, V: Clone> DoubleEndedIterator for IntoIter<K, V> {
+    #[inline]
+    fn next_back(&mut self) -> Option<(K, V)> {
+        self.0.next_back()
+    }
+}
+
+impl<K: Clone, V: Clone> ExactSizeIterator for IntoIter<K, V> {}
+
+impl<K: Clone, V: Clone> FusedIterator for IntoIter<K, V> {}
+
+impl<K, V> fmt::Debug for IntoIter<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IntoIter").finish_non_exhaustive()
+    }
+}
 
 /// The contents are not shown: looking would use the iterator up.
 macro_rules! opaque_debug {

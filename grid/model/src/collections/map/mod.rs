@@ -13,7 +13,7 @@ use crate::key::{Probe, bytes_of};
 use crate::{AsKey, Key, State};
 
 pub use entry::Entry;
-pub use iter::{Iter, Keys, Range, Values};
+pub use iter::{IntoIter, Iter, Keys, Range, Values};
 
 /// A sorted map that clones in O(1) and shares what clones have in common.
 ///

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Map, Range, Repr};
+use super::{IntoIter, Map, Range, Repr};
 use crate::collections::Ref;
 use crate::{Key, State};
 
@@ -68,11 +68,11 @@ impl<K: Key, V: State, const N: usize> From<[(K, V); N]> for Map<K, V> {
 
 impl<K: Key, V: State> IntoIterator for Map<K, V> {
     type Item = (K, V);
-    type IntoIter = im::ordmap::ConsumingIter<K, V, im::shared_ptr::DefaultSharedPtr>;
+    type IntoIter = IntoIter<K, V>;
 
     fn into_iter(self) -> Self::IntoIter {
         match self.repr {
-            Repr::Plain(map) => map.into_iter(),
+            Repr::Plain(map) => IntoIter(map.into_iter()),
             Repr::Root(_) => self.clone().into_iter(),
         }
     }

@@ -1,34 +1,16 @@
-//! The ends of transforms, and applying them.
+//! Applying transforms: what their ends do at a place, and what cannot be done.
 
 use std::any::Any;
-use std::fmt;
-use std::marker::PhantomData;
 
-use super::change::{Change, Outcome, Terminal};
-use super::error::{Misfit, PathError, PathErrorKind};
-use super::trail::Trail;
-use super::typed::Path;
-use super::walk::Walk;
 use crate::Root;
-
-/// A path with what to do at its end. It does nothing until it is applied.
-#[must_use = "a transform does nothing until it is applied: call `.apply(&mut root)`"]
-pub struct Transform<R: Root, L, T> {
-    path: Path<R, L>,
-    terminal: T,
-}
-
-impl<R: Root, L: Walk, T> fmt::Debug for Transform<R, L, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Transform").field("path", &self.path).finish_non_exhaustive()
-    }
-}
+use crate::path::build::terms::Transform;
+use crate::path::data::term::{Remove, Replace, Update};
+use crate::path::error::{Misfit, PathError, PathErrorKind};
+use crate::path::trail::Trail;
+use crate::path::walk::Walk;
+use crate::path::walk::change::{Change, Outcome, Terminal};
 
 impl<R: Root, L: Walk, T: Terminal> Transform<R, L, T> {
-    pub(super) fn new(path: Path<R, L>, terminal: T) -> Self {
-        Self { path, terminal }
-    }
-
     /// Changes `root` and returns the number of places that were written or removed.
     ///
     /// What cannot be done is left alone: a move to a position outside of its list, the removal
@@ -87,11 +69,6 @@ impl Change<'_> {
     }
 }
 
-/// The end of [`Navigate::set`](super::Navigate::set) and
-/// [`Navigate::move_to`](super::Navigate::move_to).
-#[derive(Clone, Debug)]
-pub struct Replace<L>(pub(super) L);
-
 impl<L: Walk> Terminal for Replace<L> {
     fn change(&mut self, place: &mut dyn Any) -> Option<Outcome> {
         place.downcast_mut::<L>()?.clone_from(&self.0);
@@ -105,24 +82,6 @@ impl<L: Walk> Terminal for Replace<L> {
     }
 }
 
-/// The end of [`Navigate::update`](super::Navigate::update).
-pub struct Update<L, F> {
-    update: F,
-    of: PhantomData<fn(L)>,
-}
-
-impl<L, F: FnMut(&mut L)> Update<L, F> {
-    pub(super) fn new(update: F) -> Self {
-        Self { update, of: PhantomData }
-    }
-}
-
-impl<L, F> fmt::Debug for Update<L, F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Update").finish_non_exhaustive()
-    }
-}
-
 impl<L: Walk, F: FnMut(&mut L)> Terminal for Update<L, F> {
     fn change(&mut self, place: &mut dyn Any) -> Option<Outcome> {
         (self.update)(place.downcast_mut::<L>()?);
@@ -131,16 +90,6 @@ impl<L: Walk, F: FnMut(&mut L)> Terminal for Update<L, F> {
 
     fn fill(&mut self, place: &mut dyn Any) -> bool {
         place.is::<Option<L>>()
-    }
-}
-
-/// The end of [`Navigate::remove`](super::Navigate::remove).
-#[derive(Debug)]
-pub struct Remove<L>(PhantomData<fn(L)>);
-
-impl<L> Remove<L> {
-    pub(super) fn new() -> Self {
-        Self(PhantomData)
     }
 }
 

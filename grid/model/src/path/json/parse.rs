@@ -1,14 +1,14 @@
-//! Paths and results at the JSON edge.
+//! Paths from JSON.
 
 use serde_json::Value;
 
-use super::error::{Misfit, PathError, PathErrorKind};
-use super::kind::Kind;
-use super::select::too_deep;
-use super::step::{Compare, Edge, Filter, KeyRange, MAX_NESTING, MAX_STEPS, Step, Steps};
-use super::trail::Trail;
-use super::visit::{LeafValue, Limits, Sink, Visit};
-use crate::engine::ReadStore;
+use super::kind::shown;
+use crate::key::KeyBytes;
+use crate::path::check::Kind;
+use crate::path::data::filter::{Compare, Edge, Filter, KeyRange};
+use crate::path::data::limits::{MAX_NESTING, MAX_STEPS};
+use crate::path::data::step::{Step, Steps};
+use crate::path::error::{Misfit, PathError, PathErrorKind, too_deep};
 use crate::{Key, Root, RouteKey};
 
 /// A path from JSON, checked against its PState.
@@ -74,37 +74,6 @@ pub fn parse_json_path<R: Root>(pstate: &str, json: &Value) -> Result<JsonPath, 
     Ok(JsonPath { steps, route })
 }
 
-/// Selects in a published view and returns the results as JSON.
-///
-/// # Errors
-///
-/// As [`Path::select_view`](super::Path::select_view); [`PathErrorKind::Json`] if a result has no
-/// JSON form.
-pub fn select_json<R: Root>(
-    pstate: &str,
-    store: &dyn ReadStore<R::Value>,
-    steps: &[Step],
-    limits: Limits,
-) -> Result<Vec<Value>, PathError> {
-    let mut found = JsonValues(Vec::new());
-    R::walk_view(store, steps, &mut Visit::new(pstate, steps, &mut found, limits)?)?;
-    Ok(found.0)
-}
-
-struct JsonValues(Vec<Value>);
-
-impl Sink for JsonValues {
-    fn borrowed(&mut self, value: &dyn LeafValue, trail: Trail<'_>) -> Result<(), PathError> {
-        let json = value.to_json().map_err(|error| {
-            let help = "select what is inside, for example with `map_vals`";
-            let misfit = Misfit::new("a value with a JSON form", error.to_string(), help);
-            PathError::new(PathErrorKind::Json, trail.pstate(), 0, String::new(), misfit)
-        })?;
-        self.0.push(json);
-        Ok(())
-    }
-}
-
 struct Parser<'p> {
     pstate: &'p str,
     steps: Steps,
@@ -146,7 +115,7 @@ impl Parser<'_> {
         nesting: usize,
     ) -> Result<Kind, PathError> {
         if nesting == MAX_NESTING {
-            return Err(self.fail(&shown(json), too_deep()));
+            return Err(self.fail(&shown(json), too_deep(MAX_NESTING)));
         }
         let at = self.steps.len();
         self.steps.push(Step::FilterSelected(0));
@@ -234,13 +203,13 @@ const WITH_ARGUMENT: [&str; 14] = [
 
 fn with_argument(kind: Kind, name: &str, json: &Value) -> Result<Step, Misfit> {
     let compare = match name {
-        "key" => return (kind.key_from_json)(json).map(Step::Key),
-        "must" => return (kind.key_from_json)(json).map(Step::Must),
-        "elem" => return (kind.key_from_json)(json).map(Step::Elem),
+        "key" => return key(kind, json).map(Step::Key),
+        "must" => return key(kind, json).map(Step::Must),
+        "elem" => return key(kind, json).map(Step::Elem),
         "nth" => return number(json).map(Step::Nth),
         "index" => return number(json).map(Step::Index),
         "field" => return (kind.field_index)(&text(json)?).map(Step::Field),
-        "or" => return (kind.value_from_json)(json).map(Step::Or),
+        "or" => return kind.json.read(kind.shape, json).map(Step::Or),
         "key_range" => return range(kind, json).map(|range| Step::KeyRange(Box::new(range))),
         "filter_ne" => Compare::Ne,
         "filter_gt" => Compare::Gt,
@@ -249,8 +218,19 @@ fn with_argument(kind: Kind, name: &str, json: &Value) -> Result<Step, Misfit> {
         "filter_le" => Compare::Le,
         _ => Compare::Eq,
     };
-    let value = (kind.value_from_json)(json)?;
+    let value = kind.json.read(kind.shape, json)?;
     Ok(Step::Filter(Box::new(Filter { compare, value })))
+}
+
+/// The bytes of a key or element of this collection.
+fn key(kind: Kind, json: &Value) -> Result<KeyBytes, Misfit> {
+    match (kind.keys)() {
+        Some(keys) => keys.json.read(json),
+        None => {
+            let help = "take the step at a map or set";
+            Err(Misfit::new("a map or a set", (kind.shape)(), help))
+        }
+    }
 }
 
 fn range(kind: Kind, json: &Value) -> Result<KeyRange, Misfit> {
@@ -271,10 +251,10 @@ fn range(kind: Kind, json: &Value) -> Result<KeyRange, Misfit> {
             return Err(Misfit::new(expected, shown(json), help));
         }
         match name.as_str() {
-            "gt" => range.from = Edge::Excluding((kind.key_from_json)(value)?),
-            "ge" => range.from = Edge::Including((kind.key_from_json)(value)?),
-            "lt" => range.to = Edge::Excluding((kind.key_from_json)(value)?),
-            "le" => range.to = Edge::Including((kind.key_from_json)(value)?),
+            "gt" => range.from = Edge::Excluding(key(kind, value)?),
+            "ge" => range.from = Edge::Including(key(kind, value)?),
+            "lt" => range.to = Edge::Excluding(key(kind, value)?),
+            "le" => range.to = Edge::Including(key(kind, value)?),
             limit => {
                 range.limit = Some(number(value)?);
                 range.keep_last = limit == "last";
@@ -292,15 +272,4 @@ fn number(json: &Value) -> Result<u64, Misfit> {
 fn text(json: &Value) -> Result<String, Misfit> {
     let text = json.as_str().map(str::to_owned);
     text.ok_or_else(|| Misfit::new("the name of a field", shown(json), "write it as a string"))
-}
-
-/// JSON in a message, cut where it is long.
-pub(super) fn shown(json: &Value) -> String {
-    const SHOWN: usize = 80;
-    let mut text = json.to_string();
-    if let Some((end, _)) = text.char_indices().nth(SHOWN) {
-        text.truncate(end);
-        text.push_str("...");
-    }
-    text
 }

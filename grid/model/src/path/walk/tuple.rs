@@ -3,14 +3,13 @@
 use std::cmp::Ordering;
 
 use super::change::{Change, Outcome};
-use super::common;
-use super::error::{Misfit, PathError};
-use super::kind::Kind;
 use super::record::{field_mut, fixed_part};
-use super::step::Step;
 use super::visit::Visit;
-use super::walk::Walk;
+use super::{Walk, steps};
 use crate::State;
+use crate::path::check::Kind;
+use crate::path::data::step::Step;
+use crate::path::error::{Misfit, PathError};
 
 /// The place of a part that a step names, in a tuple of that many.
 fn part(step: &Step, parts: usize) -> Option<usize> {
@@ -36,7 +35,7 @@ macro_rules! tuples {
                 let Some((step, rest)) = steps.split_first() else { return visit.leaf(self) };
                 match part(step, $count) {
                     $(Some($index) => self.$index.walk(rest, visit),)+
-                    _ => common::walk(self, step, rest, visit),
+                    _ => steps::walk(self, step, rest, visit),
                 }
             }
 
@@ -44,7 +43,7 @@ macro_rules! tuples {
                 let Some((step, rest)) = steps.split_first() else { return Ok(()) };
                 match part(step, $count) {
                     $(Some($index) => $type::walk_absent(rest, visit),)+
-                    _ => common::walk_absent::<Self>(step, rest, visit),
+                    _ => steps::walk_absent::<Self>(step, rest, visit),
                 }
             }
 
@@ -56,7 +55,7 @@ macro_rules! tuples {
                 let Some((step, rest)) = steps.split_first() else { return change.end(self) };
                 let outcome = match part(step, $count) {
                     $(Some($index) => field_mut(&mut self.$index, rest, change)?,)+
-                    _ => return common::walk_mut(self, step, rest, change),
+                    _ => return steps::walk_mut(self, step, rest, change),
                 };
                 match outcome {
                     Outcome::Removed => change.refuse(step, rest, fixed_part::<Self>()),
@@ -75,7 +74,7 @@ macro_rules! tuples {
             fn next(step: &Step) -> Result<Kind, Misfit> {
                 match part(step, $count) {
                     $(Some($index) => Ok(Kind::of::<$type>()),)+
-                    _ => common::next::<Self>(step),
+                    _ => steps::next::<Self>(step),
                 }
             }
 

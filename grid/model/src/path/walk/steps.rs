@@ -1,17 +1,18 @@
-//! The steps that mean the same at every type.
+//! The steps that mean the same everywhere.
 
 use std::cmp::Ordering;
 
+use super::Walk;
+use super::branch::{condition, reaches};
 use super::change::{Change, Outcome};
-use super::error::{Misfit, PathError};
-use super::kind::Kind;
-use super::step::{Compare, Filter, Step};
-use super::trail::Trail;
-use super::visit::{AnyValue, Limits, Visit};
-use super::walk::Walk;
+use super::visit::Visit;
+use crate::path::check::Kind;
+use crate::path::data::filter::{Compare, Filter};
+use crate::path::data::step::Step;
+use crate::path::error::{Misfit, PathError};
 
 /// Walks on from a value that is there.
-pub(super) fn walk<T: Walk>(
+pub(in crate::path) fn walk<T: Walk>(
     value: &T,
     step: &Step,
     rest: &[Step],
@@ -20,7 +21,8 @@ pub(super) fn walk<T: Walk>(
     match step {
         Step::Or(_) => value.walk(rest, visit),
         Step::Filter(filter) => {
-            let passes = passes(value, filter).map_err(|e| visit.trail.misfit(step, rest, e))?;
+            let passes =
+                passes(value, filter).map_err(|e| visit.trail.misfit(step, rest.len(), e))?;
             if passes { value.walk(rest, visit) } else { Ok(()) }
         }
         Step::FilterSelected(count) => {
@@ -28,27 +30,27 @@ pub(super) fn walk<T: Walk>(
             let holds = visit.holds(after.len(), |visit| value.walk(condition, visit))?;
             if holds { value.walk(after, visit) } else { Ok(()) }
         }
-        _ => Err(visit.trail.misfit(step, rest, unfit::<T>(step))),
+        _ => Err(visit.trail.misfit(step, rest.len(), unfit::<T>(step))),
     }
 }
 
 /// Walks on where a value is missing: only a default gives it a meaning here.
-pub(super) fn walk_absent<T: Walk>(
+pub(in crate::path) fn walk_absent<T: Walk>(
     step: &Step,
     rest: &[Step],
     visit: &mut Visit<'_>,
 ) -> Result<(), PathError> {
     match step {
         Step::Or(value) => {
-            let value: T = decode(value).map_err(|e| visit.trail.misfit(step, rest, e))?;
+            let value: T = decode(value).map_err(|e| visit.trail.misfit(step, rest.len(), e))?;
             value.walk_owned(rest, visit)
         }
-        step => T::next(step).map(drop).map_err(|e| visit.trail.misfit(step, rest, e)),
+        step => T::next(step).map(drop).map_err(|e| visit.trail.misfit(step, rest.len(), e)),
     }
 }
 
 /// Changes a value that is there.
-pub(super) fn walk_mut<T: Walk>(
+pub(in crate::path) fn walk_mut<T: Walk>(
     value: &mut T,
     step: &Step,
     rest: &[Step],
@@ -57,7 +59,8 @@ pub(super) fn walk_mut<T: Walk>(
     match step {
         Step::Or(_) => value.walk_mut(rest, change),
         Step::Filter(filter) => {
-            let passes = passes(value, filter).map_err(|e| change.trail.misfit(step, rest, e))?;
+            let passes =
+                passes(value, filter).map_err(|e| change.trail.misfit(step, rest.len(), e))?;
             if passes { value.walk_mut(rest, change) } else { Ok(Outcome::Kept) }
         }
         Step::FilterSelected(count) => {
@@ -65,27 +68,27 @@ pub(super) fn walk_mut<T: Walk>(
             let holds = reaches(value, condition, change.trail.before(after.len()))?;
             if holds { value.walk_mut(after, change) } else { Ok(Outcome::Kept) }
         }
-        _ => Err(change.trail.misfit(step, rest, unfit::<T>(step))),
+        _ => Err(change.trail.misfit(step, rest.len(), unfit::<T>(step))),
     }
 }
 
 /// Makes a value where none is: from a default that the rest of the path then writes.
-pub(super) fn create<T: Walk>(
+pub(in crate::path) fn create<T: Walk>(
     step: &Step,
     rest: &[Step],
     change: &mut Change<'_>,
 ) -> Result<Option<T>, PathError> {
     match step {
         Step::Or(value) => {
-            let value: T = decode(value).map_err(|e| change.trail.misfit(step, rest, e))?;
+            let value: T = decode(value).map_err(|e| change.trail.misfit(step, rest.len(), e))?;
             written(value, rest, change)
         }
-        step => T::next(step).map(|_| None).map_err(|e| change.trail.misfit(step, rest, e)),
+        step => T::next(step).map(|_| None).map_err(|e| change.trail.misfit(step, rest.len(), e)),
     }
 }
 
 /// The value, if the steps write it.
-pub(super) fn written<T: Walk>(
+pub(in crate::path) fn written<T: Walk>(
     mut value: T,
     steps: &[Step],
     change: &mut Change<'_>,
@@ -100,19 +103,8 @@ pub(super) fn written<T: Walk>(
     }
 }
 
-/// Whether the steps reach anything from this value.
-pub(super) fn reaches<T: Walk>(
-    value: &T,
-    steps: &[Step],
-    trail: Trail<'_>,
-) -> Result<bool, PathError> {
-    let mut found = AnyValue(false);
-    value.walk(steps, &mut Visit::along(trail, &mut found, Limits::NONE))?;
-    Ok(found.0)
-}
-
 /// The kind of value after a step that means the same at every type.
-pub(super) fn next<T: Walk>(step: &Step) -> Result<Kind, Misfit> {
+pub(in crate::path) fn next<T: Walk>(step: &Step) -> Result<Kind, Misfit> {
     match step {
         Step::Or(value) => decode::<T>(value)?,
         Step::Filter(filter) if filter.compare.needs_order() && !T::ORDERED => {
@@ -123,22 +115,6 @@ pub(super) fn next<T: Walk>(step: &Step) -> Result<Kind, Misfit> {
         step => return Err(unfit::<T>(step)),
     };
     Ok(Kind::of::<T>())
-}
-
-/// Splits the steps after a `filter_selected` into its condition and what follows.
-pub(super) fn condition<'s>(
-    trail: Trail<'_>,
-    step: &Step,
-    count: u16,
-    rest: &'s [Step],
-) -> Result<(&'s [Step], &'s [Step]), PathError> {
-    rest.split_at_checked(usize::from(count))
-        .ok_or_else(|| trail.misfit(step, rest, short_condition(count, rest.len())))
-}
-
-pub(super) fn short_condition(count: u16, left: usize) -> Misfit {
-    let (expected, got) = (format!("a condition of {count} steps"), format!("{left} steps"));
-    Misfit::new(expected, got, "build the path with `filter_selected`")
 }
 
 fn passes<T: Walk>(value: &T, filter: &Filter) -> Result<bool, Misfit> {
@@ -154,7 +130,7 @@ fn passes<T: Walk>(value: &T, filter: &Filter) -> Result<bool, Misfit> {
     })
 }
 
-pub(super) fn decode<T: Walk>(bytes: &[u8]) -> Result<T, Misfit> {
+pub(in crate::path) fn decode<T: Walk>(bytes: &[u8]) -> Result<T, Misfit> {
     postcard::from_bytes(bytes).map_err(|error| {
         let got = format!("{} bytes that are none ({error})", bytes.len());
         Misfit::new(format!("a value of type {}", T::shape()), got, "build the path anew")
@@ -162,7 +138,7 @@ pub(super) fn decode<T: Walk>(bytes: &[u8]) -> Result<T, Misfit> {
 }
 
 /// The step is for other types.
-pub(super) fn unfit<T: Walk>(step: &Step) -> Misfit {
+pub(in crate::path) fn unfit<T: Walk>(step: &Step) -> Misfit {
     let expected = match step {
         Step::Key(_) | Step::Must(_) | Step::MapVals | Step::MapKeys => "a map",
         Step::Nth(_) | Step::Index(_) | Step::AfterElem | Step::BeforeElem => "a list",
@@ -179,7 +155,7 @@ pub(super) fn unfit<T: Walk>(step: &Step) -> Misfit {
 }
 
 /// Walks on from a value that was computed, such as a length: it may be filtered, not written.
-pub(super) fn computed<T: Walk>(
+pub(in crate::path) fn computed<T: Walk>(
     mut value: T,
     step: &Step,
     rest: &[Step],
@@ -193,36 +169,4 @@ pub(super) fn computed<T: Walk>(
             change.refuse(step, rest, Misfit::new("a place that can be written", got, help))
         }
     }
-}
-
-/// The steps up to the last filter, to be looked along before anything is written: values that
-/// a filter spares need not be touched.
-///
-/// A look cannot pass steps that may create, so it ends before the first of them.
-pub(super) fn probe(steps: &[Step]) -> Option<&[Step]> {
-    let (mut at, mut end) = (0, 0);
-    while let Some(step) = steps.get(at) {
-        at += 1;
-        match step {
-            Step::FilterSelected(count) => {
-                at += usize::from(*count);
-                end = at;
-            }
-            Step::Filter(_) => end = at,
-            Step::AfterElem | Step::BeforeElem | Step::AddElem | Step::Key(_) | Step::Some => break,
-            _ => {}
-        }
-    }
-    steps.get(..end).filter(|probe| !probe.is_empty())
-}
-
-/// Whether a value is worth changing, as far as a look along the `probe` of `steps` can tell.
-pub(super) fn worth<T: Walk>(
-    value: &T,
-    probe: Option<&[Step]>,
-    steps: &[Step],
-    trail: Trail<'_>,
-) -> Result<bool, PathError> {
-    let Some(probe) = probe else { return Ok(true) };
-    reaches(value, probe, trail.before(steps.len() - probe.len()))
 }

@@ -1,7 +1,7 @@
 //! Which steps the builder offers at which types.
 
-use super::walk::Walk;
-use super::walk_list::Position;
+use crate::path::data::filter::Position;
+use crate::path::walk::Walk;
 use crate::{Bytes, Key, List, Map, Set, State, Str, Uuid};
 
 /// A map: `key`, `must`, `map_vals`, `map_keys`.

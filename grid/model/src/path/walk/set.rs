@@ -3,14 +3,13 @@
 use std::ops::Bound;
 
 use super::change::{Change, Outcome};
-use super::common;
-use super::error::{Misfit, PathError};
-use super::kind::{Kind, from_json};
-use super::step::{KeyRange, Step};
 use super::visit::Visit;
-use super::walk::Walk;
-use super::walk_entries::decode_key;
-use crate::key::{KeyBytes, bytes_of};
+use super::{Walk, steps};
+use crate::path::check::{KeyKind, Kind};
+use crate::path::data::filter::KeyRange;
+use crate::path::data::keys::decode_key;
+use crate::path::data::step::Step;
+use crate::path::error::{Misfit, PathError};
 use crate::{Key, Set, State};
 
 impl<T: Key> Walk for Set<T> {
@@ -30,7 +29,7 @@ impl<T: Key> Walk for Set<T> {
             None => Ok(()),
             Some((Step::KeyRange(_), rest)) => Self::new().walk_owned(rest, visit),
             Some((Step::Len, rest)) => 0_u64.walk_owned(rest, visit),
-            Some((step, rest)) => common::walk_absent::<Self>(step, rest, visit),
+            Some((step, rest)) => steps::walk_absent::<Self>(step, rest, visit),
         }
     }
 
@@ -45,9 +44,9 @@ impl<T: Key> Walk for Set<T> {
         match steps.split_first() {
             None => change.make(),
             Some((Step::AddElem | Step::KeyRange(_) | Step::Len, _)) => {
-                common::written(Self::new(), steps, change)
+                steps::written(Self::new(), steps, change)
             }
-            Some((step, rest)) => common::create(step, rest, change),
+            Some((step, rest)) => steps::create(step, rest, change),
         }
     }
 
@@ -60,12 +59,12 @@ impl<T: Key> Walk for Set<T> {
                 range.check::<T>()?;
                 Ok(Kind::of::<Self>())
             }
-            step => common::next::<Self>(step),
+            step => steps::next::<Self>(step),
         }
     }
 
-    fn key_from_json(json: &serde_json::Value) -> Result<KeyBytes, Misfit> {
-        from_json::<T>(json).map(|elem| bytes_of(&elem))
+    fn key_kind() -> Option<KeyKind> {
+        Some(KeyKind::of::<T>())
     }
 }
 
@@ -77,7 +76,7 @@ fn walk<T: Key>(
 ) -> Result<(), PathError> {
     match step {
         Step::Elem(elem) => {
-            let elem: T = decode_key(elem).map_err(|e| visit.trail.misfit(step, rest, e))?;
+            let elem: T = decode_key(elem).map_err(|e| visit.trail.misfit(step, rest.len(), e))?;
             if set.contains(&elem) { elem.walk_owned(rest, visit) } else { Ok(()) }
         }
         Step::All => {
@@ -92,10 +91,10 @@ fn walk<T: Key>(
         Step::AddElem => Ok(()),
         Step::Len => (set.len() as u64).walk_owned(rest, visit),
         Step::KeyRange(range) => {
-            let part = part(set, range).map_err(|e| visit.trail.misfit(step, rest, e))?;
+            let part = part(set, range).map_err(|e| visit.trail.misfit(step, rest.len(), e))?;
             part.walk_owned(rest, visit)
         }
-        step => common::walk(set, step, rest, visit),
+        step => steps::walk(set, step, rest, visit),
     }
 }
 
@@ -116,7 +115,7 @@ fn walk_mut<T: Key>(
 ) -> Result<Outcome, PathError> {
     match step {
         Step::Elem(elem) => {
-            let elem: T = decode_key(elem).map_err(|e| change.trail.misfit(step, rest, e))?;
+            let elem: T = decode_key(elem).map_err(|e| change.trail.misfit(step, rest.len(), e))?;
             let member = set.contains(&elem).then_some(elem);
             members_mut(set, member.into_iter().collect(), rest, change)
         }
@@ -126,12 +125,12 @@ fn walk_mut<T: Key>(
             set.insert(elem);
             Ok(Outcome::Changed)
         }
-        Step::Len => common::computed(set.len() as u64, step, rest, change),
+        Step::Len => steps::computed(set.len() as u64, step, rest, change),
         Step::KeyRange(range) => {
-            let part = part(set, range).map_err(|e| change.trail.misfit(step, rest, e))?;
+            let part = part(set, range).map_err(|e| change.trail.misfit(step, rest.len(), e))?;
             range_mut(set, part, rest, change)
         }
-        step => common::walk_mut(set, step, rest, change),
+        step => steps::walk_mut(set, step, rest, change),
     }
 }
 

@@ -3,13 +3,12 @@
 use std::cmp::Ordering;
 
 use super::change::{Change, Outcome};
-use super::common;
-use super::error::{Misfit, PathError};
-use super::kind::Kind;
-use super::step::Step;
 use super::visit::Visit;
-use super::walk::Walk;
+use super::{Walk, steps};
 use crate::State;
+use crate::path::check::Kind;
+use crate::path::data::step::Step;
+use crate::path::error::{Misfit, PathError};
 
 impl<T: State> Walk for Option<T> {
     const ORDERED: bool = T::ORDERED;
@@ -23,7 +22,7 @@ impl<T: State> Walk for Option<T> {
             (None, _) => visit.leaf(self),
             (Some((Step::Some, rest)), Some(value)) => value.walk(rest, visit),
             (Some((Step::Some, rest)), None) => T::walk_absent(rest, visit),
-            (Some((step, rest)), _) => common::walk(self, step, rest, visit),
+            (Some((step, rest)), _) => steps::walk(self, step, rest, visit),
         }
     }
 
@@ -31,7 +30,7 @@ impl<T: State> Walk for Option<T> {
         match steps.split_first() {
             None => Ok(()),
             Some((Step::Some, rest)) => T::walk_absent(rest, visit),
-            Some((step, rest)) => common::walk_absent::<Self>(step, rest, visit),
+            Some((step, rest)) => steps::walk_absent::<Self>(step, rest, visit),
         }
     }
 
@@ -39,7 +38,7 @@ impl<T: State> Walk for Option<T> {
         match steps.split_first() {
             None => change.end(self),
             Some((Step::Some, rest)) => some_mut(self, rest, change),
-            Some((step, rest)) => common::walk_mut(self, step, rest, change),
+            Some((step, rest)) => steps::walk_mut(self, step, rest, change),
         }
     }
 
@@ -47,7 +46,7 @@ impl<T: State> Walk for Option<T> {
         match steps.split_first() {
             None => change.make(),
             Some((Step::Some, rest)) => Ok(T::create(rest, change)?.map(Some)),
-            Some((step, rest)) => common::create(step, rest, change),
+            Some((step, rest)) => steps::create(step, rest, change),
         }
     }
 
@@ -66,13 +65,13 @@ impl<T: State> Walk for Option<T> {
     fn next(step: &Step) -> Result<Kind, Misfit> {
         match step {
             Step::Some => Ok(Kind::of::<T>()),
-            step => common::next::<Self>(step),
+            step => steps::next::<Self>(step),
         }
     }
 }
 
 /// Changes, makes or removes the value inside.
-pub(super) fn some_mut<T: Walk>(
+fn some_mut<T: Walk>(
     slot: &mut Option<T>,
     steps: &[Step],
     change: &mut Change<'_>,

@@ -5,34 +5,10 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::error::{Misfit, PathError, PathErrorKind};
-use super::step::Step;
-use super::trail::Trail;
-
-/// How much one select may return and visit.
-///
-/// A select over its limit ends with a typed error; it never returns a part silently.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// The most values that it may return.
-    pub results: u64,
-    /// The most entries and elements that it may look at.
-    pub places: u64,
-}
-
-impl Limits {
-    /// 100,000 results out of 10,000,000 places.
-    pub const DEFAULT: Self = Self { results: 100_000, places: 10_000_000 };
-
-    /// No limit: for code that walks its own values.
-    pub const NONE: Self = Self { results: u64::MAX, places: u64::MAX };
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self::DEFAULT
-    }
-}
+use crate::path::data::limits::Limits;
+use crate::path::data::step::Step;
+use crate::path::error::{Misfit, PathError, PathErrorKind};
+use crate::path::trail::Trail;
 
 /// A value that a select reached, whatever its type.
 pub trait LeafValue: Any {
@@ -114,7 +90,7 @@ pub struct Visit<'v> {
     limits: Limits,
     results_left: u64,
     places_left: u64,
-    pub(super) trail: Trail<'v>,
+    pub(in crate::path) trail: Trail<'v>,
 }
 
 impl fmt::Debug for Visit<'_> {
@@ -128,7 +104,7 @@ impl<'v> Visit<'v> {
     ///
     /// # Errors
     ///
-    /// The path has more than [`MAX_STEPS`](super::MAX_STEPS) steps.
+    /// The path has more than [`MAX_STEPS`](crate::path::MAX_STEPS) steps.
     #[inline]
     pub fn new(
         pstate: &'v str,
@@ -142,12 +118,12 @@ impl<'v> Visit<'v> {
     }
 
     #[inline]
-    pub(super) fn along(trail: Trail<'v>, sink: &'v mut dyn Sink, limits: Limits) -> Self {
+    pub(in crate::path) fn along(trail: Trail<'v>, sink: &'v mut dyn Sink, limits: Limits) -> Self {
         Self { sink, limits, results_left: limits.results, places_left: limits.places, trail }
     }
 
     /// Whether a condition that `after` steps follow reaches anything.
-    pub(super) fn holds(
+    pub(in crate::path) fn holds(
         &mut self,
         after: usize,
         walk: impl FnOnce(&mut Visit<'_>) -> Result<(), PathError>,
@@ -161,19 +137,22 @@ impl<'v> Visit<'v> {
     }
 
     /// Hands over a value that is stored.
-    pub(super) fn leaf<T: Any + Serialize>(&mut self, value: &T) -> Result<(), PathError> {
+    pub(in crate::path) fn leaf<T: Any + Serialize>(&mut self, value: &T) -> Result<(), PathError> {
         self.count_result()?;
         self.sink.borrowed(value, self.trail)
     }
 
     /// Hands over a value that was made for this select.
-    pub(super) fn leaf_owned<T: Any + Serialize>(&mut self, value: T) -> Result<(), PathError> {
+    pub(in crate::path) fn leaf_owned<T: Any + Serialize>(
+        &mut self,
+        value: T,
+    ) -> Result<(), PathError> {
         self.count_result()?;
         self.sink.owned(&mut Some(value), self.trail)
     }
 
     /// Counts an entry or element that is looked at; false if nobody needs more values.
-    pub(super) fn place(&mut self) -> Result<bool, PathError> {
+    pub(in crate::path) fn place(&mut self) -> Result<bool, PathError> {
         match self.places_left.checked_sub(1) {
             Some(left) => self.places_left = left,
             None => return Err(self.over("places visited", self.limits.places)),
@@ -202,7 +181,7 @@ impl<'v> Visit<'v> {
 }
 
 /// Asks only whether there is any value.
-pub(super) struct AnyValue(pub(super) bool);
+pub(in crate::path) struct AnyValue(pub(in crate::path) bool);
 
 impl Sink for AnyValue {
     fn borrowed(&mut self, _: &dyn LeafValue, _: Trail<'_>) -> Result<(), PathError> {

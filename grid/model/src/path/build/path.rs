@@ -1,23 +1,18 @@
 //! A path with its types: from a PState to what it leads to.
 
-use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
 
 use smallvec::SmallVec;
 
-use super::error::PathError;
-use super::select::{Many, One, finish_one};
-use super::step::{Step, Steps, write_steps};
-use super::term::Transform;
-use super::visit::{Limits, Sink, Visit};
-use super::walk::Walk;
-use crate::engine::ReadStore;
 use crate::handle::Kind;
-use crate::{AsKey, Key, PState, Ref, Root, RouteKey};
+use crate::path::data::step::{Step, Steps};
+use crate::path::data::text::write_steps;
+use crate::path::walk::Walk;
+use crate::{AsKey, Key, PState, Root, RouteKey};
 
 /// A path from the PState type `R` to values of type `L`. Built with
-/// [`Navigate`](super::Navigate).
+/// [`Navigate`](crate::path::Navigate).
 ///
 /// Building one with up to two steps and short keys does not allocate.
 pub struct Path<R: Root, L> {
@@ -112,90 +107,6 @@ impl<R: Root, L: Walk> Path<R, L> {
         self.steps.push(Step::FilterSelected(count));
         self.steps.extend(condition.steps);
         self
-    }
-
-    pub(super) fn end<T: super::Terminal>(self, terminal: T) -> Transform<R, L, T> {
-        Transform::new(self, terminal)
-    }
-
-    /// The values that the path reaches in `root`, in order.
-    ///
-    /// # Errors
-    ///
-    /// [`PathErrorKind::Path`](super::PathErrorKind) if the path has too many steps,
-    /// `Damaged` if a stored entry cannot be read.
-    pub fn select(&self, root: &R) -> Result<Vec<L>, PathError> {
-        let mut found = Many::new();
-        root.walk(&self.steps, &mut self.visit(&mut found, Limits::NONE)?)?;
-        Ok(found.into_values())
-    }
-
-    /// The one value that the path reaches in `root`, if it reaches any.
-    ///
-    /// # Errors
-    ///
-    /// As [`Path::select`]; `ManyValues` if it reaches several.
-    pub fn select_one(&self, root: &R) -> Result<Option<L>, PathError> {
-        let mut found = One::new();
-        root.walk(&self.steps, &mut self.visit(&mut found, Limits::NONE)?)?;
-        finish_one(self.pstate_name(), found)
-    }
-
-    /// As [`Path::select`], in a published view.
-    ///
-    /// # Errors
-    ///
-    /// As [`Path::select`]; `Limit` beyond the limits.
-    pub fn select_view(
-        &self,
-        store: &dyn ReadStore<R::Value>,
-        limits: Limits,
-    ) -> Result<Vec<L>, PathError> {
-        let mut found = Many::new();
-        R::walk_view(store, &self.steps, &mut self.visit(&mut found, limits)?)?;
-        Ok(found.into_values())
-    }
-
-    /// As [`Path::select_one`], in a published view.
-    ///
-    /// # Errors
-    ///
-    /// As [`Path::select_one`]; `Limit` beyond the limits.
-    pub fn select_one_view(
-        &self,
-        store: &dyn ReadStore<R::Value>,
-        limits: Limits,
-    ) -> Result<Option<L>, PathError> {
-        if let Some(key) = self.entry_key() {
-            return self.entry(store, key);
-        }
-        let mut found = One::new();
-        R::walk_view(store, &self.steps, &mut self.visit(&mut found, limits)?)?;
-        finish_one(self.pstate_name(), found)
-    }
-
-    /// The key, where the path leads to a whole entry of a root map: the read that is made most
-    /// often, and one that needs no walk.
-    #[inline]
-    fn entry_key(&self) -> Option<&[u8]> {
-        match self.steps.as_slice() {
-            [Step::Key(key) | Step::Must(key)] if R::KEYED => Some(key),
-            _ => None,
-        }
-    }
-
-    #[inline]
-    fn entry(&self, store: &dyn ReadStore<R::Value>, key: &[u8]) -> Result<Option<L>, PathError> {
-        let found = store.get(key).map_err(|e| PathError::damaged(self.pstate_name(), e))?;
-        let mut value = found.map(Ref::into_owned);
-        // After one `key` the leaf is the value of the entries.
-        let value = (&mut value as &mut dyn Any).downcast_mut::<Option<L>>();
-        Ok(value.and_then(Option::take))
-    }
-
-    #[inline]
-    fn visit<'v>(&self, sink: &'v mut dyn Sink, limits: Limits) -> Result<Visit<'v>, PathError> {
-        Visit::new(self.pstate_name(), &self.steps, sink, limits)
     }
 }
 

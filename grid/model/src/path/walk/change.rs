@@ -3,9 +3,9 @@
 use std::any::Any;
 use std::fmt;
 
-use super::error::{Misfit, PathError, PathErrorKind};
-use super::step::Step;
-use super::trail::Trail;
+use crate::path::data::step::Step;
+use crate::path::error::{Misfit, PathError, PathErrorKind};
+use crate::path::trail::Trail;
 
 /// What a transform did to the value that it was walked on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub struct Change<'t> {
     terminal: &'t mut dyn Terminal,
     changed: usize,
     lenient: bool,
-    pub(super) trail: Trail<'t>,
+    pub(in crate::path) trail: Trail<'t>,
 }
 
 impl fmt::Debug for Change<'_> {
@@ -46,24 +46,28 @@ impl fmt::Debug for Change<'_> {
 
 impl<'t> Change<'t> {
     /// Starts a transform; a lenient one leaves alone what cannot be written.
-    pub(super) fn new(trail: Trail<'t>, terminal: &'t mut dyn Terminal, lenient: bool) -> Self {
+    pub(in crate::path) fn new(
+        trail: Trail<'t>,
+        terminal: &'t mut dyn Terminal,
+        lenient: bool,
+    ) -> Self {
         Self { terminal, changed: 0, lenient, trail }
     }
 
     /// How many places were written or removed so far.
-    pub(super) fn changed(&self) -> usize {
+    pub(in crate::path) fn changed(&self) -> usize {
         self.changed
     }
 
     /// Acts on a value at the end of the path.
-    pub(super) fn end<T: Any>(&mut self, value: &mut T) -> Result<Outcome, PathError> {
+    pub(in crate::path) fn end<T: Any>(&mut self, value: &mut T) -> Result<Outcome, PathError> {
         let Some(outcome) = self.terminal.change(value) else { return Err(self.foreign::<T>()) };
         self.changed += usize::from(outcome != Outcome::Kept);
         Ok(outcome)
     }
 
     /// Makes a value where the path ends and none is.
-    pub(super) fn make<T: Any>(&mut self) -> Result<Option<T>, PathError> {
+    pub(in crate::path) fn make<T: Any>(&mut self) -> Result<Option<T>, PathError> {
         let mut place: Option<T> = None;
         if !self.terminal.fill(&mut place) {
             return Err(self.foreign::<T>());
@@ -73,18 +77,18 @@ impl<'t> Change<'t> {
     }
 
     /// What was absent is absent still: no place was reached, and the last count goes.
-    pub(super) fn undone(&mut self) -> Outcome {
+    pub(in crate::path) fn undone(&mut self) -> Outcome {
         self.uncount();
         Outcome::Kept
     }
 
     /// Takes back the last count: it was not done after all.
-    pub(super) fn uncount(&mut self) {
+    pub(in crate::path) fn uncount(&mut self) {
         self.changed = self.changed.saturating_sub(1);
     }
 
     /// Whether what cannot be written is left alone instead of ending the transform.
-    pub(super) fn is_lenient(&self) -> bool {
+    pub(in crate::path) fn is_lenient(&self) -> bool {
         self.lenient
     }
 
@@ -93,7 +97,7 @@ impl<'t> Change<'t> {
     /// # Errors
     ///
     /// The misfit, unless the transform is lenient.
-    pub(super) fn refuse(
+    pub(in crate::path) fn refuse(
         &mut self,
         step: &Step,
         rest: &[Step],
@@ -103,7 +107,7 @@ impl<'t> Change<'t> {
         if self.lenient {
             return Ok(Outcome::Kept);
         }
-        Err(self.trail.at(PathErrorKind::Write, step, rest, misfit))
+        Err(self.trail.at(PathErrorKind::Write, step, rest.len(), misfit))
     }
 
     /// The typed builder rules this out; steps of another origin cannot be applied.

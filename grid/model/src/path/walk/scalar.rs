@@ -2,7 +2,8 @@
 
 use std::cmp::Ordering;
 
-use super::walk::Walk;
+use super::Walk;
+use crate::path::data::filter::Position;
 use crate::{Bytes, State, Str, Uuid};
 
 macro_rules! scalars {
@@ -24,4 +25,16 @@ macro_rules! scalars {
 scalars! {
     (), bool, char, u8, u16, u32, u64, u128, i8, i16, i32, i64, i128, f32, f64,
     Str, String, Bytes, Uuid,
+}
+
+impl Walk for Position {
+    const ORDERED: bool = true;
+
+    fn shape() -> String {
+        "Position".to_owned()
+    }
+
+    fn order(&self, other: &Self) -> Option<Ordering> {
+        self.partial_cmp(other)
+    }
 }

@@ -1,19 +1,21 @@
 //! Maps: changes, entry by entry, so that a stored map writes only what changed.
 
+use super::Walk;
 use super::change::{Change, Outcome};
-use super::common;
-use super::error::PathError;
-use super::step::{KeyRange, Step};
-use super::visit::{AnyValue, Limits, Visit};
-use super::walk::Walk;
-use super::walk_entries::decode_key;
-use super::walk_map::part;
+use super::entries::part;
+use super::visit::{AnyValue, Visit};
+use super::{branch, steps};
 use crate::engine::RootStore;
 use crate::key::bytes_of;
+use crate::path::data::filter::KeyRange;
+use crate::path::data::keys::decode_key;
+use crate::path::data::limits::Limits;
+use crate::path::data::step::Step;
+use crate::path::error::PathError;
 use crate::{Damaged, Key, Map, State};
 
 /// Changes what one step reaches.
-pub(super) fn walk_mut<K: Key, V: State>(
+pub(in crate::path) fn walk_mut<K: Key, V: State>(
     map: &mut Map<K, V>,
     step: &Step,
     rest: &[Step],
@@ -25,15 +27,15 @@ pub(super) fn walk_mut<K: Key, V: State>(
             if let Some(store) = map.root_mut() {
                 return stored_mut(store, key, create, rest, change);
             }
-            let key = decode_key(key).map_err(|e| change.trail.misfit(step, rest, e))?;
+            let key = decode_key(key).map_err(|e| change.trail.misfit(step, rest.len(), e))?;
             plain_mut(map, key, create, rest, change)
         }
         Step::MapVals => vals_mut(map, rest, change),
         Step::MapKeys => keys_mut(map, rest, change),
         Step::All => pairs_mut(map, rest, change),
         Step::KeyRange(range) => range_mut(map, range, step, rest, change),
-        Step::Len => common::computed(map.len() as u64, step, rest, change),
-        step => common::walk_mut(map, step, rest, change),
+        Step::Len => steps::computed(map.len() as u64, step, rest, change),
+        step => steps::walk_mut(map, step, rest, change),
     }
 }
 
@@ -121,7 +123,7 @@ fn vals_mut<K: Key, V: State>(
     rest: &[Step],
     change: &mut Change<'_>,
 ) -> Result<Outcome, PathError> {
-    let probe = common::probe(rest);
+    let probe = branch::probe(rest);
     let mut changed = false;
     for key in keys(map, change)? {
         if probe.is_some() && !worth(map, &key, probe, rest, change)? {
@@ -144,7 +146,7 @@ fn worth<K: Key, V: State>(
     change: &Change<'_>,
 ) -> Result<bool, PathError> {
     let Some(value) = map.try_get(key).map_err(damaged(change))? else { return Ok(false) };
-    common::worth(&*value, probe, rest, change.trail)
+    branch::worth(&*value, probe, rest, change.trail)
 }
 
 /// Entries that leave their key, with what comes instead.

@@ -1,16 +1,17 @@
 //! The builder of paths: one step after the other, each checked by the compiler.
 
-use std::ops::{Bound, RangeBounds};
+use std::ops::RangeBounds;
 
-use super::leaf::{
+use super::args::{edge, encoded, filter, key_bytes, span};
+use super::fits::{
     Elements, Ends, IntoLeaf, Keyed, Listed, Measured, Optional, Ordered, SetOf, Sorted, ToIndex,
 };
-use super::step::{Compare, Edge, Filter, KeyRange, Step};
-use super::term::{Remove, Replace, Transform, Update};
-use super::typed::Path;
-use super::walk::Walk;
-use super::walk_list::Position;
-use crate::key::KeyBytes;
+use super::path::Path;
+use super::terms::Transform;
+use crate::path::data::filter::{Compare, Edge, Position};
+use crate::path::data::step::Step;
+use crate::path::data::term::{Remove, Replace, Update};
+use crate::path::walk::Walk;
 use crate::{AsKey, Field, PState, Root, State};
 
 /// Builds a path, from a [`PState`] or from a path begun.
@@ -324,7 +325,7 @@ pub trait Navigate: Sized {
         self,
         value: impl IntoLeaf<Self::Leaf>,
     ) -> Transform<Self::Root, Self::Leaf, Replace<Self::Leaf>> {
-        self.into_path().end(Replace(value.into_leaf()))
+        Transform::new(self.into_path(), Replace(value.into_leaf()))
     }
 
     /// Ends the path: changes every value that it reaches.
@@ -334,13 +335,13 @@ pub trait Navigate: Sized {
     where
         F: FnMut(&mut Self::Leaf),
     {
-        self.into_path().end(Update::new(update))
+        Transform::new(self.into_path(), Update::new(update))
     }
 
     /// Ends the path: takes every value that it reaches out of its collection. What is absent stays absent,
     /// and is not counted: the only values that this can make are those of [`Navigate::or`].
     fn remove(self) -> Transform<Self::Root, Self::Leaf, Remove<Self::Leaf>> {
-        self.into_path().end(Remove::new())
+        Transform::new(self.into_path(), Remove::new())
     }
 
     /// Ends the path: moves the element at the [`Navigate::index`] reached, so that it stands at
@@ -370,34 +371,5 @@ impl<R: Root, L: Walk> Navigate for Path<R, L> {
     #[inline]
     fn into_path(self) -> Self {
         self
-    }
-}
-
-#[inline]
-fn key_bytes<K: crate::Key>(key: &(impl AsKey<K> + ?Sized)) -> KeyBytes {
-    let mut bytes = KeyBytes::new();
-    key.encode_as_key(&mut bytes);
-    bytes
-}
-
-/// Encoding fails only if a hand-written `Serialize` does; reading the empty bytes back is then
-/// the typed error.
-fn encoded<T: Walk>(value: &T) -> Box<[u8]> {
-    postcard::to_allocvec(value).unwrap_or_default().into_boxed_slice()
-}
-
-fn filter<T: Walk>(compare: Compare, value: &T) -> Step {
-    Step::Filter(Box::new(Filter { compare, value: encoded(value) }))
-}
-
-fn span(from: Edge, to: Edge, limit: Option<u64>, keep_last: bool) -> Step {
-    Step::KeyRange(Box::new(KeyRange { from, to, limit, keep_last }))
-}
-
-fn edge<K: crate::Key, Q: AsKey<K> + ?Sized>(bound: Bound<&Q>) -> Edge {
-    match bound {
-        Bound::Included(key) => Edge::Including(key_bytes(key)),
-        Bound::Excluded(key) => Edge::Excluding(key_bytes(key)),
-        Bound::Unbounded => Edge::Open,
     }
 }

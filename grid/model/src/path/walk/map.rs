@@ -1,15 +1,14 @@
-//! Maps: selects. Changes are in `walk_map_mut`.
+//! Maps: selects. Changes are in `map_mut`.
 
 use super::change::{Change, Outcome};
-use super::common;
-use super::error::{Misfit, PathError};
-use super::kind::{Kind, from_json};
-use super::step::{KeyRange, Step};
+use super::entries::{Entries, onward, part};
 use super::visit::Visit;
-use super::walk::Walk;
-use super::walk_entries::{Entries, decode_key};
-use super::walk_map_mut;
-use crate::key::KeyBytes;
+use super::{Walk, map_mut, steps};
+use crate::path::check::{KeyKind, Kind};
+use crate::path::data::filter::KeyRange;
+use crate::path::data::keys::decode_key;
+use crate::path::data::step::Step;
+use crate::path::error::{Misfit, PathError};
 use crate::{Key, Map, Ref, State};
 
 impl<K: Key, V: State> Walk for Map<K, V> {
@@ -30,14 +29,14 @@ impl<K: Key, V: State> Walk for Map<K, V> {
             Some((Step::Key(_), rest)) => V::walk_absent(rest, visit),
             Some((Step::KeyRange(_), rest)) => Self::new().walk_owned(rest, visit),
             Some((Step::Len, rest)) => 0_u64.walk_owned(rest, visit),
-            Some((step, rest)) => common::walk_absent::<Self>(step, rest, visit),
+            Some((step, rest)) => steps::walk_absent::<Self>(step, rest, visit),
         }
     }
 
     fn walk_mut(&mut self, steps: &[Step], change: &mut Change<'_>) -> Result<Outcome, PathError> {
         match steps.split_first() {
             None => change.end(self),
-            Some((step, rest)) => walk_map_mut::walk_mut(self, step, rest, change),
+            Some((step, rest)) => map_mut::walk_mut(self, step, rest, change),
         }
     }
 
@@ -45,9 +44,9 @@ impl<K: Key, V: State> Walk for Map<K, V> {
         match steps.split_first() {
             None => change.make(),
             Some((Step::Key(_) | Step::KeyRange(_) | Step::Len, _)) => {
-                common::written(Self::new(), steps, change)
+                steps::written(Self::new(), steps, change)
             }
-            Some((step, rest)) => common::create(step, rest, change),
+            Some((step, rest)) => steps::create(step, rest, change),
         }
     }
 
@@ -62,30 +61,17 @@ impl<K: Key, V: State> Walk for Map<K, V> {
                 range.check::<K>()?;
                 Ok(Kind::of::<Self>())
             }
-            step => common::next::<Self>(step),
+            step => steps::next::<Self>(step),
         }
     }
 
-    fn key_from_json(json: &serde_json::Value) -> Result<KeyBytes, Misfit> {
-        from_json::<K>(json).map(|key| crate::key::bytes_of(&key))
-    }
-}
-
-/// Walks on from a value that was looked up, or where it is missing.
-pub(super) fn onward<V: Walk>(
-    found: Option<Ref<'_, V>>,
-    steps: &[Step],
-    visit: &mut Visit<'_>,
-) -> Result<(), PathError> {
-    match found {
-        None => V::walk_absent(steps, visit),
-        Some(Ref::Borrowed(value)) => value.walk(steps, visit),
-        Some(Ref::Owned(value)) => value.walk_owned(steps, visit),
+    fn key_kind() -> Option<KeyKind> {
+        Some(KeyKind::of::<K>())
     }
 }
 
 /// Takes one step from the entries of a map.
-pub(super) fn walk<K: Key, V: State>(
+pub(in crate::path) fn walk<K: Key, V: State>(
     entries: &impl Entries<K, V>,
     step: &Step,
     rest: &[Step],
@@ -150,34 +136,4 @@ fn each<'e, K: Key, V: State>(
         walk(key, value, visit)?;
     }
     Ok(())
-}
-
-/// The entries of a range as a map of their own.
-pub(super) fn part<K: Key, V: State>(
-    entries: &impl Entries<K, V>,
-    range: &KeyRange,
-    step: &Step,
-    rest: &[Step],
-    visit: &mut Visit<'_>,
-) -> Result<Map<K, V>, PathError> {
-    let mut part = Map::new();
-    if range.is_void() {
-        return Ok(part);
-    }
-    let span = entries.span(&range.from, &range.to).map_err(|e| e.at(visit.trail, step, rest))?;
-    for entry in range.limited(span) {
-        visit.place()?;
-        let (key, value) = entry.map_err(|e| e.at(visit.trail, step, rest))?;
-        part.insert(key, value.into_owned());
-    }
-    Ok(part)
-}
-
-/// All entries as a map in memory.
-pub(super) fn whole<K: Key, V: State>(
-    entries: &impl Entries<K, V>,
-    visit: &mut Visit<'_>,
-) -> Result<Map<K, V>, PathError> {
-    let step = Step::All;
-    part(entries, &KeyRange::ALL, &step, &[], visit)
 }

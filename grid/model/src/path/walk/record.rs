@@ -1,13 +1,12 @@
 //! Walking the fields of records; `#[record]` implements [`Record`].
 
 use super::change::{Change, Outcome};
-use super::common;
-use super::error::{Misfit, PathError};
-use super::kind::Kind;
-use super::step::Step;
 use super::visit::Visit;
-use super::walk::Walk;
+use super::{Walk, steps};
 use crate::State;
+use crate::path::check::Kind;
+use crate::path::data::step::Step;
+use crate::path::error::{Misfit, PathError};
 
 /// A type made by `#[record]`: it is walked field by field.
 ///
@@ -87,13 +86,13 @@ pub fn field_mut<T: Walk>(
 }
 
 /// A part that has to stay: the misfit of removing it.
-pub(super) fn fixed_part<T: Walk>() -> Misfit {
+pub(in crate::path) fn fixed_part<T: Walk>() -> Misfit {
     let help = "set it to another value, or remove the record as a whole";
     Misfit::new("a part that may be missing", format!("a part of {}", T::shape()), help)
 }
 
 fn check<T: Record>(index: u16, step: &Step) -> Result<Kind, Misfit> {
-    T::field_kind(index).ok_or_else(|| common::unfit::<T>(step))
+    T::field_kind(index).ok_or_else(|| steps::unfit::<T>(step))
 }
 
 impl<T: Record> Walk for T {
@@ -105,10 +104,10 @@ impl<T: Record> Walk for T {
         match steps.split_first() {
             None => visit.leaf(self),
             Some((step @ Step::Field(index), rest)) => {
-                check::<T>(*index, step).map_err(|e| visit.trail.misfit(step, rest, e))?;
+                check::<T>(*index, step).map_err(|e| visit.trail.misfit(step, rest.len(), e))?;
                 self.walk_field(*index, rest, visit)
             }
-            Some((step, rest)) => common::walk(self, step, rest, visit),
+            Some((step, rest)) => steps::walk(self, step, rest, visit),
         }
     }
 
@@ -116,10 +115,10 @@ impl<T: Record> Walk for T {
         match steps.split_first() {
             None => Ok(()),
             Some((step @ Step::Field(index), rest)) => {
-                check::<T>(*index, step).map_err(|e| visit.trail.misfit(step, rest, e))?;
+                check::<T>(*index, step).map_err(|e| visit.trail.misfit(step, rest.len(), e))?;
                 T::walk_field_absent(*index, rest, visit)
             }
-            Some((step, rest)) => common::walk_absent::<Self>(step, rest, visit),
+            Some((step, rest)) => steps::walk_absent::<Self>(step, rest, visit),
         }
     }
 
@@ -127,20 +126,20 @@ impl<T: Record> Walk for T {
         match steps.split_first() {
             None => change.end(self),
             Some((step @ Step::Field(index), rest)) => {
-                check::<T>(*index, step).map_err(|e| change.trail.misfit(step, rest, e))?;
+                check::<T>(*index, step).map_err(|e| change.trail.misfit(step, rest.len(), e))?;
                 match self.walk_field_mut(*index, rest, change)? {
                     Outcome::Removed => change.refuse(step, rest, fixed_part::<T>()),
                     outcome => Ok(outcome),
                 }
             }
-            Some((step, rest)) => common::walk_mut(self, step, rest, change),
+            Some((step, rest)) => steps::walk_mut(self, step, rest, change),
         }
     }
 
     fn next(step: &Step) -> Result<Kind, Misfit> {
         match step {
             Step::Field(index) => check::<T>(*index, step),
-            step => common::next::<Self>(step),
+            step => steps::next::<Self>(step),
         }
     }
 

@@ -1,23 +1,38 @@
 //! How values of a type are walked. Every state type implements it; nobody else needs to.
 
+pub(in crate::path) mod branch;
+pub(in crate::path) mod change;
+mod elems;
+pub(in crate::path) mod entries;
+mod list;
+mod list_mut;
+pub(in crate::path) mod map;
+mod map_mut;
+mod option;
+pub(in crate::path) mod record;
+mod scalar;
+mod set;
+pub(in crate::path) mod steps;
+mod tuple;
+pub(in crate::path) mod visit;
+
 use std::cmp::Ordering;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::change::{Change, Outcome};
-use super::common;
-use super::error::{Misfit, PathError};
-use super::kind::Kind;
-use super::step::Step;
-use super::visit::Visit;
-use crate::key::KeyBytes;
+use self::change::{Change, Outcome};
+use self::visit::Visit;
+use crate::path::check::{KeyKind, Kind};
+use crate::path::data::step::Step;
+use crate::path::error::{Misfit, PathError};
+use crate::path::json::kind::ValueFromJson;
 
 /// Walking the steps of a path, directed by the type of the value.
 ///
 /// The defaults know the steps that mean the same everywhere (the end of the path, `or`,
 /// filters) and refuse the others; collections and records add theirs. `#[record]` implements
-/// it through [`Record`](super::Record).
+/// it through [`Record`](crate::path::Record).
 ///
 /// # Errors
 ///
@@ -33,7 +48,7 @@ pub trait Walk: Clone + PartialEq + Serialize + DeserializeOwned + Send + Sync +
     fn walk(&self, steps: &[Step], visit: &mut Visit<'_>) -> Result<(), PathError> {
         match steps.split_first() {
             None => visit.leaf(self),
-            Some((step, rest)) => common::walk(self, step, rest, visit),
+            Some((step, rest)) => steps::walk(self, step, rest, visit),
         }
     }
 
@@ -46,7 +61,7 @@ pub trait Walk: Clone + PartialEq + Serialize + DeserializeOwned + Send + Sync +
     fn walk_absent(steps: &[Step], visit: &mut Visit<'_>) -> Result<(), PathError> {
         match steps.split_first() {
             None => Ok(()),
-            Some((step, rest)) => common::walk_absent::<Self>(step, rest, visit),
+            Some((step, rest)) => steps::walk_absent::<Self>(step, rest, visit),
         }
     }
 
@@ -54,7 +69,7 @@ pub trait Walk: Clone + PartialEq + Serialize + DeserializeOwned + Send + Sync +
     fn walk_mut(&mut self, steps: &[Step], change: &mut Change<'_>) -> Result<Outcome, PathError> {
         match steps.split_first() {
             None => change.end(self),
-            Some((step, rest)) => common::walk_mut(self, step, rest, change),
+            Some((step, rest)) => steps::walk_mut(self, step, rest, change),
         }
     }
 
@@ -62,7 +77,7 @@ pub trait Walk: Clone + PartialEq + Serialize + DeserializeOwned + Send + Sync +
     fn create(steps: &[Step], change: &mut Change<'_>) -> Result<Option<Self>, PathError> {
         match steps.split_first() {
             None => change.make(),
-            Some((step, rest)) => common::create(step, rest, change),
+            Some((step, rest)) => steps::create(step, rest, change),
         }
     }
 
@@ -78,16 +93,29 @@ pub trait Walk: Clone + PartialEq + Serialize + DeserializeOwned + Send + Sync +
 
     /// The kind of value that a step leads to.
     fn next(step: &Step) -> Result<Kind, Misfit> {
-        common::next::<Self>(step)
+        steps::next::<Self>(step)
     }
 
-    /// The bytes of a key or element of this collection, from JSON.
-    fn key_from_json(_json: &serde_json::Value) -> Result<KeyBytes, Misfit> {
-        Err(Misfit::new("a map or a set", Self::shape(), "take the step at a map or set"))
+    /// The kind of the keys of this map, or the elements of this set.
+    fn key_kind() -> Option<KeyKind> {
+        None
     }
 
     /// The place of a field of this record.
     fn field_index(_name: &str) -> Result<u16, Misfit> {
         Err(Misfit::new("a record", Self::shape(), "take the step at a record"))
+    }
+}
+
+impl Kind {
+    /// The kind of `T`.
+    pub fn of<T: Walk>() -> Self {
+        Self {
+            shape: T::shape,
+            next: T::next,
+            field_index: T::field_index,
+            keys: T::key_kind,
+            json: ValueFromJson::of::<T>(),
+        }
     }
 }

@@ -1,0 +1,42 @@
+//! The results of a select as JSON.
+
+use serde_json::Value;
+
+use crate::Root;
+use crate::engine::ReadStore;
+use crate::path::data::limits::Limits;
+use crate::path::data::step::Step;
+use crate::path::error::{Misfit, PathError, PathErrorKind};
+use crate::path::trail::Trail;
+use crate::path::walk::visit::{LeafValue, Sink, Visit};
+
+/// Selects in a published view and returns the results as JSON.
+///
+/// # Errors
+///
+/// As [`Path::select_view`](crate::path::Path::select_view); [`PathErrorKind::Json`] if a result has no
+/// JSON form.
+pub fn select_json<R: Root>(
+    pstate: &str,
+    store: &dyn ReadStore<R::Value>,
+    steps: &[Step],
+    limits: Limits,
+) -> Result<Vec<Value>, PathError> {
+    let mut found = JsonValues(Vec::new());
+    R::walk_view(store, steps, &mut Visit::new(pstate, steps, &mut found, limits)?)?;
+    Ok(found.0)
+}
+
+struct JsonValues(Vec<Value>);
+
+impl Sink for JsonValues {
+    fn borrowed(&mut self, value: &dyn LeafValue, trail: Trail<'_>) -> Result<(), PathError> {
+        let json = value.to_json().map_err(|error| {
+            let help = "select what is inside, for example with `map_vals`";
+            let misfit = Misfit::new("a value with a JSON form", error.to_string(), help);
+            PathError::new(PathErrorKind::Json, trail.pstate(), 0, String::new(), misfit)
+        })?;
+        self.0.push(json);
+        Ok(())
+    }
+}
