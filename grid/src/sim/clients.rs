@@ -1,8 +1,10 @@
 //! What clients do: send, read, and look after the quarantine.
 
 use std::cell::RefCell;
+use std::future::{Future, poll_fn};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 
 use gridmill_client::engine::once;
 use gridmill_client::{Ack, AppendErrorKind, Client, ReadError};
@@ -85,6 +87,34 @@ pub(super) async fn send_many(common: Common, mut choices: Choices, sender: u64,
         ops.iter().for_each(|op| common.oracle.borrow_mut().sends(op.id));
         // Whatever it answers, each of them is in the log once or not at all.
         let _ = common.client.append_many(OPS, ops).await;
+        pause().await;
+    }
+}
+
+/// Appends several events, each before the answers to those before it: they are logged in this order.
+pub(super) async fn send_at_once(common: Common, mut choices: Choices, sender: u64, count: u64) {
+    let mut number = 0;
+    while number < count {
+        let many = 2 + choices.below(5) as u64;
+        let key = choices.below(KEYS as usize) as u64;
+        let ops: Vec<Op> =
+            (number..number + many).map(|number| Op::new(key, sender << 32 | number)).collect();
+        number += many;
+        ops.iter().for_each(|op| common.oracle.borrow_mut().sends(op.id));
+        let append = |op: &Op| common.client.append_with(OPS, op.clone(), Ack::Appended);
+        let mut open: Vec<_> = ops.iter().map(|op| (op, Box::pin(append(op)))).collect();
+        // The first poll of each sends it.
+        poll_fn(|context| {
+            open.retain_mut(|(op, answer)| match answer.as_mut().poll(context) {
+                Poll::Ready(answer) => {
+                    common.oracle.borrow_mut().answered(op, &answer);
+                    false
+                }
+                Poll::Pending => true,
+            });
+            if open.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
         pause().await;
     }
 }

@@ -106,6 +106,7 @@ pub(super) fn named(message: &Msg) -> &'static str {
         Msg::CaughtUp(_) => "CaughtUp",
         Msg::SetAside(_) => "SetAside",
         Msg::CatchUpEnded(..) => "CatchUpEnded",
+        Msg::PutOff(..) => "PutOff",
         Msg::Quarantined(_) => "Quarantined",
         Msg::Shutdown(_) => "Shutdown",
     }

@@ -12,7 +12,7 @@ use crate::partition::control::Verdict;
 use crate::partition::core::{Core, Lane, Stop};
 use crate::partition::fold::{FoldJob, thaw};
 use crate::partition::merge::Biases;
-use crate::partition::replay::Replay;
+use crate::partition::replay::{Replay, verdicts};
 use crate::shell::host::Work;
 use crate::state::Cell;
 
@@ -81,8 +81,23 @@ impl Partition {
     pub(crate) fn start_catch_ups(&mut self) -> Result<(), Fatal> {
         for topology in 0..self.core.lanes.len() {
             if !self.core.lanes[topology].live {
+                self.log_unlogged(topology)?;
                 self.start_catch_up(topology).map_err(Stop::from)?;
             }
+        }
+        Ok(())
+    }
+
+    /// A topology that reads the past folds by itself: its snapshot may hold verdicts that the partition did
+    /// not come to log before it ended. They are logged before any order can be about them.
+    fn log_unlogged(&mut self, topology: usize) -> Result<(), Fatal> {
+        let held = &self.core.lanes[topology].quarantine;
+        let Some(&first) = held.keys().min() else { return Ok(()) };
+        let known = verdicts(&self.core.plan, &self.registry, &self.log.reader(), first)?;
+        let is_known = |verdict: &&Verdict| known.contains(&(topology, verdict.position));
+        let unlogged: Vec<_> = held.values().filter(|held| !is_known(held)).cloned().collect();
+        if !unlogged.is_empty() {
+            self.log_verdicts(&unlogged)?;
         }
         Ok(())
     }
@@ -126,6 +141,7 @@ impl Partition {
     /// flow has run far ahead meanwhile, it goes on reading.
     pub(crate) fn caught_up(&mut self, caught_up: CaughtUp) -> Result<(), Fatal> {
         self.catching_up.running.remove(&caught_up.topology);
+        self.job_went_well(JobKind::Fold);
         let next = caught_up.core.lanes[caught_up.topology].next;
         let behind = self.log.next_position().number().saturating_sub(next.number());
         let busy = self.catching_up.arrived.is_some();
@@ -257,6 +273,14 @@ impl Partition {
                 self.read_on(caught_up.topology, caught_up.core, caught_up.changes);
             }
         }
+    }
+
+    /// A topology cannot write out what it has read: it reads on when that is tried again.
+    pub(crate) fn put_off(&mut self, caught_up: CaughtUp, problem: String) {
+        self.catching_up.running.remove(&caught_up.topology);
+        self.catching_up.put_off.push(caught_up);
+        self.job_failed(JobKind::Fold, problem);
+        self.shared.touch();
     }
 
     pub(crate) fn catch_up_ended(&mut self, topology: usize, problem: Option<String>) {

@@ -95,6 +95,8 @@ pub(crate) enum Msg {
     SetAside(Vec<Verdict>),
     /// Such a topology stopped reading, and why.
     CatchUpEnded(usize, Option<String>),
+    /// A topology that reads the past cannot write out what it has.
+    PutOff(Box<CaughtUp>, String),
     /// A quarantined record shall be handled again, or forgotten.
     Quarantined(QuarantineOrder),
     /// Fold everything and stop.
@@ -276,6 +278,7 @@ impl Partition {
                 self.log_verdicts(&verdicts)?;
             }
             Msg::CatchUpEnded(topology, problem) => self.catch_up_ended(topology, problem),
+            Msg::PutOff(caught_up, problem) => self.put_off(*caught_up, problem),
             Msg::Quarantined(order) => self.quarantined(order)?,
             Msg::Shutdown(done) => self.shutdown = Some(done),
         }

@@ -64,11 +64,29 @@ impl Job for ReadJob {
                 Msg::CaughtUp(Box::new(CaughtUp { topology, core, changes, entering: false }))
             }
             Ok(Read::Told) => Msg::CatchUpEnded(topology, None),
-            Err(problem) => Msg::CatchUpEnded(topology, Some(problem)),
+            Err(Fault::Fold(problem)) => {
+                let Reading { core, changes, .. } = *reading;
+                let put_off = CaughtUp { topology, core, changes, entering: false };
+                Msg::PutOff(Box::new(put_off), problem)
+            }
+            Err(Fault::Other(problem)) => Msg::CatchUpEnded(topology, Some(problem)),
         };
         self.host.tell(message);
         self.shared.touch();
         Step::Done
+    }
+}
+
+/// Why a step of reading went no further.
+enum Fault {
+    /// What was read cannot be written out now: it goes on later.
+    Fold(String),
+    Other(String),
+}
+
+impl From<String> for Fault {
+    fn from(problem: String) -> Self {
+        Self::Other(problem)
     }
 }
 
@@ -82,7 +100,7 @@ enum Read {
 }
 
 impl Reading {
-    fn step(&mut self) -> Result<Read, String> {
+    fn step(&mut self) -> Result<Read, Fault> {
         // Also where there is nothing left to read: a stop waits for this.
         if self.cancel.load(Ordering::Relaxed) {
             self.fold()?;
@@ -109,7 +127,7 @@ impl Reading {
     }
 
     /// Applies a step of a batch, and writes out what has become too much.
-    fn apply(&mut self, batch: &mut Batch) -> Result<(), String> {
+    fn apply(&mut self, batch: &mut Batch) -> Result<(), Fault> {
         let applied = self.core.apply(batch).map_err(|error| error.to_string())?;
         if !applied.verdicts.is_empty() {
             self.host.tell(Msg::SetAside(applied.verdicts));
@@ -117,7 +135,7 @@ impl Reading {
         let bytes = self.core.weight(self.topology);
         self.changes.set(bytes);
         if self.changes.is_over(bytes) {
-            self.fold()?;
+            self.fold().map_err(Fault::Fold)?;
             self.merge();
         }
         Ok(())
