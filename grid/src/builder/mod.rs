@@ -13,6 +13,7 @@ use crate::module::{Module, Plan};
 use crate::shell::clock::Clock;
 use crate::shell::partition::Durability;
 
+#[cfg(feature = "simulate")]
 pub(crate) use start::DataFolder;
 
 /// The file that a running grid holds locked.
