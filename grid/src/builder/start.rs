@@ -166,10 +166,8 @@ impl GridBuilder {
     fn plans(&self) -> Result<Vec<Arc<Plan>>, StartError> {
         let mut plans: Vec<Arc<Plan>> = Vec::new();
         for plan in self.plans.clone() {
-            let plan = plan.map_err(|error| match Arc::try_unwrap(error) {
-                Ok(error) => error,
-                Err(shared) => declaration(&shared),
-            })?;
+            // The builder keeps what was wrong, to be started again.
+            let plan = plan.map_err(|error| declaration(&error))?;
             for other in &plans {
                 refuse_common_names(other, &plan)?;
             }
