@@ -73,9 +73,15 @@ fn read() -> Result<Option<Arguments>, lexopt::Error> {
             }
             Long("until") => options.until = Some(parser.value()?.parse()?),
             Long("lives") => options.lives = parser.value()?.parse()?,
-            Long("workload") => options.workload = parser.value()?.parse_with(workload)?,
+            Long("workload") => {
+                let named = |name: &str| named("workload", name, &Workload::ALL, Workload::name);
+                options.workload = parser.value()?.parse_with(named)?;
+            }
             Long("threads") => threads = parser.value()?.parse()?,
-            Long("bug") => bug = Some(parser.value()?.parse_with(named)?),
+            Long("bug") => {
+                let named = |name: &str| named("fault", name, &Bug::ALL, Bug::name);
+                bug = Some(parser.value()?.parse_with(named)?);
+            }
             Long("help") | Short('h') => return Ok(None),
             other => return Err(other.unexpected()),
         }
@@ -92,14 +98,15 @@ fn read() -> Result<Option<Arguments>, lexopt::Error> {
     Ok(Some(Arguments { first, count, options, threads, bug }))
 }
 
-fn named(name: &str) -> Result<Bug, String> {
-    let found = Bug::ALL.into_iter().find(|bug| bug.name() == name);
-    found.ok_or_else(|| format!("there is no fault `{name}`; see --help"))
-}
-
-fn workload(name: &str) -> Result<Workload, String> {
-    let found = Workload::ALL.into_iter().find(|workload| workload.name() == name);
-    found.ok_or_else(|| format!("there is no workload `{name}`; see --help"))
+/// The one of `all` that `name_of` calls `name`.
+fn named<T: Copy>(
+    what: &str,
+    name: &str,
+    all: &[T],
+    name_of: fn(T) -> &'static str,
+) -> Result<T, String> {
+    let found = all.iter().copied().find(|&one| name_of(one) == name);
+    found.ok_or_else(|| format!("there is no {what} `{name}`; see --help"))
 }
 
 /// A seed that no run before had.

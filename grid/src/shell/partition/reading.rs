@@ -59,16 +59,9 @@ impl Job for ReadJob {
                 self.reading = Some(reading);
                 return Step::Again;
             }
-            Ok(Read::End) => {
-                let Reading { core, changes, .. } = *reading;
-                Msg::CaughtUp(Box::new(CaughtUp { topology, core, changes, entering: false }))
-            }
+            Ok(Read::End) => Msg::CaughtUp(Box::new(reading.caught_up())),
             Ok(Read::Told) => Msg::CatchUpEnded(topology, None),
-            Err(Fault::Fold(problem)) => {
-                let Reading { core, changes, .. } = *reading;
-                let put_off = CaughtUp { topology, core, changes, entering: false };
-                Msg::PutOff(Box::new(put_off), problem)
-            }
+            Err(Fault::Fold(problem)) => Msg::PutOff(Box::new(reading.caught_up()), problem),
             Err(Fault::Other(problem)) => Msg::CatchUpEnded(topology, Some(problem)),
         };
         self.host.tell(message);
@@ -100,6 +93,12 @@ enum Read {
 }
 
 impl Reading {
+    /// What it has come to, for the partition.
+    fn caught_up(self) -> CaughtUp {
+        let Self { topology, core, changes, .. } = self;
+        CaughtUp { topology, core, changes, entering: false }
+    }
+
     fn step(&mut self) -> Result<Read, Fault> {
         // Also where there is nothing left to read: a stop waits for this.
         if self.cancel.load(Ordering::Relaxed) {
