@@ -86,6 +86,7 @@ mod identity;
 mod local;
 mod memory;
 mod module;
+mod panics;
 mod partition;
 mod quarantine;
 mod shell;

@@ -3,7 +3,6 @@
 //! The folder is only read. A start checks every partition of every module before the first of them
 //! goes on, so that one that is refused has changed none.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use gridmill_model::engine::Damaged;
@@ -12,10 +11,11 @@ use gridmill_persistence::{LogError, LogReader, LogRecord, Position, Recovered, 
 use crate::error::StartError;
 use crate::folder::no_log;
 use crate::identity::foreign_manifest;
+use crate::panics::caught;
 use crate::state::{Cell, Violation};
 
 use super::control::kind;
-use super::core::{let_go, place};
+use super::core::place;
 use super::crumbs;
 use super::manifest::{
     Homes, Manifest, ManifestFile, PStateMeta, RunMeta, path as manifest_path, runs_dir,
@@ -248,13 +248,10 @@ impl EventsAsked<'_> {
         }
         // What chooses the partition is code of the user.
         let asked = || codec.partition(&events, 0, partitions);
-        let home = match std::panic::catch_unwind(AssertUnwindSafe(asked)) {
-            Ok(home) if home.is_none_or(|home| home == here) => return Ok(()),
-            Ok(home) => format!("to partition {}", home.unwrap_or(here)),
-            Err(panic) => {
-                let_go(panic);
-                "nowhere".to_owned()
-            }
+        let home = match caught(asked) {
+            Some(home) if home.is_none_or(|home| home == here) => return Ok(()),
+            Some(home) => format!("to partition {}", home.unwrap_or(here)),
+            None => "nowhere".to_owned(),
         };
         Err(StartError::Moved {
             what: "depot",

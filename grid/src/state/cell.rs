@@ -5,7 +5,6 @@
 
 use std::any::Any;
 use std::ops::Bound;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use gridmill_client::engine::ViewRoot;
@@ -13,6 +12,8 @@ use gridmill_model::engine::{Damaged, ReadStore, RootStore};
 use gridmill_model::{Key, PState, Ref, Root, State};
 use gridmill_persistence::Run;
 use gridmill_persistence::run::KEY_BYTES_MAX;
+
+use crate::panics::caught;
 
 use super::cache::Fetch;
 use super::fold::{Frozen, FrozenRoot};
@@ -456,18 +457,18 @@ fn show<R: Root>(key: &[u8]) -> String {
 fn misplaced<R: Root>(pstate: &PState<R>, place: Place, key: &[u8]) -> Option<Violation> {
     let asked = || if pstate.is_global() { Some(0) } else { home(pstate, key, place.partitions) };
     // What chooses the partition may be code of the user.
-    let home = std::panic::catch_unwind(AssertUnwindSafe(asked));
+    let home = caught(asked);
     let name = || pstate.name().to_owned();
     match home {
-        Ok(None) => None,
-        Ok(Some(home)) if home == place.partition => None,
-        Ok(Some(home)) => Some(Violation::Elsewhere {
+        Some(None) => None,
+        Some(Some(home)) if home == place.partition => None,
+        Some(Some(home)) => Some(Violation::Elsewhere {
             pstate: name(),
             key: show::<R>(key),
             home,
             partition: place.partition,
         }),
-        Err(_) => Some(Violation::Nowhere { pstate: name(), key: show::<R>(key) }),
+        None => Some(Violation::Nowhere { pstate: name(), key: show::<R>(key) }),
     }
 }
 

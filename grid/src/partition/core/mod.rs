@@ -22,7 +22,6 @@ use super::control::Verdict;
 use super::pace::Pace;
 
 pub(crate) use lanes::Lane;
-pub(crate) use panics::let_go;
 
 /// Limits of a partition.
 #[derive(Clone, Copy, Debug)]

@@ -1,9 +1,10 @@
 //! What handlers say when they panic.
 
 use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use gridmill_model::engine::Damaged;
+
+use crate::panics::let_go;
 
 use super::Stop;
 
@@ -32,11 +33,4 @@ pub(super) fn panic_message(panic: Box<dyn Any + Send>) -> Result<String, Stop> 
     let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
     let_go(panic);
     Ok(text.unwrap_or_else(|| "the handler panicked without a message".to_owned()))
-}
-
-/// Drops what a panic of the user's code left. That may be a value whose own drop panics.
-pub(crate) fn let_go(panic: Box<dyn Any + Send>) {
-    if let Err(another) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
-        std::mem::forget(another);
-    }
 }
