@@ -110,6 +110,39 @@ impl Pages {
     }
 }
 
+/// What a walk from the front has the system read before it comes there: nothing at first, then ever more.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ahead {
+    /// How far that was asked for.
+    to: u64,
+    /// Bytes to ask for next.
+    step: u64,
+}
+
+impl Ahead {
+    /// Most bytes that are asked for at a time.
+    const MOST: u64 = 512 << 10;
+
+    pub(super) fn of(front: u64) -> Self {
+        Self { to: front + 2 * PAGE, step: 2 * PAGE }
+    }
+
+    /// The walk has come to `at`.
+    #[inline]
+    pub(super) fn come_to(&mut self, at: u64, pages: &Pages) {
+        if at + self.step / 2 >= self.to {
+            self.ask(at, pages);
+        }
+    }
+
+    #[cold]
+    fn ask(&mut self, at: u64, pages: &Pages) {
+        let (from, to) = (self.to.max(at), self.to.max(at) + self.step);
+        pages.will_need(from, to);
+        *self = Self { to, step: Self::MOST.min(2 * self.step) };
+    }
+}
+
 /// Steps in which a place that cannot be read is looked for: pages of the system.
 const BLOCK: usize = 4096;
 

@@ -5,7 +5,8 @@ use std::ops::Bound;
 
 use super::error::RunError;
 use super::info::Slot;
-use super::layout::{GROUP, PAGE};
+use super::layout::GROUP;
+use super::pages::Ahead;
 use super::seek::Place;
 use super::view::View;
 
@@ -23,37 +24,6 @@ pub struct RunRange<'a> {
     group_starts: [u64; GROUP as usize],
     failed: Option<RunError>,
     ahead: Ahead,
-}
-
-/// What a walk from the front has the system read before it comes there: nothing at first, then ever more.
-#[derive(Clone, Copy, Debug)]
-struct Ahead {
-    /// How far that was asked for.
-    to: u64,
-    /// Bytes to ask for next.
-    step: u64,
-}
-
-impl Ahead {
-    /// Most bytes that are asked for at a time.
-    const MOST: u64 = 512 << 10;
-
-    fn of(front: u64) -> Self {
-        Self { to: front + 2 * PAGE, step: 2 * PAGE }
-    }
-
-    /// Whether a walk that has come to `at` should ask for more.
-    #[inline]
-    fn is_due(self, at: u64) -> bool {
-        at + self.step / 2 >= self.to
-    }
-
-    #[cold]
-    fn ask(&mut self, view: View<'_>, at: u64) {
-        let (from, to) = (self.to.max(at), self.to.max(at) + self.step);
-        view.run.pages.will_need(from, to);
-        *self = Self { to, step: Self::MOST.min(2 * self.step) };
-    }
 }
 
 impl<'a> RunRange<'a> {
@@ -75,9 +45,7 @@ impl<'a> RunRange<'a> {
     fn step(&mut self) -> Result<(&'a [u8], Slot<'a>), RunError> {
         let entry = self.view.entry(self.front.at)?;
         self.front = Place { ordinal: self.front.ordinal + 1, at: entry.next };
-        if self.ahead.is_due(entry.next) {
-            self.ahead.ask(self.view, entry.next);
-        }
+        self.ahead.come_to(entry.next, &self.view.run.pages);
         Ok((entry.key, entry.slot))
     }
 

@@ -9,13 +9,11 @@ use super::info::Slot;
 use super::layout::{
     BUCKET, ENTRY_HEAD, FENCE_HEAD, FRAME, GROUP, LEN_DELETED, LEN_FOLLOWS, PAGE, UNIT, align_up,
 };
-use super::pages::part;
+use super::pages::{Ahead, part};
 use super::reader::Inner;
 
 /// Bytes of an entry that are worth a call to the system, so that what memory lost is read as one.
 const LONG: u64 = 64 << 10;
-/// Bytes that are read ahead of a reader of everything.
-const STRETCH: u64 = 1 << 20;
 
 /// The mapped bytes of a run, looked up once per operation.
 #[derive(Clone, Copy)]
@@ -202,10 +200,9 @@ impl<'a> View<'a> {
         for chunk in 0..meta.table_crcs.len() as u64 {
             self.run.pages.verify_chunk(self.bytes, chunk)?;
         }
+        let mut ahead = Ahead::of(0);
         (0..meta.pages()).try_for_each(|page| {
-            if (page * PAGE).is_multiple_of(STRETCH) {
-                self.run.pages.will_need(page * PAGE, page * PAGE + 2 * STRETCH);
-            }
+            ahead.come_to(page * PAGE, &self.run.pages);
             self.run.pages.verify_page(self.bytes, page)
         })
     }
