@@ -10,7 +10,7 @@ use parking_lot::{Mutex, RwLock};
 use super::format::{BATCH_HEADER, DATA_START, SegmentHeader, decode_footer, encode_footer};
 use super::index::SegmentIndex;
 use super::walk::{Step, Walk};
-use super::window::{Window, first_unreadable};
+use super::window::Window;
 use crate::bytes::u32_at;
 use crate::{LogError, Position, Storage, StorageFile};
 
@@ -121,14 +121,11 @@ impl Segment {
             Some((offset, _)) => offset - offset % DATA_START,
             None => DATA_START,
         };
-        let mut piece = vec![0; PIECE.min(end - from) as usize];
+        let mut window = Window::default();
         for at in (from..end).step_by(PIECE as usize) {
-            let piece = &mut piece[..PIECE.min(end - at) as usize];
-            file.read_at(at, piece).map_err(|source| {
-                let place = first_unreadable(&*file, at..at + piece.len() as u64);
-                LogError::unreadable(self.shown.clone(), place, source)
-            })?;
-            file.write_at(at, piece).map_err(|source| self.io("write", source))?;
+            let piece = at..end.min(at + PIECE);
+            window.cover(self, &piece, end)?;
+            file.write_at(at, window.at(piece)).map_err(|source| self.io("write", source))?;
         }
         file.sync().map_err(|source| self.io("sync", source))
     }

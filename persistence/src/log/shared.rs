@@ -134,9 +134,8 @@ impl Shared {
     /// would leave it without those before it. Makes nothing visible.
     pub(crate) fn settle_segments(&self) -> Result<(), LogError> {
         let unsynced = self.state.lock().unsynced.clone();
-        let open = unsynced.iter().filter(|segment| segment.durable.load(Ordering::Acquire) == 0);
-        open.into_iter()
-            .try_for_each(|segment| segment.sync().map_err(|error| self.fail(segment, &error)))
+        let mut open = unsynced.iter().filter(|open| open.durable.load(Ordering::Acquire) == 0);
+        open.try_for_each(|segment| segment.sync().map_err(|error| self.fail(segment, &error)))
     }
 
     fn fail(&self, segment: &Segment, error: &LogError) -> LogError {

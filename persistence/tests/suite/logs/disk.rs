@@ -92,9 +92,7 @@ fn nothing_goes_behind_the_end_that_a_failed_header_states() {
         expected.extend(write(&mut log, &mut maker, 1));
         log.syncer().sync().expect("synced");
         assert_eq!(read_all(&log.reader()).expect("read"), expected, "seed {seed}");
-        drop(log);
-        let (log, _) = open(&storage.crash()).expect("opened");
-        assert_eq!(read_all(&log.reader()).expect("read"), expected, "seed {seed}");
+        assert_kept(&storage, log, &expected, seed);
     }
 }
 
@@ -191,6 +189,14 @@ fn a_batch_of_which_nothing_is_known_is_told_apart_and_settled_by_the_next_write
     assert!(found > 0 && gone > 0, "{found} found, {gone} gone");
 }
 
+/// What a power loss now leaves is all of it, and whole.
+fn assert_kept(storage: &SimStorage, log: Log, expected: &[(Position, Entry)], seed: u64) {
+    drop(log);
+    let (log, _) = open(&storage.crash()).expect("opened");
+    assert_eq!(read_all(&log.reader()).expect("read"), expected, "seed {seed}");
+    log.reader().verify().expect("whole");
+}
+
 #[test]
 fn a_failed_write_and_a_failed_sync_after_it_lose_nothing() {
     for seed in 0..200 {
@@ -216,10 +222,7 @@ fn a_failed_write_and_a_failed_sync_after_it_lose_nothing() {
         }
         log.syncer().sync().expect("synced");
         assert_eq!(read_all(&log.reader()).expect("read"), expected, "seed {seed}");
-        drop(log);
-        let (log, _) = open(&storage.crash()).expect("opened");
-        assert_eq!(read_all(&log.reader()).expect("read"), expected, "seed {seed}");
-        log.reader().verify().expect("whole");
+        assert_kept(&storage, log, &expected, seed);
     }
 }
 
@@ -268,9 +271,7 @@ fn a_failed_sync_is_recovered_from_in_a_new_segment() {
         }
         assert_eq!(seen, expected.len());
         assert_eq!(log.reader().depot_bounds(0).expect("bounds"), (0, maker.offsets[0]));
-        drop(log);
-        let (log, _) = open(&storage.crash()).expect("opened");
-        assert_eq!(read_all(&log.reader()).expect("read"), expected, "seed {seed}");
+        assert_kept(&storage, log, &expected, seed);
     }
 }
 
@@ -367,10 +368,7 @@ fn a_restart_after_a_failed_sync_takes_nothing_for_durable_that_is_not() {
                 expected.extend(write(&mut log, &mut maker, 5));
                 log.syncer().sync().expect("synced");
             }
-            drop(log);
-            let (log, _) = open(&storage.crash()).expect("opened");
-            assert_eq!(read_all(&log.reader()).expect("read"), expected, "seed {seed}");
-            log.reader().verify().expect("whole");
+            assert_kept(&storage, log, &expected, seed);
         }
     }
 }
@@ -387,10 +385,7 @@ fn a_failed_sync_of_what_was_not_retained_is_written_again_in_its_place() {
             log.syncer().sync().expect("synced");
         }
         assert_eq!(read_all(&log.reader()).expect("read"), expected, "seed {seed}");
-        drop(log);
-        let (log, _) = open(&storage.crash()).expect("opened");
-        assert_eq!(read_all(&log.reader()).expect("read"), expected, "seed {seed}");
-        log.reader().verify().expect("whole");
+        assert_kept(&storage, log, &expected, seed);
     }
 }
 
@@ -425,9 +420,7 @@ fn a_power_loss_before_any_sync_leaves_what_came_first() {
         (0..expected.len()).for_each(|_| drop(maker.next(1)));
         expected.extend(write(&mut log, &mut maker, 40));
         log.syncer().sync().expect("synced");
-        drop(log);
-        let (log, _) = open(&storage.crash()).expect("opened");
-        assert_eq!(read_all(&log.reader()).expect("read"), expected, "seed {seed}");
+        assert_kept(&storage, log, &expected, seed);
     }
     assert!(without_header > 10, "{without_header} times");
 }
