@@ -11,9 +11,9 @@ use gridmill_client::engine::{
 use gridmill_client::{AppendErrorKind, DepotError, Gate, ReadError};
 use gridmill_persistence::{LogError, LogReader};
 
+use crate::machine::open::Opened;
+use crate::machine::registry::Registry;
 use crate::module::Plan;
-use crate::partition::open::Opened;
-use crate::partition::registry::Registry;
 use crate::shell::partition::shared::{Progress, Shared};
 use crate::shell::slot::Slot;
 use crate::topology::{PStateCodec, PStateDef};
@@ -34,7 +34,7 @@ impl ModuleRun {
         opened: impl Iterator<Item = (&'a Slot, &'a Opened)>,
     ) -> Self {
         let of = |(slot, opened): (&Slot, &Opened)| {
-            (Arc::clone(&slot.shared), Registry::new(&plan, opened.folds.manifest.lock().get()))
+            (Arc::clone(&slot.shared), Registry::new(&plan, opened.flushes.manifest.lock().get()))
         };
         let (partitions, registries) = opened.map(of).unzip();
         Self { plan, partitions, registries }

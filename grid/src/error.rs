@@ -7,7 +7,7 @@ use std::time::Duration;
 use gridmill_model::engine::Damaged;
 use gridmill_persistence::{LogError, Position, RunError};
 
-use crate::partition::manifest::ManifestFault;
+use crate::machine::manifest::ManifestFault;
 
 /// Why a grid did not start. Nothing was changed, but for what recovery may always do: a torn tail
 /// is cut, folders are created.

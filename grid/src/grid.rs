@@ -180,14 +180,14 @@ impl Grid {
         for module in &self.engine.modules {
             for shared in &module.partitions {
                 let mut changed = shared.changed.subscribe();
-                while !(shared.is_idle() && shared.flights.len() == 0) {
+                while !(shared.is_idle() && shared.commits.len() == 0) {
                     next_change(&mut changed).await;
                 }
             }
         }
     }
 
-    /// Stops cleanly: takes no more appends, finishes what waits, folds every topology and leaves a
+    /// Stops cleanly: takes no more appends, finishes what waits, flushes every topology and leaves a
     /// clean end in every log, so that the next start replays nothing.
     ///
     /// # Errors
@@ -232,7 +232,7 @@ impl Grid {
         for module in &self.engine.modules {
             for shared in &module.partitions {
                 shared.close("the grid was halted");
-                shared.flights.abandon("the grid was halted");
+                shared.commits.abandon("the grid was halted");
             }
         }
     }
@@ -256,7 +256,7 @@ impl Drop for Grid {
         for module in &self.engine.modules {
             for shared in &module.partitions {
                 shared.close("the grid was dropped");
-                shared.flights.abandon("the grid was dropped");
+                shared.commits.abandon("the grid was dropped");
             }
         }
     }

@@ -16,8 +16,8 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use crate::error::StartError;
-use crate::partition::manifest::{Manifest, ManifestFault, ManifestFile};
-use crate::partition::open::partition_dir;
+use crate::machine::manifest::{Manifest, ManifestFault, ManifestFile};
+use crate::machine::open::partition_dir;
 
 /// The file at the root of a data folder.
 pub(crate) const FILE: &str = "GRID";
@@ -319,7 +319,7 @@ pub(crate) fn foreign_manifest(
     expected: GridId,
     got: GridId,
 ) -> StartError {
-    let file = crate::partition::manifest::path(&partition_dir(module, partition));
+    let file = crate::machine::manifest::path(&partition_dir(module, partition));
     StartError::Foreign {
         module: module.to_owned(),
         partition,

@@ -84,10 +84,10 @@ pub mod folder;
 mod grid;
 mod identity;
 mod local;
+mod machine;
 mod memory;
 mod module;
 mod panics;
-mod partition;
 mod quarantine;
 mod shell;
 #[cfg(feature = "simulate")]

@@ -23,10 +23,10 @@ use parking_lot::Mutex;
 
 use crate::engine::{depot_entry, pstate_entry, select_json};
 use crate::error::StartError;
+use crate::machine::answers::complete;
+use crate::machine::batch::{Batch, Events, Item};
+use crate::machine::core::{Consumer, Core, Limits};
 use crate::module::{Module, Plan};
-use crate::partition::answers::complete;
-use crate::partition::batch::{Batch, Events, Item};
-use crate::partition::core::{Core, Lane, Limits};
 use crate::topology::{AnyEvents, RecordInfo};
 
 /// What a mailbox may hold; here nothing ever waits in one.
@@ -206,7 +206,7 @@ impl LocalEngine {
 
 impl Machine {
     fn new(plan: &Arc<Plan>, numbers: (u32, u32)) -> Result<Self, StartError> {
-        let place = |pstate| crate::partition::core::place(plan, pstate, numbers, CACHE_BYTES);
+        let place = |pstate| crate::machine::core::place(plan, pstate, numbers, CACHE_BYTES);
         let cells = plan.pstates.iter().enumerate();
         let cells = cells.map(|(pstate, def)| def.codec.cell(place(pstate), Vec::new(), 0));
         // Without runs there is nothing that could be damaged.
@@ -215,10 +215,10 @@ impl Machine {
             partition: numbers.0,
             damage,
         })?;
-        let lanes = plan.topologies.iter().map(|topology| Lane {
+        let consumers = plan.topologies.iter().map(|topology| Consumer {
             live: true,
             starts: vec![0; topology.sources.len()],
-            ..Lane::default()
+            ..Consumer::default()
         });
         let limits = Limits {
             value_bytes_max: VALUE_BYTES_MAX,
@@ -228,7 +228,7 @@ impl Machine {
             attempts: ATTEMPTS,
             check_twice: true,
         };
-        let core = Core::new(Arc::clone(plan), numbers, cells, lanes.collect(), limits);
+        let core = Core::new(Arc::clone(plan), numbers, cells, consumers.collect(), limits);
         let records = plan.depots.iter().map(|_| Vec::new()).collect();
         Ok(Self { core, end: Position::START, time: 0, records, stopped: None })
     }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// What a budget gets by default: a sixteenth of the memory, within these bounds. With changes taking twice
-/// their budget while they are folded, both budgets take less than a fifth of the memory, and mailboxes, logs
+/// their budget while they are flushed, both budgets take less than a fifth of the memory, and mailboxes, logs
 /// and what a batch touches have theirs.
 const PART: u64 = 16;
 const LEAST: u64 = 1 << 20;

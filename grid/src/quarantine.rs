@@ -4,8 +4,8 @@ use gridmill_client::engine::once;
 use gridmill_persistence::Position;
 
 use crate::grid::Grid;
-use crate::partition::control::Retry;
-use crate::shell::partition::{Msg, QuarantineOrder};
+use crate::machine::control::Retry;
+use crate::shell::partition::{Msg, QuarantineCommand};
 
 /// A record that a topology set aside, because it panicked each time that it was tried, or made a
 /// value that is not allowed.
@@ -103,7 +103,7 @@ impl Grid {
             depot: record.depot.clone(),
             offset: record.offset,
         };
-        shared.send(Msg::Quarantined(QuarantineOrder { retry, discard, done }));
+        shared.send(Msg::Quarantined(QuarantineCommand { retry, discard, done }));
         let answer = answer.await;
         answer.unwrap_or_else(|_| Err("the partition has stopped".to_owned())).map_err(failed)
     }

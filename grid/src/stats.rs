@@ -40,17 +40,17 @@ pub struct PartitionStats {
     pub log_bytes: u64,
     /// Syncs of the log.
     pub syncs: u64,
-    /// Folds: a topology's changes written into runs.
-    pub folds: u64,
-    /// Bytes of runs that folds wrote.
-    pub folded_bytes: u64,
+    /// Flushes: a topology's changes written into runs.
+    pub flushes: u64,
+    /// Bytes of runs that flushes wrote.
+    pub flushed_bytes: u64,
     /// Merges of runs.
     pub merges: u64,
     /// Bytes of runs that merges wrote.
     pub merged_bytes: u64,
-    /// Folds and merges that failed. What they were to write stays in memory and in the log.
+    /// Flushes and merges that failed. What they were to write stays in memory and in the log.
     pub failed_jobs: u64,
-    /// Why folds or merges fail now, if the last one did.
+    /// Why flushes or merges fail now, if the last one did.
     pub problem: Option<JobProblem>,
     /// Events that a handler refused.
     pub rejected: u64,
@@ -63,7 +63,7 @@ pub struct PartitionStats {
     pub recovery: String,
     /// Bytes of the log that a start after a crash would replay.
     pub tail_bytes: u64,
-    /// Bytes of memory, about, that hold changes not folded yet.
+    /// Bytes of memory, about, that hold changes not flushed yet.
     pub overlay_bytes: u64,
     /// Runs that the views of the live flow read from.
     pub runs: u64,
@@ -79,7 +79,7 @@ pub struct PartitionStats {
     pub topologies: Vec<TopologyStats>,
 }
 
-/// Folds or merges fail: changes pile up in memory and in the log, or runs on disk. They are tried again by
+/// Flushes or merges fail: changes pile up in memory and in the log, or runs on disk. They are tried again by
 /// themselves. Where the changes take nearly twice
 /// [`overlay_bytes_max`](crate::GridBuilder::overlay_bytes_max), appends are refused until it goes on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -138,8 +138,8 @@ fn partition(run: &ModuleRun, shared: &Shared) -> PartitionStats {
         batches: get(&counters.batches),
         log_bytes: get(&counters.bytes),
         syncs: get(&counters.syncs),
-        folds: get(&counters.folds),
-        folded_bytes: get(&counters.folded_bytes),
+        flushes: get(&counters.flushes),
+        flushed_bytes: get(&counters.flushed_bytes),
         merges: get(&counters.merges),
         merged_bytes: get(&counters.merged_bytes),
         failed_jobs: get(&counters.failed_jobs),
@@ -156,7 +156,7 @@ fn partition(run: &ModuleRun, shared: &Shared) -> PartitionStats {
         runs: runs.len() as u64,
         run_bytes: runs.iter().map(Run::bytes).sum(),
         run_pages_read: runs.iter().map(Run::pages_read).sum(),
-        in_flight: shared.flights.len(),
+        in_flight: shared.commits.len(),
         stopped: shared.stopped.lock().clone(),
         topologies: topologies(run, shared),
     }

@@ -6,7 +6,7 @@
 //! - [`Storage`] is what the crate asks of a disk: [`FileStorage`] is the real one, [`SimStorage`]
 //!   a disk in memory that loses power, fills up and flips bits from a seed.
 //! - [`log`] is the partition log: one `pwrite` a batch, never a position twice.
-//! - [`run`] is the immutable sorted tables that state is folded into, read in place.
+//! - [`run`] is the immutable sorted tables that state is flushed into, read in place.
 //! - [`manifest`] writes small files that are complete or absent.
 //!
 //! The files are described byte by byte in `FORMAT.md` beside this crate's `Cargo.toml`.

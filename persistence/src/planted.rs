@@ -13,7 +13,7 @@ pub enum Bug {
     SkipCrc,
     /// Readers see some PStates of a batch before the others.
     PublishHalfBatch,
-    /// Topologies that see each other are folded apart.
+    /// Topologies that see each other are flushed apart.
     FoldAlone,
     /// A snapshot is entered before the log that it covers is synced.
     ManifestBeforeLog,

@@ -26,7 +26,7 @@ const SLICES: u32 = 8;
 /// Unmeasured time of the writer before each slice: its core is warm, its pipeline full.
 const LEAD: Duration = Duration::from_millis(100);
 
-/// Folds of each partition after which the writer counts as steady.
+/// Flushes of each partition after which the writer counts as steady.
 const FOLDS: u64 = 2;
 
 /// The longest wait for them, in terms of the asked warm-up.
@@ -98,25 +98,25 @@ impl<C> Pair<C>
 where
     C: FnMut(&Running, &Hits, u64) -> Result<()> + Send,
 {
-    /// Writes until every key has been touched and every partition has folded.
+    /// Writes until every key has been touched and every partition has flushed.
     fn become_steady(&mut self, warm_up: Duration) -> Result<()> {
         self.writer.touch()?;
-        let (start, before) = (Instant::now(), self.folds());
+        let (start, before) = (Instant::now(), self.flushes());
         loop {
             self.write(LEAD, &mut Recorder::default(), None)?;
-            let folded = self.folds() >= before + FOLDS;
-            if (folded && start.elapsed() >= warm_up) || start.elapsed() > warm_up * STEADY_MAX {
+            let flushed = self.flushes() >= before + FOLDS;
+            if (flushed && start.elapsed() >= warm_up) || start.elapsed() > warm_up * STEADY_MAX {
                 return Ok(());
             }
         }
     }
 
-    /// Folds of the partition that has the fewest.
-    fn folds(&self) -> u64 {
+    /// Flushes of the partition that has the fewest.
+    fn flushes(&self) -> u64 {
         let stats = self.writer.running.grid.as_ref().map(|grid| grid.stats());
         let modules = stats.into_iter().flat_map(|stats| stats.modules);
         let partitions = modules.flat_map(|module| module.partitions);
-        partitions.map(|partition| partition.folds).min().unwrap_or_default()
+        partitions.map(|partition| partition.flushes).min().unwrap_or_default()
     }
 
     /// A slice of each kind; with and without the reader take turns in coming first.

@@ -31,7 +31,7 @@ pub(super) fn run(options: &Options) -> Result<Report> {
     cores.write()?;
     let mut running = Running::start::<CountModule>(options)?;
     touch(&running, HITS, &Hits::new(options))?;
-    // A clean stop folds everything: what is read is one settled run a partition.
+    // A clean stop flushes everything: what is read is one settled run a partition.
     running.stop()?;
     running.open::<CountModule>(options)?;
     cores.read()?;

@@ -38,11 +38,11 @@ pub(crate) const PARTITIONS_MAX: u32 = 4096;
 /// | the value of such an entry, or a root that is one value | [`value_bytes_max`](Self::value_bytes_max), up to 32 MiB | the record is set aside |
 /// | keys and values inside of a value | the value | |
 /// | what a PState begins with | as keys and values | the start is refused |
-/// | changes that cannot be written out because folds fail | nearly twice [`overlay_bytes_max`](Self::overlay_bytes_max) | appends are refused until one succeeds |
+/// | changes that cannot be written out because flushes fail | nearly twice [`overlay_bytes_max`](Self::overlay_bytes_max) | appends are refused until one succeeds |
 /// | what a handler's panic says, in a verdict | 4 KiB | it is cut |
 /// | partitions of a module | 4,096 | the start is refused |
 /// | threads | 1,024 | the start is refused |
-/// | a run | 4 TiB | folds and merges fail |
+/// | a run | 4 TiB | flushes and merges fail |
 ///
 /// The limits of values hold for the past as well: a record that a replay or a new topology reads, and
 /// that makes a value over today's limit, is set aside.
@@ -150,21 +150,21 @@ impl GridBuilder {
     }
 
     /// Bytes of changes, about, that all topologies and partitions together hold in memory before
-    /// they are folded into runs: a sixteenth of the memory of the machine, or of the container that
+    /// they are flushed into runs: a sixteenth of the memory of the machine, or of the container that
     /// the process runs in, at most 1 GiB; 256 MiB where that is not known. Those that have more
-    /// than an even share are folded first. While folds run it may be twice as much.
+    /// than an even share are flushed first. While flushes run it may be twice as much.
     ///
     /// More memory means that a value that changes often is written out less often. Where the values
-    /// that change all the time fit, folds come by [`tail_bytes_max`](Self::tail_bytes_max) alone;
-    /// where they do not, each fold writes most of them again, which can cost more than all else.
+    /// that change all the time fit, flushes come by [`tail_bytes_max`](Self::tail_bytes_max) alone;
+    /// where they do not, each flush writes most of them again, which can cost more than all else.
     pub fn overlay_bytes_max(mut self, bytes: usize) -> Self {
         self.overlay_bytes_max = bytes;
         self
     }
 
-    /// Bytes of logs that the partitions of a thread together let pile up before they fold: 256 MiB. A
+    /// Bytes of logs that the partitions of a thread together let pile up before they flush: 256 MiB. A
     /// start after a crash replays about that much for each thread, at most twice as much: one that has
-    /// less than an even share is not folded for what others have.
+    /// less than an even share is not flushed for what others have.
     pub fn tail_bytes_max(mut self, bytes: usize) -> Self {
         self.tail_bytes_max = bytes;
         self

@@ -6,7 +6,7 @@ use std::io;
 use gridmill_model::engine::Damaged;
 use gridmill_persistence::{LogError, RunError};
 
-use crate::partition::manifest::ManifestFault;
+use crate::machine::manifest::ManifestFault;
 use crate::state::damaged;
 
 /// A file that the system did not let be read: nothing is known of what is in it.

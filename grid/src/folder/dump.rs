@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::inspect::as_text;
 use super::{Fault, Folder, FolderError, of_log};
-use crate::partition::manifest::{Manifest, VariantMeta};
+use crate::machine::manifest::{Manifest, VariantMeta};
 
 /// One record of a depot.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -8,7 +8,7 @@ use gridmill_persistence::{HowStopped, Position, Run};
 use serde::{Serialize, Serializer};
 
 use super::{Fault, Folder, FolderError, ModuleDir, PartitionDir, of_log, of_run};
-use crate::partition::manifest::{DepotMeta, PStateMeta, RunMeta, TopologyMeta, runs_dir};
+use crate::machine::manifest::{DepotMeta, PStateMeta, RunMeta, TopologyMeta, runs_dir};
 
 /// A whole folder.
 #[derive(Clone, Debug, Serialize)]
@@ -84,7 +84,7 @@ pub struct TopologyInfo {
     pub lag: u64,
     /// The depots that it reads.
     pub sources: Vec<String>,
-    /// Records that it has set aside, as of its last fold.
+    /// Records that it has set aside, as of its last flush.
     pub quarantine: Vec<QuarantineInfo>,
     /// The PStates that it owns.
     pub pstates: Vec<PStateInfo>,
@@ -109,7 +109,7 @@ pub struct QuarantineInfo {
     pub message: String,
 }
 
-/// One PState on one partition, as of its topology's last fold.
+/// One PState on one partition, as of its topology's last flush.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct PStateInfo {

@@ -19,8 +19,8 @@ use gridmill_persistence::{FileStorage, LogReader, Recovered, Storage};
 
 use crate::builder::LOCK_FILE;
 use crate::identity::{Contents, begun};
-use crate::partition::manifest::{self, Manifest, ManifestFile};
-use crate::partition::open::partition_dir;
+use crate::machine::manifest::{self, Manifest, ManifestFile};
+use crate::machine::open::partition_dir;
 
 pub use dump::{Record, Records};
 pub use inspect::{

@@ -15,11 +15,11 @@ use gridmill_persistence::{
 use super::{Fault, Unread, damage, no_log, no_manifest, of_io, of_log, of_run, read_manifest};
 use crate::builder::PARTITIONS_MAX;
 use crate::identity::{Contents, GridId, begun};
-use crate::partition::control::{NO_DEPOT, kind};
-use crate::partition::manifest::{
+use crate::machine::control::{NO_DEPOT, kind};
+use crate::machine::manifest::{
     self, Homes, Manifest, PStateMeta, RunMeta, TopologyMeta, runs_dir,
 };
-use crate::partition::open::partition_dir;
+use crate::machine::open::partition_dir;
 
 /// What was read, and what is wrong with it.
 #[derive(Clone, Debug, Default)]

@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 pub(crate) struct Load {
     busy: Arc<AtomicUsize>,
     /// Of all threads of the grid.
-    pub(crate) lone: LastLone,
+    pub(crate) last_answer: LastAnswer,
 }
 
 impl Load {
     /// Of a thread whose partitions have nothing to do yet.
-    pub(crate) fn new(lone: LastLone) -> Self {
-        Self { busy: Arc::default(), lone }
+    pub(crate) fn new(last: LastAnswer) -> Self {
+        Self { busy: Arc::default(), last_answer: last }
     }
 
     /// A partition has something to do.
@@ -38,16 +38,16 @@ impl Load {
 /// wake the thread is in it.
 const SOON: Duration = Duration::from_micros(200);
 
-/// When a lone append was answered last, by any partition of the grid: the next append of a caller may be
+/// When a closed-loop append was answered last, by any partition of the grid: the next append of a caller may be
 /// for another one.
 #[derive(Clone, Debug)]
-pub(crate) struct LastLone {
+pub(crate) struct LastAnswer {
     start: Instant,
     /// Microseconds from the start to the answer, plus one; 0 for none.
     answered: Arc<AtomicU64>,
 }
 
-impl LastLone {
+impl LastAnswer {
     pub(crate) fn new() -> Self {
         Self { start: Instant::now(), answered: Arc::default() }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use gridmill_persistence::HowStopped;
 
 use crate::error::StartError;
-use crate::partition::open::{OpenOptions, Opened, open};
+use crate::machine::open::{OpenOptions, Opened, open};
 
 use super::partition::ActorOptions;
 use super::partition::shared::{Counters, Shared};
@@ -22,7 +22,7 @@ impl Slot {
     /// Opens the folder once more, after the life before has ended. May block.
     pub(crate) fn open_again(&self) -> Result<Opened, StartError> {
         Counters::add(&self.shared.counters.restarts, 1);
-        let waiting_from = self.shared.flights.waiting_from();
+        let waiting_from = self.shared.commits.waiting_from();
         open(&OpenOptions { waiting_from, ..self.open.clone() })
     }
 
@@ -52,7 +52,7 @@ impl Slot {
     pub(crate) fn give_up(&self, reason: &str) {
         self.shared.detach(reason.to_owned());
         self.shared.give_up(reason);
-        self.shared.flights.abandon(reason);
+        self.shared.commits.abandon(reason);
         self.shared.touch();
     }
 }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use gridmill_persistence::planted::{Bug, is_planted};
 
 use crate::error::StartError;
-use crate::partition::check::check;
-use crate::partition::open::{OpenOptions, Opened, begin, enter, open, settle};
+use crate::machine::check::check;
+use crate::machine::open::{OpenOptions, Opened, begin, enter, open, settle};
 
 use super::slot::Slot;
 

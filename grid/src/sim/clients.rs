@@ -9,10 +9,10 @@ use std::task::Poll;
 use gridmill_client::engine::once;
 use gridmill_client::{Ack, AppendErrorKind, Client, ReadError};
 
+use crate::machine::control::Retry;
 use crate::model::path::Navigate;
-use crate::partition::control::Retry;
 use crate::shell::partition::shared::Shared;
-use crate::shell::partition::{Msg, QuarantineOrder};
+use crate::shell::partition::{Msg, QuarantineCommand};
 
 use super::choices::Choices;
 use super::ledger::{COUNTS, LISTS, OPS, Op};
@@ -152,7 +152,7 @@ pub(super) async fn mend(partitions: Vec<Arc<Shared>>, mut choices: Choices, tim
             };
             let (done, answer) = once::channel();
             let discard = choices.once_in(4);
-            shared.send(Msg::Quarantined(QuarantineOrder { retry, discard, done }));
+            shared.send(Msg::Quarantined(QuarantineCommand { retry, discard, done }));
             // Whatever it says, the log tells what became of it.
             let _ = answer.await;
         }

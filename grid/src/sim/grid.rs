@@ -12,9 +12,9 @@ use crate::builder::{DataFolder, GridBuilder};
 use crate::engine::{GridEngine, ModuleRun};
 use crate::error::StartError;
 use crate::identity::Root;
-use crate::partition::open::Opened;
+use crate::machine::open::Opened;
 use crate::shell::host::{Host, Step};
-use crate::shell::load::LastLone;
+use crate::shell::load::LastAnswer;
 use crate::shell::load::Load;
 use crate::shell::partition::Partition;
 use crate::shell::partition::shared::Shared;
@@ -28,7 +28,7 @@ use super::inspect::now;
 use super::tasks::Tasks;
 
 /// One partition, running or about to be opened again.
-struct Place {
+struct SimPartition {
     slot: Slot,
     host: SimHost,
     actor: Option<Partition>,
@@ -40,7 +40,7 @@ struct Place {
 pub(super) struct SimGrid {
     pub(super) client: Client,
     pub(super) tasks: Tasks,
-    places: Vec<Place>,
+    places: Vec<SimPartition>,
     jobs: Jobs,
     root: Root,
     storage: Arc<dyn Storage>,
@@ -73,7 +73,7 @@ impl SimGrid {
         let storage: Arc<dyn Storage> = Arc::new(storage.clone());
         let lock = builder.lock(&*storage)?;
         let root = Root::open(&storage)?;
-        let load = Load::new(LastLone::new());
+        let load = Load::new(LastAnswer::new());
         let folder = DataFolder { storage: &storage, root: &root };
         let mut slots = builder.slots(&plans, folder, |_| (0, load.clone()));
         slots.iter_mut().for_each(small_segments);
@@ -81,12 +81,13 @@ impl SimGrid {
         let opened = opened.map_err(|what| StartError::Threads(io::Error::other(what)))??;
         let partitions = slots.len() / plans.len();
         let mut all = slots.into_iter().zip(opened);
-        let (jobs, mut modules, mut places) = (Jobs::default(), Vec::new(), Vec::<Place>::new());
+        let (jobs, mut modules, mut places) =
+            (Jobs::default(), Vec::new(), Vec::<SimPartition>::new());
         for plan in plans {
             let mine: Vec<_> = all.by_ref().take(partitions).collect();
             modules.push(ModuleRun::new(plan, mine.iter().map(|(slot, opened)| (slot, opened))));
             for (slot, opened) in mine {
-                let mut place = Place::new(slot, SimHost::new(places.len(), &jobs));
+                let mut place = SimPartition::new(slot, SimHost::new(places.len(), &jobs));
                 place.begin(opened).map_err(|message| place.failed(message))?;
                 places.push(place);
             }
@@ -238,7 +239,7 @@ fn order(count: usize, choices: &mut Choices) -> Vec<usize> {
     order
 }
 
-impl Place {
+impl SimPartition {
     fn new(slot: Slot, host: SimHost) -> Self {
         Self { slot, host, actor: None, restarts: None }
     }

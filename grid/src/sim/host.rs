@@ -101,7 +101,7 @@ pub(super) fn named(message: &Msg) -> &'static str {
         Msg::GoOn => "GoOn",
         Msg::Synced(_) => "Synced",
         Msg::SyncDue => "SyncDue",
-        Msg::Folded(..) => "Folded",
+        Msg::Flushed(..) => "Flushed",
         Msg::Merged(..) => "Merged",
         Msg::CaughtUp(_) => "CaughtUp",
         Msg::SetAside(_) => "SetAside",

@@ -10,8 +10,8 @@ use std::task::{Context, Poll, Waker};
 use gridmill_persistence::{LogReader, Position, SimStorage};
 
 use crate::folder::{Target, verify_all};
+use crate::machine::control::{Retry, Verdict, kind};
 use crate::model::path::Navigate;
-use crate::partition::control::{Retry, Verdict, kind};
 
 use super::clients::KEYS;
 use super::grid::SimGrid;

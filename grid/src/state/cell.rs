@@ -16,9 +16,9 @@ use gridmill_persistence::run::KEY_BYTES_MAX;
 use crate::panics::caught;
 
 use super::cache::Fetch;
-use super::fold::{Frozen, FrozenRoot};
+use super::flush::{Frozen, FrozenRoot};
 use super::layers::{Layers, View};
-use super::memtable::Cut;
+use super::memtable::MemtableView;
 use super::overlay::{Excess, Overlay, excess_of};
 use super::room::Room;
 
@@ -33,7 +33,7 @@ const ASKED_BYTES_MAX: u64 = 2 << 10;
 
 /// Where a cell lies.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Place {
+pub(crate) struct CellPlace {
     pub(crate) partition: u32,
     /// Partitions of the PState.
     pub(crate) partitions: u32,
@@ -78,13 +78,13 @@ pub(crate) trait LetGo: Send {
 /// What is to be dropped on another thread once it is the last.
 pub(crate) type Spent = Box<dyn LetGo>;
 
-impl<V: State> LetGo for Arc<Cut<V>> {
+impl<V: State> LetGo for Arc<MemtableView<V>> {
     fn is_last(&self) -> bool {
-        Arc::strong_count(self) == 1 && Cut::is_last(self)
+        Arc::strong_count(self) == 1 && MemtableView::is_last(self)
     }
 
     fn weight(&self) -> usize {
-        Cut::weight(self)
+        MemtableView::weight(self)
     }
 }
 
@@ -124,11 +124,11 @@ pub(crate) trait Cell: Send {
     /// The heap bytes of the largest value that was sealed since this was asked last.
     fn take_largest(&mut self) -> usize;
     fn runs(&self) -> &[Run];
-    /// Sets the sealed changes aside to be written out; [`Cell::unfreeze`] or [`Cell::thaw`] follows.
+    /// Sets the sealed changes aside to be written out; [`Cell::install`] or [`Cell::rejoin`] follows.
     fn freeze(&mut self) -> Box<dyn Frozen>;
     /// Puts what was written in the place of the changes that were set aside; returns those.
-    fn unfreeze(&mut self, run: Option<Run>, cleared: bool) -> Option<Spent>;
-    fn thaw(&mut self);
+    fn install(&mut self, run: Option<Run>, cleared: bool) -> Option<Spent>;
+    fn rejoin(&mut self);
     /// Puts what `merged` were merged into in their places, where they still stand side by side.
     fn replace_runs(&mut self, merged: &[Run], run: Option<Run>);
     /// A number that tells apart what batches did, for the check that handlers are deterministic.
@@ -140,7 +140,7 @@ pub(crate) trait Cell: Send {
 /// The cell of a PState with root `R`.
 pub(crate) struct RootCell<R: Root> {
     pstate: PState<R>,
-    place: Place,
+    place: CellPlace,
     /// What handlers borrow. A keyed root holds the overlay while no handler took it out.
     root: R,
     /// The store of a root that is one value; for a keyed root it lies in `root`.
@@ -157,7 +157,7 @@ pub(crate) struct RootCell<R: Root> {
 impl<R: Root> RootCell<R> {
     pub(crate) fn new(
         pstate: PState<R>,
-        place: Place,
+        place: CellPlace,
         runs: Vec<Run>,
         len: u64,
     ) -> Result<Self, Damaged> {
@@ -181,7 +181,7 @@ impl<R: Root> RootCell<R> {
 
     /// A fresh PState of entries begins with those of its initial value that readers look for here.
     fn start_from_initial(&mut self) -> Result<(), Damaged> {
-        let (pstate, Place { partition, partitions, .. }) = (self.pstate, self.place);
+        let (pstate, CellPlace { partition, partitions, .. }) = (self.pstate, self.place);
         let everywhere = pstate.is_global() || pstate.is_local();
         if R::KEYED
             && let Some(overlay) = self.overlay()
@@ -396,14 +396,14 @@ impl<R: Root> Cell for RootCell<R> {
         Box::new(FrozenRoot::new(self.sealed.clone(), R::schema().fingerprint()))
     }
 
-    fn unfreeze(&mut self, run: Option<Run>, cleared: bool) -> Option<Spent> {
+    fn install(&mut self, run: Option<Run>, cleared: bool) -> Option<Spent> {
         let spent = self.sealed.frozen().cloned();
-        self.set_layers(self.sealed.unfreeze(run, cleared));
+        self.set_layers(self.sealed.install(run, cleared));
         spent.map(|spent| -> Spent { Box::new(spent) })
     }
 
-    fn thaw(&mut self) {
-        self.set_layers(self.sealed.thaw());
+    fn rejoin(&mut self) {
+        self.set_layers(self.sealed.rejoin());
     }
 
     fn replace_runs(&mut self, merged: &[Run], run: Option<Run>) {
@@ -454,7 +454,7 @@ fn show<R: Root>(key: &[u8]) -> String {
 }
 
 /// Whether readers look for a key on another partition than this.
-fn misplaced<R: Root>(pstate: &PState<R>, place: Place, key: &[u8]) -> Option<Violation> {
+fn misplaced<R: Root>(pstate: &PState<R>, place: CellPlace, key: &[u8]) -> Option<Violation> {
     let asked = || if pstate.is_global() { Some(0) } else { home(pstate, key, place.partitions) };
     // What chooses the partition may be code of the user.
     let home = caught(asked);

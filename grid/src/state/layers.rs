@@ -8,7 +8,7 @@ use gridmill_model::{Ref, State};
 use gridmill_persistence::run::hash_key;
 use gridmill_persistence::{Run, Slot};
 
-use super::memtable::{Cut, Memtable};
+use super::memtable::{Memtable, MemtableView};
 use super::merge::{MergedRange, Source};
 use super::room::Room;
 use super::table::damaged;
@@ -16,10 +16,10 @@ use super::table::damaged;
 /// What a reader of a root looks through, newest first. Cloning copies three pointers.
 #[derive(Debug)]
 pub(crate) struct Layers<V> {
-    /// What was written since the last fold began.
-    open: Arc<Cut<V>>,
-    /// What a fold is writing to a run.
-    frozen: Option<Arc<Cut<V>>>,
+    /// What was written since the last flush began.
+    open: Arc<MemtableView<V>>,
+    /// What a flush is writing to a run.
+    frozen: Option<Arc<MemtableView<V>>>,
     runs: Arc<[Run]>,
 }
 
@@ -42,20 +42,20 @@ impl<V: State> Layers<V> {
         &self.runs
     }
 
-    /// What a fold is writing.
-    pub(crate) fn frozen(&self) -> Option<&Arc<Cut<V>>> {
+    /// What a flush is writing.
+    pub(crate) fn frozen(&self) -> Option<&Arc<MemtableView<V>>> {
         self.frozen.as_ref()
     }
 
     /// The changes in memory, newest first, as far as older ones count.
-    fn cuts(&self) -> impl Iterator<Item = &Cut<V>> {
+    fn cuts(&self) -> impl Iterator<Item = &MemtableView<V>> {
         let frozen = self.frozen.as_deref().filter(|_| !self.open.clears());
         std::iter::once(&*self.open).chain(frozen)
     }
 
     /// The runs, as far as they count.
     fn counting_runs(&self) -> &[Run] {
-        if self.cuts().any(Cut::clears) { &[] } else { &self.runs }
+        if self.cuts().any(MemtableView::clears) { &[] } else { &self.runs }
     }
 
     /// About how many bytes of memory the changes take.
@@ -142,16 +142,16 @@ impl<V: State> Layers<V> {
     }
 
     /// The changes that can be added to, and their cut.
-    pub(crate) fn open(&self) -> &Arc<Cut<V>> {
+    pub(crate) fn open(&self) -> &Arc<MemtableView<V>> {
         &self.open
     }
 
     /// The layers after a batch was added.
-    pub(crate) fn with_open(&self, open: Arc<Cut<V>>) -> Self {
+    pub(crate) fn with_open(&self, open: Arc<MemtableView<V>>) -> Self {
         Self { open, ..self.clone() }
     }
 
-    /// All present changes frozen, for a fold.
+    /// All present changes frozen, for a flush.
     pub(crate) fn freeze(&self) -> Self {
         if self.open.is_empty() {
             return self.clone();
@@ -160,8 +160,8 @@ impl<V: State> Layers<V> {
         Self { open: Memtable::start(false), frozen, runs: Arc::clone(&self.runs) }
     }
 
-    /// The frozen changes live on: their fold failed.
-    pub(crate) fn thaw(&self) -> Self {
+    /// The frozen changes live on: their flush failed.
+    pub(crate) fn rejoin(&self) -> Self {
         let open = match &self.frozen {
             Some(frozen) if self.open.is_empty() => Arc::clone(frozen),
             Some(frozen) if !self.open.clears() => {
@@ -174,13 +174,13 @@ impl<V: State> Layers<V> {
 
     /// The layers after the frozen changes were written into `run`. With `cleared`, the older runs are
     /// gone.
-    pub(crate) fn unfreeze(&self, run: Option<Run>, cleared: bool) -> Self {
+    pub(crate) fn install(&self, run: Option<Run>, cleared: bool) -> Self {
         let older = if cleared { &[] } else { &self.runs[..] };
         let runs = run.into_iter().chain(older.iter().cloned()).collect();
         Self { open: Arc::clone(&self.open), frozen: None, runs }
     }
 
-    /// The layers after `merged` became `run`. A fold may have put runs before them meanwhile, or have
+    /// The layers after `merged` became `run`. A flush may have put runs before them meanwhile, or have
     /// made them void.
     pub(crate) fn replace_runs(&self, merged: &[Run], run: Option<Run>) -> Self {
         let mut runs = self.runs.to_vec();

@@ -8,7 +8,7 @@ use gridmill_model::{KeyBytes, Ref, State};
 use gridmill_persistence::{Run, RunRange, Slot};
 
 use super::layers::decode;
-use super::memtable::{Cut, Spot};
+use super::memtable::{MemtableView, Spot};
 use super::table::damaged;
 
 /// A key and what one layer says of it.
@@ -30,7 +30,7 @@ impl<'a, V: State> Peeked<'a, V> {
 }
 
 enum Cursor<'a, V> {
-    Entries(&'a Cut<V>, std::slice::Iter<'a, Spot>),
+    Entries(&'a MemtableView<V>, std::slice::Iter<'a, Spot>),
     Touched(std::vec::IntoIter<(&'a [u8], &'a Option<V>)>),
     Run(&'a Run, Box<RunRange<'a>>),
 }
@@ -71,7 +71,7 @@ impl<'a, V: State> Source<'a, V> {
 
     /// Sorted entries of a memtable.
     pub(crate) fn entries(
-        cut: &'a Cut<V>,
+        cut: &'a MemtableView<V>,
         sorted: &'a [Spot],
         from: Bound<&[u8]>,
         to: Bound<&[u8]>,

@@ -2,16 +2,16 @@
 //!
 //! ```text
 //! cache     decoded entries, changed in place by the running batch    one writer
-//! memtable  versions of entries since the last fold, block by block   shared with readers
+//! memtable  versions of entries since the last flush, block by block   shared with readers
 //! runs      mapped files, newest first                                shared with readers
 //! ```
 //!
-//! A read takes the first layer that knows the key. A fold writes the memtable into a run.
+//! A read takes the first layer that knows the key. A flush writes the memtable into a run.
 
 mod cache;
 mod cell;
 mod digest;
-mod fold;
+mod flush;
 mod hash_index;
 mod layers;
 mod memtable;
@@ -24,7 +24,9 @@ mod table;
 mod tidy;
 
 pub(crate) use cache::Fetch;
-pub(crate) use cell::{AnyView, Cell, Place, RootCell, Spent, Undone, Violation, check_initial};
-pub(crate) use fold::{FoldError, Folded, Frozen, Stamp, merge_runs};
+pub(crate) use cell::{
+    AnyView, Cell, CellPlace, RootCell, Spent, Undone, Violation, check_initial,
+};
+pub(crate) use flush::{FlushError, Flushed, Frozen, Stamp, merge_runs};
 pub(crate) use table::damaged;
 pub(crate) use tidy::{Pile, Tier};

@@ -81,7 +81,7 @@ impl Pile {
         Tier { first: 0, count: self.sizes.len() }
     }
 
-    /// Whether no fold should add to them before merges have had their turn: with the run that a merge
+    /// Whether no flush should add to them before merges have had their turn: with the run that a merge
     /// of all is writing they take three times what lives.
     pub(crate) fn is_high(&self) -> bool {
         self.sizes.len() >= RUNS_MAX || self.bytes(self.all()) > 2 * self.alive + SLACK
@@ -96,7 +96,7 @@ impl Pile {
         all.or_else(similar).or_else(many)
     }
 
-    /// Whether a third of what the runs hold is dead, but for what the last fold brought.
+    /// Whether a third of what the runs hold is dead, but for what the last flush brought.
     fn is_mostly_garbage(&self) -> bool {
         let older: u64 = self.sizes.iter().skip(1).map(|size| size.bytes).sum();
         older > self.alive + self.alive / 2 + SLACK
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn merges_all_where_a_third_is_garbage() {
-        assert_eq!(picks(&[8, 14], 14), None, "the last fold may be on top");
+        assert_eq!(picks(&[8, 14], 14), None, "the last flush may be on top");
         assert_eq!(picks(&[8, 6, 14], 14), None);
         assert_eq!(picks(&[8, 8, 14], 14), Some((0, 3)));
         assert!(pile(&[8, 8, 14], 14).is_high(), "with the run that is written, three times 14");
@@ -178,7 +178,7 @@ mod tests {
         assert!(picks(tiny, 1000), "every large value was overwritten");
         assert!(picks(deletions, 100), "nine of ten were deleted");
         assert!(!picks(tiny, 2000), "other keys");
-        // A merge showed that it is the small ones that change: no use to merge at every fold.
+        // A merge showed that it is the small ones that change: no use to merge at every flush.
         assert!(Pile::of(vec![tiny, old], 1000, 200.0).pick(2).is_none());
     }
 
@@ -198,7 +198,7 @@ mod tests {
         runs: Vec<Vec<usize>>,
         /// The runs that are being merged, and what they become.
         merging: Option<(Tier, Vec<usize>)>,
-        folded: usize,
+        flushed: usize,
         written: usize,
     }
 
@@ -212,13 +212,13 @@ mod tests {
             Pile::of(self.runs.iter().map(size).collect(), self.live as u64, 1.0)
         }
 
-        fn fold(&mut self, keys: BTreeSet<usize>) {
+        fn flush(&mut self, keys: BTreeSet<usize>) {
             // As a partition does.
             self.start_merge();
             if self.merging.is_some() && self.pile().is_high() {
                 return;
             }
-            self.folded += keys.len();
+            self.flushed += keys.len();
             self.written += keys.len();
             self.runs.insert(0, keys.into_iter().collect());
             if let Some((tier, _)) = &mut self.merging {
@@ -249,9 +249,9 @@ mod tests {
         }
     }
 
-    // However merges and folds follow each other, and whatever they overwrite.
+    // However merges and flushes follow each other, and whatever they overwrite.
     #[test]
-    fn three_times_what_lives_and_one_fold_are_enough() {
+    fn three_times_what_lives_and_one_flush_are_enough() {
         let mut seed = 1u64;
         let mut below = |limit: usize| {
             seed = seed
@@ -266,21 +266,21 @@ mod tests {
             (3_000, 3_000, 3_000),
             (500, 20, 500),
         ];
-        for (live, fold, hot) in cases {
+        for (live, flush, hot) in cases {
             let (runs, merging) = (vec![(0..live).collect()], None);
-            let mut root = Root { live, runs, merging, folded: 0, written: 0 };
+            let mut root = Root { live, runs, merging, flushed: 0, written: 0 };
             for _ in 0..1_000 {
                 if below(2) == 0 {
-                    root.fold((0..fold).map(|_| below(hot)).collect());
+                    root.flush((0..flush).map(|_| below(hot)).collect());
                 } else {
                     root.end_merge();
                 }
                 let (bytes, runs) = (root.on_disk(), root.runs.len());
                 let slack = 64;
-                assert!(bytes <= 3 * live + fold + slack, "{bytes} KiB of {live} in {runs} runs");
+                assert!(bytes <= 3 * live + flush + slack, "{bytes} KiB of {live} in {runs} runs");
                 assert!(runs <= RUNS_MAX, "{runs} runs");
             }
-            assert!(root.written < 6 * root.folded, "{} for {}", root.written, root.folded);
+            assert!(root.written < 6 * root.flushed, "{} for {}", root.written, root.flushed);
         }
     }
 }

@@ -11,7 +11,7 @@ use gridmill_model::path::{JsonPath, Limits, PathError, Step, parse_json_path, s
 use gridmill_model::{Depot, Event, Key, PState, Root};
 use gridmill_persistence::Run;
 
-use crate::state::{Cell, Place, RootCell, Violation};
+use crate::state::{Cell, CellPlace, RootCell, Violation};
 
 // A `Vec<Option<E>>`: each event is taken out by the last topology that reads it.
 pub(crate) use gridmill_client::engine::AnyEvents;
@@ -84,7 +84,7 @@ impl<E: Event> DepotCodec for TypedDepot<E> {
 /// The root type of a PState.
 pub(crate) trait PStateCodec: Send + Sync {
     /// The PState's cell on one partition, over `runs` (newest first) that hold `len` entries.
-    fn cell(&self, place: Place, runs: Vec<Run>, len: u64) -> Result<Box<dyn Cell>, Damaged>;
+    fn cell(&self, place: CellPlace, runs: Vec<Run>, len: u64) -> Result<Box<dyn Cell>, Damaged>;
     /// Whether the initial value may be kept where values have at most `limit` bytes.
     fn check_initial(&self, limit: usize) -> Result<(), Violation>;
     /// Reads a path given as JSON, and finds the partition that it starts on.
@@ -105,7 +105,7 @@ impl<R: Root> TypedPState<R> {
 }
 
 impl<R: Root> PStateCodec for TypedPState<R> {
-    fn cell(&self, place: Place, runs: Vec<Run>, len: u64) -> Result<Box<dyn Cell>, Damaged> {
+    fn cell(&self, place: CellPlace, runs: Vec<Run>, len: u64) -> Result<Box<dyn Cell>, Damaged> {
         Ok(Box::new(RootCell::new(self.pstate, place, runs, len)?))
     }
 

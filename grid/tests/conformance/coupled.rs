@@ -138,20 +138,20 @@ fn expected(events: u64) -> BTreeMap<u64, u64> {
     (0..events).map(|number| (number, (0..=number).map(amount).sum())).collect()
 }
 
-// Row 024: whichever of the two is due for a fold, and wherever the power goes, the reader has seen
+// Row 024: whichever of the two is due for a flush, and wherever the power goes, the reader has seen
 // what it saw.
 #[tokio::test]
 async fn r024_a_reader_sees_the_same_total_after_a_crash() -> Test {
     const EVENTS: u64 = 90;
     for for_owner in [true, false] {
-        let mut folded = 0;
+        let mut flushed = 0;
         for life in 0.. {
             let sim = SimStorage::with_faults(life, Faults::default());
             let (disk, step) = (Disk::new(sim), 17);
             let grid = on(&disk).module::<Pair>().start().await?;
             disk.sim.set_faults(Faults { power_off: Some(1 + life * step), ..Faults::default() });
             let seen = append(&grid, &disk, 0..EVENTS, for_owner).await;
-            folded += grid.stats().total(|partition| partition.folds);
+            flushed += grid.stats().total(|partition| partition.flushes);
             let whole = seen.len() as u64 == EVENTS;
             grid.halt().await;
             let disk = Disk::new(if life % 2 == 0 { disk.sim.crash() } else { disk.sim.kill() });
@@ -160,7 +160,7 @@ async fn r024_a_reader_sees_the_same_total_after_a_crash() -> Test {
             same(&format!("life {life}, for the owner: {for_owner}"), &seen, &again);
             // What was logged and not answered is there too, and right.
             same(&format!("life {life}"), &again, &expected(EVENTS));
-            // Once more, now that the replay has folded what it folded.
+            // Once more, now that the replay has flushed what it flushed.
             grid.halt().await;
             let disk = Disk::new(disk.sim.kill());
             let grid = on(&disk).module::<Pair>().start().await?;
@@ -173,7 +173,7 @@ async fn r024_a_reader_sees_the_same_total_after_a_crash() -> Test {
                 break;
             }
         }
-        assert!(folded > 0, "nothing was due");
+        assert!(flushed > 0, "nothing was due");
     }
     Ok(())
 }

@@ -33,7 +33,7 @@ impl Random {
     }
 }
 
-/// So small that folds and merges happen all the time.
+/// So small that flushes and merges happen all the time.
 fn tiny(builder: GridBuilder, grown: bool) -> GridBuilder {
     let builder = builder.threads(2).overlay_bytes_max(4 << 10).tail_bytes_max(16 << 10);
     if grown { builder.module::<GrownLedger>() } else { builder.module::<Ledger>() }
@@ -113,7 +113,7 @@ fn run_and_kill(folder: &Path, life: u32, lines: u64) -> Vec<u64> {
 }
 
 // Rows 024 and 143: whatever was acknowledged outlives SIGKILL, stands in the log once and in order,
-// and every view is the fold of the log, also of a topology that was added on the way.
+// and every view is the flush of the log, also of a topology that was added on the way.
 #[tokio::test(flavor = "multi_thread")]
 async fn r024_killed_again_and_again() {
     let folder = tempfile::tempdir().expect("a folder for the test");

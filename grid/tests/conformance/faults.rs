@@ -117,10 +117,10 @@ impl Drop for Mount {
     }
 }
 
-// Row 143, folds without room: the state stays in memory and in the log, the failing fold is not
+// Row 143, flushes without room: the state stays in memory and in the log, the failing flush is not
 // tried over and over, a shutdown ends and says what it could not do, and later all is written.
 #[tokio::test]
-async fn r143_fold_without_room() {
+async fn r143_flush_without_room() {
     let disk = Disk::new(SimStorage::new());
     let start = || on(&disk).tail_bytes_max(1).start();
     let grid = start().await.expect("a fresh disk");
@@ -469,7 +469,7 @@ async fn try_damaged(disk: &SimStorage, ids: &[u64], clean: bool, at: &str) -> b
     noticed
 }
 
-/// The ids of the log, where everything can be read and the views are their fold.
+/// The ids of the log, where everything can be read and the views are their flush.
 async fn read_all(client: &Client) -> Result<Vec<u64>, String> {
     let info = client.depot_info(ENTRIES).await.map_err(|error| error.to_string())?;
     let range = &info.ranges[0];

@@ -35,7 +35,7 @@ const KEYS: u64 = 300;
 const VALUE: usize = 5_000;
 /// What lives, about.
 const ALIVE: u64 = KEYS * VALUE as u64;
-/// What may change before it is written out, and what one fold writes at most: a batch more, about.
+/// What may change before it is written out, and what one flush writes at most: a batch more, about.
 const CHANGES: usize = 800 << 10;
 const FOLD: u64 = CHANGES as u64 + (64 << 10);
 /// Garbage that is not worth a merge, and what else lies in run files.
@@ -72,7 +72,7 @@ async fn tidied_up(disk: &SimStorage, bytes_max: u64) {
 }
 
 // Rows 024 and 229: however long values are overwritten, the disk holds three times what lives and one
-// fold at most, files that are being written included, in a few runs.
+// flush at most, files that are being written included, in a few runs.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r229_what_was_overwritten_leaves_the_disk_under_load() -> Test {
     let disk = SimStorage::new();
@@ -90,7 +90,7 @@ async fn r229_what_was_overwritten_leaves_the_disk_under_load() -> Test {
     }
     let stats = grid.stats();
     let total = |figure: fn(&gridmill::PartitionStats) -> u64| stats.total(figure);
-    assert!(total(|partition| partition.folds) > 40, "{stats:?}");
+    assert!(total(|partition| partition.flushes) > 40, "{stats:?}");
     assert!(total(|partition| partition.merged_bytes) > ALIVE, "{stats:?}");
     grid.shutdown().await?;
     let (bytes, runs) = on_disk(&disk);
@@ -107,7 +107,7 @@ async fn r229_what_was_overwritten_leaves_the_disk_under_load() -> Test {
 async fn r229_an_idle_grid_tidies_up() -> Test {
     let disk = SimStorage::new();
     for life in 0..3 {
-        // Each life folds once, when it stops.
+        // Each life flushes once, when it stops.
         let grid = start(&disk, 1 << 30).await?;
         grid.client().append_many(VALUES, all_keys(life)).await?;
         grid.shutdown().await?;

@@ -404,7 +404,7 @@ async fn a_grid_keeps_its_folder_when_it_is_renamed() -> Result {
     let second = builder(&place).start().await?;
     let error = refusal(builder(&moved)).await;
     assert!(matches!(error, StartError::InUse { .. }), "{error}");
-    // Enough for new segments, folds and manifests of either.
+    // Enough for new segments, flushes and manifests of either.
     for part in 1..4 {
         append(&first, 1, part).await?;
         append(&second, 2, part - 1).await?;

@@ -1,4 +1,4 @@
-//! A module whose views are a plain fold of its log, to hold against whatever a crash leaves.
+//! A module whose views are a plain flush of its log, to hold against whatever a crash leaves.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -84,26 +84,26 @@ fn keep_latest(entry: Entry, latest: &mut Map<Str, u64>) {
 
 /// What the views have to hold, computed the plain way.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Fold {
+pub(crate) struct Flush {
     pub(crate) ids: BTreeMap<Str, Vec<u64>>,
     pub(crate) counts: BTreeMap<Str, u64>,
     pub(crate) latest: BTreeMap<Str, u64>,
 }
 
-impl Fold {
+impl Flush {
     pub(crate) fn of<'a>(entries: impl Iterator<Item = &'a Entry>) -> Self {
-        let mut fold = Self::default();
+        let mut flush = Self::default();
         for entry in entries {
-            *fold.counts.entry(entry.key().clone()).or_default() += 1;
-            fold.latest.insert(entry.key().clone(), entry.id());
+            *flush.counts.entry(entry.key().clone()).or_default() += 1;
+            flush.latest.insert(entry.key().clone(), entry.id());
             match entry {
-                Entry::Put { key, id, .. } => fold.ids.entry(key.clone()).or_default().push(*id),
+                Entry::Put { key, id, .. } => flush.ids.entry(key.clone()).or_default().push(*id),
                 Entry::Drop { key, .. } => {
-                    fold.ids.remove(key);
+                    flush.ids.remove(key);
                 }
             }
         }
-        fold
+        flush
     }
 }
 
@@ -136,7 +136,7 @@ fn check_log(records: &[Recorded<Entry>], start: u64, seen: &mut HashSet<u64>) {
 }
 
 async fn check_views(client: &Client, partition: u32, records: &[Recorded<Entry>], grown: bool) {
-    let fold = Fold::of(records.iter().map(|record| &record.event));
+    let flush = Flush::of(records.iter().map(|record| &record.event));
     let ids = client.select_on(partition, IDS.all()).await.expect("the view can be read");
     let ids = ids.into_iter().map(|(key, ids)| (key, ids.iter().copied().collect())).collect();
     let counts = client.select_on(partition, COUNTS.all()).await.expect("the view can be read");
@@ -145,7 +145,7 @@ async fn check_views(client: &Client, partition: u32, records: &[Recorded<Entry>
         let latest = client.select_on(partition, LATEST.all()).await;
         latest.expect("the view can be read").into_iter().collect()
     } else {
-        fold.latest.clone()
+        flush.latest.clone()
     };
-    assert_eq!(Fold { ids, counts, latest }, fold, "partition {partition}");
+    assert_eq!(Flush { ids, counts, latest }, flush, "partition {partition}");
 }

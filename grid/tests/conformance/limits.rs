@@ -1,4 +1,4 @@
-//! Limits: what was acknowledged can be folded and merged, and who cannot fold says so.
+//! Limits: what was acknowledged can be flushed and merged, and who cannot flush says so.
 
 use std::sync::Arc;
 
@@ -114,7 +114,7 @@ async fn r144_many_parts_are_too_large_together() {
         }
     }
     append(&grid, "k", 700_000).await.expect("there is room for this");
-    grid.shutdown().await.expect("all that was acknowledged can be folded");
+    grid.shutdown().await.expect("all that was acknowledged can be flushed");
     let grid = on(&disk).module::<Limits>().start().await.expect("a clean folder");
     let list =
         grid.client().select_one(LISTS.key("k")).await.expect("it runs").expect("it is there");
@@ -133,7 +133,7 @@ async fn r144_the_limit_is_exact() {
             is_quarantined(set(&grid, "other", limit - TEXT + 1).await, &["`limits/texts`"]);
             grid.processed().await;
             assert_eq!(only(&grid).failed_jobs, 0);
-            grid.shutdown().await.expect("what was acknowledged can be folded");
+            grid.shutdown().await.expect("what was acknowledged can be flushed");
         }
         let grid = start().await.expect("a clean folder");
         let found = grid.client().select_all(TEXTS.map_keys()).await.expect("it runs");
@@ -150,7 +150,7 @@ async fn r144_keys_have_a_limit() {
     set(&grid, &longest, 1).await.expect("it just fits");
     is_quarantined(set(&grid, &longer, 1).await, &["`limits/texts`", "65536 bytes", "65535"]);
     set(&grid, "short", 1).await.expect("others go on");
-    grid.shutdown().await.expect("what was acknowledged can be folded");
+    grid.shutdown().await.expect("what was acknowledged can be flushed");
     let grid = on(&disk).module::<Limits>().start().await.expect("a clean folder");
     let found = grid.client().select_one(TEXTS.key(longest.as_str())).await.expect("it runs");
     assert_eq!(found, Some("x".into()));
@@ -179,7 +179,7 @@ async fn r144_limits_hold_for_the_past() {
         let kept = grid.client().select_one(pstate.key("large")).await.expect("it runs");
         assert_eq!(kept.expect("the first fits").len(), 1);
     }
-    grid.shutdown().await.expect("what is kept can be folded");
+    grid.shutdown().await.expect("what is kept can be flushed");
 }
 
 const BEGUN: PState<Map<Str, Str>> =
@@ -207,13 +207,13 @@ async fn r144_initial_values_have_the_limit() {
     assert!(matches!(error, StartError::Declaration { .. }), "{error}");
     assert!(error.to_string().contains("key \"k\" of PState `limits/begun`"), "{error}");
     let grid = start(1000 + TEXT).await.expect("it just fits");
-    grid.shutdown().await.expect("it can be folded");
+    grid.shutdown().await.expect("it can be flushed");
 }
 
-// Row 024: where folds fail, that is seen, memory stays within twice its budget, nothing is lost, and
+// Row 024: where flushes fail, that is seen, memory stays within twice its budget, nothing is lost, and
 // it goes on by itself.
 #[tokio::test]
-async fn r024_folds_that_fail_are_seen_and_hold_memory() {
+async fn r024_flushes_that_fail_are_seen_and_hold_memory() {
     const BUDGET: usize = 1 << 20;
     let disk = Disk::new(SimStorage::new());
     let start = || on(&disk).module::<Limits>().overlay_bytes_max(BUDGET).start();
@@ -237,8 +237,8 @@ async fn r024_folds_that_fail_are_seen_and_hold_memory() {
     assert!(refused.kind.is_not_logged() && refused.events.is_some());
     let stats = only(&grid);
     let Some(JobProblem { message, .. }) = &stats.problem else { panic!("{stats:?}") };
-    assert!(message.contains("a fold failed") && message.contains("this cannot be made now"));
-    assert!(stats.failed_jobs > 0 && stats.folds == 0);
+    assert!(message.contains("a flush failed") && message.contains("this cannot be made now"));
+    assert!(stats.failed_jobs > 0 && stats.flushes == 0);
     assert_eq!(grid.client().depot_info(PUTS).await.expect("it runs").records(), kept as u64);
 
     disk.forbid(None);
@@ -252,8 +252,8 @@ async fn r024_folds_that_fail_are_seen_and_hold_memory() {
         kept += 1;
     }
     let stats = only(&grid);
-    assert!(stats.folds > 0 && stats.problem.is_none(), "{stats:?}");
-    grid.shutdown().await.expect("folds work again");
+    assert!(stats.flushes > 0 && stats.problem.is_none(), "{stats:?}");
+    grid.shutdown().await.expect("flushes work again");
     let grid = start().await.expect("a clean folder");
     let found = grid.client().select_all(TEXTS.map_keys()).await.expect("it runs");
     assert_eq!(found.len(), kept);

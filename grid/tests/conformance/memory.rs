@@ -136,7 +136,7 @@ async fn child_that_is_measured() {
     grid.processed().await;
     // Threads and queues are there before, and the events are the test's own.
     let peak = PEAK.load(Ordering::Relaxed) - before;
-    assert!(grid.stats().total(|partition| partition.folds) > 1, "the state does not fit");
+    assert!(grid.stats().total(|partition| partition.flushes) > 1, "the state does not fit");
     check(&client, &shape).await;
     println!("\npeak {peak}");
 }

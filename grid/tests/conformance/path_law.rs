@@ -121,7 +121,7 @@ fn change() -> impl Strategy<Value = Change> {
     ]
 }
 
-/// Applies the changes in a grid that folds all the time and is restarted in between, and on plain
+/// Applies the changes in a grid that flushes all the time and is restarted in between, and on plain
 /// values.
 async fn obeys(batches: Vec<Vec<Change>>) -> Result<(), Box<dyn std::error::Error>> {
     let storage = std::sync::Arc::new(gridmill::persistence::SimStorage::new());

@@ -324,8 +324,8 @@ async fn r144_refused_poison_changes_nothing() {
     let (storage, dir) = (FileStorage::new(path), Path::new("two/3"));
     manifest::write_atomic(&storage, dir, "REPLAYING", &[3]).expect("it can be written");
     let bits = receipt.position;
-    let crumb = [bits.to_le_bytes(), (!bits).to_le_bytes()].concat();
-    std::fs::write(path.join("two/3/CRUMB"), crumb).expect("it can be written");
+    let breadcrumb = [bits.to_le_bytes(), (!bits).to_le_bytes()].concat();
+    std::fs::write(path.join("two/3/CRUMB"), breadcrumb).expect("it can be written");
     let error = refuses(path, start::<One, Two>(path)).await;
     let StartError::Aborting { module, partition, position } = &error else { panic!("{error}") };
     assert_eq!((*partition, *position), (3, Position::from_bits(receipt.position)));
@@ -376,7 +376,7 @@ async fn r024_refused_replay_changes_nothing() {
     // Behind the header, in the first entries.
     runs.iter().for_each(|run| flip(run, 80));
     let before = all_but_logs(path);
-    // Folds as often as it can.
+    // Flushes as often as it can.
     let builder = start::<OneChanged, TwoChanged>(path).accept_replay_with_new_code();
     let error = refusal(builder.overlay_bytes_max(1)).await;
     assert!(matches!(error, StartError::Damaged { partition: 3, .. }), "{error}");

@@ -37,7 +37,7 @@ async fn list(client: &Client) -> Result<Vec<u64>, Box<dyn std::error::Error>> {
     Ok(list.into_iter().flatten().collect())
 }
 
-/// Eight records a step, the fewest, and a fold after each.
+/// Eight records a step, the fewest, and a flush after each.
 async fn start<M: Module>(disk: &Arc<SimStorage>) -> Result<Grid, Box<dyn std::error::Error>> {
     let builder = Grid::in_memory().storage(Arc::clone(disk) as _).partitions(1).threads(1);
     Ok(builder.overlay_bytes_max(1).module::<M>().start().await?)
@@ -88,8 +88,8 @@ async fn r229_readers_see_whole_steps() -> Test {
     }
     check_answers(&appends.await??, 0..40)?;
     assert_eq!(list(&client).await?, whole);
-    let folds = grid.stats().total(|partition| partition.folds);
-    assert!(folds > 3, "{folds} folds for forty records that each are too much");
+    let flushes = grid.stats().total(|partition| partition.flushes);
+    assert!(flushes > 3, "{flushes} flushes for forty records that each are too much");
     grid.halt().await;
     let grid = start::<Plain>(&disk).await?;
     assert_eq!(list(&grid.client()).await?, whole);

@@ -70,11 +70,11 @@ async fn deposit_until_it_stops(client: Client, worker: u64) -> u64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r143_a_record_counts_once_through_every_halt() -> Result {
     // Rama's streams promise at least once, Gridmill's exactly once. Halting a grid leaves its
-    // folder as a killed process does; folds run all the time, so that replays start anywhere.
+    // folder as a killed process does; flushes run all the time, so that replays start anywhere.
     let storage = Arc::new(SimStorage::new());
     let builder = Grid::in_memory().partitions(2).storage(storage).module::<Bank>();
     let builder = builder.overlay_bytes_max(400).check_handlers(false);
-    let (mut answered, mut replayed, mut folds) = (0, 0, 0);
+    let (mut answered, mut replayed, mut flushes) = (0, 0, 0);
     for _ in 0..15 {
         let grid = builder.clone().start().await?;
         let client = grid.client();
@@ -87,13 +87,13 @@ async fn r143_a_record_counts_once_through_every_halt() -> Result {
         while client.depot_info(DEPOSITS).await?.records() < answered + 50 {
             tokio::task::yield_now().await;
         }
-        folds += grid.stats().total(|partition| partition.folds);
+        flushes += grid.stats().total(|partition| partition.flushes);
         grid.halt().await;
         for worker in workers {
             answered += worker.await?;
         }
     }
-    assert!(replayed > 0 && folds > 0, "{replayed} replayed, {folds} folds");
+    assert!(replayed > 0 && flushes > 0, "{replayed} replayed, {flushes} flushes");
     let grid = builder.start().await?;
     once(&grid.client(), answered).await
 }

@@ -7,17 +7,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use gridmill_model::engine::Damaged;
 
-use crate::partition::budget::Account;
-use crate::partition::control::Verdict;
-use crate::partition::core::{Core, Lane, Stop};
-use crate::partition::fold::{FoldJob, thaw};
-use crate::partition::merge::Biases;
-use crate::partition::replay::{Replay, verdicts};
+use crate::machine::budget::Account;
+use crate::machine::control::Verdict;
+use crate::machine::core::{Consumer, Core, Stop};
+use crate::machine::flush::{FlushJob, rejoin};
+use crate::machine::merge::Biases;
+use crate::machine::replay::{Replay, verdicts};
 use crate::shell::host::Work;
 use crate::state::Cell;
 
 use super::failing::JobKind;
-use super::reading::{ReadJob, Reading, fold_past};
+use super::reading::{ReadJob, Reading, flush_past};
 use super::{Fatal, Partition};
 
 /// Records that the actor itself reads at the hand-over; with more, the thread goes on reading.
@@ -48,7 +48,7 @@ impl CatchUps {
     pub(crate) fn put_off(&mut self) {
         if let Some(mut caught_up) = self.arrived.take_if(|arrived| arrived.entering) {
             caught_up.entering = false;
-            thaw(&mut caught_up.core, &[caught_up.topology]);
+            rejoin(&mut caught_up.core, &[caught_up.topology]);
             self.put_off.push(caught_up);
         }
     }
@@ -70,7 +70,7 @@ impl CatchUps {
 pub(crate) struct CaughtUp {
     pub(super) topology: usize,
     pub(super) core: Core,
-    /// What its unfolded changes take.
+    /// What its unflushed changes take.
     pub(super) changes: Account,
     /// Its snapshot is being written as that of a live topology, with those of its group.
     pub(super) entering: bool,
@@ -79,8 +79,8 @@ pub(crate) struct CaughtUp {
 impl Partition {
     /// Starts a thread for each topology that is not live.
     pub(crate) fn start_catch_ups(&mut self) -> Result<(), Fatal> {
-        for topology in 0..self.core.lanes.len() {
-            if !self.core.lanes[topology].live {
+        for topology in 0..self.core.consumers.len() {
+            if !self.core.consumers[topology].live {
                 self.log_unlogged(topology)?;
                 self.start_catch_up(topology).map_err(Stop::from)?;
             }
@@ -88,10 +88,10 @@ impl Partition {
         Ok(())
     }
 
-    /// A topology that reads the past folds by itself: its snapshot may hold verdicts that the partition did
+    /// A topology that reads the past flushes by itself: its snapshot may hold verdicts that the partition did
     /// not come to log before it ended. They are logged before any order can be about them.
     fn log_unlogged(&mut self, topology: usize) -> Result<(), Fatal> {
-        let held = &self.core.lanes[topology].quarantine;
+        let held = &self.core.consumers[topology].quarantine;
         let Some(&first) = held.keys().min() else { return Ok(()) };
         let known = verdicts(&self.core.plan, &self.registry, &self.log.reader(), first)?;
         let is_known = |verdict: &&Verdict| known.contains(&(topology, verdict.position));
@@ -105,8 +105,8 @@ impl Partition {
     /// The topology gets a machine of its own, with the cells that it owns.
     fn start_catch_up(&mut self, topology: usize) -> Result<(), Damaged> {
         let plan = Arc::clone(&self.core.plan);
-        let mut lanes = vec![Lane::default(); plan.topologies.len()];
-        lanes[topology] = Lane { live: true, ..self.core.lanes[topology].clone() };
+        let mut consumers = vec![Consumer::default(); plan.topologies.len()];
+        consumers[topology] = Consumer { live: true, ..self.core.consumers[topology].clone() };
         let mut cells: Vec<Box<dyn Cell>> = Vec::new();
         for pstate in 0..plan.pstates.len() {
             let empty = self.core.empty_cell(pstate)?;
@@ -114,7 +114,7 @@ impl Partition {
             cells.push(if owned { self.core.swap_cell(pstate, empty) } else { empty });
         }
         let limits = self.core.limits();
-        let core = Core::new(plan, self.core.numbers(), cells, lanes, limits);
+        let core = Core::new(plan, self.core.numbers(), cells, consumers, limits);
         self.read_on(topology, core, self.options.changes.account());
         Ok(())
     }
@@ -127,7 +127,7 @@ impl Partition {
             registry: Arc::clone(&self.registry),
             reader: self.log.reader(),
             replay: None,
-            folds: self.folds.clone(),
+            flushes: self.flushes.clone(),
             shared: Arc::clone(&self.shared),
             host: Arc::clone(&self.host),
             cancel: Arc::clone(&self.catching_up.cancel),
@@ -141,8 +141,8 @@ impl Partition {
     /// flow has run far ahead meanwhile, it goes on reading.
     pub(crate) fn caught_up(&mut self, caught_up: CaughtUp) -> Result<(), Fatal> {
         self.catching_up.running.remove(&caught_up.topology);
-        self.job_went_well(JobKind::Fold);
-        let next = caught_up.core.lanes[caught_up.topology].next;
+        self.job_went_well(JobKind::Flush);
+        let next = caught_up.core.consumers[caught_up.topology].next;
         let behind = self.log.next_position().number().saturating_sub(next.number());
         let busy = self.catching_up.arrived.is_some();
         if self.shutdown.is_some() || behind > HAND_OVER_RECORDS || busy {
@@ -153,19 +153,19 @@ impl Partition {
         Ok(())
     }
 
-    /// Lets the topology at the door in, where every batch has landed.
+    /// Lets the topology at the door in, where every batch is completed.
     ///
     /// One that others read, or that reads others, joins when the manifest says so, with the snapshots
     /// of all of them as of this position; no batch starts before. Otherwise a replay after a crash
     /// would handle the records after the hand-over as if it had not joined.
     pub(crate) fn hand_over(&mut self) -> Result<(), Fatal> {
         let in_part = self.rest.is_some();
-        if in_part || self.shared.flights.len() > 0 || self.catching_up.is_entering() {
+        if in_part || self.shared.commits.len() > 0 || self.catching_up.is_entering() {
             return Ok(());
         }
         let Some(arrived) = &self.catching_up.arrived else { return Ok(()) };
         let alone = self.core.plan.group_of(arrived.topology).len() == 1;
-        if !alone && self.folding {
+        if !alone && self.flushing {
             return Ok(());
         }
         let Some(mut caught_up) = self.catching_up.arrived.take() else { return Ok(()) };
@@ -174,17 +174,17 @@ impl Partition {
         let group = self.core.plan.topologies[topology].group;
         if alone {
             self.let_in(caught_up)?;
-            self.fold_asked.insert(group);
+            self.flush_asked.insert(group);
             self.note_runs();
             self.joined(topology);
             return Ok(());
         }
         let live: Vec<usize> = self.core.live_of(group).collect();
-        let mut job = FoldJob::freeze(&mut self.core, &live);
+        let mut job = FlushJob::freeze(&mut self.core, &live);
         job.add(&mut caught_up.core, topology);
         caught_up.entering = true;
         self.catching_up.arrived = Some(caught_up);
-        self.run_fold(group, job);
+        self.run_flush(group, job);
         Ok(())
     }
 
@@ -195,9 +195,9 @@ impl Partition {
         if !found.is_empty() {
             self.log_verdicts(&found)?;
         }
-        let lane = &mut core.lanes[*topology];
-        lane.next = self.log.next_position();
-        lane.skip.clear();
+        let consumer = &mut core.consumers[*topology];
+        consumer.next = self.log.next_position();
+        consumer.skip.clear();
         Ok(())
     }
 
@@ -205,8 +205,8 @@ impl Partition {
     fn read_to_end(&self, caught_up: &mut CaughtUp) -> Result<Vec<Verdict>, Fatal> {
         let CaughtUp { topology, core, changes, .. } = caught_up;
         let (plan, topology) = (Arc::clone(&core.plan), *topology);
-        let from = core.lanes[topology].next;
-        let (mut found, mut folds) = (Vec::new(), true);
+        let from = core.consumers[topology].next;
+        let (mut found, mut flushes) = (Vec::new(), true);
         let reader = self.log.reader();
         let only = std::iter::once(topology);
         let mut replay = Replay::new(&plan, &self.registry, reader, from, only)?;
@@ -215,13 +215,13 @@ impl Partition {
                 found.extend(core.apply(&mut batch)?.verdicts);
                 let bytes = core.weight(topology);
                 changes.set(bytes);
-                if folds
+                if flushes
                     && changes.is_over(bytes)
-                    && let Err(error) = fold_past(core, topology, &self.folds)
+                    && let Err(error) = flush_past(core, topology, &self.flushes)
                 {
                     // It joins with what it has, which is written out with all others.
-                    tracing::error!(%error, "a fold failed; it is tried again later");
-                    folds = false;
+                    tracing::error!(%error, "a flush failed; it is tried again later");
+                    flushes = false;
                 }
                 if batch.is_applied() {
                     break;
@@ -239,14 +239,14 @@ impl Partition {
             let cell = core.swap_cell(pstate, empty);
             self.core.swap_cell(pstate, cell);
         }
-        self.core.lanes[topology] = core.lanes[topology].clone();
+        self.core.consumers[topology] = core.consumers[topology].clone();
         Ok(())
     }
 
     /// Lets in the topology whose snapshot was written to join; returns which.
-    pub(crate) fn let_in_folded(&mut self) -> Result<Option<usize>, Fatal> {
-        let folded = self.catching_up.arrived.take_if(|arrived| arrived.entering);
-        let Some(caught_up) = folded else { return Ok(None) };
+    pub(crate) fn let_in_flushed(&mut self) -> Result<Option<usize>, Fatal> {
+        let flushed = self.catching_up.arrived.take_if(|arrived| arrived.entering);
+        let Some(caught_up) = flushed else { return Ok(None) };
         let topology = caught_up.topology;
         self.let_in(caught_up)?;
         Ok(Some(topology))
@@ -267,7 +267,7 @@ impl Partition {
 
     /// Lets those that could not join try again, once something was logged since, or some time has passed.
     pub(crate) fn read_on_later(&mut self) {
-        let waits = self.waits(JobKind::Fold);
+        let waits = self.waits(JobKind::Flush);
         if !waits && self.shutdown.is_none() {
             for caught_up in std::mem::take(&mut self.catching_up.put_off) {
                 self.read_on(caught_up.topology, caught_up.core, caught_up.changes);
@@ -279,7 +279,7 @@ impl Partition {
     pub(crate) fn put_off(&mut self, caught_up: CaughtUp, problem: String) {
         self.catching_up.running.remove(&caught_up.topology);
         self.catching_up.put_off.push(caught_up);
-        self.job_failed(JobKind::Fold, problem);
+        self.job_failed(JobKind::Flush, problem);
         self.shared.touch();
     }
 

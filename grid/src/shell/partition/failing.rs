@@ -1,4 +1,4 @@
-//! Folds and merges that fail: what is known of it, when they are tried again, and from when on a
+//! Flushes and merges that fail: what is known of it, when they are tried again, and from when on a
 //! partition takes no events.
 
 use std::time::{Duration, Instant};
@@ -26,15 +26,15 @@ pub(crate) struct Problem {
 /// What may fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum JobKind {
-    Fold,
+    Flush,
     Merge,
 }
 
-/// What failed since it last went well. Folds and merges run beside each other: that the one goes well says
+/// What failed since it last went well. Flushes and merges run beside each other: that the one goes well says
 /// nothing of the other.
 #[derive(Debug, Default)]
 pub(crate) struct Failing {
-    fold: Option<Failed>,
+    flush: Option<Failed>,
     merge: Option<Failed>,
 }
 
@@ -49,13 +49,13 @@ struct Failed {
 }
 
 impl Failing {
-    /// Whether the last job of this kind failed. Where it was a fold, changes pile up.
+    /// Whether the last job of this kind failed. Where it was a flush, changes pile up.
     pub(crate) fn has(&self, job: JobKind) -> bool {
         self.of(job).is_some()
     }
 
     /// Whether an attempt makes no sense yet: a full disk would be asked again and again. More that was
-    /// logged is a reason of its own to fold, but none to merge.
+    /// logged is a reason of its own to flush, but none to merge.
     fn waits(&self, job: JobKind, end: Position, now: Duration) -> bool {
         let is_early = |failed: &Failed| now.saturating_sub(failed.when) < failed.wait;
         let of_now = |failed: &Failed| job == JobKind::Merge || failed.at == end;
@@ -64,14 +64,14 @@ impl Failing {
 
     fn of(&self, job: JobKind) -> Option<&Failed> {
         match job {
-            JobKind::Fold => self.fold.as_ref(),
+            JobKind::Flush => self.flush.as_ref(),
             JobKind::Merge => self.merge.as_ref(),
         }
     }
 
     fn set(&mut self, job: JobKind, failed: Option<Failed>) {
         match job {
-            JobKind::Fold => self.fold = failed,
+            JobKind::Flush => self.flush = failed,
             JobKind::Merge => self.merge = failed,
         }
     }
@@ -87,9 +87,9 @@ impl Failing {
         wait
     }
 
-    /// What is to be told: a fold that fails holds up more.
+    /// What is to be told: a flush that fails holds up more.
     fn problem(&self) -> Option<Problem> {
-        let failed = self.fold.as_ref().or(self.merge.as_ref());
+        let failed = self.flush.as_ref().or(self.merge.as_ref());
         failed.map(|failed| failed.problem.clone())
     }
 }
@@ -103,7 +103,7 @@ impl Partition {
     pub(crate) fn job_failed(&mut self, job: JobKind, message: String) {
         let partition = self.shared.partition;
         let what = match job {
-            JobKind::Fold => "fold",
+            JobKind::Flush => "flush",
             JobKind::Merge => "merge",
         };
         tracing::error!(partition, error = %message, "a {what} failed; it is tried again later");
@@ -127,7 +127,7 @@ impl Partition {
     /// nearly used up. One batch takes it further; what is left has room for one.
     pub(crate) fn is_full(&self) -> bool {
         let full = |group| self.changes.is_nearly_double(self.core.weight_of(group));
-        self.failing.has(JobKind::Fold) && (0..self.core.plan.groups.len()).any(full)
+        self.failing.has(JobKind::Flush) && (0..self.core.plan.groups.len()).any(full)
     }
 
     /// Gives back what waits in the mailbox.

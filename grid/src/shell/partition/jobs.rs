@@ -1,10 +1,10 @@
-//! Folds: one at a time, on another thread, at batch boundaries.
+//! Flushes: one at a time, on another thread, at batch boundaries.
 
 use std::sync::Arc;
 
 use gridmill_persistence::LogError;
 
-use crate::partition::fold::{FoldDone, FoldFault, FoldJob, install, thaw};
+use crate::machine::flush::{FlushDone, FlushFault, FlushJob, install, rejoin};
 
 use super::failing::JobKind;
 use super::shared::Counters;
@@ -18,22 +18,22 @@ impl Partition {
         if self.shutdown.is_some() {
             return;
         }
-        // First, so that folds that follow each other do not starve them.
+        // First, so that flushes that follow each other do not starve them.
         self.start_merges();
-        if self.folding || self.waits(JobKind::Fold) {
+        if self.flushing || self.waits(JobKind::Flush) {
             return;
         }
         let groups = 0..self.core.plan.groups.len();
-        let due = groups.filter(|&group| self.fold_is_due(group) && !self.waits_for_merges(group));
-        // The largest first: a small one that changes a lot is due again after each of its folds.
+        let due = groups.filter(|&group| self.flush_is_due(group) && !self.waits_for_merges(group));
+        // The largest first: a small one that changes a lot is due again after each of its flushes.
         let piled =
             |&group: &usize| self.core.weight_of(group).saturating_add(self.tail_bytes(group));
         if let Some(group) = due.max_by_key(piled) {
-            self.start_fold(group);
+            self.start_flush(group);
         }
     }
 
-    /// Drops what was folded, where no reader holds it any more; on another thread, because there may
+    /// Drops what was flushed, where no reader holds it any more; on another thread, because there may
     /// be millions of values.
     pub(crate) fn let_go(&mut self) {
         let spent: Vec<_> = self.spent.extract_if(.., |spent| spent.is_last()).collect();
@@ -51,7 +51,7 @@ impl Partition {
         self.host.run(Work::Background, once(drop_all));
     }
 
-    /// Whether what was folded is being dropped.
+    /// Whether what was flushed is being dropped.
     pub(crate) fn is_dropping(&self) -> bool {
         Arc::strong_count(&self.dropping) > 1
     }
@@ -79,58 +79,58 @@ impl Partition {
     /// Bytes of the log that a restart would replay for a group.
     fn tail_bytes(&self, group: usize) -> usize {
         let live = self.core.live_of(group);
-        let bytes = live.map(|topology| self.log.bytes_after(self.folded[topology])).max();
+        let bytes = live.map(|topology| self.log.bytes_after(self.flushed[topology])).max();
         usize::try_from(bytes.unwrap_or(0)).unwrap_or(usize::MAX)
     }
 
-    fn fold_is_due(&self, group: usize) -> bool {
+    fn flush_is_due(&self, group: usize) -> bool {
         let full = self.changes.is_over(self.core.weight_of(group))
             || self.tail.is_over(self.tail_bytes(group))
-            || self.fold_asked.contains(&group);
+            || self.flush_asked.contains(&group);
         full && self.is_behind(group)
     }
 
     /// Whether the snapshots of a group do not have all that it has handled.
     pub(crate) fn is_behind(&self, group: usize) -> bool {
-        let behind = |topology: usize| self.folded[topology] < self.core.lanes[topology].next;
+        let behind = |topology: usize| self.flushed[topology] < self.core.consumers[topology].next;
         self.core.live_of(group).any(behind)
     }
 
-    fn start_fold(&mut self, group: usize) {
-        self.fold_asked.remove(&group);
+    fn start_flush(&mut self, group: usize) {
+        self.flush_asked.remove(&group);
         let live: Vec<usize> = self.core.live_of(group).collect();
-        let job = FoldJob::freeze(&mut self.core, &live);
-        self.run_fold(group, job);
+        let job = FlushJob::freeze(&mut self.core, &live);
+        self.run_flush(group, job);
     }
 
     /// Has what was frozen of a group written out.
-    pub(crate) fn run_fold(&mut self, group: usize, job: FoldJob) {
-        self.folding = true;
-        let (context, host) = (self.folds.clone(), Arc::clone(&self.host));
-        let fold = once(move || {
-            let span = tracing::info_span!("fold", group);
+    pub(crate) fn run_flush(&mut self, group: usize, job: FlushJob) {
+        self.flushing = true;
+        let (context, host) = (self.flushes.clone(), Arc::clone(&self.host));
+        let flush = once(move || {
+            let span = tracing::info_span!("flush", group);
             let result = span.in_scope(|| job.run(&context));
-            // The actor is to be the last who holds what was folded.
+            // The actor is to be the last who holds what was flushed.
             drop(job);
-            host.tell(Msg::Folded(group, result));
+            host.tell(Msg::Flushed(group, result));
         });
-        self.host.run(Work::Background, fold);
+        self.host.run(Work::Background, flush);
     }
 
-    pub(crate) fn folded(
+    pub(crate) fn flushed(
         &mut self,
         group: usize,
-        result: Result<FoldDone, FoldFault>,
+        result: Result<FlushDone, FlushFault>,
     ) -> Result<(), Fatal> {
-        self.folding = false;
+        self.flushing = false;
         match result {
             Ok(done) => {
-                self.job_went_well(JobKind::Fold);
-                Counters::add(&self.shared.counters.folds, 1);
-                Counters::add(&self.shared.counters.folded_bytes, done.bytes);
-                let joining = self.let_in_folded()?;
+                self.job_went_well(JobKind::Flush);
+                Counters::add(&self.shared.counters.flushes, 1);
+                Counters::add(&self.shared.counters.flushed_bytes, done.bytes);
+                let joining = self.let_in_flushed()?;
                 for &(topology, next) in &done.next {
-                    self.folded[topology] = next;
+                    self.flushed[topology] = next;
                     self.merges.came(&self.core.plan.topologies[topology].owned);
                 }
                 self.spent.extend(install(&mut self.core, done));
@@ -142,10 +142,10 @@ impl Partition {
             }
             Err(error) => {
                 let live: Vec<usize> = self.core.live_of(group).collect();
-                thaw(&mut self.core, &live);
+                rejoin(&mut self.core, &live);
                 self.catching_up.put_off();
-                self.job_failed(JobKind::Fold, error.to_string());
-                if let FoldFault::Log(LogError::SyncFailed { .. }) = error {
+                self.job_failed(JobKind::Flush, error.to_string());
+                if let FlushFault::Log(LogError::SyncFailed { .. }) = error {
                     self.recover_log()?;
                 }
             }

@@ -1,12 +1,12 @@
-//! Merges: on other threads, beside folds.
+//! Merges: on other threads, beside flushes.
 
 use std::sync::Arc;
 
 use gridmill_persistence::Run;
 
-use crate::partition::fold::FoldFault;
-use crate::partition::merge::{Biases, MergeDone, MergeJob};
-use crate::state::FoldError;
+use crate::machine::flush::FlushFault;
+use crate::machine::merge::{Biases, MergeDone, MergeJob};
+use crate::state::FlushError;
 
 use super::failing::JobKind;
 use super::shared::Counters;
@@ -28,7 +28,7 @@ pub(crate) struct Merges {
     started: u64,
     /// It is to be looked what is to be merged.
     changed: bool,
-    /// The last one failed; what it was to do is tried again after the next fold, or after some time.
+    /// The last one failed; what it was to do is tried again after the next flush, or after some time.
     failed: bool,
 }
 
@@ -100,7 +100,7 @@ impl Partition {
             .max_by_key(|job| self.core.cell(job.pstate).runs().len())
     }
 
-    /// Whether a fold of a group has to wait, because its runs pile up faster than they are merged.
+    /// Whether a flush of a group has to wait, because its runs pile up faster than they are merged.
     pub(crate) fn waits_for_merges(&self, group: usize) -> bool {
         let Merges { running, biases, failed, .. } = &self.merges;
         if running.is_empty() || *failed {
@@ -123,7 +123,7 @@ impl Partition {
         let number = merges.started;
         let (pstate, runs, bytes) = (job.pstate, job.runs.clone(), job.bytes);
         merges.running.push(Merging { number, pstate, runs, bytes });
-        let (context, host) = (self.folds.clone(), Arc::clone(&self.host));
+        let (context, host) = (self.flushes.clone(), Arc::clone(&self.host));
         let cancel = self.catching_up.cancel_flag();
         let merge = once(move || {
             let span = tracing::info_span!("merge");
@@ -135,7 +135,7 @@ impl Partition {
         self.host.run(Work::Background, merge);
     }
 
-    pub(crate) fn merged(&mut self, number: u64, result: Result<MergeDone, FoldFault>) {
+    pub(crate) fn merged(&mut self, number: u64, result: Result<MergeDone, FlushFault>) {
         let merges = &mut self.merges.running;
         let ended = merges.iter().position(|merging| merging.number == number);
         let Some(Merging { pstate, runs, .. }) = ended.map(|at| merges.swap_remove(at)) else {
@@ -154,7 +154,7 @@ impl Partition {
                     self.show();
                 }
             }
-            Err(FoldFault::Runs(FoldError::Cancelled)) => {}
+            Err(FlushFault::Runs(FlushError::Cancelled)) => {}
             Err(error) => {
                 self.merges.failed = true;
                 self.job_failed(JobKind::Merge, error.to_string());

@@ -1,16 +1,16 @@
 //! A live partition: it takes batches out of its mailbox, into the log and through the machine, and sees to
-//! folds, merges, catch-ups and orders beside that. All of it is synchronous; who calls it, and who does the
+//! flushes, merges, catch-ups and orders beside that. All of it is synchronous; who calls it, and who does the
 //! work that it hands out, is the business of its [`Host`].
 //!
 //! Messages are few: events wait in the mailbox beside it, and a `Wake` says that there are some.
 
 pub(crate) mod catch_up;
+mod closed_loop;
+mod commands;
+pub(crate) mod commit;
 pub(crate) mod failing;
-pub(crate) mod flight;
 mod jobs;
-mod lone;
 mod merges;
-mod orders;
 pub(crate) mod part;
 mod reading;
 pub(crate) mod shared;
@@ -26,25 +26,25 @@ use gridmill_client::engine::once;
 use gridmill_persistence::{Log, LogError, LogSyncer, Position};
 use parking_lot::Mutex;
 
-use crate::partition::answers::Said;
-use crate::partition::batch::Batch;
-use crate::partition::budget::{Account, Budget};
-use crate::partition::control::{Retry, Verdict};
-use crate::partition::core::{Core, Stop};
-use crate::partition::fold::{FoldContext, FoldDone, FoldFault};
-use crate::partition::manifest::ManifestFile;
-use crate::partition::merge::MergeDone;
-use crate::partition::open::Opened;
-use crate::partition::registry::Registry;
-use crate::partition::replay::ReplayError;
+use crate::machine::answers::RecoveredAnswer;
+use crate::machine::batch::Batch;
+use crate::machine::budget::{Account, Budget};
+use crate::machine::control::{Retry, Verdict};
+use crate::machine::core::{Core, Stop};
+use crate::machine::flush::{FlushContext, FlushDone, FlushFault};
+use crate::machine::manifest::ManifestFile;
+use crate::machine::merge::MergeDone;
+use crate::machine::open::Opened;
+use crate::machine::registry::Registry;
+use crate::machine::replay::ReplayError;
 use crate::state::Spent;
 
 use super::clock::Clock;
 use super::host::Host;
 
 use catch_up::{CatchUps, CaughtUp};
+use closed_loop::ClosedLoop;
 use failing::Failing;
-use lone::Lone;
 use merges::Merges;
 use part::{Part, Waiting};
 use shared::{PartitionView, Shared};
@@ -68,7 +68,7 @@ pub enum Durability {
 #[derive(Clone, Debug)]
 pub(crate) struct ActorOptions {
     pub(crate) durability: Durability,
-    /// For unfolded changes, of all partitions.
+    /// For unflushed changes, of all partitions.
     pub(crate) changes: Budget,
     /// For the logs that a restart would replay, of all partitions of the thread.
     pub(crate) tails: Budget,
@@ -85,10 +85,10 @@ pub(crate) enum Msg {
     Synced(Result<(), LogError>),
     /// It is time to sync, where durability goes by interval.
     SyncDue,
-    /// A fold of a group of topologies has ended.
-    Folded(usize, Result<FoldDone, FoldFault>),
+    /// A flush of a group of topologies has ended.
+    Flushed(usize, Result<FlushDone, FlushFault>),
     /// The merge with this number has ended.
-    Merged(u64, Result<MergeDone, FoldFault>),
+    Merged(u64, Result<MergeDone, FlushFault>),
     /// A topology that read the past has reached the end of what is durable.
     CaughtUp(Box<CaughtUp>),
     /// Such a topology set records aside.
@@ -98,13 +98,13 @@ pub(crate) enum Msg {
     /// A topology that reads the past cannot write out what it has.
     PutOff(Box<CaughtUp>, String),
     /// A quarantined record shall be handled again, or forgotten.
-    Quarantined(QuarantineOrder),
-    /// Fold everything and stop.
+    Quarantined(QuarantineCommand),
+    /// Flush everything and stop.
     Shutdown(once::Sender<Result<(), String>>),
 }
 
 /// What to do with a quarantined record.
-pub(crate) struct QuarantineOrder {
+pub(crate) struct QuarantineCommand {
     pub(crate) retry: Retry,
     pub(crate) discard: bool,
     pub(crate) done: once::Sender<Result<(), String>>,
@@ -117,7 +117,7 @@ pub(crate) struct Partition {
     pub(crate) log: Log,
     pub(crate) syncer: LogSyncer,
     pub(crate) registry: Arc<Registry>,
-    pub(crate) folds: FoldContext,
+    pub(crate) flushes: FlushContext,
     pub(crate) options: ActorOptions,
     pub(crate) next_offsets: Vec<u64>,
     pub(crate) last_time: i64,
@@ -126,27 +126,27 @@ pub(crate) struct Partition {
     pub(crate) syncing: bool,
     /// Something was written that the running sync may not cover.
     pub(crate) sync_wanted: bool,
-    /// A fold runs on another thread.
-    pub(crate) folding: bool,
+    /// A flush runs on another thread.
+    pub(crate) flushing: bool,
     pub(crate) merges: Merges,
-    /// Folds and merges that failed since the last good one.
+    /// Flushes and merges that failed since the last good one.
     pub(crate) failing: Failing,
-    /// What was folded and may still be read.
+    /// What was flushed and may still be read.
     pub(crate) spent: Vec<Spent>,
-    /// Shared with threads that drop what was folded.
+    /// Shared with threads that drop what was flushed.
     pub(crate) dropping: Arc<()>,
-    /// What the unfolded changes of live topologies take.
+    /// What the unflushed changes of live topologies take.
     pub(crate) changes: Account,
     /// What a restart would replay.
     pub(crate) tail: Account,
     /// By topology: the position that its runs cover.
-    pub(crate) folded: Vec<Position>,
-    /// Groups of topologies to fold although they are small.
-    pub(crate) fold_asked: HashSet<usize>,
+    pub(crate) flushed: Vec<Position>,
+    /// Groups of topologies to flush although they are small.
+    pub(crate) flush_asked: HashSet<usize>,
     /// Topologies that read the past.
     pub(crate) catching_up: CatchUps,
     /// Orders that came while they had to wait.
-    pub(crate) orders: Vec<QuarantineOrder>,
+    pub(crate) commands: Vec<QuarantineCommand>,
     pub(crate) quarantine: Arc<Vec<Verdict>>,
     pub(crate) shutdown: Option<once::Sender<Result<(), String>>>,
     /// What makes up the batch in the making; kept for its allocation.
@@ -155,12 +155,12 @@ pub(crate) struct Partition {
     pub(crate) rest: Option<Batch>,
     /// A `GoOn` is under way.
     pub(crate) rest_told: bool,
-    pub(crate) lone: Lone,
+    pub(crate) closed_loop: ClosedLoop,
     pub(crate) fence: Fence,
 }
 
-fn folded_positions(core: &Core, folds: &FoldContext) -> Vec<Position> {
-    let manifest = folds.manifest.lock();
+fn flushed_positions(core: &Core, flushes: &FlushContext) -> Vec<Position> {
+    let manifest = flushes.manifest.lock();
     let topologies = core.plan.topologies.iter();
     let next = |name| manifest.get().topology(name).map_or(Position::START, |meta| meta.next);
     topologies.map(|topology| next(topology.name)).collect()
@@ -200,42 +200,43 @@ impl Partition {
         opened: Opened,
         host: Arc<dyn Host>,
     ) -> Result<Self, Fatal> {
-        let Opened { core, log, end, said, registry, folds, next_offsets, last_time, .. } = opened;
-        let folded = folded_positions(&core, &folds);
+        let Opened { core, log, end, said, registry, flushes, next_offsets, last_time, .. } =
+            opened;
+        let flushed = flushed_positions(&core, &flushes);
         let (changes, tail) = (options.changes.account(), options.tails.account());
         let catching_up = CatchUps::default();
         let fence =
-            Fence { manifest: Arc::clone(&folds.manifest), cancel: catching_up.cancel_flag() };
+            Fence { manifest: Arc::clone(&flushes.manifest), cancel: catching_up.cancel_flag() };
         let mut partition = Self {
             shared,
             core,
             syncer: log.syncer(),
             log,
             registry: Arc::new(registry),
-            folds,
+            flushes,
             options,
             next_offsets,
             last_time,
             host,
             syncing: false,
             sync_wanted: false,
-            folding: false,
+            flushing: false,
             merges: Merges::default(),
             failing: Failing::default(),
             spent: Vec::new(),
             dropping: Arc::default(),
             changes,
             tail,
-            folded,
-            fold_asked: HashSet::new(),
+            flushed,
+            flush_asked: HashSet::new(),
             catching_up,
-            orders: Vec::new(),
+            commands: Vec::new(),
             quarantine: Arc::default(),
             shutdown: None,
             taken: Vec::new(),
             rest: None,
             rest_told: false,
-            lone: Lone::default(),
+            closed_loop: ClosedLoop::default(),
             fence,
         };
         partition.show_recovered(end, said)?;
@@ -244,7 +245,7 @@ impl Partition {
 
     /// Shows what the folder held, and starts what goes on beside the live flow. The log ended at
     /// `end` when it was opened.
-    fn show_recovered(&mut self, end: Position, said: Vec<Said>) -> Result<(), Fatal> {
+    fn show_recovered(&mut self, end: Position, said: Vec<RecoveredAnswer>) -> Result<(), Fatal> {
         let reader = self.log.reader();
         self.shared.reader.store(Some(Arc::new(reader)));
         self.note_quarantine();
@@ -253,7 +254,7 @@ impl Partition {
         let plan = Arc::clone(&self.core.plan);
         let complete = |waiting: &mut Waiting, from| waiting.hear(&plan, &said, from);
         let reason = "the partition restarted before it was written";
-        self.shared.flights.recovered(&self.shared, end, view, complete, reason);
+        self.shared.commits.recovered(&self.shared, end, view, complete, reason);
         self.start_catch_ups()?;
         if let Durability::Interval(every) = self.options.durability {
             self.host.every(every, || Msg::SyncDue);
@@ -271,7 +272,7 @@ impl Partition {
             Msg::GoOn => self.rest_told = false,
             Msg::Synced(result) => self.synced(result)?,
             Msg::SyncDue => self.sync_due(),
-            Msg::Folded(group, result) => self.folded(group, result)?,
+            Msg::Flushed(group, result) => self.flushed(group, result)?,
             Msg::Merged(number, result) => self.merged(number, result),
             Msg::CaughtUp(caught_up) => self.caught_up(*caught_up)?,
             Msg::SetAside(verdicts) => {
@@ -310,21 +311,21 @@ impl Partition {
     pub(crate) fn view(&mut self) -> Arc<PartitionView> {
         Arc::new(PartitionView {
             roots: self.core.views(),
-            live: self.core.lanes.iter().map(|lane| lane.live).collect(),
+            live: self.core.consumers.iter().map(|consumer| consumer.live).collect(),
             quarantine: Arc::clone(&self.quarantine),
         })
     }
 
     /// Collects what stands in quarantine, for the views to come.
     pub(crate) fn note_quarantine(&mut self) {
-        let lanes = self.core.lanes.iter();
-        let all = lanes.flat_map(|lane| lane.quarantine.values().cloned());
+        let consumers = self.core.consumers.iter();
+        let all = consumers.flat_map(|consumer| consumer.quarantine.values().cloned());
         self.quarantine = Arc::new(all.collect());
     }
 
     /// Shows the present state at once, where all of it is durable.
     pub(crate) fn show(&mut self) {
-        if self.shared.flights.len() == 0 {
+        if self.shared.commits.len() == 0 {
             let view = self.view();
             self.shared.view.store(view);
         }

@@ -7,8 +7,8 @@ use gridmill_client::engine::{Ack, Done, EncodedEvents, Single, Split, Submissio
 use gridmill_client::{Admission, AppendErrorKind, BatchReceipt};
 use gridmill_persistence::Position;
 
+use crate::machine::answers::{RecoveredAnswer, hear};
 use crate::module::Plan;
-use crate::partition::answers::{Said, hear};
 use crate::topology::AnyEvents;
 
 /// What a list may cost (see [`Part::cost`]) that another event joins: batches are to stay small.
@@ -112,7 +112,7 @@ impl Waiting {
     }
 
     /// Enters what handlers said in a replay about its records from `from` on.
-    pub(crate) fn hear(&mut self, plan: &Plan, said: &[Said], from: Position) {
+    pub(crate) fn hear(&mut self, plan: &Plan, said: &[RecoveredAnswer], from: Position) {
         if self.is_for_processed() {
             hear(plan, &mut self.receipt, said, from);
         }

@@ -5,15 +5,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use gridmill_persistence::{LogReader, Position};
 
-use crate::partition::batch::Batch;
-use crate::partition::budget::Account;
-use crate::partition::core::Core;
-use crate::partition::fold::{FoldContext, FoldFault, fold_now};
-use crate::partition::merge::{Biases, merge_now};
-use crate::partition::registry::Registry;
-use crate::partition::replay::{Replay, verdicts};
+use crate::machine::batch::Batch;
+use crate::machine::budget::Account;
+use crate::machine::core::Core;
+use crate::machine::flush::{FlushContext, FlushFault, flush_now};
+use crate::machine::merge::{Biases, merge_now};
+use crate::machine::registry::Registry;
+use crate::machine::replay::{Replay, verdicts};
 use crate::shell::host::{Host, Job, Step};
-use crate::state::FoldError;
+use crate::state::FlushError;
 
 use super::Msg;
 use super::catch_up::CaughtUp;
@@ -27,11 +27,11 @@ pub(super) struct Reading {
     pub(super) reader: LogReader,
     /// Where it reads, once it has begun.
     pub(super) replay: Option<Replay>,
-    pub(super) folds: FoldContext,
+    pub(super) flushes: FlushContext,
     pub(super) shared: Arc<Shared>,
     pub(super) host: Arc<dyn Host>,
     pub(super) cancel: Arc<AtomicBool>,
-    /// What its unfolded changes take.
+    /// What its unflushed changes take.
     pub(super) changes: Account,
     pub(super) biases: Biases,
 }
@@ -61,7 +61,7 @@ impl Job for ReadJob {
             }
             Ok(Read::End) => Msg::CaughtUp(Box::new(reading.caught_up())),
             Ok(Read::Told) => Msg::CatchUpEnded(topology, None),
-            Err(Fault::Fold(problem)) => Msg::PutOff(Box::new(reading.caught_up()), problem),
+            Err(Fault::Flush(problem)) => Msg::PutOff(Box::new(reading.caught_up()), problem),
             Err(Fault::Other(problem)) => Msg::CatchUpEnded(topology, Some(problem)),
         };
         self.host.tell(message);
@@ -73,7 +73,7 @@ impl Job for ReadJob {
 /// Why a step of reading went no further.
 enum Fault {
     /// What was read cannot be written out now: it goes on later.
-    Fold(String),
+    Flush(String),
     Other(String),
 }
 
@@ -102,7 +102,7 @@ impl Reading {
     fn step(&mut self) -> Result<Read, Fault> {
         // Also where there is nothing left to read: a stop waits for this.
         if self.cancel.load(Ordering::Relaxed) {
-            self.fold()?;
+            self.flush()?;
             return Ok(Read::Told);
         }
         if self.replay.is_none() {
@@ -117,7 +117,7 @@ impl Reading {
                 break;
             }
             if self.cancel.load(Ordering::Relaxed) {
-                self.fold()?;
+                self.flush()?;
                 return Ok(Read::Told);
             }
         }
@@ -134,14 +134,14 @@ impl Reading {
         let bytes = self.core.weight(self.topology);
         self.changes.set(bytes);
         if self.changes.is_over(bytes) {
-            self.fold().map_err(Fault::Fold)?;
+            self.flush().map_err(Fault::Flush)?;
             self.merge();
         }
         Ok(())
     }
 
     fn begin(&mut self) -> Result<(), String> {
-        let from = self.core.lanes[self.topology].next;
+        let from = self.core.consumers[self.topology].next;
         self.skip_known(from)?;
         let only = std::iter::once(self.topology);
         let replay = Replay::new(&self.core.plan, &self.registry, self.reader.clone(), from, only);
@@ -149,16 +149,16 @@ impl Reading {
         Ok(())
     }
 
-    fn fold(&mut self) -> Result<(), String> {
-        let folded = fold_past(&mut self.core, self.topology, &self.folds);
-        folded.map_err(|error| error.to_string())
+    fn flush(&mut self) -> Result<(), String> {
+        let flushed = flush_past(&mut self.core, self.topology, &self.flushes);
+        flushed.map_err(|error| error.to_string())
     }
 
     /// Keeps its runs few, on this thread: what it reads of its own state it reads through them.
     fn merge(&mut self) {
-        let Self { core, topology, biases, folds, cancel, shared, .. } = self;
-        match merge_now(core, *topology, biases, folds, cancel) {
-            Ok(()) | Err(FoldFault::Runs(FoldError::Cancelled)) => {}
+        let Self { core, topology, biases, flushes, cancel, shared, .. } = self;
+        match merge_now(core, *topology, biases, flushes, cancel) {
+            Ok(()) | Err(FlushFault::Runs(FlushError::Cancelled)) => {}
             Err(error) => {
                 let partition = shared.partition;
                 tracing::error!(partition, %error, "a merge failed; it is tried again later");
@@ -171,7 +171,7 @@ impl Reading {
         let found = verdicts(&self.core.plan, &self.registry, &self.reader, from);
         let found = found.map_err(|error| error.to_string())?;
         let mine = found.into_iter().filter(|(topology, _)| *topology == self.topology);
-        self.core.lanes[self.topology].skip.extend(mine.map(|(_, position)| position));
+        self.core.consumers[self.topology].skip.extend(mine.map(|(_, position)| position));
         Ok(())
     }
 
@@ -189,14 +189,14 @@ impl Reading {
 }
 
 /// Writes out what a topology has that reads the past.
-pub(super) fn fold_past(
+pub(super) fn flush_past(
     core: &mut Core,
     topology: usize,
-    folds: &FoldContext,
-) -> Result<(), FoldFault> {
+    flushes: &FlushContext,
+) -> Result<(), FlushFault> {
     // In the manifest it is not live before it has joined.
-    core.lanes[topology].live = false;
-    let folded = fold_now(core, &[topology], folds);
-    core.lanes[topology].live = true;
-    folded.map(|_| ())
+    core.consumers[topology].live = false;
+    let flushed = flush_now(core, &[topology], flushes);
+    core.consumers[topology].live = true;
+    flushed.map(|_| ())
 }

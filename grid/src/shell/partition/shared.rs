@@ -14,12 +14,12 @@ use gridmill_persistence::{LogReader, Position, Run};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 
-use crate::partition::control::Verdict;
+use crate::machine::control::Verdict;
 use crate::state::AnyView;
 
 use super::Msg;
+use super::commit::Commits;
 use super::failing::Problem;
-use super::flight::Flights;
 use super::part::Part;
 use crate::shell::host::Host;
 use crate::shell::load::Load;
@@ -51,10 +51,10 @@ pub(crate) struct Counters {
     pub(crate) batches: AtomicU64,
     pub(crate) bytes: AtomicU64,
     pub(crate) syncs: AtomicU64,
-    pub(crate) folds: AtomicU64,
+    pub(crate) flushes: AtomicU64,
     pub(crate) merges: AtomicU64,
     pub(crate) merged_bytes: AtomicU64,
-    pub(crate) folded_bytes: AtomicU64,
+    pub(crate) flushed_bytes: AtomicU64,
     pub(crate) rejected: AtomicU64,
     pub(crate) restarts: AtomicU64,
     pub(crate) failed_jobs: AtomicU64,
@@ -75,7 +75,7 @@ struct Inbox {
     waiting: VecDeque<Part>,
     /// The actor has been told, and has not looked yet.
     rung: bool,
-    /// The actor has taken events that are in no flight yet.
+    /// The actor has taken events that are in no commit yet.
     in_hand: bool,
     /// The partition is counted among those of its thread that have something to do.
     busy: bool,
@@ -107,7 +107,7 @@ pub(crate) struct Shared {
     host: ArcSwapOption<Arc<dyn Host>>,
     pub(crate) view: ArcSwap<PartitionView>,
     pub(crate) reader: ArcSwapOption<LogReader>,
-    pub(crate) flights: Flights,
+    pub(crate) commits: Commits,
     pub(crate) counters: Counters,
     /// By topology: those that read the past.
     pub(crate) progress: DashMap<usize, Progress>,
@@ -123,7 +123,7 @@ pub(crate) struct Shared {
     pub(crate) runs: ArcSwap<Vec<Run>>,
     /// Why the partition does not run, while it does not.
     pub(crate) stopped: Mutex<Option<String>>,
-    /// Why changes stay in memory, while folds or merges fail.
+    /// Why changes stay in memory, while flushes or merges fail.
     pub(crate) problem: Mutex<Option<Problem>>,
 }
 
@@ -144,7 +144,7 @@ impl Shared {
             host: ArcSwapOption::empty(),
             view: ArcSwap::default(),
             reader: ArcSwapOption::empty(),
-            flights: Flights::default(),
+            commits: Commits::default(),
             counters: Counters::default(),
             progress: DashMap::new(),
             problems: DashMap::new(),
@@ -230,7 +230,7 @@ impl Shared {
 
     /// Says that there is nothing to do, where that is so; for the actor alone.
     pub(crate) fn settle(&self) {
-        if self.flights.len() > 0 {
+        if self.commits.len() > 0 {
             return;
         }
         let mut inbox = self.inbox.lock();

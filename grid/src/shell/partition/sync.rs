@@ -48,7 +48,7 @@ impl Partition {
     pub(crate) fn is_alone(&self, taken: &[Part]) -> bool {
         self.options.durability == Durability::Sync
             && !self.syncing
-            && self.shared.flights.len() == 0
+            && self.shared.commits.len() == 0
             && !self.shared.has_waiting(1)
             && !self.shared.load.is_shared()
             && self.handled(taken) <= HANDLED_MAX
@@ -63,7 +63,7 @@ impl Partition {
 
     /// Syncs on this thread.
     pub(crate) fn sync_here(&mut self) -> Result<(), Fatal> {
-        let synced = self.syncer.sync().map(|durable| land(&self.shared, durable));
+        let synced = self.syncer.sync().map(|durable| note_durable(&self.shared, durable));
         self.see_to(synced)
     }
 
@@ -77,7 +77,7 @@ impl Partition {
     pub(crate) fn recover_log(&mut self) -> Result<(), Fatal> {
         self.log.recover_from_failed_sync()?;
         let durable = self.syncer.sync()?;
-        self.shared.flights.durable(&self.shared, durable);
+        self.shared.commits.durable(&self.shared, durable);
         Ok(())
     }
 
@@ -103,7 +103,7 @@ impl Job for SyncJob {
         if let Some(synced) = self.synced {
             let claims_all = is_planted(Bug::ClaimUnsynced);
             let durable = if claims_all { self.syncer.expose() } else { synced };
-            land(&self.shared, durable);
+            note_durable(&self.shared, durable);
             self.host.tell(Msg::Synced(Ok(())));
             return Step::Done;
         }
@@ -119,8 +119,8 @@ impl Job for SyncJob {
 }
 
 /// Everything before `durable` is durable now.
-fn land(shared: &Shared, durable: Position) {
+fn note_durable(shared: &Shared, durable: Position) {
     Counters::add(&shared.counters.syncs, 1);
     // Appends that only wait for the log are answered here, never behind a handler.
-    shared.flights.durable(shared, durable);
+    shared.commits.durable(shared, durable);
 }

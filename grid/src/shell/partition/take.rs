@@ -4,13 +4,13 @@ use gridmill_client::{AppendErrorKind, BatchReceipt};
 use gridmill_persistence::planted::{Bug, is_planted};
 use gridmill_persistence::{LogError, Position, RecordMeta, Written};
 
-use crate::partition::answers::complete;
-use crate::partition::batch::{Batch, Events, Item};
-use crate::partition::control::{Verdict, generation, kind, push_control};
+use crate::machine::answers::complete;
+use crate::machine::batch::{Batch, Events, Item};
+use crate::machine::control::{Verdict, generation, kind, push_control};
 use crate::topology::RecordInfo;
 
+use super::commit::PendingCommand;
 use super::failing::JobKind;
-use super::flight::Order;
 use super::part::{Part, Waiting};
 use super::shared::Counters;
 use super::{Durability, Fatal, Partition};
@@ -37,14 +37,14 @@ impl Partition {
     pub(crate) fn is_held_back(&self) -> bool {
         let is_double = |group| self.changes.is_double(self.core.weight_of(group));
         let mut groups = 0..self.core.plan.groups.len();
-        // Folds may wait for merges.
-        let works = self.folding || !self.merges.is_empty() || self.is_dropping();
-        works && !self.failing.has(JobKind::Fold) && groups.any(is_double)
+        // Flushes may wait for merges.
+        let works = self.flushing || !self.merges.is_empty() || self.is_dropping();
+        works && !self.failing.has(JobKind::Flush) && groups.any(is_double)
     }
 
     /// Whether there are few enough batches under way for another.
     fn has_room(&self) -> bool {
-        match self.shared.flights.len() {
+        match self.shared.commits.len() {
             ..FLIGHTS_MAX => true,
             FLIGHTS_MAX..FULL_FLIGHTS_MAX => self.shared.has_waiting(BATCH_BYTES),
             _ => false,
@@ -53,8 +53,8 @@ impl Partition {
 
     /// The topologies of the live flow.
     pub(crate) fn live(&self) -> impl Iterator<Item = usize> + '_ {
-        let lanes = self.core.lanes.iter().enumerate();
-        lanes.filter(|(_, lane)| lane.live).map(|(topology, _)| topology)
+        let consumers = self.core.consumers.iter().enumerate();
+        consumers.filter(|(_, consumer)| consumer.live).map(|(topology, _)| topology)
     }
 
     /// Logs and applies what waits in the mailbox, as much as makes one batch.
@@ -65,7 +65,7 @@ impl Partition {
             self.taken = taken;
             return Ok(());
         }
-        self.lone.arrived(&self.shared.load.lone);
+        self.closed_loop.arrived(&self.shared.load.last_answer);
         let span = tracing::debug_span!("batch", partition = self.shared.partition);
         let _entered = span.enter();
         let offsets = self.next_offsets.clone();
@@ -74,7 +74,7 @@ impl Partition {
             Ok(written) => {
                 let (batch, waiting) = self.split(&mut taken, &offsets, &written);
                 self.taken = taken;
-                self.shared.flights.written(batch.end, waiting, None);
+                self.shared.commits.written(batch.end, waiting, None);
                 self.shared.put_down();
                 self.finish(batch, alone)?;
             }
@@ -99,7 +99,7 @@ impl Partition {
         self.sync_here()?;
         self.apply(batch)?;
         if self.rest.is_none() {
-            self.lone.answered(&self.shared.load.lone);
+            self.closed_loop.answered(&self.shared.load.last_answer);
         }
         Ok(())
     }
@@ -199,13 +199,13 @@ impl Partition {
         match self.options.durability {
             Durability::Sync if is_planted(Bug::AckBeforeSync) => {
                 let written = self.syncer.expose();
-                self.shared.flights.durable(&self.shared, written);
+                self.shared.commits.durable(&self.shared, written);
                 self.start_sync();
             }
             Durability::Sync => self.start_sync(),
             Durability::Interval(_) | Durability::Os => {
                 let durable = self.syncer.expose();
-                self.shared.flights.durable(&self.shared, durable);
+                self.shared.commits.durable(&self.shared, durable);
             }
         }
     }
@@ -226,7 +226,7 @@ impl Partition {
         Ok(())
     }
 
-    /// Applies a step of a batch that was written, and completes its flight where it was the last; what
+    /// Applies a step of a batch that was written, and completes its commit where it was the last; what
     /// is left goes to `rest`.
     pub(crate) fn apply(&mut self, mut batch: Batch) -> Result<(), Fatal> {
         let mut applied = self.core.apply(&mut batch)?;
@@ -248,7 +248,7 @@ impl Partition {
             self.shared.publish_half(&view);
         }
         let (plan, counters) = (&self.core.plan, &self.shared.counters);
-        let complete = |waiting: &mut [Waiting], order: Option<&mut Order>| {
+        let complete = |waiting: &mut [Waiting], order: Option<&mut PendingCommand>| {
             if let (Some(order), Some(message)) = (order, failed) {
                 order.answer = Err(format!("it failed again: {message}"));
             }
@@ -259,7 +259,7 @@ impl Partition {
                 }
             }
         };
-        self.shared.flights.applied(&self.shared, (heard, end, all), complete, view);
+        self.shared.commits.applied(&self.shared, (heard, end, all), complete, view);
         Ok(())
     }
 
@@ -283,11 +283,11 @@ impl Partition {
         self.make_durable();
         let end = self.log.next_position();
         match &mut self.rest {
-            // Lanes come to it when they have the rest of the batch before it.
+            // Consumers come to it when they have the rest of the batch before it.
             Some(rest) => rest.end = end,
             None => {
-                let live = self.core.lanes.iter_mut().filter(|lane| lane.live);
-                live.for_each(|lane| lane.next = end);
+                let live = self.core.consumers.iter_mut().filter(|consumer| consumer.live);
+                live.for_each(|consumer| consumer.next = end);
             }
         }
         Ok(end)

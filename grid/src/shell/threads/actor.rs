@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
-use crate::partition::open::Opened;
+use crate::machine::open::Opened;
 use crate::shell::host::Host;
 use crate::shell::partition::{Msg, Partition};
 
 use super::Threads;
-use super::linger::linger;
+use super::busy_wait::busy_wait;
 use super::supervisor::{Seat, Seats};
 
 /// The actor itself; all it has is its state.
@@ -59,8 +59,8 @@ impl Actor for PartitionActor {
             *state = None;
             return Err(fatal.to_string().into());
         }
-        if partition.lone.is_due() {
-            linger(&partition.shared).await;
+        if partition.closed_loop.is_due() {
+            busy_wait(&partition.shared).await;
         }
         if partition.may_stop()
             && let Some(partition) = state.take()

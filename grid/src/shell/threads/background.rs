@@ -1,4 +1,4 @@
-//! Work that nobody waits for: folds, merges, the dropping of what was folded. It takes the processor
+//! Work that nobody waits for: flushes, merges, the dropping of what was flushed. It takes the processor
 //! time that partitions and their callers leave.
 
 use std::sync::Arc;
@@ -6,13 +6,13 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 /// How far background work stands behind: beside it on one core, a partition has three quarters of the
-/// time. Further behind, other programs could keep folds from their end, and appends wait for folds.
+/// time. Further behind, other programs could keep flushes from their end, and appends wait for flushes.
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 5;
 
 /// Runs `job` on a thread of its own that gives way to others.
 ///
-/// With equal rights, one partition shares its core with a fold while another has its own, and callers
+/// With equal rights, one partition shares its core with a flush while another has its own, and callers
 /// of both wait for the slower.
 pub(crate) fn in_background(job: impl FnOnce() + Send + 'static) {
     let job = Arc::new(Mutex::new(Some(job)));
@@ -23,7 +23,7 @@ pub(crate) fn in_background(job: impl FnOnce() + Send + 'static) {
         }
     };
     let same = run.clone();
-    let thread = std::thread::Builder::new().name("gridmill-fold".to_owned());
+    let thread = std::thread::Builder::new().name("gridmill-flush".to_owned());
     let spawned = thread.spawn(move || {
         give_way();
         run();

@@ -2,7 +2,7 @@
 
 pub(crate) mod actor;
 mod background;
-mod linger;
+mod busy_wait;
 pub(crate) mod opening;
 pub(crate) mod supervisor;
 pub(crate) mod worker;

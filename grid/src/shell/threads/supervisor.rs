@@ -7,7 +7,7 @@ use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, Supervisio
 use tokio::runtime::Handle;
 
 use crate::error::StartError;
-use crate::partition::open::Opened;
+use crate::machine::open::Opened;
 
 use super::actor::{PartitionActor, Start};
 use crate::shell::restarts::Restarts;

@@ -10,7 +10,7 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::watch;
 
 use crate::shell::held::Held;
-use crate::shell::load::{LastLone, Load};
+use crate::shell::load::{LastAnswer, Load};
 
 /// One thread with a runtime of its own.
 #[derive(Debug)]
@@ -36,8 +36,8 @@ impl Workers {
         for number in 0..count {
             workers.push(start(number, stop.subscribe(), Arc::clone(&folder))?);
         }
-        let lone = LastLone::new();
-        let load = || Load::new(lone.clone());
+        let last = LastAnswer::new();
+        let load = || Load::new(last.clone());
         let handles = workers.iter().map(|worker| (worker.handle.clone(), load())).collect();
         let threads = workers.into_iter().map(|worker| worker.thread).collect();
         Ok(Self { handles, threads: Mutex::new(threads), stop, folder: Arc::downgrade(&folder) })

@@ -10,7 +10,7 @@ use super::super::room::Room;
 use super::blocks::{BLOCK_MAX, Spot};
 use super::entry::Entry;
 use super::versions::{Block, Version, version_bytes};
-use super::{Cut, Memtable, Writer};
+use super::{Memtable, MemtableView, Writer};
 
 /// A batch drops this many times as many versions as it adds at most, so that what piled up behind a
 /// reader who took long does not hold up one batch alone.
@@ -54,7 +54,7 @@ impl<'a, V: State> Appender<'a, V> {
 
     /// Adds what the batch made of `key`, whose `hash_key` is `hash`; `None` removes it. `room` is that of
     /// the value. Each key may come once. `known` is where its entry lies, if the caller has kept that.
-    /// Returns where it lies now. [`Cut::with_room`] sees to it that there is room.
+    /// Returns where it lies now. [`MemtableView::with_room`] sees to it that there is room.
     pub(crate) fn add(
         &mut self,
         hash: u64,
@@ -133,10 +133,10 @@ impl<'a, V: State> Appender<'a, V> {
     }
 
     /// The cut that sees the batch.
-    pub(crate) fn finish(mut self) -> Arc<Cut<V>> {
+    pub(crate) fn finish(mut self) -> Arc<MemtableView<V>> {
         self.close_blocks();
         let writer = &mut *self.writer;
-        let cut = Arc::new(Cut {
+        let cut = Arc::new(MemtableView {
             table: Arc::clone(self.table),
             index: Arc::clone(&writer.index),
             last: writer.versions,

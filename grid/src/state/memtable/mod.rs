@@ -1,8 +1,8 @@
-//! The changes of a root since its last fold, which one writer adds to and many readers look into.
+//! The changes of a root since its last flush, which one writer adds to and many readers look into.
 //!
 //! Nothing is moved or changed: each batch adds a block of new versions, and a block of entries for keys
 //! that were not there. An index of atomic cells leads from a key to its entry, that to the newest
-//! version, and each version to the one before. A reader holds a [`Cut`]: the memtable up to a block.
+//! version, and each version to the one before. A reader holds a [`MemtableView`]: the memtable up to a block.
 //! It skips what is newer, so that it sees one batch's end however far the writer has gone on, and
 //! neither of them waits for the other, save for the moment in which a value is cloned. (Multi-version
 //! concurrency control, with the batch as the transaction.)
@@ -39,7 +39,7 @@ use order::Order;
 use retired::Retired;
 use versions::{Held, Versions};
 
-/// All versions that were written since the last fold.
+/// All versions that were written since the last flush.
 #[derive(Debug)]
 pub(crate) struct Memtable<V> {
     entries: Blocks<Entry>,
@@ -69,7 +69,7 @@ struct Writer<V> {
 
 /// A memtable as of the end of a batch.
 #[derive(Debug)]
-pub(crate) struct Cut<V> {
+pub(crate) struct MemtableView<V> {
     table: Arc<Memtable<V>>,
     index: Arc<Index>,
     /// The last block of versions that it sees, 0 for none.
@@ -81,7 +81,7 @@ pub(crate) struct Cut<V> {
 
 impl<V: State> Memtable<V> {
     /// A cut without entries; `clears` says that older layers do not count any more.
-    pub(crate) fn start(clears: bool) -> Arc<Cut<V>> {
+    pub(crate) fn start(clears: bool) -> Arc<MemtableView<V>> {
         let index = Arc::new(Index::new());
         let writer = Writer {
             index: Arc::clone(&index),
@@ -99,17 +99,17 @@ impl<V: State> Memtable<V> {
             writer: Mutex::new(writer),
             order: Mutex::default(),
         });
-        Arc::new(Cut { table, index, last: 0, entries: 0, order: OnceLock::new() })
+        Arc::new(MemtableView { table, index, last: 0, entries: 0, order: OnceLock::new() })
     }
 }
 
-impl<V: State> Cut<V> {
+impl<V: State> MemtableView<V> {
     /// What it says of `key`, whose `hash_key` is `hash`: nothing, that it was removed, or its value.
     pub(crate) fn get(&self, key: &[u8], hash: u64) -> Option<Option<V>> {
         self.read(self.find(key, hash)?, |value| value.cloned())
     }
 
-    /// [`Cut::get`] with the value's room.
+    /// [`MemtableView::get`] with the value's room.
     pub(crate) fn get_sized(&self, key: &[u8], hash: u64) -> Option<Option<(V, Room)>> {
         self.read_sized(self.find(key, hash)?, |value, room| Some((value.cloned()?, room)))
     }
@@ -119,7 +119,7 @@ impl<V: State> Cut<V> {
         self.read(self.find(key, hash)?, |value| value.is_some())
     }
 
-    /// Brings what [`Cut::get`] will look at first for `hashes` into the processor's cache.
+    /// Brings what [`MemtableView::get`] will look at first for `hashes` into the processor's cache.
     pub(crate) fn warm(&self, hashes: &[u64]) {
         hashes.iter().for_each(|hash| self.index.prefetch(*hash));
     }
@@ -143,7 +143,7 @@ impl<V: State> Cut<V> {
         self.read_sized(entry, |value, _| read(value))
     }
 
-    /// [`Cut::read`] with the value's room.
+    /// [`MemtableView::read`] with the value's room.
     fn read_sized<T>(&self, entry: &Entry, read: impl FnOnce(Option<&V>, Room) -> T) -> Option<T> {
         self.table.versions.read(entry.newest()?, self.last, read)
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use gridmill_model::State;
 
-use super::Cut;
+use super::MemtableView;
 use super::blocks::{Blocks, Spot};
 use super::entry::Entry;
 use super::sort::sorted;
@@ -23,7 +23,7 @@ pub(super) struct Order {
 /// Lists are merged while the older one is less than this many times longer.
 const MERGE_RATIO: usize = 3;
 
-impl<V: State> Cut<V> {
+impl<V: State> MemtableView<V> {
     /// All entries that it sees, and maybe some that it does not, in a few sorted lists without common
     /// keys.
     pub(crate) fn sorted(&self) -> &[Arc<[Spot]>] {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 
-use super::Cut;
+use super::MemtableView;
 use super::blocks::Spot;
 
 /// A version that the batch of block `n` overwrote is seen by cuts before `n` only. Once they are gone
@@ -14,7 +14,7 @@ pub(super) struct Retired<V> {
     /// By the first block that does not need them.
     versions: VecDeque<(u32, Vec<Spot>)>,
     /// The cuts that may be alive, by the last block of versions that they see.
-    cuts: VecDeque<(u32, Weak<Cut<V>>)>,
+    cuts: VecDeque<(u32, Weak<MemtableView<V>>)>,
 }
 
 impl<V> Retired<V> {
@@ -23,7 +23,7 @@ impl<V> Retired<V> {
     }
 
     /// The batch of block `last`, which `cut` sees, overwrote `versions`.
-    pub(super) fn add(&mut self, last: u32, versions: Vec<Spot>, cut: &Arc<Cut<V>>) {
+    pub(super) fn add(&mut self, last: u32, versions: Vec<Spot>, cut: &Arc<MemtableView<V>>) {
         self.versions.push_back((last, versions));
         // One that sees no version holds none up: the views of a topology that reads the past are of
         // before its first batch as long as it reads.

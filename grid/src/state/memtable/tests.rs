@@ -29,12 +29,12 @@ fn key(number: u64) -> Vec<u8> {
 
 /// Adds a batch of up to `most` entries; tells `known` spots where it draws so.
 fn add(
-    cut: &Cut<List<u64>>,
+    cut: &MemtableView<List<u64>>,
     model: &mut Model,
     known: &mut BTreeMap<Vec<u8>, Spot>,
     draw: &mut Draw,
     most: u64,
-) -> Arc<Cut<List<u64>>> {
+) -> Arc<MemtableView<List<u64>>> {
     let count = draw.below(most) + 1;
     let changed: BTreeMap<Vec<u8>, Option<List<u64>>> = (0..count)
         .map(|_| {
@@ -53,7 +53,7 @@ fn add(
     appender.finish()
 }
 
-fn check(cut: &Cut<List<u64>>, model: &Model) {
+fn check(cut: &MemtableView<List<u64>>, model: &Model) {
     for number in 0..300 {
         let key = key(number);
         assert_eq!(cut.get(&key, hash_key(&key)), model.get(&key).cloned());
@@ -63,7 +63,7 @@ fn check(cut: &Cut<List<u64>>, model: &Model) {
 }
 
 /// The entries by the sorted lists.
-fn walked(cut: &Cut<List<u64>>) -> Model {
+fn walked(cut: &MemtableView<List<u64>>) -> Model {
     let key = |spot: &Spot| cut.entry(*spot).key();
     let mut entries = Model::new();
     for list in cut.sorted() {
@@ -151,7 +151,7 @@ fn a_block_has_an_end_and_the_batch_goes_on() {
 
 #[test]
 fn readers_see_whole_batches_while_a_writer_goes_on() {
-    let newest: Mutex<Arc<Cut<List<u64>>>> = Mutex::new(Memtable::start(false));
+    let newest: Mutex<Arc<MemtableView<List<u64>>>> = Mutex::new(Memtable::start(false));
     let done = AtomicBool::new(false);
     let read = || {
         let mut last = 0;

@@ -2,7 +2,7 @@
 //! cannot be caught, and would end every start again.
 //!
 //! A start notes that it begins to replay a tail, and removes the note when it is through. Where two
-//! starts in a row did not get through, the next one leaves a crumb before each record. The start
+//! starts in a row did not get through, the next one leaves a breadcrumb before each record. The start
 //! after that knows the record's position and says so.
 
 use std::path::{Path, PathBuf};
@@ -12,15 +12,15 @@ use gridmill_persistence::{LogError, Position, Storage, StorageFile, manifest};
 const NOTE: &str = "REPLAYING";
 const CRUMB: &str = "CRUMB";
 
-/// Starts that did not get through before crumbs are left.
+/// Starts that did not get through before breadcrumbs are left.
 const PATIENCE: u8 = 2;
 
 /// A replay under way.
 #[derive(Debug)]
-pub(crate) struct Crumbs<'a> {
+pub(crate) struct Breadcrumbs<'a> {
     storage: &'a dyn Storage,
     dir: PathBuf,
-    crumb: Option<std::sync::Arc<dyn StorageFile>>,
+    breadcrumb: Option<std::sync::Arc<dyn StorageFile>>,
 }
 
 /// The position of the record in which the starts before this one ended the process, where they left
@@ -33,7 +33,7 @@ pub(crate) fn ended_at(
     if starts_before(storage, dir)? <= PATIENCE {
         return Ok(None);
     }
-    let position = read_crumb(storage, &dir.join(CRUMB));
+    let position = read_breadcrumb(storage, &dir.join(CRUMB));
     Ok(position.filter(|position| !known.contains(position)))
 }
 
@@ -43,37 +43,37 @@ fn starts_before(storage: &dyn Storage, dir: &Path) -> Result<u8, LogError> {
     Ok(note.and_then(|note| note.first().copied()).unwrap_or(0))
 }
 
-impl<'a> Crumbs<'a> {
+impl<'a> Breadcrumbs<'a> {
     /// Notes that a replay begins, after [`ended_at`] named no record.
     pub(crate) fn begin(storage: &'a dyn Storage, dir: &Path) -> Result<Self, LogError> {
-        let crumb_path = dir.join(CRUMB);
+        let breadcrumb_path = dir.join(CRUMB);
         let starts = starts_before(storage, dir)?;
         manifest::write_atomic(storage, dir, NOTE, &[starts.saturating_add(1)])?;
-        let crumb = if starts >= PATIENCE {
-            // A crumb from before belongs to a record that is set aside now.
-            let _ = storage.remove(&crumb_path);
-            let created = storage.create(&crumb_path);
-            Some(created.map_err(|source| io(storage, &crumb_path, source))?)
+        let breadcrumb = if starts >= PATIENCE {
+            // A breadcrumb from before belongs to a record that is set aside now.
+            let _ = storage.remove(&breadcrumb_path);
+            let created = storage.create(&breadcrumb_path);
+            Some(created.map_err(|source| io(storage, &breadcrumb_path, source))?)
         } else {
             None
         };
-        Ok(Self { storage, dir: dir.to_path_buf(), crumb })
+        Ok(Self { storage, dir: dir.to_path_buf(), breadcrumb })
     }
 
-    /// Whether records are to be handled one at a time, with a crumb before each.
+    /// Whether records are to be handled one at a time, with a breadcrumb before each.
     pub(crate) fn is_wary(&self) -> bool {
-        self.crumb.is_some()
+        self.breadcrumb.is_some()
     }
 
-    /// The next record to be handled stands at `position`. The crumb outlives the process, which is
+    /// The next record to be handled stands at `position`. The breadcrumb outlives the process, which is
     /// all that it is for; it is not synced.
     pub(crate) fn drop_at(&self, position: Position) -> Result<(), LogError> {
-        let Some(crumb) = &self.crumb else { return Ok(()) };
+        let Some(breadcrumb) = &self.breadcrumb else { return Ok(()) };
         let bits = position.to_bits();
-        // Twice, once inverted: what a power loss leaves of a crumb names no record.
+        // Twice, once inverted: what a power loss leaves of a breadcrumb names no record.
         let bytes = [bits.to_le_bytes(), (!bits).to_le_bytes()].concat();
         let path = self.dir.join(CRUMB);
-        crumb.write_at(0, &bytes).map_err(|source| io(self.storage, &path, source))
+        breadcrumb.write_at(0, &bytes).map_err(|source| io(self.storage, &path, source))
     }
 
     /// The replay is through.
@@ -82,8 +82,8 @@ impl<'a> Crumbs<'a> {
     }
 }
 
-impl Drop for Crumbs<'_> {
-    /// Forgets everything: the replay is through, or ended with an error that says more than a crumb
+impl Drop for Breadcrumbs<'_> {
+    /// Forgets everything: the replay is through, or ended with an error that says more than a breadcrumb
     /// (a full disk, say). Only a process that ends leaves its notes.
     fn drop(&mut self) {
         for name in [CRUMB, NOTE] {
@@ -99,7 +99,7 @@ fn io(storage: &dyn Storage, path: &Path, source: std::io::Error) -> LogError {
     LogError::Io { action: "write", file: storage.display(path), source }
 }
 
-fn read_crumb(storage: &dyn Storage, path: &Path) -> Option<Position> {
+fn read_breadcrumb(storage: &dyn Storage, path: &Path) -> Option<Position> {
     let file = storage.open_read(path).ok()?;
     let mut bytes = [0; 16];
     file.read_at(0, &mut bytes).ok()?;
@@ -113,8 +113,8 @@ mod tests {
     use super::*;
     use gridmill_persistence::SimStorage;
 
-    fn begin(disk: &SimStorage) -> Crumbs<'_> {
-        Crumbs::begin(disk, Path::new("")).expect("the disk has no faults")
+    fn begin(disk: &SimStorage) -> Breadcrumbs<'_> {
+        Breadcrumbs::begin(disk, Path::new("")).expect("the disk has no faults")
     }
 
     fn ended(disk: &SimStorage, known: &[Position]) -> Option<Position> {
@@ -127,11 +127,11 @@ mod tests {
         let poison = Position::new(1, 77);
         for start in 0..3 {
             assert_eq!(ended(&disk, &[]), None, "start {start} is refused");
-            let crumbs = begin(&disk);
-            assert_eq!(crumbs.is_wary(), start == 2);
-            crumbs.drop_at(poison).expect("the disk has no faults");
+            let breadcrumbs = begin(&disk);
+            assert_eq!(breadcrumbs.is_wary(), start == 2);
+            breadcrumbs.drop_at(poison).expect("the disk has no faults");
             // As a process that ends: nothing is tidied up.
-            std::mem::forget(crumbs);
+            std::mem::forget(breadcrumbs);
         }
         assert_eq!(ended(&disk, &[]), Some(poison));
         assert_eq!(ended(&disk, &[poison]), None, "a known record is refused");

@@ -28,7 +28,7 @@ impl Pace {
         (self.room / self.each.max(1)).max(RECORDS_MIN)
     }
 
-    /// A step of so many records made the unfolded changes so many bytes larger, beside the largest value
+    /// A step of so many records made the unflushed changes so many bytes larger, beside the largest value
     /// that changed: many records of one large value touch no more than one of them. The most counts, and
     /// is forgotten by half with each step.
     pub(crate) fn note(&mut self, records: usize, bytes: usize) {

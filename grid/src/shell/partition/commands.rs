@@ -3,28 +3,28 @@
 use gridmill_persistence::LogError;
 use gridmill_persistence::planted::{Bug, is_planted};
 
-use crate::partition::batch::{Batch, Item};
-use crate::partition::control::{generation, kind, push_control};
-use crate::partition::fold::fold_now;
-use crate::partition::replay::retried;
+use crate::machine::batch::{Batch, Item};
+use crate::machine::control::{generation, kind, push_control};
+use crate::machine::flush::flush_now;
+use crate::machine::replay::retried;
 use crate::topology::RecordInfo;
 
-use super::flight::Order;
+use super::commit::PendingCommand;
 use super::shared::Counters;
-use super::{Fatal, Partition, QuarantineOrder};
+use super::{Fatal, Partition, QuarantineCommand};
 
 impl Partition {
     /// Handles a quarantined record again, after all that came since, or forgets it. Either is a
     /// record of the log, so that a replay does the same.
-    pub(crate) fn quarantined(&mut self, order: QuarantineOrder) -> Result<(), Fatal> {
+    pub(crate) fn quarantined(&mut self, order: QuarantineCommand) -> Result<(), Fatal> {
         // Its record comes behind a batch that is applied in part, and behind a topology that joins.
         if self.rest.is_some() || self.catching_up.is_entering() {
-            self.orders.push(order);
+            self.commands.push(order);
             return Ok(());
         }
-        let QuarantineOrder { mut retry, discard, done } = order;
+        let QuarantineCommand { mut retry, discard, done } = order;
         let held = self.core.topology(&retry.topology).and_then(|topology| {
-            self.core.lanes[topology].quarantine.get(&retry.position).cloned()
+            self.core.consumers[topology].quarantine.get(&retry.position).cloned()
         });
         let Some(verdict) = held else {
             let _ = done.send(Err(format!(
@@ -68,14 +68,14 @@ impl Partition {
         }
         self.last_time = time;
         let batch = Batch::new(vec![item], self.log.next_position());
-        self.shared.flights.written(batch.end, Vec::new(), Some(Order::new(done)));
+        self.shared.commits.written(batch.end, Vec::new(), Some(PendingCommand::new(done)));
         self.make_durable();
         self.apply(batch)
     }
 
     /// Sees to the orders that had to wait.
     pub(crate) fn quarantined_meanwhile(&mut self) -> Result<(), Fatal> {
-        std::mem::take(&mut self.orders).into_iter().try_for_each(|order| self.quarantined(order))
+        std::mem::take(&mut self.commands).into_iter().try_for_each(|order| self.quarantined(order))
     }
 
     fn after_failed_write(&mut self, error: LogError) -> Result<(), Fatal> {
@@ -91,41 +91,41 @@ impl Partition {
             return false;
         }
         self.catching_up.cancel();
-        let busy = self.folding
+        let busy = self.flushing
             || self.rest.is_some()
             || !self.merges.is_empty()
             || self.syncing
-            || self.shared.flights.len() > 0
+            || self.shared.commits.len() > 0
             || !self.shared.is_idle()
             || !self.catching_up.is_empty();
         !busy
     }
 
-    /// Folds everything and leaves a clean end.
+    /// Flushes everything and leaves a clean end.
     pub(crate) fn stop_cleanly(mut self) {
         let Some(done) = self.shutdown.take() else { return };
         let recovered = self.log.recover_from_failed_sync().map_err(|error| error.to_string());
-        let folded = recovered.and_then(|()| self.fold_everything());
-        let Self { log, fence, folds, shared, .. } = self;
-        let noted = folded.and_then(|()| {
+        let flushed = recovered.and_then(|()| self.flush_everything());
+        let Self { log, fence, flushes, shared, .. } = self;
+        let noted = flushed.and_then(|()| {
             // The next start knows by it that the log is whole.
             let end = log.next_position();
-            folds.root.note_end(shared.module, shared.partition, end.number());
-            folds.manifest.lock().note_end(end).map_err(|error| error.to_string())
+            flushes.root.note_end(shared.module, shared.partition, end.number());
+            flushes.manifest.lock().note_end(end).map_err(|error| error.to_string())
         });
         let closed = noted.and_then(|()| log.close_clean().map_err(|error| error.to_string()));
         drop(fence);
         let _ = done.send(closed);
     }
 
-    fn fold_everything(&mut self) -> Result<(), String> {
+    fn flush_everything(&mut self) -> Result<(), String> {
         for group in 0..self.core.plan.groups.len() {
             if self.is_behind(group) {
                 let live: Vec<usize> = self.core.live_of(group).collect();
-                let bytes = fold_now(&mut self.core, &live, &self.folds);
+                let bytes = flush_now(&mut self.core, &live, &self.flushes);
                 let bytes = bytes.map_err(|error| error.to_string())?;
-                Counters::add(&self.shared.counters.folds, 1);
-                Counters::add(&self.shared.counters.folded_bytes, bytes);
+                Counters::add(&self.shared.counters.flushes, 1);
+                Counters::add(&self.shared.counters.flushed_bytes, bytes);
             }
         }
         self.syncer.sync().map_err(|error| error.to_string())?;

@@ -1,7 +1,7 @@
 //! Records that are no events: what they do to a partition.
 
-use crate::partition::batch::Item;
-use crate::partition::control::{Retry, Verdict};
+use crate::machine::batch::Item;
+use crate::machine::control::{Retry, Verdict};
 
 use super::Core;
 
@@ -16,13 +16,13 @@ impl Core {
 
     pub(super) fn set_aside(&mut self, verdict: Verdict) {
         if let Some(topology) = self.topology(&verdict.topology) {
-            self.lanes[topology].quarantine.insert(verdict.position, verdict);
+            self.consumers[topology].quarantine.insert(verdict.position, verdict);
         }
     }
 
     pub(super) fn forget(&mut self, retry: &Retry) {
         if let Some(topology) = self.topology(&retry.topology) {
-            self.lanes[topology].quarantine.remove(&retry.position);
+            self.consumers[topology].quarantine.remove(&retry.position);
         }
     }
 }

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use gridmill_persistence::{LogReader, Position};
 
 use crate::error::StartError;
-use crate::partition::control::{Verdict, kind};
-use crate::partition::replay::verdicts;
+use crate::machine::control::{Verdict, kind};
+use crate::machine::replay::verdicts;
 
 use super::{OpenOptions, Opened};
 
@@ -19,7 +19,7 @@ pub(super) fn known_verdicts(
 ) -> Result<HashSet<(usize, Position)>, StartError> {
     let mut first = from;
     if !options.quarantine_at.is_empty() {
-        let next = opened.core.lanes.iter().map(|lane| lane.next);
+        let next = opened.core.consumers.iter().map(|consumer| consumer.next);
         first = next.fold(first, Position::min);
     }
     let known = verdicts(&options.plan, &opened.registry, &opened.log.reader(), first);
@@ -39,11 +39,11 @@ pub(super) fn asked_for(
         let Some((depot, offset, time)) = event_at(options, opened, &reader, position)? else {
             continue;
         };
-        for (topology, lane) in opened.core.lanes.iter_mut().enumerate() {
+        for (topology, consumer) in opened.core.consumers.iter_mut().enumerate() {
             let source = options.plan.topologies[topology].source(depot);
-            let to_come = source.is_some_and(|source| offset >= lane.starts[source])
-                && position >= lane.next
-                && !lane.quarantine.contains_key(&position);
+            let to_come = source.is_some_and(|source| offset >= consumer.starts[source])
+                && position >= consumer.next
+                && !consumer.quarantine.contains_key(&position);
             if !to_come || !skip.insert((topology, position)) {
                 continue;
             }
@@ -56,7 +56,7 @@ pub(super) fn asked_for(
                 attempts: 0,
                 message: "set aside by `quarantine_at`".to_owned(),
             };
-            lane.quarantine.insert(position, verdict.clone());
+            consumer.quarantine.insert(position, verdict.clone());
             found.push(verdict);
         }
     }

@@ -1,4 +1,4 @@
-//! Merges: how several runs of a PState become one, while folds add others.
+//! Merges: how several runs of a PState become one, while flushes add others.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -9,7 +9,7 @@ use gridmill_persistence::Run;
 use crate::state::{Pile, Tier, merge_runs};
 
 use super::core::Core;
-use super::fold::{FoldContext, FoldFault, remove_files};
+use super::flush::{FlushContext, FlushFault, remove_files};
 use super::manifest::RunMeta;
 
 /// Neighbouring runs of one PState, to become one.
@@ -29,14 +29,14 @@ pub(crate) struct MergeJob {
 /// What a merge wrote.
 #[derive(Debug)]
 pub(crate) struct MergeDone {
-    /// `None` where a fold made the merged runs void meanwhile.
+    /// `None` where a flush made the merged runs void meanwhile.
     pub(crate) run: Option<Run>,
     /// See [`Pile::bias`]; where all runs of the PState were merged.
     pub(crate) bias: Option<f64>,
 }
 
 /// By PState: by how much counting its entries mistakes what lives of its runs. Where large values stay
-/// and small ones change, it is much more than it seems, and merging all at every fold would be in vain.
+/// and small ones change, it is much more than it seems, and merging all at every flush would be in vain.
 #[derive(Debug, Default)]
 pub(crate) struct Biases(HashMap<usize, f64>);
 
@@ -52,7 +52,7 @@ impl Biases {
         }
     }
 
-    /// A fold came: what a merge has shown holds a little less from now on.
+    /// A flush came: what a merge has shown holds a little less from now on.
     pub(crate) fn fade(&mut self, pstate: usize) {
         if let Some(bias) = self.0.get_mut(&pstate) {
             *bias = (*bias * 0.9).max(1.0);
@@ -89,12 +89,12 @@ impl MergeJob {
     /// Merges on any thread, while the state goes on, until `cancel` says otherwise.
     ///
     /// # Errors
-    /// [`FoldFault`]: the runs stay as they are.
+    /// [`FlushFault`]: the runs stay as they are.
     pub(crate) fn run(
         &self,
-        context: &FoldContext,
+        context: &FlushContext,
         cancel: &AtomicBool,
-    ) -> Result<MergeDone, FoldFault> {
+    ) -> Result<MergeDone, FlushFault> {
         let (name, path) = context.manifest.lock().next_run();
         let note = context.manifest.lock().run_note(self.name, &name).encode();
         let run = merge_runs(&context.storage, path, &self.runs, self.oldest, cancel, note)?;
@@ -114,16 +114,16 @@ impl MergeJob {
     /// the files that nothing names any more. `None` where these are void already.
     fn enter(
         &self,
-        context: &FoldContext,
+        context: &FlushContext,
         merged: Option<RunMeta>,
-    ) -> Result<Option<Vec<String>>, FoldFault> {
+    ) -> Result<Option<Vec<String>>, FlushFault> {
         let inputs: Vec<&str> = self.runs.iter().filter_map(|run| file_name(run.file())).collect();
         let mut void = None;
         context.manifest.lock().update(|manifest| {
             let pstates = manifest.topology_mut(self.topology).map(|meta| &mut meta.pstates);
             let known = pstates.into_iter().flatten().find(|known| known.name == self.name);
             let Some(known) = known else { return };
-            // A fold may have put others before them, or have made all void.
+            // A flush may have put others before them, or have made all void.
             let are_inputs = |window: &[RunMeta]| {
                 window.iter().map(|run| run.file.as_str()).eq(inputs.iter().copied())
             };
@@ -146,9 +146,9 @@ pub(crate) fn merge_now(
     core: &mut Core,
     topology: usize,
     biases: &mut Biases,
-    context: &FoldContext,
+    context: &FlushContext,
     cancel: &AtomicBool,
-) -> Result<(), FoldFault> {
+) -> Result<(), FlushFault> {
     for pstate in core.plan.topologies[topology].owned.clone() {
         biases.fade(pstate);
         while let Some(job) = MergeJob::pick(core, pstate, biases, &[]) {

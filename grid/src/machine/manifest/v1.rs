@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::{
     DepotMeta, Homes, Manifest, PStateMeta, RunMeta, SourceMeta, TopologyMeta, VariantMeta,
 };
-use crate::partition::control::Verdict;
+use crate::machine::control::Verdict;
 
 #[derive(Deserialize)]
 struct ManifestV1 {

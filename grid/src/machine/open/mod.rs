@@ -15,12 +15,12 @@ use crate::error::StartError;
 use crate::identity::Root;
 use crate::module::Plan;
 
-use super::answers::Said;
+use super::answers::RecoveredAnswer;
 use super::budget::Budget;
 use super::check::{Checked, check};
 use super::control::{Verdict, log_verdicts};
 use super::core::{Core, Limits, Stop};
-use super::fold::FoldContext;
+use super::flush::FlushContext;
 use super::manifest::{Manifest, ManifestFault, ManifestFile, runs_dir};
 use super::reconcile::{LogFacts, reconcile};
 use super::registry::Registry;
@@ -42,7 +42,7 @@ pub(crate) struct OpenOptions {
     pub(crate) partitions: u32,
     pub(crate) limits: Limits,
     pub(crate) log: LogOptions,
-    /// For unfolded changes.
+    /// For unflushed changes.
     pub(crate) changes: Budget,
     pub(crate) accept_new_code: bool,
     /// Records to set aside before they are replayed.
@@ -56,11 +56,11 @@ pub(crate) struct Opened {
     pub(crate) core: Core,
     pub(crate) log: Log,
     /// What handlers said to appenders that wait, in the replay.
-    pub(crate) said: Vec<Said>,
+    pub(crate) said: Vec<RecoveredAnswer>,
     /// Where the log ended before anything was added to it.
     pub(crate) end: Position,
     pub(crate) registry: Registry,
-    pub(crate) folds: FoldContext,
+    pub(crate) flushes: FlushContext,
     /// The next offset of each depot of the plan.
     pub(crate) next_offsets: Vec<u64>,
     pub(crate) last_time: i64,
@@ -161,7 +161,7 @@ pub(crate) fn begin(options: &OpenOptions, checked: Checked) -> Result<Replayed,
     }
     let (dir, id) = (options.dir.clone(), options.root.id());
     let file = ManifestFile::held(Arc::clone(storage), dir.clone(), stored, manifest, id);
-    let folds = FoldContext {
+    let flushes = FlushContext {
         storage: Arc::clone(storage),
         root: options.root.clone(),
         dir,
@@ -172,7 +172,7 @@ pub(crate) fn begin(options: &OpenOptions, checked: Checked) -> Result<Replayed,
     let Recovered { how, last_time, .. } = recovered;
     let (replayed, said) = (0, Vec::new());
     let mut opened =
-        Opened { core, log, end, registry, folds, next_offsets, last_time, how, replayed, said };
+        Opened { core, log, end, registry, flushes, next_offsets, last_time, how, replayed, said };
     let found = replay(options, &mut opened)?;
     Ok(Replayed { opened, found })
 }
@@ -180,15 +180,15 @@ pub(crate) fn begin(options: &OpenOptions, checked: Checked) -> Result<Replayed,
 /// The third step: the folder says what the code declares. Dropping what this returns takes it back.
 pub(crate) fn enter(options: &OpenOptions, replayed: Replayed) -> Result<Opened, StartError> {
     let Replayed { mut opened, found } = replayed;
-    let entered = opened.folds.manifest.lock().enter();
+    let entered = opened.flushes.manifest.lock().enter();
     entered.map_err(|fault| options.manifest_fault(fault))?;
     let Opened { log, last_time, core, registry, .. } = &mut opened;
     let logged = log_verdicts(log, *last_time, core, registry, &found);
     logged.map_err(|source| options.log_fault(source))?;
     if !found.is_empty() {
         let next = opened.log.next_position();
-        for lane in opened.core.lanes.iter_mut().filter(|lane| lane.live) {
-            lane.next = next;
+        for consumer in opened.core.consumers.iter_mut().filter(|consumer| consumer.live) {
+            consumer.next = next;
         }
     }
     let end = opened.log.next_position().number();
@@ -198,7 +198,7 @@ pub(crate) fn enter(options: &OpenOptions, replayed: Replayed) -> Result<Opened,
 
 /// The last step: nothing is taken back any more, and what nothing names is removed.
 pub(crate) fn settle(options: &OpenOptions, opened: Opened) -> Opened {
-    let mut manifest = opened.folds.manifest.lock();
+    let mut manifest = opened.flushes.manifest.lock();
     let unowned = manifest.was_unowned();
     manifest.settle();
     remove_orphans(options, manifest.get(), unowned);

@@ -1,28 +1,28 @@
 //! A caller who appends one event after the other: it answers each answer with the next append.
 
-use crate::shell::load::LastLone;
+use crate::shell::load::LastAnswer;
 
 /// Whether it pays to wait for the next append.
 #[derive(Debug, Default)]
-pub(crate) struct Lone {
+pub(crate) struct ClosedLoop {
     /// Whether an append came soon after the answer to another.
     soon: bool,
     due: bool,
 }
 
-impl Lone {
+impl ClosedLoop {
     /// An append has arrived.
-    pub(crate) fn arrived(&mut self, lone: &LastLone) {
-        self.soon = lone.is_soon_after();
+    pub(crate) fn arrived(&mut self, last: &LastAnswer) {
+        self.soon = last.is_soon_after();
     }
 
-    /// It was a lone one and is answered: if it came soon after the last, so may the next.
-    pub(crate) fn answered(&mut self, lone: &LastLone) {
-        lone.answered();
+    /// It was a closed-loop one and is answered: if it came soon after the last, so may the next.
+    pub(crate) fn answered(&mut self, last: &LastAnswer) {
+        last.answered();
         self.due = std::mem::take(&mut self.soon);
     }
 
-    /// Whether to wait now; once for each lone append.
+    /// Whether to wait now; once for each closed-loop append.
     pub(crate) fn is_due(&mut self) -> bool {
         std::mem::take(&mut self.due)
     }

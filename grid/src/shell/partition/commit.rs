@@ -15,13 +15,13 @@ use super::shared::{PartitionView, Shared};
 
 /// An order of the operator (a retry, a discard) that waits until its effect is durable and shown.
 #[derive(Debug)]
-pub(crate) struct Order {
+pub(crate) struct PendingCommand {
     done: once::Sender<Result<(), String>>,
     /// What it will be answered with.
     pub(crate) answer: Result<(), String>,
 }
 
-impl Order {
+impl PendingCommand {
     pub(crate) fn new(done: once::Sender<Result<(), String>>) -> Self {
         Self { done, answer: Ok(()) }
     }
@@ -34,11 +34,11 @@ impl Order {
 
 /// One batch.
 #[derive(Debug)]
-pub(crate) struct Flight {
+pub(crate) struct Commit {
     /// The position after its last record.
     end: Position,
     waiting: Vec<Waiting>,
-    order: Option<Order>,
+    order: Option<PendingCommand>,
     /// What handlers said about the records before it is entered.
     heard: Position,
     /// Whether all of it is applied.
@@ -50,7 +50,7 @@ pub(crate) struct Flight {
 /// All batches that are under way, oldest first.
 #[derive(Debug, Default)]
 struct UnderWay {
-    flights: VecDeque<Flight>,
+    commits: VecDeque<Commit>,
     /// Everything before it is durable. It is kept because a batch's end may move on (a verdict
     /// comes behind its events) after the sync that covers both.
     durable: Position,
@@ -60,24 +60,29 @@ struct UnderWay {
 
 /// All batches that are under way.
 #[derive(Debug, Default)]
-pub(crate) struct Flights {
+pub(crate) struct Commits {
     under_way: Mutex<UnderWay>,
 }
 
-impl Flights {
+impl Commits {
     pub(crate) fn len(&self) -> usize {
-        self.under_way.lock().flights.len()
+        self.under_way.lock().commits.len()
     }
 
     /// A batch was written.
-    pub(crate) fn written(&self, end: Position, waiting: Vec<Waiting>, order: Option<Order>) {
+    pub(crate) fn written(
+        &self,
+        end: Position,
+        waiting: Vec<Waiting>,
+        order: Option<PendingCommand>,
+    ) {
         let heard = Position::START;
-        let mut flight = Flight { end, waiting, order, heard, applied: false, view: None };
+        let mut commit = Commit { end, waiting, order, heard, applied: false, view: None };
         let mut under_way = self.under_way.lock();
         match &under_way.abandoned {
             // A dropped grid's actor may be in the middle of a batch: nobody else would answer.
-            Some(reason) => flight.give_up(reason),
-            None => under_way.flights.push_back(flight),
+            Some(reason) => commit.give_up(reason),
+            None => under_way.commits.push_back(commit),
         }
     }
 
@@ -87,27 +92,27 @@ impl Flights {
         &self,
         shared: &Shared,
         (heard, end, all): (Position, Position, bool),
-        complete: impl FnOnce(&mut [Waiting], Option<&mut Order>),
+        complete: impl FnOnce(&mut [Waiting], Option<&mut PendingCommand>),
         view: Arc<PartitionView>,
     ) {
         let mut under_way = self.under_way.lock();
-        let Some(flight) = under_way.flights.back_mut() else { return };
-        complete(&mut flight.waiting, flight.order.as_mut());
-        flight.heard = heard;
-        flight.end = flight.end.max(end);
-        flight.applied = all;
-        flight.view = Some(view);
-        land(shared, under_way);
+        let Some(commit) = under_way.commits.back_mut() else { return };
+        complete(&mut commit.waiting, commit.order.as_mut());
+        commit.heard = heard;
+        commit.end = commit.end.max(end);
+        commit.applied = all;
+        commit.view = Some(view);
+        complete_ready(shared, under_way);
     }
 
     /// Everything before `durable` is durable.
     pub(crate) fn durable(&self, shared: &Shared, durable: Position) {
         let mut under_way = self.under_way.lock();
         under_way.durable = under_way.durable.max(durable);
-        for flight in under_way.flights.iter_mut().filter(|flight| flight.end <= durable) {
-            flight.waiting.iter_mut().for_each(Waiting::answer_appended);
+        for commit in under_way.commits.iter_mut().filter(|commit| commit.end <= durable) {
+            commit.waiting.iter_mut().for_each(Waiting::answer_appended);
         }
-        land(shared, under_way);
+        complete_ready(shared, under_way);
     }
 
     /// After a restart: `view` shows everything before `end`, which is what the log has kept. What
@@ -123,28 +128,28 @@ impl Flights {
     ) {
         let mut under_way = self.under_way.lock();
         shared.view.store(view);
-        for mut flight in std::mem::take(&mut under_way.flights) {
-            if flight.end.epoch() <= end.epoch() && flight.end.number() <= end.number() {
-                if !flight.applied && !is_planted(Bug::AnswerAtRestart) {
+        for mut commit in std::mem::take(&mut under_way.commits) {
+            if commit.end.epoch() <= end.epoch() && commit.end.number() <= end.number() {
+                if !commit.applied && !is_planted(Bug::AnswerAtRestart) {
                     // It was not applied before the restart, or in part: the replay says what handlers
                     // said about the rest.
-                    let heard = flight.heard;
-                    flight.waiting.iter_mut().for_each(|waiting| complete(waiting, heard));
+                    let heard = commit.heard;
+                    commit.waiting.iter_mut().for_each(|waiting| complete(waiting, heard));
                 }
-                flight.answer();
+                commit.answer();
                 continue;
             }
             let kind = AppendErrorKind::NotLogged { reason: reason.to_owned() };
-            flight.waiting.iter_mut().for_each(|waiting| waiting.fail(&kind));
+            commit.waiting.iter_mut().for_each(|waiting| waiting.fail(&kind));
         }
     }
 
     /// The first record whose appender has not heard yet what handlers say.
     pub(crate) fn waiting_from(&self) -> Option<Position> {
         let under_way = self.under_way.lock();
-        let mut open = under_way.flights.iter().filter(|flight| !flight.applied);
+        let mut open = under_way.commits.iter().filter(|commit| !commit.applied);
         let (heard, first) =
-            open.find_map(|flight| Some((flight.heard, flight.waiting.first()?)))?;
+            open.find_map(|commit| Some((commit.heard, commit.waiting.first()?)))?;
         Some(heard.max(Position::from_bits(first.receipt.first_position)))
     }
 
@@ -153,13 +158,13 @@ impl Flights {
     pub(crate) fn abandon(&self, reason: &str) {
         let mut under_way = self.under_way.lock();
         under_way.abandoned = Some(reason.to_owned());
-        for mut flight in std::mem::take(&mut under_way.flights) {
-            flight.give_up(reason);
+        for mut commit in std::mem::take(&mut under_way.commits) {
+            commit.give_up(reason);
         }
     }
 }
 
-impl Flight {
+impl Commit {
     fn answer(&mut self) {
         self.waiting.iter_mut().for_each(Waiting::answer);
         if let Some(order) = self.order.take() {
@@ -175,21 +180,21 @@ impl Flight {
 
 /// Shows and answers batches that are durable and applied. The view goes first: an answer promises
 /// that readers see the batch.
-fn land(shared: &Shared, mut under_way: MutexGuard<'_, UnderWay>) {
-    let UnderWay { flights, durable, .. } = &mut *under_way;
+fn complete_ready(shared: &Shared, mut under_way: MutexGuard<'_, UnderWay>) {
+    let UnderWay { commits, durable, .. } = &mut *under_way;
     let count =
-        flights.iter().take_while(|flight| flight.applied && flight.end <= *durable).count();
+        commits.iter().take_while(|commit| commit.applied && commit.end <= *durable).count();
     // The next one may be applied in part: what its steps have changed lives as long as an older view.
-    let may_show = flights.iter_mut().take(count + 1).filter(|flight| flight.end <= *durable);
-    if let Some(view) = may_show.filter_map(|flight| flight.view.take()).last() {
+    let may_show = commits.iter_mut().take(count + 1).filter(|commit| commit.end <= *durable);
+    if let Some(view) = may_show.filter_map(|commit| commit.view.take()).last() {
         shared.view.store(view);
     }
     if count == 0 {
         return;
     }
-    let landed: Vec<_> = flights.drain(..count).collect();
+    let completed: Vec<_> = commits.drain(..count).collect();
     // The actor goes on to the next batch while callers are answered.
     drop(under_way);
-    landed.into_iter().for_each(|mut flight| flight.answer());
+    completed.into_iter().for_each(|mut commit| commit.answer());
     shared.touch();
 }

@@ -1,18 +1,18 @@
 //! A partition: one log, one machine that applies it, one set of states.
 //!
 //! [`core::Core`] is the machine: a pure function from records to state. Around it: [`check`] holds a
-//! folder against a start, [`open`] brings it to life, [`replay`] reads the log back, [`fold`] writes
+//! folder against a start, [`open`] brings it to life, [`replay`] reads the log back, [`flush`] writes
 //! state out, [`merge`] tidies up what was written, [`manifest`] says what a
 //! folder holds, [`reconcile`] holds that against the code.
 
 pub(crate) mod answers;
 pub(crate) mod batch;
+mod breadcrumbs;
 pub(crate) mod budget;
 pub(crate) mod check;
 pub(crate) mod control;
 pub(crate) mod core;
-mod crumbs;
-pub(crate) mod fold;
+pub(crate) mod flush;
 pub(crate) mod manifest;
 pub(crate) mod merge;
 pub(crate) mod open;

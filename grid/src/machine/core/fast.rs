@@ -3,8 +3,8 @@
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::machine::batch::{Batch, Events, Item, Step};
 use crate::module::Plan;
-use crate::partition::batch::{Batch, Events, Item, Step};
 use crate::topology::{Answers, StageError, StageRun, Window};
 
 use super::panics::panic_message;
@@ -48,7 +48,7 @@ impl Core {
                 return Ok(false);
             }
         }
-        for topology in 0..self.lanes.len() {
+        for topology in 0..self.consumers.len() {
             if self.check(topology)?.is_some() {
                 return Ok(false);
             }
@@ -120,8 +120,8 @@ impl Core {
         base: usize,
         answers: &mut ItemAnswers,
     ) -> Result<(), StageError> {
-        let lane = &self.lanes[topology];
-        if !lane.live || events.only.is_some_and(|only| only != topology) {
+        let consumer = &self.consumers[topology];
+        if !consumer.live || events.only.is_some_and(|only| only != topology) {
             return Ok(());
         }
         let plan = &self.plan.topologies[topology];
@@ -131,15 +131,15 @@ impl Core {
             answers.topologies.push((topology, Answers::default()));
         }
         let Some((_, answers)) = answers.topologies.last_mut() else { return Ok(()) };
-        let skip = (!lane.skip.is_empty()).then_some(&lane.skip);
-        let start = if events.only.is_some() { 0 } else { lane.starts[number] };
+        let skip = (!consumer.skip.is_empty()).then_some(&consumer.skip);
+        let start = if events.only.is_some() { 0 } else { consumer.starts[number] };
         source.stage.run(StageRun {
             events: &mut events.events,
             infos: &events.infos,
             range,
             base,
             take: source.last,
-            window: Window { after: lane.next, start, skip },
+            window: Window { after: consumer.next, start, skip },
             cells: &mut self.cells,
             at: &plan.at,
             owned: &plan.owned,

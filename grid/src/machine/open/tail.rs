@@ -7,14 +7,14 @@ use gridmill_model::engine::Damaged;
 use gridmill_persistence::Position;
 
 use crate::error::StartError;
-use crate::partition::answers::{Said, What};
-use crate::partition::batch::{Batch, Item};
-use crate::partition::budget::Account;
-use crate::partition::control::Verdict;
-use crate::partition::core::{Core, ItemAnswers};
-use crate::partition::crumbs::Crumbs;
-use crate::partition::fold::{FoldContext, FoldFault, fold_now};
-use crate::partition::replay::Replay;
+use crate::machine::answers::{AnswerBody, RecoveredAnswer};
+use crate::machine::batch::{Batch, Item};
+use crate::machine::breadcrumbs::Breadcrumbs;
+use crate::machine::budget::Account;
+use crate::machine::control::Verdict;
+use crate::machine::core::{Core, ItemAnswers};
+use crate::machine::flush::{FlushContext, FlushFault, flush_now};
+use crate::machine::replay::Replay;
 use crate::state::Cell;
 
 use super::prescan::{asked_for, known_verdicts};
@@ -26,10 +26,12 @@ pub(super) fn replay(
     opened: &mut Opened,
 ) -> Result<Vec<Verdict>, StartError> {
     let plan = Arc::clone(&options.plan);
-    let live: Vec<usize> =
-        (0..plan.topologies.len()).filter(|&topology| opened.core.lanes[topology].live).collect();
+    let live: Vec<usize> = (0..plan.topologies.len())
+        .filter(|&topology| opened.core.consumers[topology].live)
+        .collect();
     let end = opened.log.next_position();
-    let from = live.iter().map(|&topology| opened.core.lanes[topology].next).min().unwrap_or(end);
+    let from =
+        live.iter().map(|&topology| opened.core.consumers[topology].next).min().unwrap_or(end);
     if from.number() >= end.number() && options.quarantine_at.is_empty() {
         return Ok(Vec::new());
     }
@@ -37,20 +39,20 @@ pub(super) fn replay(
     let reader = opened.log.reader();
     let registry = Arc::new(opened.registry.clone());
     let mut skip = known_verdicts(options, opened, from)?;
-    // Before the replay: what it folds must not pass over records that stand nowhere.
+    // Before the replay: what it flushes must not pass over records that stand nowhere.
     let mut found = asked_for(options, opened, &mut skip)?;
     set_skips(&mut opened.core, &skip);
     let unfinished = hide_unfinished(&mut opened.core).map_err(|e| options.damaged(e))?;
     let replay = Replay::new(&plan, &registry, reader, from, live.iter().copied());
     let mut replay = replay.map_err(|e| options.replay_fault(e))?;
-    let crumbs = begin_replay(options)?;
-    if crumbs.is_wary() {
+    let breadcrumbs = begin_replay(options)?;
+    if breadcrumbs.is_wary() {
         replay.one_by_one();
     }
     let mut changes = options.changes.account();
     while let Some(mut batch) = replay.next_batch().map_err(|e| options.replay_fault(e))? {
         if let Some(position) = batch.first_event() {
-            crumbs.drop_at(position).map_err(|e| options.log_fault(e))?;
+            breadcrumbs.drop_at(position).map_err(|e| options.log_fault(e))?;
         }
         if let Some(from) = options.waiting_from {
             note_verdicts(&batch, &opened.core, from, &mut opened.said);
@@ -61,7 +63,7 @@ pub(super) fn replay(
                 note_said(&batch, applied.answers, from, &mut opened.said);
             }
             found.extend(applied.verdicts);
-            fold_full(&mut opened.core, &mut changes, &opened.folds)
+            flush_full(&mut opened.core, &mut changes, &opened.flushes)
                 .map_err(|e| options.fail(e))?;
             if batch.is_applied() {
                 break;
@@ -69,44 +71,50 @@ pub(super) fn replay(
         }
         opened.replayed = replay.position().number() - from.number();
     }
-    crumbs.end();
+    breadcrumbs.end();
     for (pstate, cell) in unfinished {
         opened.core.swap_cell(pstate, cell);
     }
     for &topology in &live {
-        let lane = &mut opened.core.lanes[topology];
-        lane.skip.clear();
-        lane.next = opened.log.next_position();
+        let consumer = &mut opened.core.consumers[topology];
+        consumer.skip.clear();
+        consumer.next = opened.log.next_position();
     }
     Ok(found)
 }
 
 /// Writes out what has more changes than it may, in a replay.
-fn fold_full(core: &mut Core, changes: &mut Account, folds: &FoldContext) -> Result<(), FoldFault> {
+fn flush_full(
+    core: &mut Core,
+    changes: &mut Account,
+    flushes: &FlushContext,
+) -> Result<(), FlushFault> {
     let groups = core.plan.groups.len();
     for group in 0..groups {
         changes.set((0..groups).map(|group| core.weight_of(group)).sum());
         if changes.is_over(core.weight_of(group)) {
             let live: Vec<usize> = core.live_of(group).collect();
-            fold_now(core, &live, folds)?;
+            flush_now(core, &live, flushes)?;
         }
     }
     Ok(())
 }
 
-/// Version 1 folded topologies apart that see each other: one that lies behind what it reads handles its
+/// Version 1 flushed topologies apart that see each other: one that lies behind what it reads handles its
 /// records again with what came of later ones.
 fn warn_of_apart(options: &OpenOptions, core: &Core) {
     let plan = &options.plan;
-    for (topology, lane) in plan.topologies.iter().zip(&core.lanes).filter(|(_, lane)| lane.live) {
+    for (topology, consumer) in
+        plan.topologies.iter().zip(&core.consumers).filter(|(_, consumer)| consumer.live)
+    {
         for &pstate in &topology.at {
             let owner = plan.pstates[pstate].topology;
-            let (of_owner, empty) = (&core.lanes[owner], core.cell(pstate).runs().is_empty());
-            if of_owner.live && of_owner.next > lane.next && !empty {
+            let (of_owner, empty) = (&core.consumers[owner], core.cell(pstate).runs().is_empty());
+            if of_owner.live && of_owner.next > consumer.next && !empty {
                 let (module, partition) = (plan.name, options.partition);
                 let (topology, reads) = (topology.name, plan.topologies[owner].name);
                 tracing::warn!(
-                    module, partition, topology, reads, from = %lane.next, to = %of_owner.next,
+                    module, partition, topology, reads, from = %consumer.next, to = %of_owner.next,
                     "an older release wrote the snapshots of two topologies that see each other at \
                      different records: those between them are handled again with later state"
                 );
@@ -122,7 +130,7 @@ type Hidden = Vec<(usize, Box<dyn Cell>)>;
 /// others saw of them in the live flow. Returns the cells.
 fn hide_unfinished(core: &mut Core) -> Result<Hidden, Damaged> {
     let plan = Arc::clone(&core.plan);
-    let read_past = |&pstate: &usize| !core.lanes[plan.pstates[pstate].topology].live;
+    let read_past = |&pstate: &usize| !core.consumers[plan.pstates[pstate].topology].live;
     let hidden: Vec<usize> = (0..plan.pstates.len()).filter(read_past).collect();
     let hide = |pstate: usize| core.empty_cell(pstate).map(|cell| (pstate, cell));
     let empty = hidden.into_iter().map(hide).collect::<Result<Vec<_>, Damaged>>()?;
@@ -131,52 +139,61 @@ fn hide_unfinished(core: &mut Core) -> Result<Hidden, Damaged> {
 }
 
 /// Notes that the replay begins; refuses where the starts before ended in one record.
-fn begin_replay(options: &OpenOptions) -> Result<Crumbs<'_>, StartError> {
-    let begun = Crumbs::begin(&*options.storage, &options.dir);
+fn begin_replay(options: &OpenOptions) -> Result<Breadcrumbs<'_>, StartError> {
+    let begun = Breadcrumbs::begin(&*options.storage, &options.dir);
     begun.map_err(|source| options.log_fault(source))
 }
 
 /// Keeps what handlers said about records from `from` on.
-fn note_said(batch: &Batch, answers: Vec<ItemAnswers>, from: Position, said: &mut Vec<Said>) {
+fn note_said(
+    batch: &Batch,
+    answers: Vec<ItemAnswers>,
+    from: Position,
+    said: &mut Vec<RecoveredAnswer>,
+) {
     for (item, answers) in batch.items.iter().zip(answers) {
         let Item::Events(events) = item else { continue };
         let mut note = |index: u32, topology, what| {
             let position = events.infos[index as usize].position;
             if position >= from {
-                said.push(Said { position, topology, what });
+                said.push(RecoveredAnswer { position, topology, what });
             }
         };
         for (topology, answers) in answers.topologies {
             for (index, value) in answers.replies {
-                note(index, topology, What::Reply(value));
+                note(index, topology, AnswerBody::Reply(value));
             }
             for (index, refusal) in answers.refusals {
-                note(index, topology, What::Refusal(refusal));
+                note(index, topology, AnswerBody::Refusal(refusal));
             }
         }
         for (index, topology, message) in answers.quarantined {
-            note(index, topology, What::Quarantined(message));
+            note(index, topology, AnswerBody::Quarantined(message));
         }
     }
 }
 
 /// Keeps the verdicts of the log about records from `from` on: the partition may have ended between a
 /// verdict and the answer.
-fn note_verdicts(batch: &Batch, core: &Core, from: Position, said: &mut Vec<Said>) {
+fn note_verdicts(batch: &Batch, core: &Core, from: Position, said: &mut Vec<RecoveredAnswer>) {
     for item in &batch.items {
         let Item::Verdict(verdict) = item else { continue };
         // One that reads the past answers nobody.
-        let topology = core.topology(&verdict.topology).filter(|&of| core.lanes[of].live);
+        let topology = core.topology(&verdict.topology).filter(|&of| core.consumers[of].live);
         if let Some(topology) = topology.filter(|_| verdict.position >= from) {
             let (position, message) = (verdict.position, verdict.message.clone());
-            said.push(Said { position, topology, what: What::Quarantined(message) });
+            said.push(RecoveredAnswer {
+                position,
+                topology,
+                what: AnswerBody::Quarantined(message),
+            });
         }
     }
 }
 
 fn set_skips(core: &mut Core, skip: &HashSet<(usize, Position)>) {
-    for (topology, lane) in core.lanes.iter_mut().enumerate() {
+    for (topology, consumer) in core.consumers.iter_mut().enumerate() {
         let mine = skip.iter().filter(|&&(of, _)| of == topology);
-        lane.skip = mine.map(|&(_, position)| position).collect();
+        consumer.skip = mine.map(|&(_, position)| position).collect();
     }
 }

@@ -9,14 +9,14 @@ use crate::topology::Refusal;
 use super::core::ItemAnswers;
 
 /// What a handler said in a replay to an appender that still waits.
-pub(crate) struct Said {
+pub(crate) struct RecoveredAnswer {
     /// The record's position.
     pub(crate) position: Position,
     pub(crate) topology: usize,
-    pub(crate) what: What,
+    pub(crate) what: AnswerBody,
 }
 
-pub(crate) enum What {
+pub(crate) enum AnswerBody {
     Reply(Encoded),
     Refusal(Refusal),
     Quarantined(String),
@@ -49,9 +49,16 @@ pub(crate) fn complete(plan: &Plan, receipt: &mut BatchReceipt, answers: ItemAns
 }
 
 /// Enters what handlers said in a replay about the events of a receipt, of those from `from` on.
-pub(crate) fn hear(plan: &Plan, receipt: &mut BatchReceipt, said: &[Said], from: Position) {
+pub(crate) fn hear(
+    plan: &Plan,
+    receipt: &mut BatchReceipt,
+    said: &[RecoveredAnswer],
+    from: Position,
+) {
     let first = Position::from_bits(receipt.first_position).number();
-    for Said { position, topology, what } in said.iter().filter(|said| said.position >= from) {
+    for RecoveredAnswer { position, topology, what } in
+        said.iter().filter(|said| said.position >= from)
+    {
         let index = position.number().wrapping_sub(first);
         if index >= receipt.count {
             continue;
@@ -66,14 +73,14 @@ pub(crate) fn hear(plan: &Plan, receipt: &mut BatchReceipt, said: &[Said], from:
             quarantined,
         };
         match what {
-            What::Reply(value) => {
+            AnswerBody::Reply(value) => {
                 let value = value.clone();
                 receipt.replies.push((index, Reply { topology, value }));
             }
-            What::Refusal(Refusal { message, error }) => {
+            AnswerBody::Refusal(Refusal { message, error }) => {
                 receipt.rejections.push((index, rejection(message, error.as_ref(), false)));
             }
-            What::Quarantined(message) => {
+            AnswerBody::Quarantined(message) => {
                 receipt.rejections.push((index, rejection(message, None, true)));
             }
         }

@@ -1,11 +1,11 @@
-//! What the partitions of a grid may let pile up, taken together, before they fold.
+//! What the partitions of a grid may let pile up, taken together, before they flush.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// What may pile up before a fold.
+/// What may pile up before a flush.
 pub(crate) struct Budgets {
-    /// Unfolded changes in memory, of all partitions.
+    /// Unflushed changes in memory, of all partitions.
     pub(crate) changes: Budget,
     /// Logs that a restart would replay, for each thread, as threads replay beside each other.
     pub(crate) tails: Vec<Budget>,

@@ -10,7 +10,7 @@ use crate::shell::partition::shared::Shared;
 const MOMENT: Duration = Duration::from_micros(300);
 
 /// Waits a moment for an append, and lets the others of the thread, and of the core, work meanwhile.
-pub(crate) async fn linger(shared: &Shared) {
+pub(crate) async fn busy_wait(shared: &Shared) {
     let start = Instant::now();
     while !shared.was_told() && start.elapsed() < MOMENT {
         tokio::task::yield_now().await;

@@ -6,8 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use gridmill_client::engine::EncodedEvents;
 
-use crate::partition::batch::{Batch, Events, Item, Step};
-use crate::partition::control::Verdict;
+use crate::machine::batch::{Batch, Events, Item, Step};
+use crate::machine::control::Verdict;
 use crate::topology::StageError;
 
 use super::panics::{panic_message, shortened};

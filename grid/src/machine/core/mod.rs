@@ -4,9 +4,9 @@
 //! records give the same state, so recovery, replay and the live flow are this one code.
 
 mod careful;
+mod consumers;
 mod control;
 mod fast;
-mod lanes;
 mod panics;
 
 use std::sync::Arc;
@@ -14,14 +14,14 @@ use std::sync::Arc;
 use gridmill_model::engine::Damaged;
 
 use crate::module::Plan;
-use crate::state::{AnyView, Cell, Frozen, Place};
+use crate::state::{AnyView, Cell, CellPlace, Frozen};
 use crate::topology::{Answers, AnyCell, Cells};
 
 use super::batch::{Batch, Item};
 use super::control::Verdict;
 use super::pace::Pace;
 
-pub(crate) use lanes::Lane;
+pub(crate) use consumers::Consumer;
 
 /// Limits of a partition.
 #[derive(Clone, Copy, Debug)]
@@ -79,7 +79,7 @@ pub(crate) struct Core {
     pub(crate) plan: Arc<Plan>,
     pub(crate) partition: u32,
     partitions: u32,
-    pub(crate) lanes: Vec<Lane>,
+    pub(crate) consumers: Vec<Consumer>,
     cells: Cells,
     limits: Limits,
     pace: Pace,
@@ -90,16 +90,16 @@ impl Core {
         plan: Arc<Plan>,
         (partition, partitions): (u32, u32),
         cells: Vec<Box<dyn Cell>>,
-        lanes: Vec<Lane>,
+        consumers: Vec<Consumer>,
         limits: Limits,
     ) -> Self {
         let cells = Cells(cells.into_iter().map(AnyCell).collect());
         let pace = Pace::new(limits.step_bytes);
-        Self { plan, partition, partitions, lanes, cells, limits, pace }
+        Self { plan, partition, partitions, consumers, cells, limits, pace }
     }
 
     /// Applies the next step of a batch to every live topology and seals it. Between steps the state is
-    /// that after [`Batch::applied_to`], and may be folded.
+    /// that after [`Batch::applied_to`], and may be flushed.
     ///
     /// # Errors
     /// [`Stop`]; the state is then that before the step, or unusable, and the partition has to be
@@ -114,8 +114,8 @@ impl Core {
             Some(applied) => applied,
             None => self.apply_one_by_one(batch, step)?,
         };
-        for lane in self.lanes.iter_mut().filter(|lane| lane.live) {
-            lane.next = lane.next.max(batch.applied_to());
+        for consumer in self.consumers.iter_mut().filter(|consumer| consumer.live) {
+            consumer.next = consumer.next.max(batch.applied_to());
         }
         let largest = self.cells.0.iter_mut().map(|cell| cell.0.take_largest()).max();
         let more = self.weight_of_all().saturating_sub(before + largest.unwrap_or(0));
@@ -175,7 +175,7 @@ impl Core {
     }
 
     /// Where a PState's cell lies: a global one has a single partition.
-    pub(crate) fn place(&self, pstate: usize) -> Place {
+    pub(crate) fn place(&self, pstate: usize) -> CellPlace {
         let numbers = (self.partition, self.partitions);
         place(&self.plan, pstate, numbers, self.limits.cache_bytes)
     }
@@ -203,7 +203,7 @@ pub(crate) fn place(
     pstate: usize,
     (partition, partitions): (u32, u32),
     cache_bytes: usize,
-) -> Place {
+) -> CellPlace {
     let partitions = if plan.pstates[pstate].global { 1 } else { partitions };
-    Place { partition, partitions, cache_bytes }
+    CellPlace { partition, partitions, cache_bytes }
 }

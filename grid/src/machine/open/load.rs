@@ -6,8 +6,8 @@ use std::sync::Arc;
 use gridmill_persistence::Run;
 
 use crate::identity::RunNote;
-use crate::partition::core::{Core, Lane};
-use crate::partition::manifest::{Manifest, RunMeta, TopologyMeta, runs_dir};
+use crate::machine::core::{Consumer, Core};
+use crate::machine::manifest::{Manifest, RunMeta, TopologyMeta, runs_dir};
 use crate::state::Cell;
 
 use super::OpenOptions;
@@ -19,15 +19,15 @@ pub(super) fn core_over(
     cells: Vec<Box<dyn Cell>>,
 ) -> Core {
     let plan = &options.plan;
-    let lane = |name: &str| manifest.topology(name).map(lane_of).unwrap_or_default();
-    let lanes = plan.topologies.iter().map(|topology| lane(topology.name)).collect();
+    let consumer = |name: &str| manifest.topology(name).map(consumer_of).unwrap_or_default();
+    let consumers = plan.topologies.iter().map(|topology| consumer(topology.name)).collect();
     let numbers = (options.partition, options.partitions);
-    Core::new(Arc::clone(plan), numbers, cells, lanes, options.limits)
+    Core::new(Arc::clone(plan), numbers, cells, consumers, options.limits)
 }
 
-fn lane_of(meta: &TopologyMeta) -> Lane {
+fn consumer_of(meta: &TopologyMeta) -> Consumer {
     let quarantine = meta.quarantine.iter().map(|verdict| (verdict.position, verdict.clone()));
-    Lane {
+    Consumer {
         live: meta.live,
         next: meta.next,
         starts: meta.sources.iter().map(|source| source.start).collect(),
@@ -51,7 +51,7 @@ pub(super) fn adopt(options: &OpenOptions, manifest: &mut Manifest, core: &Core,
     }
 }
 
-/// Removes runs that no manifest names: folds and merges that a crash cut short. What another grid or
+/// Removes runs that no manifest names: flushes and merges that a crash cut short. What another grid or
 /// partition wrote stays; in a folder of version 1 (`unowned`) it is not known who wrote it.
 pub(super) fn remove_orphans(options: &OpenOptions, manifest: &Manifest, unowned: bool) {
     let dir = runs_dir(&options.dir);

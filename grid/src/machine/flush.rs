@@ -1,4 +1,4 @@
-//! Folds: how changes of topologies become runs and their snapshots move on.
+//! Flushes: how changes of topologies become runs and their snapshots move on.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,26 +8,26 @@ use gridmill_persistence::{LogError, LogSyncer, Position, Run, Storage};
 use parking_lot::Mutex;
 
 use crate::identity::Root;
-use crate::state::{FoldError, Folded, Frozen, Spent, Stamp};
+use crate::state::{FlushError, Flushed, Frozen, Spent, Stamp};
 
 use super::control::Verdict;
 use super::core::Core;
 use super::manifest::{ManifestFault, ManifestFile, RunMeta, runs_dir};
 
-/// Why a fold or merge did not happen. Nothing is lost: the changes stay in memory and in the log.
+/// Why a flush or merge did not happen. Nothing is lost: the changes stay in memory and in the log.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum FoldFault {
+pub(crate) enum FlushFault {
     #[error("the runs cannot be written: {0}")]
-    Runs(#[from] FoldError),
+    Runs(#[from] FlushError),
     #[error("the log cannot be synced: {0}")]
     Log(#[from] LogError),
     #[error("the manifest cannot be written: {0}")]
     Manifest(#[from] ManifestFault),
 }
 
-/// What folding needs beside the state.
+/// What flushing needs beside the state.
 #[derive(Clone, Debug)]
-pub(crate) struct FoldContext {
+pub(crate) struct FlushContext {
     pub(crate) storage: Arc<dyn Storage>,
     pub(crate) root: Root,
     pub(crate) dir: PathBuf,
@@ -37,7 +37,7 @@ pub(crate) struct FoldContext {
 
 /// What topologies changed up to one position, set aside to be written together.
 #[derive(Default)]
-pub(crate) struct FoldJob {
+pub(crate) struct FlushJob {
     topologies: Vec<FrozenTopology>,
     pstates: Vec<FrozenPState>,
 }
@@ -59,17 +59,17 @@ struct FrozenPState {
     frozen: Box<dyn Frozen>,
 }
 
-/// What a fold wrote.
+/// What a flush wrote.
 #[derive(Debug)]
-pub(crate) struct FoldDone {
+pub(crate) struct FlushDone {
     /// By topology: the position that its runs cover now.
     pub(crate) next: Vec<(usize, Position)>,
-    pub(crate) pstates: Vec<(usize, Folded)>,
+    pub(crate) pstates: Vec<(usize, Flushed)>,
     pub(crate) bytes: u64,
 }
 
-impl FoldJob {
-    /// Freezes what topologies have changed since their last fold. Those of one group that are live
+impl FlushJob {
+    /// Freezes what topologies have changed since their last flush. Those of one group that are live
     /// have to be in one job.
     pub(crate) fn freeze(core: &mut Core, topologies: &[usize]) -> Self {
         let mut job = Self::default();
@@ -80,14 +80,14 @@ impl FoldJob {
     /// Freezes the changes of one topology more, which may have a machine of its own.
     pub(crate) fn add(&mut self, core: &mut Core, topology: usize) {
         let frozen = core.freeze(topology);
-        let (lane, plan) = (&core.lanes[topology], &core.plan);
+        let (consumer, plan) = (&core.consumers[topology], &core.plan);
         let name = plan.topologies[topology].name;
         self.topologies.push(FrozenTopology {
             topology,
             name,
-            live: lane.live,
-            next: lane.next,
-            quarantine: lane.quarantine.values().cloned().collect(),
+            live: consumer.live,
+            next: consumer.next,
+            quarantine: consumer.quarantine.values().cloned().collect(),
         });
         self.pstates.extend(frozen.into_iter().map(|(pstate, frozen)| FrozenPState {
             pstate,
@@ -101,8 +101,8 @@ impl FoldJob {
     /// Writes runs and manifest. Runs on any thread.
     ///
     /// # Errors
-    /// [`FoldFault`]: the snapshot is as it was; give the job's PStates to [`thaw`].
-    pub(crate) fn run(&self, context: &FoldContext) -> Result<FoldDone, FoldFault> {
+    /// [`FlushFault`]: the snapshot is as it was; give the job's PStates to [`rejoin`].
+    pub(crate) fn run(&self, context: &FlushContext) -> Result<FlushDone, FlushFault> {
         let mut done = Vec::new();
         if let Err(fault) = self.write_runs(context, &mut done) {
             // No manifest ever named them, and a full disk needs their room.
@@ -111,28 +111,28 @@ impl FoldJob {
             return Err(fault);
         }
         let bytes =
-            done.iter().filter_map(|(.., folded)| folded.run.as_ref()).map(Run::bytes).sum();
+            done.iter().filter_map(|(.., flushed)| flushed.run.as_ref()).map(Run::bytes).sum();
         let void = self.enter(context, &done)?;
         // Before a start has settled, the folder may go back to them; then they are removed.
         if context.manifest.lock().is_settled() {
             remove_files(context, &void);
         }
-        let pstates = done.into_iter().map(|(pstate, _, folded)| (pstate.pstate, folded));
+        let pstates = done.into_iter().map(|(pstate, _, flushed)| (pstate.pstate, flushed));
         let next = self.topologies.iter().map(|topology| (topology.topology, topology.next));
-        Ok(FoldDone { next: next.collect(), pstates: pstates.collect(), bytes })
+        Ok(FlushDone { next: next.collect(), pstates: pstates.collect(), bytes })
     }
 
     fn write_runs<'a>(
         &'a self,
-        context: &FoldContext,
-        done: &mut Vec<(&'a FrozenPState, String, Folded)>,
-    ) -> Result<(), FoldFault> {
+        context: &FlushContext,
+        done: &mut Vec<(&'a FrozenPState, String, Flushed)>,
+    ) -> Result<(), FlushFault> {
         for pstate in self.pstates.iter().filter(|pstate| !pstate.frozen.is_empty()) {
             let (name, path) = context.manifest.lock().next_run();
             let note = context.manifest.lock().run_note(pstate.name, &name).encode();
             let stamp = Stamp { covers: self.covered(pstate).to_bits(), note };
-            let folded = pstate.frozen.write(&context.storage, &path, stamp)?;
-            done.push((pstate, name, folded));
+            let flushed = pstate.frozen.write(&context.storage, &path, stamp)?;
+            done.push((pstate, name, flushed));
         }
         if is_planted(Bug::ManifestBeforeLog) {
             return Ok(());
@@ -150,12 +150,12 @@ impl FoldJob {
         owner.map_or(Position::START, |owner| owner.next)
     }
 
-    /// Enters the fold into the manifest; returns the files that nothing names any more.
+    /// Enters the flush into the manifest; returns the files that nothing names any more.
     fn enter(
         &self,
-        context: &FoldContext,
-        done: &[(&FrozenPState, String, Folded)],
-    ) -> Result<Vec<String>, FoldFault> {
+        context: &FlushContext,
+        done: &[(&FrozenPState, String, Flushed)],
+    ) -> Result<Vec<String>, FlushFault> {
         let mut void = Vec::new();
         context.manifest.lock().update(|manifest| {
             for topology in &self.topologies {
@@ -169,12 +169,12 @@ impl FoldJob {
                 let known = meta.pstates.iter_mut().find(|known| known.name == frozen.name);
                 let Some(known) = known else { continue };
                 known.len = frozen.len;
-                let fold = done.iter().find(|(pstate, ..)| pstate.pstate == frozen.pstate);
-                let Some((_, name, folded)) = fold else { continue };
-                if folded.cleared {
+                let flush = done.iter().find(|(pstate, ..)| pstate.pstate == frozen.pstate);
+                let Some((_, name, flushed)) = flush else { continue };
+                if flushed.cleared {
                     void.extend(known.runs.drain(..).map(|run| run.file));
                 }
-                if let Some(run) = &folded.run {
+                if let Some(run) = &flushed.run {
                     known.runs.insert(0, RunMeta::of(name, run));
                 }
             }
@@ -184,7 +184,7 @@ impl FoldJob {
 }
 
 /// Removes runs that no manifest names any more.
-pub(super) fn remove_files(context: &FoldContext, names: &[String]) {
+pub(super) fn remove_files(context: &FlushContext, names: &[String]) {
     for name in names {
         // A file that stays is removed at the next start, as every run that no manifest names.
         if let Err(error) = context.storage.remove(&runs_dir(&context.dir).join(name)) {
@@ -193,30 +193,30 @@ pub(super) fn remove_files(context: &FoldContext, names: &[String]) {
     }
 }
 
-/// Puts what a fold wrote under the live state; returns the changes that it wrote.
-pub(crate) fn install(core: &mut Core, done: FoldDone) -> Vec<Spent> {
-    let put = |(pstate, folded): (usize, Folded)| {
-        core.cell_mut(pstate).unfreeze(folded.run, folded.cleared)
+/// Puts what a flush wrote under the live state; returns the changes that it wrote.
+pub(crate) fn install(core: &mut Core, done: FlushDone) -> Vec<Spent> {
+    let put = |(pstate, flushed): (usize, Flushed)| {
+        core.cell_mut(pstate).install(flushed.run, flushed.cleared)
     };
     done.pstates.into_iter().filter_map(put).collect()
 }
 
-/// Lets the changes of a failed fold live on.
-pub(crate) fn thaw(core: &mut Core, topologies: &[usize]) {
+/// Lets the changes of a failed flush live on.
+pub(crate) fn rejoin(core: &mut Core, topologies: &[usize]) {
     for &topology in topologies {
         for pstate in core.plan.topologies[topology].owned.clone() {
-            core.cell_mut(pstate).thaw();
+            core.cell_mut(pstate).rejoin();
         }
     }
 }
 
-/// Folds topologies together while their owner waits.
-pub(crate) fn fold_now(
+/// Flushes topologies together while their owner waits.
+pub(crate) fn flush_now(
     core: &mut Core,
     topologies: &[usize],
-    context: &FoldContext,
-) -> Result<u64, FoldFault> {
-    let job = FoldJob::freeze(core, topologies);
+    context: &FlushContext,
+) -> Result<u64, FlushFault> {
+    let job = FlushJob::freeze(core, topologies);
     match job.run(context) {
         Ok(done) => {
             let bytes = done.bytes;
@@ -224,7 +224,7 @@ pub(crate) fn fold_now(
             Ok(bytes)
         }
         Err(fault) => {
-            thaw(core, topologies);
+            rejoin(core, topologies);
             Err(fault)
         }
     }

@@ -11,9 +11,9 @@ use gridmill_persistence::{Run, RunError, RunOptions, RunWriter, Slot, Storage};
 
 use super::layers::Layers;
 
-/// What a fold of one root produced.
+/// What a flush of one root produced.
 #[derive(Debug)]
-pub(crate) struct Folded {
+pub(crate) struct Flushed {
     /// The run, unless nothing was left to write.
     pub(crate) run: Option<Run>,
     /// Whether the older runs of the root are void.
@@ -30,7 +30,7 @@ pub(crate) trait Frozen: Send {
         storage: &Arc<dyn Storage>,
         path: &Path,
         stamp: Stamp,
-    ) -> Result<Folded, FoldError>;
+    ) -> Result<Flushed, FlushError>;
 }
 
 /// What a run says of where it comes from.
@@ -42,9 +42,9 @@ pub(crate) struct Stamp {
     pub(crate) note: Vec<u8>,
 }
 
-/// Why a fold failed. The changes stay in memory, the log keeps its tail: nothing is lost.
+/// Why a flush failed. The changes stay in memory, the log keeps its tail: nothing is lost.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum FoldError {
+pub(crate) enum FlushError {
     #[error("a value cannot be archived: {0}")]
     Archive(#[from] gridmill_model::archive::ArchiveError),
     #[error(transparent)]
@@ -74,9 +74,9 @@ impl<V: State> Frozen for FrozenRoot<V> {
         storage: &Arc<dyn Storage>,
         path: &Path,
         stamp: Stamp,
-    ) -> Result<Folded, FoldError> {
+    ) -> Result<Flushed, FlushError> {
         let Some(frozen) = self.layers.frozen() else {
-            return Ok(Folded { run: None, cleared: false });
+            return Ok(Flushed { run: None, cleared: false });
         };
         let cleared = frozen.clears();
         let oldest = cleared || self.layers.runs().is_empty();
@@ -109,10 +109,10 @@ impl<V: State> Frozen for FrozenRoot<V> {
         // A root that was emptied gets a run without entries: with none it would count as fresh, and
         // its initial value would come back.
         if written == 0 && !oldest {
-            return Ok(Folded { run: None, cleared });
+            return Ok(Flushed { run: None, cleared });
         }
         writer.finish()?;
-        Ok(Folded { run: Some(Run::open(&**storage, path)?), cleared })
+        Ok(Flushed { run: Some(Run::open(&**storage, path)?), cleared })
     }
 }
 
@@ -125,7 +125,7 @@ pub(crate) fn merge_runs(
     oldest: bool,
     cancel: &AtomicBool,
     note: Vec<u8>,
-) -> Result<Option<Run>, FoldError> {
+) -> Result<Option<Run>, FlushError> {
     let Some(newest) = runs.first() else { return Ok(None) };
     let options = RunOptions {
         schema: newest.schema(),
@@ -137,7 +137,7 @@ pub(crate) fn merge_runs(
     let mut writer = RunWriter::create(Arc::clone(storage), &path, options)?;
     for item in MergedRange::of_runs(runs) {
         if cancel.load(Ordering::Relaxed) {
-            return Err(FoldError::Cancelled);
+            return Err(FlushError::Cancelled);
         }
         let (key, slot) = item?;
         if !(oldest && slot == Slot::Deleted) {

@@ -14,9 +14,9 @@ use crate::identity::foreign_manifest;
 use crate::panics::caught;
 use crate::state::{Cell, Violation};
 
+use super::breadcrumbs;
 use super::control::kind;
 use super::core::place;
-use super::crumbs;
 use super::manifest::{
     Homes, Manifest, ManifestFile, PStateMeta, RunMeta, path as manifest_path, runs_dir,
 };
@@ -181,7 +181,7 @@ fn refuse_poison(
     if options.accept_new_code || live.all(|topology| topology.next.number() >= end.number()) {
         return Ok(());
     }
-    let ended = crumbs::ended_at(&*options.storage, &options.dir, &options.quarantine_at);
+    let ended = breadcrumbs::ended_at(&*options.storage, &options.dir, &options.quarantine_at);
     match ended.map_err(|source| options.log_fault(source))? {
         None => Ok(()),
         Some(position) => Err(StartError::Aborting {
