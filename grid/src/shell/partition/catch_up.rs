@@ -16,6 +16,7 @@ use crate::machine::replay::{Replay, verdicts};
 use crate::shell::host::Work;
 use crate::state::Cell;
 
+use super::commits::Publish;
 use super::failing::JobKind;
 use super::reading::{ReadJob, Reading, flush_past};
 use super::{Fatal, Partition};
@@ -256,12 +257,11 @@ impl Partition {
     pub(crate) fn joined(&mut self, topology: usize) {
         self.note_quarantine();
         let view = self.view();
-        self.shared.view.store(view);
+        self.shared.published.show(view);
         let owned = &self.core.plan.topologies[topology].owned;
         self.merges.came(owned);
-        owned.iter().for_each(|pstate| drop(self.shared.partial.remove(pstate)));
-        self.shared.progress.remove(&topology);
-        self.shared.touch();
+        self.shared.past.joined(topology, owned);
+        self.shared.published.touch();
         self.shared.send(super::Msg::Wake);
     }
 
@@ -280,7 +280,7 @@ impl Partition {
         self.catching_up.running.remove(&caught_up.topology);
         self.catching_up.put_off.push(caught_up);
         self.job_failed(JobKind::Flush, problem);
-        self.shared.touch();
+        self.shared.published.touch();
     }
 
     pub(crate) fn catch_up_ended(&mut self, topology: usize, problem: Option<String>) {
@@ -289,8 +289,8 @@ impl Partition {
             let name = self.core.plan.topologies[topology].name;
             let partition = self.shared.partition;
             tracing::error!(topology = name, partition, %problem, "a topology stopped catching up");
-            self.shared.problems.insert(topology, problem);
+            self.shared.past.stopped(topology, problem);
         }
-        self.shared.touch();
+        self.shared.published.touch();
     }
 }

@@ -10,7 +10,7 @@ use crate::machine::replay::retried;
 use crate::topology::RecordInfo;
 
 use super::commit::PendingCommand;
-use super::shared::Counters;
+use super::counters::Counters;
 use super::{Fatal, Partition, QuarantineCommand};
 
 impl Partition {
@@ -96,7 +96,7 @@ impl Partition {
             || !self.merges.is_empty()
             || self.syncing
             || self.shared.commits.len() > 0
-            || !self.shared.is_idle()
+            || !self.shared.mailbox.is_idle()
             || !self.catching_up.is_empty();
         !busy
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use gridmill_client::AppendErrorKind;
 use gridmill_persistence::Position;
 
-use super::shared::Counters;
+use super::counters::Counters;
 use super::{Msg, Partition};
 
 /// How long after a failure the next attempt is made where nothing is logged, at first and at most; it doubles
@@ -111,7 +111,7 @@ impl Partition {
         let message = format!("a {what} failed: {message}");
         let (end, now) = (self.log.next_position(), self.host.now());
         let wait = self.failing.note(job, end, now, message);
-        *self.shared.problem.lock() = self.failing.problem();
+        self.shared.life.note_problem(self.failing.problem());
         // Nothing else may come that would have it looked at.
         self.host.after(wait, || Msg::Wake);
     }
@@ -119,7 +119,7 @@ impl Partition {
     pub(crate) fn job_went_well(&mut self, job: JobKind) {
         if self.failing.has(job) {
             self.failing.set(job, None);
-            *self.shared.problem.lock() = self.failing.problem();
+            self.shared.life.note_problem(self.failing.problem());
         }
     }
 
@@ -133,14 +133,15 @@ impl Partition {
     /// Gives back what waits in the mailbox.
     pub(crate) fn refuse_waiting(&mut self) {
         let mut taken = std::mem::take(&mut self.taken);
-        self.shared.take(usize::MAX, &mut taken);
+        self.shared.mailbox.dequeue(usize::MAX, &mut taken);
         if !taken.is_empty() {
-            let problem = self.shared.problem.lock().clone();
+            let problem = self.shared.life.problem();
             let message = problem.map_or_else(String::new, |problem| problem.message);
             let kind = AppendErrorKind::ChangesFull { partition: self.shared.partition, message };
             taken.drain(..).for_each(|part| part.fail(&kind));
         }
         self.taken = taken;
-        self.shared.put_down();
+        self.shared.mailbox.put_down();
+        self.shared.published.touch();
     }
 }

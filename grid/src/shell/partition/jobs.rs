@@ -6,8 +6,8 @@ use gridmill_persistence::LogError;
 
 use crate::machine::flush::{FlushDone, FlushFault, FlushJob, install, rejoin};
 
+use super::counters::Counters;
 use super::failing::JobKind;
-use super::shared::Counters;
 use super::{Fatal, Msg, Partition};
 use crate::shell::host::{Work, once};
 
@@ -64,16 +64,15 @@ impl Partition {
         }
         self.changes.set(overlay);
         self.tail.set(tail);
-        let relaxed = std::sync::atomic::Ordering::Relaxed;
-        self.shared.counters.tail_bytes.store(tail as u64, relaxed);
-        self.shared.counters.overlay_bytes.store(overlay as u64, relaxed);
+        Counters::set(&self.shared.counters.tail_bytes, tail);
+        Counters::set(&self.shared.counters.overlay_bytes, overlay);
     }
 
     /// Lets the figures see the runs that are read now.
     pub(crate) fn note_runs(&self) {
         let cells = (0..self.core.plan.pstates.len()).map(|pstate| self.core.cell(pstate));
         let runs = cells.flat_map(|cell| cell.runs().to_vec()).collect();
-        self.shared.runs.store(Arc::new(runs));
+        self.shared.published.show_runs(runs);
     }
 
     /// Bytes of the log that a restart would replay for a group.

@@ -8,8 +8,8 @@ use crate::machine::flush::FlushFault;
 use crate::machine::merge::{Biases, MergeDone, MergeJob};
 use crate::state::FlushError;
 
+use super::counters::Counters;
 use super::failing::JobKind;
-use super::shared::Counters;
 use super::{Msg, Partition};
 use crate::shell::host::{Work, once};
 

@@ -7,11 +7,17 @@
 pub(crate) mod catch_up;
 mod closed_loop;
 mod commands;
-pub(crate) mod commit;
-pub(crate) mod failing;
+mod commit;
+mod commits;
+pub(crate) mod counters;
+mod failing;
 mod jobs;
+mod life;
+mod mailbox;
 mod merges;
-pub(crate) mod part;
+mod part;
+pub(crate) mod past;
+pub(crate) mod published;
 mod reading;
 pub(crate) mod shared;
 mod sync;
@@ -44,10 +50,12 @@ use super::host::Host;
 
 use catch_up::{CatchUps, CaughtUp};
 use closed_loop::ClosedLoop;
+use commits::Publish;
 use failing::Failing;
 use merges::Merges;
 use part::{Part, Waiting};
-use shared::{PartitionView, Shared};
+use published::PartitionView;
+use shared::Shared;
 
 /// How durable an append is before it is answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -246,15 +254,13 @@ impl Partition {
     /// Shows what the folder held, and starts what goes on beside the live flow. The log ended at
     /// `end` when it was opened.
     fn show_recovered(&mut self, end: Position, said: Vec<RecoveredAnswer>) -> Result<(), Fatal> {
-        let reader = self.log.reader();
-        self.shared.reader.store(Some(Arc::new(reader)));
+        self.shared.published.show_log(self.log.reader());
         self.note_quarantine();
         self.note_runs();
         let view = self.view();
         let plan = Arc::clone(&self.core.plan);
-        let complete = |waiting: &mut Waiting, from| waiting.hear(&plan, &said, from);
-        let reason = "the partition restarted before it was written";
-        self.shared.commits.recovered(&self.shared, end, view, complete, reason);
+        let hear = |waiting: &mut Waiting, from| waiting.hear(&plan, &said, from);
+        self.shared.commits.recovered(end, view, hear, &self.shared.published);
         self.start_catch_ups()?;
         if let Durability::Interval(every) = self.options.durability {
             self.host.every(every, || Msg::SyncDue);
@@ -327,8 +333,8 @@ impl Partition {
     pub(crate) fn show(&mut self) {
         if self.shared.commits.len() == 0 {
             let view = self.view();
-            self.shared.view.store(view);
+            self.shared.published.show(view);
         }
-        self.shared.touch();
+        self.shared.published.touch();
     }
 }

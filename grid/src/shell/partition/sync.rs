@@ -6,8 +6,9 @@ use std::sync::Arc;
 use gridmill_persistence::planted::{Bug, is_planted};
 use gridmill_persistence::{LogError, LogSyncer, Position};
 
+use super::counters::Counters;
 use super::part::Part;
-use super::shared::{Counters, Shared};
+use super::shared::Shared;
 use super::{Durability, Fatal, Msg, Partition};
 use crate::shell::host::{Host, Job, Step, Work};
 
@@ -49,8 +50,8 @@ impl Partition {
         self.options.durability == Durability::Sync
             && !self.syncing
             && self.shared.commits.len() == 0
-            && !self.shared.has_waiting(1)
-            && !self.shared.load.is_shared()
+            && !self.shared.mailbox.has_waiting(1)
+            && !self.shared.mailbox.load().is_shared()
             && self.handled(taken) <= HANDLED_MAX
     }
 
@@ -77,7 +78,7 @@ impl Partition {
     pub(crate) fn recover_log(&mut self) -> Result<(), Fatal> {
         self.log.recover_from_failed_sync()?;
         let durable = self.syncer.sync()?;
-        self.shared.commits.durable(&self.shared, durable);
+        self.shared.durable(durable);
         Ok(())
     }
 
@@ -122,5 +123,5 @@ impl Job for SyncJob {
 fn note_durable(shared: &Shared, durable: Position) {
     Counters::add(&shared.counters.syncs, 1);
     // Appends that only wait for the log are answered here, never behind a handler.
-    shared.commits.durable(shared, durable);
+    shared.durable(durable);
 }

@@ -9,10 +9,10 @@ use crate::machine::batch::{Batch, Events, Item};
 use crate::machine::control::{Verdict, generation, kind, push_control};
 use crate::topology::RecordInfo;
 
-use super::commit::PendingCommand;
+use super::commit::{PendingCommand, StepDone};
+use super::counters::Counters;
 use super::failing::JobKind;
 use super::part::{Part, Waiting};
-use super::shared::Counters;
 use super::{Durability, Fatal, Partition};
 
 /// What the events of one batch may cost (see [`Part::cost`]), about: a millisecond of work, so that callers
@@ -46,7 +46,7 @@ impl Partition {
     fn has_room(&self) -> bool {
         match self.shared.commits.len() {
             ..FLIGHTS_MAX => true,
-            FLIGHTS_MAX..FULL_FLIGHTS_MAX => self.shared.has_waiting(BATCH_BYTES),
+            FLIGHTS_MAX..FULL_FLIGHTS_MAX => self.shared.mailbox.has_waiting(BATCH_BYTES),
             _ => false,
         }
     }
@@ -60,12 +60,12 @@ impl Partition {
     /// Logs and applies what waits in the mailbox, as much as makes one batch.
     pub(crate) fn take_batch(&mut self) -> Result<(), Fatal> {
         let mut taken = std::mem::take(&mut self.taken);
-        self.shared.take(BATCH_BYTES, &mut taken);
+        self.shared.mailbox.dequeue(BATCH_BYTES, &mut taken);
         if taken.is_empty() {
             self.taken = taken;
             return Ok(());
         }
-        self.closed_loop.arrived(&self.shared.load.last_answer);
+        self.closed_loop.arrived(&self.shared.mailbox.load().last_answer);
         let span = tracing::debug_span!("batch", partition = self.shared.partition);
         let _entered = span.enter();
         let offsets = self.next_offsets.clone();
@@ -75,7 +75,8 @@ impl Partition {
                 let (batch, waiting) = self.split(&mut taken, &offsets, &written);
                 self.taken = taken;
                 self.shared.commits.written(batch.end, waiting, None);
-                self.shared.put_down();
+                self.shared.mailbox.put_down();
+                self.shared.published.touch();
                 self.finish(batch, alone)?;
             }
             Err(error) => {
@@ -83,7 +84,7 @@ impl Partition {
                 self.not_logged(taken, &error)?;
             }
         }
-        if !self.shared.is_idle() {
+        if !self.shared.mailbox.is_idle() {
             // Others of this thread first; the rest of the mailbox comes with the next message.
             self.shared.send(super::Msg::Wake);
         }
@@ -99,7 +100,7 @@ impl Partition {
         self.sync_here()?;
         self.apply(batch)?;
         if self.rest.is_none() {
-            self.closed_loop.answered(&self.shared.load.last_answer);
+            self.closed_loop.answered(&self.shared.mailbox.load().last_answer);
         }
         Ok(())
     }
@@ -178,7 +179,7 @@ impl Partition {
     /// certain. A failed sync is recovered from, and the batch is tried again.
     fn not_logged(&mut self, taken: Vec<Part>, error: &LogError) -> Result<(), Fatal> {
         if let LogError::SyncFailed { .. } = error {
-            self.shared.put_back(taken);
+            self.shared.mailbox.put_back(taken);
             return self.recover_log();
         }
         let partition = self.shared.partition;
@@ -190,7 +191,8 @@ impl Partition {
             other => AppendErrorKind::NotLogged { reason: other.to_string() },
         };
         taken.into_iter().for_each(|part| part.fail(&kind));
-        self.shared.put_down();
+        self.shared.mailbox.put_down();
+        self.shared.published.touch();
         Ok(())
     }
 
@@ -199,13 +201,13 @@ impl Partition {
         match self.options.durability {
             Durability::Sync if is_planted(Bug::AckBeforeSync) => {
                 let written = self.syncer.expose();
-                self.shared.commits.durable(&self.shared, written);
+                self.shared.durable(written);
                 self.start_sync();
             }
             Durability::Sync => self.start_sync(),
             Durability::Interval(_) | Durability::Os => {
                 let durable = self.syncer.expose();
-                self.shared.commits.durable(&self.shared, durable);
+                self.shared.durable(durable);
             }
         }
     }
@@ -218,7 +220,7 @@ impl Partition {
         self.rest.take().map_or(Ok(()), |batch| self.apply(batch))?;
         if self.rest.is_none() {
             self.quarantined_meanwhile()?;
-            if !self.shared.is_idle() {
+            if !self.shared.mailbox.is_idle() {
                 // Who came meanwhile has rung, and was not heard.
                 self.shared.send(super::Msg::Wake);
             }
@@ -245,12 +247,12 @@ impl Partition {
         let answers = std::mem::take(&mut applied.answers);
         let (view, all) = (self.view(), self.rest.is_none());
         if is_planted(Bug::PublishHalfBatch) {
-            self.shared.publish_half(&view);
+            self.shared.published.show_half(&view);
         }
         let (plan, counters) = (&self.core.plan, &self.shared.counters);
-        let complete = |waiting: &mut [Waiting], order: Option<&mut PendingCommand>| {
+        let say = |waiting: &mut [Waiting], order: Option<&mut PendingCommand>| {
             if let (Some(order), Some(message)) = (order, failed) {
-                order.answer = Err(format!("it failed again: {message}"));
+                order.fail(format!("it failed again: {message}"));
             }
             for (waiting, answers) in waiting.iter_mut().zip(answers) {
                 Counters::add(&counters.rejected, answers.rejected() as u64);
@@ -259,7 +261,7 @@ impl Partition {
                 }
             }
         };
-        self.shared.commits.applied(&self.shared, (heard, end, all), complete, view);
+        self.shared.applied(StepDone { heard, end, all, view }, say);
         Ok(())
     }
 
