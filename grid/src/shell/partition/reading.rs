@@ -16,7 +16,7 @@ use crate::shell::host::{Host, Job, Step};
 use crate::state::FlushError;
 
 use super::Msg;
-use super::catch_up::CaughtUp;
+use super::catch_ups::CaughtUp;
 use super::past::Progress;
 use super::shared::Shared;
 
@@ -97,7 +97,7 @@ impl Reading {
     /// What it has come to, for the partition.
     fn caught_up(self) -> CaughtUp {
         let Self { topology, core, changes, .. } = self;
-        CaughtUp { topology, core, changes, entering: false }
+        CaughtUp::new(topology, core, changes)
     }
 
     fn step(&mut self) -> Result<Read, Fault> {
