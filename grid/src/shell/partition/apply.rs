@@ -3,14 +3,13 @@
 use gridmill_persistence::planted::{Bug, is_planted};
 use gridmill_persistence::{LogError, Position};
 
-use crate::machine::answers::complete;
 use crate::machine::batch::{Batch, Item};
 use crate::machine::control::{Verdict, generation, kind};
 use crate::machine::core::ItemAnswers;
 
+use super::callers::Callers;
 use super::commit::{PendingCommand, StepDone};
 use super::counters::Counters;
-use super::part::Waiting;
 use super::{Fatal, Partition};
 
 impl Partition {
@@ -55,22 +54,20 @@ impl Partition {
         }
         let failed = applied.verdicts.first().map(|verdict| verdict.message.clone());
         let answers = applied.answers;
-        let say = |waiting: &mut [Waiting], command: Option<&mut PendingCommand>| {
+        let say = |callers: &mut [Callers], command: Option<&mut PendingCommand>| {
             if let (Some(command), Some(message)) = (command, failed) {
                 command.fail(format!("it failed again: {message}"));
             }
-            self.enter_answers(waiting, answers);
+            self.enter_answers(callers, answers);
         };
         self.shared.applied(StepDone { heard, end, all, view }, say);
         Ok(())
     }
 
-    fn enter_answers(&self, waiting: &mut [Waiting], answers: Vec<ItemAnswers>) {
-        for (waiting, answers) in waiting.iter_mut().zip(answers) {
+    fn enter_answers(&self, callers: &mut [Callers], answers: Vec<ItemAnswers>) {
+        for (callers, answers) in callers.iter_mut().zip(answers) {
             Counters::add(&self.shared.counters.rejected, answers.rejected() as u64);
-            if waiting.is_for_processed() {
-                complete(&self.core.plan, &mut waiting.receipt, answers);
-            }
+            callers.say(&self.core.plan, answers);
         }
     }
 

@@ -7,12 +7,13 @@ use crate::machine::batch::{Batch, Events, Item};
 use crate::topology::RecordInfo;
 use gridmill_persistence::Position;
 
+use super::callers::Callers;
 use super::counters::Counters;
 use super::log_writer::Logged;
-use super::part::{Part, Waiting};
+use super::queued::QueuedEvents;
 use super::{Durability, Fatal, Msg, Partition};
 
-/// What the events of one batch may cost (see [`Part::cost`]), about: a millisecond of work, so that callers
+/// What the events of one batch may cost (see [`QueuedEvents::cost`]), about: a millisecond of work, so that callers
 /// of one batch are answered, and append again, while the next one is made.
 const BATCH_BYTES: usize = 64 << 10;
 
@@ -31,7 +32,7 @@ const HANDLED_MAX: usize = 16;
 #[derive(Default)]
 pub(crate) struct Batching {
     /// What makes up the batch in the making; kept for its allocation.
-    dequeued: Vec<Part>,
+    dequeued: Vec<QueuedEvents>,
     /// A batch that was logged, and applied in part.
     rest: Option<Batch>,
     /// A `GoOn` is under way.
@@ -40,12 +41,12 @@ pub(crate) struct Batching {
 
 impl Batching {
     /// An empty list for what is dequeued.
-    fn list(&mut self) -> Vec<Part> {
+    fn list(&mut self) -> Vec<QueuedEvents> {
         std::mem::take(&mut self.dequeued)
     }
 
     /// Keeps the allocation of a list that is empty again.
-    fn keep(&mut self, list: Vec<Part>) {
+    fn keep(&mut self, list: Vec<QueuedEvents>) {
         self.dequeued = list;
     }
 
@@ -125,7 +126,7 @@ impl Partition {
     /// Whether to bring `dequeued` to the disk on this thread: nothing of this partition can go on
     /// meanwhile, no other partition of the thread waits, and handlers have little to do that could be
     /// done beside the sync.
-    fn is_alone(&self, dequeued: &[Part]) -> bool {
+    fn is_alone(&self, dequeued: &[QueuedEvents]) -> bool {
         self.syncing.durability() == Durability::Sync
             && !self.syncing.is_running()
             && self.shared.commits.len() == 0
@@ -135,23 +136,23 @@ impl Partition {
     }
 
     /// How many events go to handlers.
-    fn handled(&self, dequeued: &[Part]) -> usize {
+    fn handled(&self, dequeued: &[QueuedEvents]) -> usize {
         let is_read = |depot| self.core.plan.topologies.iter().any(|t| t.source(depot).is_some());
-        let read = dequeued.iter().filter(|part| is_read(part.depot));
-        read.map(|part| part.encoded.len()).sum()
+        let read = dequeued.iter().filter(|events| is_read(events.depot()));
+        read.map(|events| events.encoded().len()).sum()
     }
 
     /// Makes a batch durable that was written, and applies it.
     fn logged(
         &mut self,
-        mut dequeued: Vec<Part>,
+        mut dequeued: Vec<QueuedEvents>,
         logged: Logged,
         alone: bool,
     ) -> Result<(), Fatal> {
         self.count(&logged);
-        let (batch, waiting) = self.split(&mut dequeued, logged);
+        let (batch, callers) = self.split(&mut dequeued, logged);
         self.batching.keep(dequeued);
-        self.shared.commits.written(batch.end, waiting, None);
+        self.shared.commits.written(batch.end, callers, None);
         self.put_down();
         if !alone {
             self.make_durable();
@@ -173,21 +174,21 @@ impl Partition {
     }
 
     /// Splits what was logged into what is applied and who waits for it.
-    fn split(&self, dequeued: &mut Vec<Part>, logged: Logged) -> (Batch, Vec<Waiting>) {
+    fn split(&self, dequeued: &mut Vec<QueuedEvents>, logged: Logged) -> (Batch, Vec<Callers>) {
         let Logged { first: mut position, time, mut offsets, .. } = logged;
-        let mut waiting = Vec::with_capacity(dequeued.len());
+        let mut callers = Vec::with_capacity(dequeued.len());
         let mut items = Vec::with_capacity(dequeued.len());
-        for part in dequeued.drain(..) {
-            let (depot, count) = (part.depot, part.encoded.len() as u64);
+        for queued in dequeued.drain(..) {
+            let (depot, count) = (queued.depot(), queued.encoded().len() as u64);
             let offset = offsets[depot];
-            let (events, encoded, waits) = part.logged(BatchReceipt {
+            let (events, encoded, waits) = queued.logged(BatchReceipt {
                 partition: self.shared.partition,
                 count,
                 first_offset: offset,
                 first_position: position.to_bits(),
                 ..BatchReceipt::default()
             });
-            waiting.push(waits);
+            callers.push(waits);
             let infos = (0..count).map(|record| RecordInfo {
                 position: position.forward(record),
                 offset: offset + record,
@@ -198,12 +199,12 @@ impl Partition {
             offsets[depot] += count;
             position = position.forward(count);
         }
-        (Batch::new(items, position), waiting)
+        (Batch::new(items, position), callers)
     }
 
     /// The batch was not logged, or nobody knows: tell everybody, with their events back where it is
     /// certain. A failed sync is recovered from, and the batch is tried again.
-    fn not_logged(&mut self, dequeued: Vec<Part>, error: &LogError) -> Result<(), Fatal> {
+    fn not_logged(&mut self, dequeued: Vec<QueuedEvents>, error: &LogError) -> Result<(), Fatal> {
         if let LogError::SyncFailed { .. } = error {
             self.shared.mailbox.put_back(dequeued);
             return self.recover_log();
@@ -216,7 +217,7 @@ impl Partition {
             LogError::Unsettled { .. } => AppendErrorKind::Unknown { reason: error.to_string() },
             other => AppendErrorKind::NotLogged { reason: other.to_string() },
         };
-        dequeued.into_iter().for_each(|part| part.fail(&kind));
+        dequeued.into_iter().for_each(|events| events.fail(&kind));
         self.put_down();
         Ok(())
     }
@@ -229,7 +230,7 @@ impl Partition {
             let problem = self.shared.life.problem();
             let message = problem.map_or_else(String::new, |problem| problem.message);
             let kind = AppendErrorKind::ChangesFull { partition: self.shared.partition, message };
-            dequeued.drain(..).for_each(|part| part.fail(&kind));
+            dequeued.drain(..).for_each(|events| events.fail(&kind));
         }
         self.batching.keep(dequeued);
         self.put_down();

@@ -6,7 +6,7 @@ use gridmill_client::AppendErrorKind;
 use gridmill_client::engine::once;
 use gridmill_persistence::Position;
 
-use super::part::Waiting;
+use super::callers::Callers;
 use super::published::PartitionView;
 
 /// A command of the operator (a retry, a discard) that waits until its effect is durable and shown.
@@ -37,7 +37,7 @@ impl PendingCommand {
 pub(super) struct Commit {
     /// The position after its last record.
     pub(super) end: Position,
-    waiting: Vec<Waiting>,
+    callers: Vec<Callers>,
     command: Option<PendingCommand>,
     /// What handlers said about the records before it is entered.
     heard: Position,
@@ -62,11 +62,11 @@ pub(crate) struct StepDone {
 impl Commit {
     pub(super) fn new(
         end: Position,
-        waiting: Vec<Waiting>,
+        callers: Vec<Callers>,
         command: Option<PendingCommand>,
     ) -> Self {
         let heard = Position::START;
-        Self { end, waiting, command, heard, applied: false, view: None }
+        Self { end, callers, command, heard, applied: false, view: None }
     }
 
     pub(super) fn is_applied(&self) -> bool {
@@ -77,9 +77,9 @@ impl Commit {
     pub(super) fn applied(
         &mut self,
         step: StepDone,
-        say: impl FnOnce(&mut [Waiting], Option<&mut PendingCommand>),
+        say: impl FnOnce(&mut [Callers], Option<&mut PendingCommand>),
     ) {
-        say(&mut self.waiting, self.command.as_mut());
+        say(&mut self.callers, self.command.as_mut());
         self.heard = step.heard;
         self.end = self.end.max(step.end);
         self.applied = step.all;
@@ -93,25 +93,25 @@ impl Commit {
 
     /// The first record whose appender has not heard yet what handlers say.
     pub(super) fn waiting_from(&self) -> Option<Position> {
-        let first = self.waiting.first().filter(|_| !self.applied)?;
-        Some(self.heard.max(Position::from_bits(first.receipt.first_position)))
+        let first = self.callers.first().filter(|_| !self.applied)?;
+        Some(self.heard.max(first.first_position()))
     }
 
     /// It was not applied before a restart, or in part: `hear` enters what handlers said in the replay about
     /// the rest.
-    pub(super) fn hear(&mut self, hear: impl Fn(&mut Waiting, Position)) {
+    pub(super) fn hear(&mut self, hear: impl Fn(&mut Callers, Position)) {
         let heard = self.heard;
-        self.waiting.iter_mut().for_each(|waiting| hear(waiting, heard));
+        self.callers.iter_mut().for_each(|callers| hear(callers, heard));
     }
 
     /// Answers those who wait for nothing but the log.
     pub(super) fn answer_appended(&mut self) {
-        self.waiting.iter_mut().for_each(Waiting::answer_appended);
+        self.callers.iter_mut().for_each(Callers::answer_appended);
     }
 
     /// Answers everybody who has no answer yet.
     pub(super) fn answer(&mut self) {
-        self.waiting.iter_mut().for_each(Waiting::answer);
+        self.callers.iter_mut().for_each(Callers::answer);
         if let Some(command) = self.command.take() {
             command.answer();
         }
@@ -119,6 +119,6 @@ impl Commit {
 
     /// Tells everybody who has no answer yet that it went wrong.
     pub(super) fn fail(&mut self, kind: &AppendErrorKind) {
-        self.waiting.iter_mut().for_each(|waiting| waiting.fail(kind));
+        self.callers.iter_mut().for_each(|callers| callers.fail(kind));
     }
 }

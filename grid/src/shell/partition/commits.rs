@@ -13,8 +13,8 @@ use gridmill_persistence::Position;
 use gridmill_persistence::planted::{Bug, is_planted};
 use parking_lot::Mutex;
 
+use super::callers::Callers;
 use super::commit::{Commit, PendingCommand, StepDone};
-use super::part::Waiting;
 use super::published::PartitionView;
 
 /// Where commits become visible. It is called under the lock of the commits: it must be quick, and must not
@@ -66,10 +66,10 @@ impl Commits {
     pub(crate) fn written(
         &self,
         end: Position,
-        waiting: Vec<Waiting>,
+        callers: Vec<Callers>,
         command: Option<PendingCommand>,
     ) {
-        let mut commit = Commit::new(end, waiting, command);
+        let mut commit = Commit::new(end, callers, command);
         let mut under_way = self.under_way.lock();
         match &under_way.abandoned {
             // A dropped grid's actor may be in the middle of a batch: nobody else would answer.
@@ -82,7 +82,7 @@ impl Commits {
     pub(crate) fn applied(
         &self,
         step: StepDone,
-        say: impl FnOnce(&mut [Waiting], Option<&mut PendingCommand>),
+        say: impl FnOnce(&mut [Callers], Option<&mut PendingCommand>),
         publish: &impl Publish,
     ) -> Completed {
         let mut under_way = self.under_way.lock();
@@ -109,7 +109,7 @@ impl Commits {
         &self,
         end: Position,
         view: Arc<PartitionView>,
-        hear: impl Fn(&mut Waiting, Position),
+        hear: impl Fn(&mut Callers, Position),
         publish: &impl Publish,
     ) {
         let commits = {

@@ -9,7 +9,7 @@ use crate::machine::control::{kind, push_control};
 use crate::machine::registry::Registry;
 use crate::shell::clock::Clock;
 
-use super::part::Part;
+use super::queued::QueuedEvents;
 
 /// The log, and what its next records get: their time, and of each depot their offsets.
 pub(crate) struct LogWriter {
@@ -72,7 +72,7 @@ impl LogWriter {
     /// Writes events as one batch; past the page cache where `direct`. On an error the log is as it was.
     pub(crate) fn write_events(
         &mut self,
-        dequeued: &[Part],
+        dequeued: &[QueuedEvents],
         direct: bool,
     ) -> Result<Logged, LogError> {
         let (time, offsets) = (self.time(), self.next_offsets.clone());
@@ -93,11 +93,11 @@ impl LogWriter {
         }
     }
 
-    fn push_events(&mut self, dequeued: &[Part], time: i64) -> Result<(), LogError> {
-        for part in dequeued {
-            let depot = part.depot;
+    fn push_events(&mut self, dequeued: &[QueuedEvents], time: i64) -> Result<(), LogError> {
+        for events in dequeued {
+            let depot = events.depot();
             let source = self.registry.source(depot);
-            for (variant, bytes) in part.encoded.iter() {
+            for (variant, bytes) in events.encoded().iter() {
                 let meta = RecordMeta {
                     time,
                     depot_offset: self.next_offsets[depot],

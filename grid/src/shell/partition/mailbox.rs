@@ -10,7 +10,7 @@ use gridmill_client::AppendErrorKind;
 use gridmill_client::engine::{Single, Submission};
 use parking_lot::{Mutex, MutexGuard};
 
-use super::part::Part;
+use super::queued::QueuedEvents;
 use crate::shell::load::Load;
 
 /// What a partition has to log.
@@ -24,7 +24,7 @@ pub(crate) struct Mailbox {
 
 #[derive(Debug, Default)]
 struct Queue {
-    waiting: VecDeque<Part>,
+    waiting: VecDeque<QueuedEvents>,
     /// The actor has been told, and has not looked yet.
     rung: bool,
     /// The actor has taken events that are in no commit yet.
@@ -55,13 +55,13 @@ impl Mailbox {
 
     /// Puts events at the end. `wake` wakes the actor, where it was not woken since it looked last. Where the
     /// mailbox is closed, they are given back.
-    pub(crate) fn push(&self, part: Part, wake: impl FnOnce()) {
+    pub(crate) fn push(&self, events: QueuedEvents, wake: impl FnOnce()) {
         let mut queue = self.queue.lock();
         if let Some(reason) = queue.closed.clone() {
             drop(queue);
-            return part.fail(&AppendErrorKind::NotLogged { reason });
+            return events.fail(&AppendErrorKind::NotLogged { reason });
         }
-        queue.waiting.push_back(part);
+        queue.waiting.push_back(events);
         self.ring(queue, wake);
     }
 
@@ -101,7 +101,7 @@ impl Mailbox {
             std::mem::take(&mut queue.waiting)
         };
         let kind = AppendErrorKind::NotLogged { reason: reason.to_owned() };
-        waiting.into_iter().for_each(|part| part.fail(&kind));
+        waiting.into_iter().for_each(|events| events.fail(&kind));
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -129,7 +129,7 @@ impl Mailbox {
     }
 
     /// Takes events out, until they cost about `cost_max`.
-    pub(crate) fn dequeue(&self, cost_max: usize, into: &mut Vec<Part>) {
+    pub(crate) fn dequeue(&self, cost_max: usize, into: &mut Vec<QueuedEvents>) {
         let mut queue = self.queue.lock();
         let mut cost = 0;
         while cost < cost_max {
@@ -148,10 +148,10 @@ impl Mailbox {
     }
 
     /// Puts what could not be logged yet back to the front.
-    pub(crate) fn put_back(&self, parts: Vec<Part>) {
+    pub(crate) fn put_back(&self, dequeued: Vec<QueuedEvents>) {
         let mut queue = self.queue.lock();
-        for part in parts.into_iter().rev() {
-            queue.waiting.push_front(part);
+        for events in dequeued.into_iter().rev() {
+            queue.waiting.push_front(events);
         }
         queue.in_hand = false;
     }
@@ -168,8 +168,8 @@ impl Mailbox {
     pub(crate) fn has_waiting(&self, cost_min: usize) -> bool {
         let queue = self.queue.lock();
         let mut cost = 0;
-        queue.waiting.iter().any(|part| {
-            cost += part.cost();
+        queue.waiting.iter().any(|events| {
+            cost += events.cost();
             cost >= cost_min
         })
     }

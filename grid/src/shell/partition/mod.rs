@@ -6,6 +6,7 @@
 
 mod apply;
 mod batching;
+mod callers;
 mod catch_up;
 mod catch_ups;
 mod closed_loop;
@@ -21,9 +22,9 @@ mod log_writer;
 mod mailbox;
 mod maintenance;
 mod merges;
-mod part;
 pub(crate) mod past;
 pub(crate) mod published;
+mod queued;
 mod reading;
 pub(crate) mod shared;
 mod spent;
@@ -51,6 +52,7 @@ use super::clock::Clock;
 use super::host::Host;
 
 use batching::Batching;
+use callers::Callers;
 use catch_ups::{CatchUps, CaughtUp};
 use closed_loop::ClosedLoop;
 use commands::{CommandDone, Commands};
@@ -58,7 +60,6 @@ use commits::Publish;
 use flushes::Flushes;
 use log_writer::LogWriter;
 use maintenance::Maintenance;
-use part::Waiting;
 use published::PartitionView;
 use shared::Shared;
 use sync::Syncing;
@@ -202,7 +203,7 @@ impl Partition {
         self.note_runs();
         let view = self.view();
         let plan = Arc::clone(&self.core.plan);
-        let hear = |waiting: &mut Waiting, from| waiting.hear(&plan, &said, from);
+        let hear = |callers: &mut Callers, from| callers.hear(&plan, &said, from);
         self.shared.commits.recovered(end, view, hear, &self.shared.published);
         self.start_catch_ups()?;
         if let Durability::Interval(every) = self.syncing.durability() {

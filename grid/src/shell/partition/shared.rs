@@ -9,14 +9,15 @@ use gridmill_client::engine::Single;
 use gridmill_persistence::Position;
 
 use super::Msg;
+use super::callers::Callers;
 use super::commit::{PendingCommand, StepDone};
 use super::commits::{Commits, Completed};
 use super::counters::Counters;
 use super::life::Life;
 use super::mailbox::Mailbox;
-use super::part::{Part, Waiting};
 use super::past::{Past, Progress};
 use super::published::Published;
+use super::queued::QueuedEvents;
 use crate::shell::host::Host;
 use crate::shell::load::Load;
 
@@ -55,8 +56,8 @@ impl Shared {
     }
 
     /// Puts events at the end of the mailbox and wakes the actor.
-    pub(crate) fn submit(&self, part: Part) {
-        self.mailbox.push(part, || self.send(Msg::Wake));
+    pub(crate) fn submit(&self, events: QueuedEvents) {
+        self.mailbox.push(events, || self.send(Msg::Wake));
     }
 
     /// Puts an event at the end of the mailbox and wakes the actor.
@@ -74,7 +75,7 @@ impl Shared {
     pub(crate) fn applied(
         &self,
         step: StepDone,
-        say: impl FnOnce(&mut [Waiting], Option<&mut PendingCommand>),
+        say: impl FnOnce(&mut [Callers], Option<&mut PendingCommand>),
     ) {
         self.answer(self.commits.applied(step, say, &self.published));
     }
