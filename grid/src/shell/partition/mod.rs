@@ -25,6 +25,8 @@ mod merges;
 pub(crate) mod past;
 pub(crate) mod published;
 mod queued;
+#[cfg(all(test, feature = "races"))]
+mod races;
 mod reading;
 pub(crate) mod shared;
 mod spent;
