@@ -145,6 +145,7 @@ fn encode(version: u32, payload: &[u8]) -> Vec<u8> {
     file.extend_from_slice(payload);
     let crc = checksum(&file);
     put(&mut file, 12, &crc.to_le_bytes());
+    debug_assert!(decode(&file, version).is_ok_and(|read| read == (version, payload)));
     file
 }
 

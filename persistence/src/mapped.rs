@@ -104,6 +104,7 @@ impl FileMap {
         } else {
             None
         };
+        debug_assert!(bytes.len() as u64 >= end, "no byte that is asked for lies behind the map");
         let map = Arc::new(Map { bytes, file });
         *current = Some(Arc::clone(&map));
         Ok(map)

@@ -77,6 +77,7 @@ fn check_crc(held: u32, crc: u32) -> Result<(), Fault> {
 
 impl SegmentHeader {
     pub(crate) fn encode(&self) -> Vec<u8> {
+        self.assert_follows();
         let mut page = vec![0; DATA_START as usize];
         put(&mut page, 0, &SEGMENT_MAGIC);
         put(&mut page, 8, &VERSION.to_le_bytes());
@@ -94,7 +95,22 @@ impl SegmentHeader {
         }
         let crc = crc32c::crc32c(&page[16..]);
         put(&mut page, 12, &crc.to_le_bytes());
+        debug_assert!(Self::decode(&page).is_ok_and(|read| read == *self), "{self:?} is not read");
         page
+    }
+
+    /// What is true of every header that is written. One that was read may say anything.
+    fn assert_follows(&self) {
+        let (first, end) = (self.first, self.previous_next);
+        assert_eq!(
+            first.number(),
+            end.number(),
+            "a segment begins with the record after the last one"
+        );
+        assert!(end <= first, "an epoch begins at {first}, which was over at {end}");
+        assert!(self.durable_to <= first, "{} is durable before it is written", self.durable_to);
+        let inside = self.previous == 0 || self.previous_end >= DATA_START;
+        assert!(inside, "batches end at byte {} of a segment", self.previous_end);
     }
 
     pub(crate) fn decode(page: &[u8]) -> Result<Self, Fault> {
@@ -142,6 +158,8 @@ pub(crate) struct BatchHeader {
 
 impl BatchHeader {
     fn encode(&self, salt: u32, out: &mut [u8]) {
+        assert!(self.durable_to <= self.base, "{} is durable, not even written", self.base);
+        assert!((self.len as usize).is_multiple_of(ALIGN), "a batch of {} bytes", self.len);
         put(out, 0, &BATCH_MAGIC.to_le_bytes());
         put(out, 8, &self.len.to_le_bytes());
         put(out, 12, &self.count.to_le_bytes());
@@ -220,6 +238,7 @@ impl RecordMeta {
         out.extend_from_slice(payload);
         let padding = aligned(payload.len()) - payload.len();
         out.extend_from_slice(&[0; ALIGN][..padding]);
+        debug_assert!(out.len().is_multiple_of(ALIGN), "records lie behind {} bytes", out.len());
     }
 
     pub(crate) fn decode(record: &[u8]) -> Self {
@@ -305,6 +324,7 @@ pub(crate) fn encode_footer(index: &[u8], salt: u32) -> Vec<u8> {
     put(&mut block, 12, &(index.len() as u32).to_le_bytes());
     let crc = crc32c::crc32c_append(salt, &block[8..]);
     put(&mut block, 4, &crc.to_le_bytes());
+    debug_assert_eq!(decode_footer(&block, salt), Some(index));
     block
 }
 

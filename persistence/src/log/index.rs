@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use super::format::NO_OFFSET;
 use crate::Position;
 
 /// A point is noted about every so many bytes of a segment.
@@ -29,9 +30,18 @@ impl BatchSummary {
         self.base.forward(u64::from(self.count))
     }
 
+    /// Where it ends in its segment.
+    pub(crate) fn file_end(&self) -> u64 {
+        self.offset + self.len
+    }
+
     /// Takes the next record of the batch in.
     #[inline]
     pub(crate) fn add(&mut self, source: u16, depot_offset: u64, time: i64) {
+        debug_assert_ne!(
+            depot_offset, NO_OFFSET,
+            "refused when it was pushed, and when it was read"
+        );
         if self.count == 0 {
             self.first_time = time;
         }
@@ -115,6 +125,8 @@ impl SegmentIndex {
     }
 
     pub(crate) fn add(&mut self, batch: &BatchSummary) {
+        let ascends = self.points.last().is_none_or(|last| last.offset < batch.offset);
+        debug_assert!(ascends, "the batch at byte {} was taken in before", batch.offset);
         let spaced = |last: u64| batch.offset >= last + SPACING;
         if self.points.last().is_none_or(|last| spaced(last.offset)) {
             let (offset, number) = (batch.offset, batch.base.number());

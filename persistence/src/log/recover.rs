@@ -17,6 +17,9 @@ use super::window::{first_unreadable, is_zero};
 use crate::planted::{Bug, is_planted};
 use crate::{LogError, Position, Storage};
 
+/// No log has a segment of a higher number, and there are numbers behind it.
+const NUMBER_MAX: u64 = u64::MAX / 2;
+
 /// How the log had been stopped when it was opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HowStopped {
@@ -140,6 +143,10 @@ fn candidates(storage: &dyn Storage, dir: &Path) -> Result<Vec<Candidate>, LogEr
     };
     let mut numbers: Vec<_> = names.iter().filter_map(|name| segment_number(name)).collect();
     numbers.sort_unstable();
+    if let Some(&highest) = numbers.last().filter(|&&highest| highest > NUMBER_MAX) {
+        let file = storage.display(&dir.join(segment_name(highest)));
+        return Err(header_damage(file, "a segment number below 2^63".into(), highest.to_string()));
+    }
     let read = |number| candidate(storage, number, dir.join(segment_name(number)));
     numbers.into_iter().map(read).collect()
 }
@@ -203,6 +210,7 @@ fn chain(
         segments.push(segment);
     }
     segments.reverse();
+    debug_assert!(segments.is_sorted_by_key(|segment| segment.header.first), "links were checked");
     let mut bytes_before = 0;
     for segment in &mut segments {
         segment.bytes_before = bytes_before;
@@ -392,6 +400,7 @@ fn cut(analysis: &mut Analysis, stop: &Stop, lost: u64) {
     let dropped = analysis.segments.split_off(stop.at + 1);
     analysis.garbage.extend(dropped.iter().map(|segment| segment.path.clone()));
     let segment = &analysis.segments[stop.at];
+    debug_assert!(segment.header.first <= stop.next, "a walk over records goes on");
     end_at(segment, stop.offset);
     analysis.next = stop.next;
     analysis.how = match lost {
@@ -405,6 +414,7 @@ fn cut(analysis: &mut Analysis, stop: &Stop, lost: u64) {
 /// Lets the last segment's batches end at `offset`, where no walk had set it yet.
 pub(crate) fn end_at(segment: &Segment, offset: u64) {
     use std::sync::atomic::Ordering::Release;
+    assert!((DATA_START..=segment.capacity).contains(&offset), "an end at byte {offset}");
     segment.written.store(offset, Release);
     segment.durable.store(offset, Release);
     segment.visible.store(offset, Release);

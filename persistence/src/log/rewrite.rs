@@ -118,6 +118,7 @@ impl Log {
 
 /// The index of what is durable in a segment whose index may know more.
 fn durable_index(kept: &Segment, end: u64) -> Result<SegmentIndex, LogError> {
+    debug_assert!(end <= kept.written.load(Ordering::Acquire), "what is durable was written");
     if kept.visible_end() <= end {
         return kept.index(SegmentIndex::clone);
     }
@@ -129,9 +130,11 @@ fn durable_index(kept: &Segment, end: u64) -> Result<SegmentIndex, LogError> {
 
 fn fill(segment: &Segment, file: &dyn StorageFile, state: &mut State) -> std::io::Result<()> {
     file.write_at(0, &segment.header.encode())?;
-    let mut offset = DATA_START;
+    let (mut offset, mut next) = (DATA_START, segment.header.first);
     for batch in &mut state.pending {
         let Some(bytes) = &mut batch.bytes else { continue };
+        assert_eq!(batch.summary.base, next, "a record keeps its position");
+        next = batch.summary.end();
         let summary = BatchSummary { offset, ..batch.summary.clone() };
         let durable_to = segment.header.durable_to;
         seal_batch(bytes, summary.count, summary.base, durable_to, segment.salt);
@@ -139,6 +142,7 @@ fn fill(segment: &Segment, file: &dyn StorageFile, state: &mut State) -> std::io
         segment.update_index(|index| index.add(&summary));
         offset += summary.len;
     }
+    assert_eq!(next, state.written, "all that is not durable is written anew");
     file.sync()?;
     end_at(segment, offset);
     Ok(())

@@ -60,6 +60,7 @@ impl LogScan {
         from: Position,
     ) -> Self {
         let next = Position::new(segment.header.first.epoch(), number);
+        debug_assert!((DATA_START..=segment.capacity).contains(&offset), "batches lie elsewhere");
         Self {
             shared,
             window: Window::default(),

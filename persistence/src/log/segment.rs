@@ -134,8 +134,19 @@ impl Segment {
         self.header.number
     }
 
-    /// Closes the segment: the log goes on in the next one, which readers must already see.
+    /// Batches now end at `end`, after one that was written at `offset`.
+    pub(crate) fn note_written(&self, offset: u64, end: u64) {
+        let before = self.written.load(Ordering::Relaxed);
+        assert_eq!(before, offset, "batches follow each other without gaps");
+        assert!(end <= self.capacity, "a batch ends at byte {end} of {}", self.capacity);
+        self.written.store(end, Ordering::Release);
+    }
+
+    /// Closes the segment: the log goes on in the next one, which readers must already see. At 0 where it
+    /// is no part of the log any more.
     pub(crate) fn close(&self, end: u64) {
+        let inside = end == 0 || (DATA_START..=self.capacity).contains(&end);
+        assert!(inside, "a segment of {} bytes is closed at byte {end}", self.capacity);
         self.end.store(end, Ordering::Release);
     }
 

@@ -102,10 +102,19 @@ impl Shared {
     /// Notes a batch whose bytes are in the file.
     pub(crate) fn note_written(&self, batch: Pending) {
         let mut state = self.state.lock();
-        let end = batch.summary.offset + batch.summary.len;
-        batch.segment.written.store(end, Ordering::Release);
+        assert_eq!(batch.summary.base, state.written, "a batch begins where the last one ended");
+        batch.segment.note_written(batch.summary.offset, batch.summary.file_end());
         state.written = batch.summary.end();
         state.pending.push_back(batch);
+        self.assert_ordered(&state);
+    }
+
+    /// What is durable was shown, and what was shown is written.
+    fn assert_ordered(&self, state: &State) {
+        let (durable, visible) = (self.durable(), self.visible());
+        assert!(durable <= visible, "{durable} is durable and only {visible} shown");
+        assert!(visible <= state.written, "{visible} is shown and only {} written", state.written);
+        debug_assert!(state.exposed <= state.pending.len(), "none is shown twice");
     }
 
     /// Makes all that was written before the call durable and visible.
@@ -146,6 +155,7 @@ impl Shared {
 
     fn note_durable(&self, target: Position, synced: &[(Arc<Segment>, u64)]) {
         let mut state = self.state.lock();
+        debug_assert!(state.covers(target, synced), "a sync claims what it did not cover");
         for (segment, end) in synced {
             segment.durable.store(*end, Ordering::Release);
         }
@@ -155,6 +165,7 @@ impl Shared {
         self.durable.store(target.to_bits(), Ordering::Release);
         let finished = self.show(&mut state, target);
         state.forget_durable(target);
+        self.assert_ordered(&state);
         drop(state);
         finished.iter().for_each(|segment| segment.write_footer());
         sealed.iter().for_each(|segment| segment.let_go());
@@ -166,6 +177,7 @@ impl Shared {
         let target = state.written;
         let finished = self.show(&mut state, target);
         state.forget_unretained();
+        self.assert_ordered(&state);
         drop(state);
         finished.iter().for_each(|segment| segment.write_footer());
         target
@@ -179,13 +191,13 @@ impl Shared {
             if batch.summary.end() > target {
                 break;
             }
-            let (segment, end) =
-                (Arc::clone(&batch.segment), batch.summary.offset + batch.summary.len);
+            let (segment, end) = (Arc::clone(&batch.segment), batch.summary.file_end());
             if let Some(before) = state.indexed.take_if(|before| !Arc::ptr_eq(before, &segment)) {
                 start_index(&segment, &before);
                 finished.push(before);
             }
             segment.update_index(|index| index.add(&batch.summary));
+            debug_assert_eq!(segment.visible_end(), batch.summary.offset, "shown in order");
             segment.visible.store(end, Ordering::Release);
             state.indexed = Some(segment);
             state.exposed += 1;
@@ -198,6 +210,11 @@ impl Shared {
 
     /// Makes a segment the one that is written to, after `before` was closed at `end`.
     pub(crate) fn append_segment(&self, segment: &Arc<Segment>, before: &Segment, end: u64) {
+        assert_eq!(
+            before.written.load(Ordering::Relaxed),
+            end,
+            "a segment ends with its last batch"
+        );
         push_segment(&mut self.segments.write(), segment);
         self.state.lock().unsynced.push(Arc::clone(segment));
         // Only now: who sees the end goes on to look for the next segment.
@@ -224,6 +241,7 @@ impl Shared {
         state.exposed = 0;
         self.durable.store(state.written.to_bits(), Ordering::Release);
         self.visible.store(state.written.to_bits(), Ordering::Release);
+        self.assert_ordered(state);
         for segment in dropped {
             // It is no part of the log any more: the next start removes what stays.
             let _ = self.storage.remove(&segment.path);
@@ -261,6 +279,18 @@ fn start_index(segment: &Segment, before: &Segment) {
 impl State {
     pub(crate) fn check_usable(&self) -> Result<(), LogError> {
         self.failed.clone().map_or(Ok(()), |failed| Err(failed.into()))
+    }
+
+    /// Whether all batches before `target` lie in what was synced, of each segment up to an end.
+    fn covers(&self, target: Position, synced: &[(Arc<Segment>, u64)]) -> bool {
+        let covered = |batch: &Pending| {
+            let within = |(segment, end): &(Arc<Segment>, u64)| {
+                Arc::ptr_eq(segment, &batch.segment) && batch.summary.file_end() <= *end
+            };
+            synced.iter().any(within)
+        };
+        let mut before = self.pending.iter().take_while(|batch| batch.summary.end() <= target);
+        target <= self.written && before.all(covered)
     }
 
     fn forget_durable(&mut self, durable: Position) {

@@ -40,6 +40,7 @@ impl<'a> Walk<'a> {
 
     /// The same, from the batch at `offset` on, which begins with the record `next`.
     pub(crate) fn beginning_at(self, offset: u64, next: Position) -> Self {
+        debug_assert!((DATA_START..=self.limit).contains(&offset), "batches lie elsewhere");
         Self { offset, next, ..self }
     }
 
@@ -72,6 +73,11 @@ impl<'a> Walk<'a> {
         Ok(match self.records(&header) {
             Ok(summary) => {
                 self.offset += summary.len;
+                debug_assert!(
+                    self.offset <= self.limit,
+                    "a batch reaches over byte {}",
+                    self.limit
+                );
                 self.next = summary.end();
                 self.durable_to = self.durable_to.max(header.durable_to);
                 Step::Batch(summary)

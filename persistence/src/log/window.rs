@@ -53,6 +53,7 @@ impl Window {
         range: &Range<u64>,
         end: u64,
     ) -> Result<(), LogError> {
+        debug_assert!(range.start <= range.end && range.end <= end, "{range:?} lies before {end}");
         let held = self.start..self.start + self.bytes.len() as u64;
         if held.start <= range.start && range.end <= held.end {
             return Ok(());

@@ -61,6 +61,7 @@ fn suffixed(path: &Path, what: &str) -> PathBuf {
 /// `at` rounded up to a multiple of `align`, a power of two.
 #[inline]
 pub(super) const fn align_up(at: u64, align: u64) -> u64 {
+    debug_assert!(align.is_power_of_two());
     (at + align - 1) & !(align - 1)
 }
 

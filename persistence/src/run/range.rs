@@ -50,6 +50,7 @@ impl<'a> RunRange<'a> {
     }
 
     fn step_back(&mut self) -> Result<(&'a [u8], Slot<'a>), RunError> {
+        debug_assert!(self.back > self.front.ordinal, "the ends of a walk have met");
         let (group, within) = ((self.back - 1) / GROUP, (self.back - 1) % GROUP);
         if self.group != Some(group) {
             self.load(group, within)?;

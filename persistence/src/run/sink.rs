@@ -49,6 +49,7 @@ impl Sink {
     /// Appends zeros up to a multiple of `align`, a power of two of at most 64.
     #[inline]
     pub(super) fn pad_to(&mut self, align: u64) -> io::Result<()> {
+        debug_assert!(align <= 64, "zeros up to a multiple of {align}");
         let at = self.position();
         self.put(&[0; 64][..(align_up(at, align) - at) as usize])
     }
@@ -71,6 +72,7 @@ impl Sink {
         if self.buffer.is_empty() {
             return Ok(());
         }
+        debug_assert!(self.written.is_multiple_of(PAGE), "the short page is the last one");
         self.file.write_at(self.written, &self.buffer)?;
         self.page_crcs.extend(self.buffer.chunks(PAGE as usize).map(crc32c::crc32c));
         self.written += self.buffer.len() as u64;

@@ -56,6 +56,7 @@ impl<'a> View<'a> {
     #[inline]
     pub(super) fn entry(self, at: u64) -> Result<Entry<'a>, RunError> {
         let parts = self.parts(at)?;
+        debug_assert!(at < parts.next && parts.next <= self.run.meta.data_end, "a walk goes on");
         if parts.next - at >= LONG {
             self.run.pages.will_need(at, parts.next);
         }

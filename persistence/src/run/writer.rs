@@ -187,6 +187,7 @@ impl RunWriter {
     }
 
     fn put_entry(&mut self, key: &[u8], value: Option<&[u8]>) -> io::Result<()> {
+        debug_assert!(self.entries == 0 || self.last_key.as_slice() < key, "order was checked");
         let length = if self.is_uniform(key, value) {
             self.put_uniform(key, value)?
         } else {
@@ -219,12 +220,14 @@ impl RunWriter {
         self.uniform.count += 1;
         self.put_body(key, value)?;
         self.sink.pad_to(self.options.value_align as u64)?;
+        debug_assert_eq!(self.sink.position(), self.uniform.end(), "numbers say where they lie");
         Ok(1)
     }
 
     fn put_loose(&mut self, key: &[u8], value: Option<&[u8]>) -> io::Result<u64> {
         self.sink.pad_to(UNIT)?;
         let at = self.sink.position();
+        debug_assert!(at >= self.uniform.loose_at(), "loose entries follow the uniform ones");
         if self.entries.is_multiple_of(GROUP) {
             self.start_group(key, at)?;
             self.remembered.mark(at)?;
@@ -262,6 +265,7 @@ impl RunWriter {
     }
 
     fn start_group(&mut self, key: &[u8], at: u64) -> io::Result<()> {
+        debug_assert!(self.fence_at <= at, "groups follow one another");
         if self.entries == 0 {
             self.min_key = key.to_vec();
         }
