@@ -9,12 +9,12 @@ use std::sync::Arc;
 use super::clean;
 use super::format::{BATCH_HEADER, DATA_START, SegmentHeader, segment_name};
 use super::index::{BatchSummary, SegmentIndex};
-use super::pages::Pages;
+use super::pages::PageWriter;
 use super::prepare::Preparation;
+use super::read_buffer::first_unreadable;
 use super::recover::{Analysis, HowStopped, analyse};
 use super::segment::{Segment, create_file};
-use super::shared::Shared;
-use super::window::first_unreadable;
+use super::shared::SharedLog;
 use super::{Log, LogOptions};
 use crate::{LogError, Position, Storage};
 
@@ -87,7 +87,7 @@ impl Log {
         };
         let file = storage.open(&segment.path).map_err(|source| segment.io("open", source))?;
         segment.hold(Arc::clone(&file));
-        let (offset, mut pages) = (segment.visible_end(), Pages::default());
+        let (offset, mut pages) = (segment.visible_end(), PageWriter::default());
         if ended.is_none() {
             pages.seek(&*file, offset).map_err(|source| {
                 let page = offset - offset % DATA_START;
@@ -100,7 +100,7 @@ impl Log {
             pages,
             clean_marker: analysis.how == HowStopped::Clean,
             last_number: analysis.highest_number.max(segment.number()),
-            shared: Arc::new(Shared::new(storage, dir, analysis.segments, next)),
+            shared: Arc::new(SharedLog::new(storage, dir, analysis.segments, next)),
             options: options.bounded(),
             batch: vec![0; BATCH_HEADER],
             summary: BatchSummary::default(),

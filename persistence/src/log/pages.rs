@@ -24,7 +24,7 @@ pub(super) enum Way {
 
 /// The page that is not full yet, and what comes behind it.
 #[derive(Debug, Default)]
-pub(super) struct Pages {
+pub(super) struct PageWriter {
     memory: Vec<u8>,
     /// Where in the memory a page starts.
     start: usize,
@@ -32,7 +32,7 @@ pub(super) struct Pages {
     held: usize,
 }
 
-impl Pages {
+impl PageWriter {
     /// Goes on at `offset` of `file`, reading what its page has.
     pub(super) fn seek(&mut self, file: &dyn StorageFile, offset: u64) -> io::Result<()> {
         let held = offset as usize % PAGE;

@@ -8,12 +8,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::clean;
-use super::format::{DATA_START, Fault, SegmentHeader, VERSION, segment_name, segment_number};
+use super::format::{
+    DATA_START, DecodeError, SegmentHeader, VERSION, segment_name, segment_number,
+};
 use super::index::SegmentIndex;
 use super::orphans::Orphans;
+use super::read_buffer::{first_unreadable, is_zero};
 use super::segment::{DAMAGE_HINT, Segment};
-use super::walk::{Step, Walk, look_beyond};
-use super::window::{first_unreadable, is_zero};
+use super::walk::{Walk, WalkStep, look_beyond};
 use crate::planted::{Bug, is_planted};
 use crate::{LogError, Position, Storage};
 
@@ -88,7 +90,7 @@ struct Candidate {
     number: u64,
     path: PathBuf,
     len: u64,
-    header: Result<SegmentHeader, Fault>,
+    header: Result<SegmentHeader, DecodeError>,
 }
 
 impl Candidate {
@@ -165,10 +167,10 @@ fn candidate(storage: &dyn Storage, number: u64, path: PathBuf) -> Result<Candid
     let header = match SegmentHeader::decode(&page) {
         // Batches are written only after the header: where there is none, a broken header was torn by
         // the stop that kept the segment from being used.
-        Err(Fault::Bad { .. })
+        Err(DecodeError::Bad { .. })
             if is_zero(&*file, DATA_START..len).map_err(unreadable(DATA_START..len))? =>
         {
-            Err(Fault::Blank)
+            Err(DecodeError::Blank)
         }
         header => header,
     };
@@ -193,12 +195,12 @@ fn chain(
         Some(after) => Some(previous(storage, &mut by_number, after)?),
     } {
         let header = match found.header {
-            Err(Fault::Blank) if !segments.is_empty() => {
-                let lost = header_error(storage, &found.path, Fault::Blank);
+            Err(DecodeError::Blank) if !segments.is_empty() => {
+                let lost = header_error(storage, &found.path, DecodeError::Blank);
                 orphans.add(&std::mem::take(&mut segments), lost)?;
                 continue;
             }
-            header => header.map_err(|fault| header_error(storage, &found.path, fault))?,
+            header => header.map_err(|error| header_error(storage, &found.path, error))?,
         };
         check_number(storage, &found.path, found.number, &header)?;
         let end = segments.last().map_or(DATA_START, |after| after.header.previous_end);
@@ -231,8 +233,8 @@ fn newest(
     while let Some((highest, found)) = by_number.pop_last() {
         match found.header {
             Ok(_) => return Ok(Some(last_after(by_number, highest, found))),
-            Err(Fault::Blank) => {}
-            Err(fault) => return Err(header_error(storage, &found.path, fault)),
+            Err(DecodeError::Blank) => {}
+            Err(error) => return Err(header_error(storage, &found.path, error)),
         }
     }
     Ok(None)
@@ -273,12 +275,12 @@ fn previous(
     })
 }
 
-fn header_error(storage: &dyn Storage, path: &Path, fault: Fault) -> LogError {
+fn header_error(storage: &dyn Storage, path: &Path, error: DecodeError) -> LogError {
     let file = storage.display(path);
-    match fault {
-        Fault::Version(got) => LogError::UnknownVersion { file, expected: VERSION, got },
-        Fault::Blank => header_damage(file, "a segment header".into(), "zeros".into()),
-        Fault::Bad { expected, got } => header_damage(file, expected, got),
+    match error {
+        DecodeError::Version(got) => LogError::UnknownVersion { file, expected: VERSION, got },
+        DecodeError::Blank => header_damage(file, "a segment header".into(), "zeros".into()),
+        DecodeError::Bad { expected, got } => header_damage(file, expected, got),
     }
 }
 
@@ -319,7 +321,7 @@ fn check_link(segment: &Segment, after: Option<&Segment>, len: u64) -> Result<()
 }
 
 /// Where a walk over the tail came to its end, and why.
-struct Stop {
+struct WalkEnd {
     at: usize,
     offset: u64,
     next: Position,
@@ -343,7 +345,7 @@ fn find_end(analysis: &mut Analysis, orphans: Orphans) -> Result<(), LogError> {
     Ok(())
 }
 
-fn walk_tail(segments: &[Arc<Segment>], first: usize) -> Result<Stop, LogError> {
+fn walk_tail(segments: &[Arc<Segment>], first: usize) -> Result<WalkEnd, LogError> {
     let mut at = first;
     loop {
         let segment = &segments[at];
@@ -359,26 +361,26 @@ fn walk_tail(segments: &[Arc<Segment>], first: usize) -> Result<Stop, LogError> 
     }
 }
 
-fn walk_segment(segments: &[Arc<Segment>], at: usize, len: u64) -> Result<Stop, LogError> {
+fn walk_segment(segments: &[Arc<Segment>], at: usize, len: u64) -> Result<WalkEnd, LogError> {
     let segment = &segments[at];
     let mut walk = Walk::new(segment, len);
     let before = at.checked_sub(1).map(|before| segments[before].index(SegmentIndex::successor));
     let mut index = before.transpose()?.unwrap_or_else(SegmentIndex::first);
     let (expected, got) = loop {
         match walk.step()? {
-            Step::Batch(summary) => index.add(&summary),
-            Step::End => break ("a batch".into(), "zeros".into()),
-            Step::Bad { expected, got, .. } => break (expected, got),
+            WalkStep::Batch(summary) => index.add(&summary),
+            WalkStep::End => break ("a batch".into(), "zeros".into()),
+            WalkStep::Bad { expected, got, .. } => break (expected, got),
         }
     };
     segment.set_index(index);
     let Walk { offset, next, durable_to, .. } = walk;
-    Ok(Stop { at, offset, next, durable_to, expected, got })
+    Ok(WalkEnd { at, offset, next, durable_to, expected, got })
 }
 
 /// How many bytes lie behind the stop; an error if any of them proves that what should stand at the
 /// stop had been durable.
-fn judge(segments: &[Arc<Segment>], stop: &Stop, proven: Position) -> Result<u64, LogError> {
+fn judge(segments: &[Arc<Segment>], stop: &WalkEnd, proven: Position) -> Result<u64, LogError> {
     let segment = &segments[stop.at];
     let footer = segment.footer_at(stop.offset)?.is_some();
     let beyond = look_beyond(segment, stop.offset)?;
@@ -396,7 +398,7 @@ fn judge(segments: &[Arc<Segment>], stop: &Stop, proven: Position) -> Result<u64
     Err(segment.damaged(stop.offset, expected, stop.got.clone()))
 }
 
-fn cut(analysis: &mut Analysis, stop: &Stop, lost: u64) {
+fn cut(analysis: &mut Analysis, stop: &WalkEnd, lost: u64) {
     let dropped = analysis.segments.split_off(stop.at + 1);
     analysis.garbage.extend(dropped.iter().map(|segment| segment.path.clone()));
     let segment = &analysis.segments[stop.at];

@@ -14,7 +14,7 @@ use crate::{LogError, Position, Storage};
 
 /// A written batch that is not durable yet.
 #[derive(Debug)]
-pub(crate) struct Pending {
+pub(crate) struct UnsyncedBatch {
     pub(crate) summary: BatchSummary,
     pub(crate) segment: Arc<Segment>,
     /// The batch itself, to write it anew after a failed sync.
@@ -29,10 +29,10 @@ pub(crate) struct FailedSync {
 }
 
 #[derive(Debug)]
-pub(crate) struct State {
+pub(crate) struct SyncState {
     /// The position after the last written record.
     pub(crate) written: Position,
-    pub(crate) pending: VecDeque<Pending>,
+    pub(crate) pending: VecDeque<UnsyncedBatch>,
     /// How many of the pending ones readers see already.
     pub(crate) exposed: usize,
     /// Segments with bytes that no sync has covered, oldest first; the active one is the last.
@@ -45,11 +45,11 @@ pub(crate) struct State {
 }
 
 #[derive(Debug)]
-pub(crate) struct Shared {
+pub(crate) struct SharedLog {
     pub(crate) storage: Arc<dyn Storage>,
     pub(crate) dir: PathBuf,
     pub(crate) segments: RwLock<Vec<Arc<Segment>>>,
-    pub(crate) state: Mutex<State>,
+    pub(crate) state: Mutex<SyncState>,
     /// One sync at a time; who waits here finds its work done by the one before.
     pub(crate) syncing: Mutex<()>,
     durable: AtomicU64,
@@ -59,7 +59,7 @@ pub(crate) struct Shared {
 const SPARE_BUFFERS: usize = 4;
 const SPARE_BUFFER_BYTES: usize = 4 << 20;
 
-impl Shared {
+impl SharedLog {
     pub(crate) fn new(
         storage: Arc<dyn Storage>,
         dir: PathBuf,
@@ -67,7 +67,7 @@ impl Shared {
         next: Position,
     ) -> Self {
         let last = segments.last().cloned();
-        let state = State {
+        let state = SyncState {
             written: next,
             pending: VecDeque::new(),
             exposed: 0,
@@ -100,7 +100,7 @@ impl Shared {
     }
 
     /// Notes a batch whose bytes are in the file.
-    pub(crate) fn note_written(&self, batch: Pending) {
+    pub(crate) fn note_written(&self, batch: UnsyncedBatch) {
         let mut state = self.state.lock();
         assert_eq!(batch.summary.base, state.written, "a batch begins where the last one ended");
         batch.segment.note_written(batch.summary.offset, batch.summary.file_end());
@@ -110,7 +110,7 @@ impl Shared {
     }
 
     /// What is durable was shown, and what was shown is written.
-    fn assert_ordered(&self, state: &State) {
+    fn assert_ordered(&self, state: &SyncState) {
         let (durable, visible) = (self.durable(), self.visible());
         assert!(durable <= visible, "{durable} is durable and only {visible} shown");
         assert!(visible <= state.written, "{visible} is shown and only {} written", state.written);
@@ -185,7 +185,7 @@ impl Shared {
 
     /// Takes pending batches up to `target` into the indexes and moves the visible end behind them.
     /// Returns the segments to which nothing more will be added.
-    fn show(&self, state: &mut State, target: Position) -> Vec<Arc<Segment>> {
+    fn show(&self, state: &mut SyncState, target: Position) -> Vec<Arc<Segment>> {
         let mut finished = Vec::new();
         while let Some(batch) = state.pending.get(state.exposed) {
             if batch.summary.end() > target {
@@ -222,7 +222,12 @@ impl Shared {
     }
 
     /// Puts `rewritten` in the place of everything behind `kept`, all of it durable in there.
-    pub(crate) fn replace_tail(&self, state: &mut State, keep: usize, rewritten: &Arc<Segment>) {
+    pub(crate) fn replace_tail(
+        &self,
+        state: &mut SyncState,
+        keep: usize,
+        rewritten: &Arc<Segment>,
+    ) {
         let dropped = {
             let mut segments = self.segments.write();
             let dropped = segments.split_off(keep);
@@ -276,14 +281,14 @@ fn start_index(segment: &Segment, before: &Segment) {
     }
 }
 
-impl State {
+impl SyncState {
     pub(crate) fn check_usable(&self) -> Result<(), LogError> {
         self.failed.clone().map_or(Ok(()), |failed| Err(failed.into()))
     }
 
     /// Whether all batches before `target` lie in what was synced, of each segment up to an end.
     fn covers(&self, target: Position, synced: &[(Arc<Segment>, u64)]) -> bool {
-        let covered = |batch: &Pending| {
+        let covered = |batch: &UnsyncedBatch| {
             let within = |(segment, end): &(Arc<Segment>, u64)| {
                 Arc::ptr_eq(segment, &batch.segment) && batch.summary.file_end() <= *end
             };
@@ -327,7 +332,7 @@ impl From<FailedSync> for LogError {
 /// being closed.
 #[derive(Debug, Clone)]
 pub struct LogSyncer {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<SharedLog>,
 }
 
 impl LogSyncer {

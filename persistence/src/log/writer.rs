@@ -6,14 +6,14 @@ use std::sync::atomic::Ordering;
 
 use super::clean::{self, CleanStop};
 use super::format::{
-    BATCH_HEADER, DATA_START, NO_OFFSET, RecordMeta, SegmentHeader, seal_batch, segment_name,
+    BATCH_HEADER, DATA_START, NO_OFFSET, RecordMeta, SegmentHeader, finish_batch, segment_name,
 };
 use super::index::{BatchSummary, SegmentIndex};
 use super::pages::Way;
 use super::prepare::{NewFile, Preparation};
 use super::reader::LogReader;
 use super::segment::{Segment, create_file};
-use super::shared::{LogSyncer, Pending};
+use super::shared::{LogSyncer, UnsyncedBatch};
 use super::{Log, SegmentInfo, Written};
 use crate::{LogError, Position, StorageFile};
 
@@ -98,7 +98,7 @@ impl Log {
             self.move_on(len)?;
         }
         let (count, salt) = (self.summary.count, self.segment.salt);
-        seal_batch(&mut self.batch, count, self.next, self.shared.durable(), salt);
+        finish_batch(&mut self.batch, count, self.next, self.shared.durable(), salt);
         let file = (&*self.file, self.segment.capacity);
         let written = self.pages.write(file, self.offset, &self.batch, way);
         if let Err(source) = written {
@@ -124,7 +124,11 @@ impl Log {
         });
         self.batch.clear();
         self.batch.resize(BATCH_HEADER, 0);
-        self.shared.note_written(Pending { summary, segment: Arc::clone(&self.segment), bytes });
+        self.shared.note_written(UnsyncedBatch {
+            summary,
+            segment: Arc::clone(&self.segment),
+            bytes,
+        });
         self.offset += len;
     }
 

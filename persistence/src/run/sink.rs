@@ -55,7 +55,7 @@ impl Sink {
     }
 
     /// Writes what is left, and returns the checksums of all pages; the last one may be short.
-    pub(super) fn seal_pages(&mut self) -> io::Result<&[u32]> {
+    pub(super) fn finish_pages(&mut self) -> io::Result<&[u32]> {
         self.flush()?;
         Ok(&self.page_crcs)
     }

@@ -25,7 +25,7 @@ use crate::Storage;
 
 /// How much is remembered in memory.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Room {
+pub(super) struct MemoryLimits {
     /// So many entries, as long as there are not more.
     entries: usize,
     /// Bytes of a stream when there are: whole records.
@@ -34,7 +34,7 @@ pub(super) struct Room {
     list: usize,
 }
 
-impl Room {
+impl MemoryLimits {
     /// 2 MiB of words, which become as much index; or 2 MiB of streams, which are written two pages at a
     /// time. The marks of all entries that are kept fit into a list.
     pub(super) const USUAL: Self =
@@ -58,7 +58,7 @@ const RECORD: usize = 10;
 /// Marks, fences and entries, in the order in which they came.
 pub(super) struct Remembered {
     side: Side,
-    room: Room,
+    room: MemoryLimits,
     /// One word an entry: 40 bits of its key's hash, and how far it is to the next location. The
     /// location follows from those before it, so that the index costs 8 bytes an entry to prepare.
     words: Vec<u64>,
@@ -74,7 +74,12 @@ pub(super) struct Remembered {
 impl Remembered {
     /// Nothing yet. `path` is for a file that is made when `room` does not do; about `hint` entries will
     /// come.
-    pub(super) fn new(storage: Arc<dyn Storage>, path: PathBuf, room: Room, hint: u64) -> Self {
+    pub(super) fn new(
+        storage: Arc<dyn Storage>,
+        path: PathBuf,
+        room: MemoryLimits,
+        hint: u64,
+    ) -> Self {
         Self {
             side: Side::new(storage, path),
             room,
