@@ -9,6 +9,7 @@
 //! forever. Every checksum starts from the segment and the position, so stale bytes are never
 //! records.
 
+mod chain;
 mod clean;
 mod format;
 mod index;
