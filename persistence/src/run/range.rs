@@ -7,7 +7,7 @@ use super::error::RunError;
 use super::info::Slot;
 use super::layout::GROUP;
 use super::pages::Ahead;
-use super::seek::Place;
+use super::seek::Cursor;
 use super::view::View;
 
 /// The entries of a range of one run, in key order, from either end.
@@ -16,7 +16,7 @@ use super::view::View;
 #[must_use]
 pub struct RunRange<'a> {
     view: View<'a>,
-    front: Place,
+    front: Cursor,
     /// How many entries of the run come before the back end.
     back: u64,
     /// Entries have no link to their predecessor, so the back end remembers one group's positions.
@@ -30,7 +30,7 @@ impl<'a> RunRange<'a> {
     pub(super) fn new(view: View<'a>, from: Bound<&[u8]>, to: Bound<&[u8]>) -> Self {
         let (front, back, failed) = match ends(view, from, to) {
             Ok((front, back)) => (front, back, None),
-            Err(error) => (Place::start(), 0, Some(error)),
+            Err(error) => (Cursor::start(), 0, Some(error)),
         };
         let (group_starts, ahead) = ([0; GROUP as usize], Ahead::of(front.at));
         Self { view, front, back, group: None, group_starts, failed, ahead }
@@ -44,12 +44,13 @@ impl<'a> RunRange<'a> {
 
     fn step(&mut self) -> Result<(&'a [u8], Slot<'a>), RunError> {
         let entry = self.view.entry(self.front.at)?;
-        self.front = Place { ordinal: self.front.ordinal + 1, at: entry.next };
+        self.front = Cursor { ordinal: self.front.ordinal + 1, at: entry.next };
         self.ahead.come_to(entry.next, &self.view.run.pages);
         Ok((entry.key, entry.slot))
     }
 
     fn step_back(&mut self) -> Result<(&'a [u8], Slot<'a>), RunError> {
+        debug_assert!(self.back > self.front.ordinal, "the ends of a walk have met");
         let (group, within) = ((self.back - 1) / GROUP, (self.back - 1) % GROUP);
         if self.group != Some(group) {
             self.load(group, within)?;
@@ -115,16 +116,16 @@ impl fmt::Debug for RunRange<'_> {
 }
 
 /// Where a range begins, and how many entries come before its end.
-fn ends(view: View<'_>, from: Bound<&[u8]>, to: Bound<&[u8]>) -> Result<(Place, u64), RunError> {
+fn ends(view: View<'_>, from: Bound<&[u8]>, to: Bound<&[u8]>) -> Result<(Cursor, u64), RunError> {
     let front = match from {
-        Bound::Unbounded => Place::start(),
-        Bound::Included(from) => Place::find(view, |key| key < from)?,
-        Bound::Excluded(from) => Place::find(view, |key| key <= from)?,
+        Bound::Unbounded => Cursor::start(),
+        Bound::Included(from) => Cursor::find(view, |key| key < from)?,
+        Bound::Excluded(from) => Cursor::find(view, |key| key <= from)?,
     };
     let back = match to {
-        Bound::Unbounded => Place::end(view),
-        Bound::Included(to) => Place::find(view, |key| key <= to)?,
-        Bound::Excluded(to) => Place::find(view, |key| key < to)?,
+        Bound::Unbounded => Cursor::end(view),
+        Bound::Included(to) => Cursor::find(view, |key| key <= to)?,
+        Bound::Excluded(to) => Cursor::find(view, |key| key < to)?,
     };
     Ok((front, back.ordinal))
 }

@@ -24,7 +24,7 @@ pub(super) struct View<'a> {
 
 /// An entry in place.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Entry<'a> {
+pub(super) struct RunEntry<'a> {
     pub(super) key: &'a [u8],
     pub(super) slot: Slot<'a>,
     /// Where the next entry begins, or the entries end.
@@ -54,8 +54,9 @@ impl<'a> View<'a> {
 
     /// The whole entry at `at`.
     #[inline]
-    pub(super) fn entry(self, at: u64) -> Result<Entry<'a>, RunError> {
+    pub(super) fn entry(self, at: u64) -> Result<RunEntry<'a>, RunError> {
         let parts = self.parts(at)?;
+        debug_assert!(at < parts.next && parts.next <= self.run.meta.data_end, "a walk goes on");
         if parts.next - at >= LONG {
             self.run.pages.will_need(at, parts.next);
         }
@@ -66,7 +67,7 @@ impl<'a> View<'a> {
             Some((from, to)) => Slot::Value(part(self.bytes, from, to)),
             None => Slot::Deleted,
         };
-        Ok(Entry { key, slot, next: parts.next })
+        Ok(RunEntry { key, slot, next: parts.next })
     }
 
     /// The key at `at` and the position after its entry; does not touch the value.
