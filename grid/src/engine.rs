@@ -91,7 +91,9 @@ impl GridEngine {
         for (number, depot) in run.plan.depots.iter().enumerate() {
             let id = self.depots.len();
             let entry = depot_entry(&run.plan, number, id, &gates, event_bytes_max);
-            self.depots_by_name.insert(depot.name.to_owned(), id);
+            if depot.inbox.is_none() {
+                self.depots_by_name.insert(depot.name.to_owned(), id);
+            }
             self.depots.push((entry, Address { module, number }));
         }
     }
@@ -152,7 +154,10 @@ impl Engine for GridEngine {
     }
 
     fn depot_names(&self) -> Vec<String> {
-        self.depots.iter().map(|(entry, _)| entry.name.clone()).collect()
+        let visible = |(_, address): &&(Arc<DepotEntry>, Address)| {
+            self.modules[address.module].plan.depots[address.number].inbox.is_none()
+        };
+        self.depots.iter().filter(visible).map(|(entry, _)| entry.name.clone()).collect()
     }
 
     fn pstate_names(&self) -> Vec<String> {

@@ -27,7 +27,7 @@ use crate::machine::answers::complete;
 use crate::machine::batch::{Batch, Events, Item};
 use crate::machine::core::{Consumer, Core, Limits};
 use crate::module::{Module, Plan};
-use crate::topology::{AnyEvents, RecordInfo};
+use crate::topology::{AnyEvents, HOP_BYTES_MAX, RecordInfo, SendLimits};
 
 /// What a mailbox may hold; here nothing ever waits in one.
 const MAILBOX_BYTES: u32 = 1 << 30;
@@ -225,6 +225,7 @@ impl Machine {
             cache_bytes: CACHE_BYTES,
             // Nothing is ever written out.
             step_bytes: usize::MAX,
+            sends: SendLimits { event_bytes_max: EVENT_BYTES_MAX, hop_bytes_max: HOP_BYTES_MAX },
             attempts: ATTEMPTS,
             check_twice: true,
         };

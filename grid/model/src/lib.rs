@@ -35,7 +35,7 @@ pub use collections::map;
 pub use collections::{Damaged, List, Map, Ref, Set};
 pub use event::Event;
 pub use field::Field;
-pub use handle::{Depot, PState, Read};
+pub use handle::{Depot, PState, Read, Stage};
 pub use key::{AsKey, Key, KeyBytes, KeyError, RouteKey};
 pub use path::{Navigate, Path, PathError};
 pub use schema::Schema;
@@ -51,6 +51,6 @@ pub type Str = smol_str::SmolStr;
 pub mod prelude {
     pub use crate::{
         AsKey, Bytes, Depot, Event, Field, Key, List, Map, Navigate, PState, Path, Read, Ref,
-        RouteKey, Set, State, Str, Uuid,
+        RouteKey, Set, Stage, State, Str, Uuid,
     };
 }

@@ -12,6 +12,7 @@ use crate::memory::default_budget;
 use crate::module::{Module, Plan};
 use crate::shell::clock::Clock;
 use crate::shell::partition::Durability;
+use crate::topology::HOP_BYTES_MAX;
 
 #[cfg(feature = "simulate")]
 pub(crate) use start::DataFolder;
@@ -32,6 +33,7 @@ pub(crate) const PARTITIONS_MAX: u32 = 4096;
 /// | what | at most | over it |
 /// |---|---|---|
 /// | an event, encoded | [`event_bytes_max`](Self::event_bytes_max), up to 16 MiB | the append is refused |
+/// | records that one record sends to one partition | [`hop_bytes_max`](Self::hop_bytes_max), up to 64 MiB | the sending record is set aside |
 /// | events of one call for one partition | 128 MiB | the append is refused |
 /// | events that wait for a partition | [`mailbox_bytes_max`](Self::mailbox_bytes_max) | appends wait, or are refused |
 /// | the key of an entry at the root of a PState, encoded | 65,535 bytes | the record is set aside |
@@ -67,6 +69,7 @@ pub struct GridBuilder {
     tail_bytes_max: usize,
     mailbox_bytes_max: u32,
     event_bytes_max: usize,
+    hop_bytes_max: usize,
     value_bytes_max: usize,
     cache_bytes_max: usize,
     attempts: u32,
@@ -100,6 +103,7 @@ impl GridBuilder {
             tail_bytes_max: 256 << 20,
             mailbox_bytes_max: 16 << 20,
             event_bytes_max: 1 << 20,
+            hop_bytes_max: HOP_BYTES_MAX,
             value_bytes_max: 16 << 20,
             cache_bytes_max: budget,
             attempts: 3,
@@ -180,6 +184,13 @@ impl GridBuilder {
     /// The largest event in encoded bytes: 1 MiB; at most 16 MiB.
     pub fn event_bytes_max(mut self, bytes: usize) -> Self {
         self.event_bytes_max = bytes;
+        self
+    }
+
+    /// The most bytes that one record may send to one partition, with 64 for each record that it sends: 16 MiB, and
+    /// at most 64 MiB. A record that would send more is set aside.
+    pub fn hop_bytes_max(mut self, bytes: usize) -> Self {
+        self.hop_bytes_max = bytes;
         self
     }
 

@@ -26,6 +26,7 @@ use crate::shell::start::open_all;
 use crate::shell::threads::opening::OnThreads;
 use crate::shell::threads::supervisor::{Seat, Seats, Supervisor, run};
 use crate::shell::threads::worker::Workers;
+use crate::topology::SendLimits;
 
 use super::{GridBuilder, LOCK_FILE, PARTITIONS_MAX};
 
@@ -127,6 +128,9 @@ impl GridBuilder {
             event.to_string(),
             "1 to 16 MiB",
         )?;
+        let hops = self.hop_bytes_max;
+        let fits = (1..=64 << 20).contains(&hops);
+        check("hop_bytes_max", fits, hops.to_string(), "1 to 64 MiB")?;
         let value = self.value_bytes_max;
         let fits = (1..=VALUE_BYTES_MAX).contains(&value);
         check("value_bytes_max", fits, value.to_string(), "1 to 32 MiB")?;
@@ -291,6 +295,10 @@ impl GridBuilder {
                 value_bytes_max: self.value_bytes_max,
                 cache_bytes: self.cache_bytes_max / self.cells(),
                 step_bytes: self.overlay_bytes_max / (STEPS * self.threads.max(1)),
+                sends: SendLimits {
+                    event_bytes_max: self.event_bytes_max,
+                    hop_bytes_max: self.hop_bytes_max,
+                },
                 attempts: self.attempts,
                 check_twice: self.check_handlers,
             },

@@ -1,8 +1,9 @@
 //! Declaring a stream topology.
 
+use std::any::TypeId;
 use std::marker::PhantomData;
 
-use gridmill_model::{Depot, Event};
+use gridmill_model::{Depot, Event, Stage};
 
 use crate::topology::{StateSet, StateUse};
 
@@ -14,6 +15,14 @@ pub(crate) struct TopologyDef {
     pub(crate) name: &'static str,
     pub(crate) uses: Vec<StateUse>,
     pub(crate) sources: Vec<SourceDef>,
+    /// Depots that its handlers append to.
+    pub(crate) appends: Vec<AppendDef>,
+}
+
+/// A depot that the handlers of a topology append to.
+pub(crate) struct AppendDef {
+    pub(crate) depot: &'static str,
+    pub(crate) event: TypeId,
 }
 
 /// A stream topology that is being declared; see [`Setup::stream`].
@@ -36,6 +45,25 @@ impl<'m, S: StateSet> Stream<'m, S> {
 
     /// Reads a depot. Its records are handled on the partition that holds them, in their order.
     pub fn source<E: Event>(self, depot: Depot<E>) -> Source<'m, S, E> {
-        Source::new(self, depot)
+        Source::of_depot(self, depot)
+    }
+
+    /// Declares a stage: where handlers of this topology send records with [`Context::send`], on whichever
+    /// partition the stage's route says. Each record changes the state there exactly once, whatever crashes. Records
+    /// that one partition sends to another arrive in the order in which they were sent.
+    ///
+    /// [`Context::send`]: crate::Context::send
+    pub fn stage<E: Event>(self, stage: Stage<E>) -> Source<'m, S, E> {
+        Source::of_stage(self, stage)
+    }
+
+    /// Lets handlers of this topology append to a depot, with [`Context::append`]. It has to be said, so that one
+    /// sees who writes a depot.
+    ///
+    /// [`Context::append`]: crate::Context::append
+    pub fn appends<E: Event>(self, depot: Depot<E>) -> Self {
+        let def = AppendDef { depot: depot.name(), event: TypeId::of::<E>() };
+        self.setup.topologies[self.topology].appends.push(def);
+        self
     }
 }

@@ -8,7 +8,7 @@ use gridmill_model::engine::Damaged;
 use gridmill_model::event::{DecodeError, Variant};
 use gridmill_model::handle::Partitioning;
 use gridmill_model::path::{JsonPath, Limits, PathError, Step, parse_json_path, select_json};
-use gridmill_model::{Depot, Event, Key, PState, Root};
+use gridmill_model::{Depot, Event, Key, PState, Root, Stage};
 use gridmill_persistence::Run;
 
 use crate::state::{Cell, CellPlace, RootCell, Violation};
@@ -59,11 +59,7 @@ impl<E: Event> DepotCodec for TypedDepot<E> {
         variant: usize,
         bytes: &[u8],
     ) -> Result<(), DecodeError> {
-        let event = E::decode_fields(variant, bytes)?;
-        if let Some(events) = events.downcast_mut::<Vec<Option<E>>>() {
-            events.push(Some(event));
-        }
-        Ok(())
+        decode_into::<E>(events, variant, bytes)
     }
 
     fn partition(&self, events: &AnyEvents, event: usize, partitions: u32) -> Option<u32> {
@@ -79,6 +75,57 @@ impl<E: Event> DepotCodec for TypedDepot<E> {
     fn decode_json(&self, entry: &DepotEntry, json: &str) -> Result<JsonEvent, AppendErrorKind> {
         gridmill_client::json_event(&self.depot, entry, json)
     }
+}
+
+/// The record type of a stage.
+pub(crate) struct TypedInbox<E: 'static> {
+    stage: Stage<E>,
+}
+
+impl<E: Event> TypedInbox<E> {
+    pub(crate) fn new(stage: Stage<E>) -> Self {
+        Self { stage }
+    }
+}
+
+impl<E: Event> DepotCodec for TypedInbox<E> {
+    fn variants(&self) -> Vec<Variant> {
+        E::variants()
+    }
+
+    fn events(&self) -> AnyEvents {
+        Box::new(Vec::<Option<E>>::new())
+    }
+
+    fn decode(
+        &self,
+        events: &mut AnyEvents,
+        variant: usize,
+        bytes: &[u8],
+    ) -> Result<(), DecodeError> {
+        decode_into::<E>(events, variant, bytes)
+    }
+
+    /// Where a record was sent is logged; a stage may be routed otherwise from one release to the next.
+    fn partition(&self, _: &AnyEvents, _: usize, _: u32) -> Option<u32> {
+        None
+    }
+
+    fn decode_json(&self, _: &DepotEntry, _: &str) -> Result<JsonEvent, AppendErrorKind> {
+        Err(AppendErrorKind::Disallowed { depot: self.stage.name().to_owned() })
+    }
+}
+
+fn decode_into<E: Event>(
+    events: &mut AnyEvents,
+    variant: usize,
+    bytes: &[u8],
+) -> Result<(), DecodeError> {
+    let event = E::decode_fields(variant, bytes)?;
+    if let Some(events) = events.downcast_mut::<Vec<Option<E>>>() {
+        events.push(Some(event));
+    }
+    Ok(())
 }
 
 /// The root type of a PState.

@@ -2,9 +2,10 @@
 
 mod codec;
 mod context;
+mod effects;
+mod handler;
 mod lookahead;
 mod outcome;
-mod stage;
 mod states;
 mod uses;
 
@@ -14,7 +15,8 @@ pub(crate) use outcome::Refusal;
 pub use states::{AnyCell, Cells, StateSet, StateUnit};
 pub use uses::Uses;
 
-pub(crate) use codec::{AnyEvents, DepotCodec, PStateCodec, TypedDepot};
-pub(crate) use context::id_mark;
-pub(crate) use stage::{Answers, Each, RecordInfo, Stage, StageError, StageRun, Window};
+pub(crate) use codec::{AnyEvents, DepotCodec, PStateCodec, TypedDepot, TypedInbox};
+pub(crate) use context::{Sending, id_mark};
+pub(crate) use effects::{Effects, HOP_BYTES_MAX, Output, OutputKind, SendLimits};
+pub(crate) use handler::{Answers, Each, Handler, HandlerError, HandlerRun, RecordInfo, Window};
 pub(crate) use uses::{PStateDef, StateUse};

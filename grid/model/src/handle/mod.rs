@@ -2,12 +2,14 @@
 
 mod depot;
 mod pstate;
+mod stage;
 
 pub use depot::{Depot, Partitioning};
 pub use pstate::{Kind, PState, Read};
+pub use stage::{Route, Stage};
 
 /// Refuses an empty name while the constant is evaluated.
 const fn checked(name: &'static str) -> &'static str {
-    assert!(!name.is_empty(), "a depot or PState needs a name, such as \"todo/events\"");
+    assert!(!name.is_empty(), "a depot, PState or stage needs a name, such as \"todo/events\"");
     name
 }
