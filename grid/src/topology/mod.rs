@@ -17,6 +17,6 @@ pub use uses::Uses;
 
 pub(crate) use codec::{AnyEvents, DepotCodec, PStateCodec, TypedDepot, TypedInbox};
 pub(crate) use context::{Sending, id_mark};
-pub(crate) use effects::{Effects, HOP_BYTES_MAX, Output, OutputKind, SendLimits};
+pub(crate) use effects::{Effects, Emit, HOP_BYTES_MAX, Output, OutputKind, SendLimits};
 pub(crate) use handler::{Answers, Each, Handler, HandlerError, HandlerRun, RecordInfo, Window};
 pub(crate) use uses::{PStateDef, StateUse};
