@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use gridmill_model::{Depot, Event};
 
 use crate::client::Client;
-use crate::engine::{Ack, Answer, Done, Failure, Single};
+use crate::engine::{Ack, Answer, SingleEvent};
 use crate::error::{AppendError, AppendErrorKind};
 use crate::gate::{Admission, Refused};
 use crate::handles::{DepotMismatch, DepotRef};
@@ -64,9 +64,9 @@ impl Client {
         let found = self.handles.depot(&self.engine, &depot);
         async move {
             let ready = Ready::new(found, depot, event)?;
-            match ready.admit().await {
+            match ready.enter().await {
                 Ok(admission) => ready.submit(ack, admission).await,
-                Err(_) => Err(ready.refused(Refused::Closed)),
+                Err(refused) => Err(ready.refused(refused)),
             }
         }
     }
@@ -87,20 +87,11 @@ impl Client {
     ) -> Result<Pending<E>, AppendError<E>> {
         let found = self.handles.depot(&self.engine, &depot);
         let ready = Ready::new(found, depot, event)?;
-        match ready.gate_try_enter() {
+        match ready.depot.try_enter(ready.partition, ready.bytes.len()) {
             Ok(admission) => Ok(ready.submit(Ack::Processed, admission)),
             Err(refused) => Err(ready.refused(refused)),
         }
     }
-}
-
-/// Where a submission's answer is sent and received; nowhere if none is wanted.
-pub(crate) fn answer_for(ack: Ack) -> (Option<Done>, Option<Answer>) {
-    if ack == Ack::None {
-        return (None, None);
-    }
-    let (done, answer) = Done::new();
-    (Some(done), Some(answer))
 }
 
 /// An event that waits for room in its partition's mailbox.
@@ -126,40 +117,22 @@ impl<E: Event> Ready<E> {
         }
     }
 
+    async fn enter(&self) -> Result<Admission, Refused> {
+        self.depot.enter(self.partition, self.bytes.len()).await
+    }
+
     fn submit(self, ack: Ack, admission: Admission) -> Pending<E> {
         let Self { depot, partition, event, variant, bytes } = self;
-        let (done, answer) = answer_for(ack);
-        depot.engine.submit_one(Single {
-            depot: depot.entry.id,
-            partition,
-            event: &mut Some(event),
-            variant,
-            bytes: &bytes,
-            ack,
-            admission,
-            done,
-        });
+        let mut event = Some(event);
+        let single = SingleEvent::new(&mut event, variant, &bytes);
+        let answer = depot.submit_one(partition, single, ack, admission);
         prepare::keep_buffer(bytes);
-        let topologies = Arc::clone(&depot.entry.topologies);
-        Pending { partition, answer, topologies: Some(topologies), event: PhantomData }
-    }
-
-    async fn admit(&self) -> Result<Admission, Refused> {
-        self.depot.entry.gate(self.partition)?.enter(self.bytes.len()).await
-    }
-
-    fn gate_try_enter(&self) -> Result<Admission, Refused> {
-        self.depot.entry.gate(self.partition)?.try_enter(self.bytes.len())
+        let topologies = Some(Arc::clone(&depot.entry.topologies));
+        Pending { answer, topologies, event: PhantomData }
     }
 
     fn refused(self, refused: Refused) -> AppendError<E> {
-        let kind = match refused {
-            Refused::Closed => AppendErrorKind::ShuttingDown,
-            Refused::Full => AppendErrorKind::Overloaded {
-                depot: self.depot.entry.name.clone(),
-                partition: self.partition,
-            },
-        };
+        let kind = self.depot.refused(self.partition, refused);
         AppendError { kind, events: Some(self.event) }
     }
 }
@@ -183,8 +156,7 @@ fn address<E: Event>(
 #[derive(Debug)]
 #[must_use = "the event counts either way, but only awaiting this tells what became of it"]
 pub struct Pending<E> {
-    partition: u32,
-    answer: Option<Answer>,
+    answer: Answer,
     /// Those that may say something to it; taken by the receipt.
     topologies: Option<Arc<[String]>>,
     event: PhantomData<fn() -> E>,
@@ -194,13 +166,9 @@ impl<E: Event> Future for Pending<E> {
     type Output = Result<Receipt, AppendError<E>>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let Some(answer) = &mut self.answer else {
-            let topologies = self.topologies.take().unwrap_or_default();
-            return Poll::Ready(Ok(Receipt::unasked(self.partition, topologies)));
-        };
-        let answered = ready!(Pin::new(answer).poll(context));
+        let answered = ready!(Pin::new(&mut self.answer).poll(context));
         let topologies = self.topologies.take().unwrap_or_default();
-        Poll::Ready(match answered.unwrap_or_else(|_| Err(Failure::unanswered())) {
+        Poll::Ready(match answered {
             Ok(batch) => {
                 single(batch, topologies).map_err(|kind| AppendError { kind, events: None })
             }

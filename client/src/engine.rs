@@ -12,11 +12,15 @@ use gridmill_model::{Schema, engine::ReadStore};
 use crate::error::{AppendErrorKind, DepotError, ReadError};
 use crate::gate::{Gate, Refused};
 
+mod answer;
 pub mod once;
+mod single;
 mod submission;
 
-pub(crate) use submission::{Answer, Failure};
-pub use submission::{AnyEvents, Done, EncodedEvents, Lone, Single, Split, Submission};
+pub(crate) use answer::Answer;
+pub use answer::Done;
+pub use single::{EventList, Single, SingleEvent};
+pub use submission::{AnyEvents, EncodedEvents, Submission};
 
 /// When an append is answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

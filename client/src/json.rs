@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::append::{answer_for, single};
+use crate::append::single;
 use crate::client::Client;
 use gridmill_model::{Depot, Event};
 
-use crate::engine::{Ack, DepotEntry, EncodedEvents, Failure, JsonEvent, Submission};
+use crate::engine::{Ack, DepotEntry, EncodedEvents, JsonEvent};
 use crate::error::{AppendErrorKind, ReadError};
 use crate::handles::DepotRef;
 use crate::prepare;
@@ -70,17 +70,10 @@ impl Client {
 
 async fn submit_json(depot: &DepotRef, event: JsonEvent) -> Result<Receipt, AppendErrorKind> {
     let JsonEvent { partition, events, encoded } = event;
-    let DepotRef { engine, entry } = depot;
-    let gate = entry.gate(partition).map_err(|_| AppendErrorKind::ShuttingDown)?;
-    let admission = gate.enter(encoded.bytes.len()).await;
-    let admission = admission.map_err(|_| AppendErrorKind::ShuttingDown)?;
-    let ack = Ack::Processed;
-    let (done, answer) = answer_for(ack);
-    let depot = entry.id;
-    engine.submit(Submission { depot, partition, events, encoded, ack, admission, done });
-    let topologies = Arc::clone(&entry.topologies);
-    let Some(answer) = answer else { return Ok(Receipt::unasked(partition, topologies)) };
-    let answered = answer.await.unwrap_or_else(|_| Err(Failure::unanswered()));
+    let admission = depot.enter(partition, encoded.bytes.len()).await;
+    let admission = admission.map_err(|refused| depot.refused(partition, refused))?;
+    let answered = depot.submit(partition, (events, encoded), Ack::Processed, admission).await;
+    let topologies = Arc::clone(&depot.entry.topologies);
     single(answered.map_err(|failure| failure.kind)?, topologies)
 }
 

@@ -27,6 +27,7 @@
 
 mod append;
 mod append_many;
+mod by_partition;
 mod client;
 mod depot;
 mod encoded;
@@ -38,6 +39,7 @@ mod json;
 mod prepare;
 mod receipt;
 mod select;
+mod submit;
 
 pub use append::Pending;
 pub use client::{Client, SELECT_LIMIT};

@@ -58,11 +58,6 @@ pub struct Receipt {
 }
 
 impl Receipt {
-    /// The receipt of an event for which no answer was asked.
-    pub(crate) fn unasked(partition: u32, topologies: Topologies) -> Self {
-        Self { partition, offset: 0, position: 0, replies: Vec::new(), topologies }
-    }
-
     /// What `topology` replied, where `T` is the type that it replied with; `None` where it did not
     /// reply, or was not waited for.
     ///

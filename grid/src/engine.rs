@@ -14,7 +14,8 @@ use gridmill_persistence::{LogError, LogReader};
 use crate::machine::open::Opened;
 use crate::machine::registry::Registry;
 use crate::module::Plan;
-use crate::shell::partition::shared::{Progress, Shared};
+use crate::shell::partition::past::Progress;
+use crate::shell::partition::shared::Shared;
 use crate::shell::slot::Slot;
 use crate::topology::{PStateCodec, PStateDef};
 
@@ -129,7 +130,7 @@ impl GridEngine {
             return Err(bad());
         }
         let shared = module.partitions.get(partition as usize).ok_or_else(bad)?;
-        let reader = shared.reader.load_full().ok_or_else(|| DepotError::Unreadable {
+        let reader = shared.published.reader().ok_or_else(|| DepotError::Unreadable {
             partition,
             reason: "it has not started".to_owned(),
         })?;
@@ -190,9 +191,9 @@ impl Engine for GridEngine {
             let (name, expected) = (entry.name.clone(), entry.partitions);
             return Err(ReadError::BadPartition { name, expected, got: partition });
         };
-        let view = shared.view.load();
+        let view = shared.published.view();
         let Some(root) = view.roots.get(address.number) else {
-            let reason = shared.stopped.lock().clone();
+            let reason = shared.life.stopped();
             let reason = reason.unwrap_or_else(|| "it is starting".to_owned());
             return Err(ReadError::Stopped { partition, reason });
         };
@@ -200,7 +201,7 @@ impl Engine for GridEngine {
             read(&**root);
             return Ok(());
         }
-        let past = shared.partial.get(&address.number).map(|root| Arc::clone(root.value()));
+        let past = shared.past.root_of(address.number);
         match past.filter(|_| partial) {
             Some(root) => read(&*root),
             None if partial => read(&**root),
@@ -321,12 +322,10 @@ pub(crate) fn select_json(
 }
 
 fn catching_up(pstate: &str, shared: &Shared, topology: usize) -> ReadError {
-    if let Some(problem) = shared.problems.get(&topology) {
-        let reason = format!("the topology of `{pstate}` stopped catching up: {}", *problem);
+    if let Some(problem) = shared.past.problem_of(topology) {
+        let reason = format!("the topology of `{pstate}` stopped catching up: {problem}");
         return ReadError::Stopped { partition: shared.partition, reason };
     }
-    let progress = shared.progress.get(&topology).map(|progress| *progress);
-    let total = shared.readable().number();
-    let Progress { done, total } = progress.unwrap_or(Progress { done: 0, total });
+    let Progress { done, total } = shared.progress_of(topology);
     ReadError::CatchingUp { pstate: pstate.to_owned(), done, total }
 }

@@ -14,7 +14,8 @@ use crate::error::ShutdownError;
 use crate::folder::{Target, Verification, verify_all};
 use crate::identity::Root;
 use crate::shell::partition::Msg;
-use crate::shell::partition::shared::{Progress, Shared};
+use crate::shell::partition::past::Progress;
+use crate::shell::partition::shared::Shared;
 use crate::shell::threads::worker::Workers;
 use crate::stats::Stats;
 
@@ -127,7 +128,7 @@ impl Grid {
                 .partitions
                 .iter()
                 .map(|shared| {
-                    (shared.partition, shared.reader.load_full().map(|reader| (*reader).clone()))
+                    (shared.partition, shared.published.reader().map(|reader| (*reader).clone()))
                 })
                 .collect(),
         };
@@ -150,8 +151,7 @@ impl Grid {
         let mut any = false;
         for shared in partitions.iter().filter(reading) {
             any = true;
-            let unread = Progress { done: 0, total: shared.readable().number() };
-            let progress = shared.progress.get(&number).map_or(unread, |progress| *progress);
+            let progress = shared.progress_of(number);
             sum.done += progress.done;
             sum.total += progress.total;
         }
@@ -163,10 +163,10 @@ impl Grid {
     pub async fn caught_up(&self, topology: &str) {
         let Some((module, number)) = self.topology(topology) else { return };
         for shared in &self.engine.modules[module].partitions {
-            let mut changed = shared.changed.subscribe();
+            let mut changed = shared.published.changes();
             while !is_live(shared, number)
-                && !shared.problems.contains_key(&number)
-                && !shared.is_given_up()
+                && shared.past.problem_of(number).is_none()
+                && !shared.mailbox.is_closed()
             {
                 next_change(&mut changed).await;
             }
@@ -179,8 +179,8 @@ impl Grid {
     pub async fn processed(&self) {
         for module in &self.engine.modules {
             for shared in &module.partitions {
-                let mut changed = shared.changed.subscribe();
-                while !(shared.is_idle() && shared.commits.len() == 0) {
+                let mut changed = shared.published.changes();
+                while !shared.is_done() {
                     next_change(&mut changed).await;
                 }
             }
@@ -231,8 +231,7 @@ impl Grid {
         self.workers.stop().await;
         for module in &self.engine.modules {
             for shared in &module.partitions {
-                shared.close("the grid was halted");
-                shared.commits.abandon("the grid was halted");
+                shared.abandon("the grid was halted");
             }
         }
     }
@@ -255,8 +254,7 @@ impl Drop for Grid {
     fn drop(&mut self) {
         for module in &self.engine.modules {
             for shared in &module.partitions {
-                shared.close("the grid was dropped");
-                shared.commits.abandon("the grid was dropped");
+                shared.abandon("the grid was dropped");
             }
         }
     }
@@ -269,5 +267,5 @@ async fn next_change(changed: &mut watch::Receiver<u64>) {
 }
 
 fn is_live(shared: &Shared, topology: usize) -> bool {
-    shared.view.load().live.get(topology).copied().unwrap_or(false)
+    shared.published.view().is_live(topology)
 }

@@ -109,7 +109,7 @@ pub use module::{Module, Setup, Source, StartFrom, Stream};
 pub use quarantine::{QuarantineError, Quarantined};
 pub use shell::clock::Clock;
 pub use shell::partition::Durability;
-pub use shell::partition::shared::Progress;
+pub use shell::partition::past::Progress;
 pub use stats::{JobProblem, ModuleStats, PartitionStats, Stats, TopologyStats};
 pub use topology::{Context, Outcome, StateSet, StateUnit};
 

@@ -52,16 +52,18 @@ impl Grid {
         let mut found = Vec::new();
         for module in &self.engine().modules {
             for shared in &module.partitions {
-                found.extend(shared.view.load().quarantine.iter().map(|verdict| Quarantined {
-                    module: module.plan.name.to_owned(),
-                    partition: shared.partition,
-                    topology: verdict.topology.clone(),
-                    position: verdict.position,
-                    depot: verdict.depot.clone(),
-                    offset: verdict.offset,
-                    time: verdict.time,
-                    attempts: verdict.attempts,
-                    message: verdict.message.clone(),
+                found.extend(shared.published.view().quarantine.iter().map(|verdict| {
+                    Quarantined {
+                        module: module.plan.name.to_owned(),
+                        partition: shared.partition,
+                        topology: verdict.topology.clone(),
+                        position: verdict.position,
+                        depot: verdict.depot.clone(),
+                        offset: verdict.offset,
+                        time: verdict.time,
+                        attempts: verdict.attempts,
+                        message: verdict.message.clone(),
+                    }
                 }));
             }
         }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use gridmill_persistence::Run;
 
 use crate::engine::{GridEngine, ModuleRun};
-use crate::shell::partition::shared::{Progress, Shared};
+use crate::shell::partition::past::Progress;
+use crate::shell::partition::shared::Shared;
 
 /// Figures of a whole grid, as of now. Counts start at zero with each start.
 #[derive(Clone, Debug, Default)]
@@ -132,7 +133,7 @@ fn module(run: &ModuleRun) -> ModuleStats {
 fn partition(run: &ModuleRun, shared: &Shared) -> PartitionStats {
     let counters = &shared.counters;
     let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-    let runs = shared.runs.load();
+    let runs = shared.published.runs();
     PartitionStats {
         records: get(&counters.records),
         batches: get(&counters.batches),
@@ -143,34 +144,32 @@ fn partition(run: &ModuleRun, shared: &Shared) -> PartitionStats {
         merges: get(&counters.merges),
         merged_bytes: get(&counters.merged_bytes),
         failed_jobs: get(&counters.failed_jobs),
-        problem: shared.problem.lock().as_ref().map(|problem| JobProblem {
-            message: problem.message.clone(),
-            lasts: problem.since.elapsed(),
-        }),
+        problem: shared
+            .life
+            .problem()
+            .map(|problem| JobProblem { message: problem.message, lasts: problem.since.elapsed() }),
         rejected: get(&counters.rejected),
         restarts: get(&counters.restarts),
         replayed: get(&counters.replayed),
-        recovery: shared.recovery.lock().clone(),
+        recovery: shared.life.recovery(),
         tail_bytes: get(&counters.tail_bytes),
         overlay_bytes: get(&counters.overlay_bytes),
         runs: runs.len() as u64,
         run_bytes: runs.iter().map(Run::bytes).sum(),
         run_pages_read: runs.iter().map(Run::pages_read).sum(),
         in_flight: shared.commits.len(),
-        stopped: shared.stopped.lock().clone(),
+        stopped: shared.life.stopped(),
         topologies: topologies(run, shared),
     }
 }
 
 fn topologies(run: &ModuleRun, shared: &Shared) -> Vec<TopologyStats> {
-    let view = shared.view.load();
+    let view = shared.published.view();
     let names = run.plan.topologies.iter().map(|topology| topology.name);
     let stats = names.enumerate().map(|(number, name)| {
-        let live = view.live.get(number).copied().unwrap_or(false);
+        let live = view.is_live(number);
         let mine = view.quarantine.iter().filter(|verdict| verdict.topology == name);
-        let progress = shared.progress.get(&number).map(|progress| *progress);
-        let unread = Progress { done: 0, total: shared.readable().number() };
-        let Progress { done, total } = progress.unwrap_or(unread);
+        let Progress { done, total } = shared.progress_of(number);
         TopologyStats {
             name: name.to_owned(),
             live,

@@ -8,7 +8,8 @@ use crate::error::StartError;
 use crate::machine::open::{OpenOptions, Opened, open};
 
 use super::partition::ActorOptions;
-use super::partition::shared::{Counters, Shared};
+use super::partition::counters::Counters;
+use super::partition::shared::Shared;
 
 /// All that it takes to open and run a partition.
 #[derive(Clone)]
@@ -29,7 +30,7 @@ impl Slot {
     /// Notes what opening it has found.
     pub(crate) fn note_opened(&self, opened: &Opened) {
         Counters::add(&self.shared.counters.replayed, opened.replayed);
-        *self.shared.recovery.lock() = self.report(&opened.how);
+        self.shared.life.note_recovery(self.report(&opened.how));
     }
 
     /// Says how the log had been stopped; a cut tail is worth a warning although nothing acknowledged
@@ -50,9 +51,6 @@ impl Slot {
 
     /// The partition is given up: nothing of what waits is known, and nothing more is taken.
     pub(crate) fn give_up(&self, reason: &str) {
-        self.shared.detach(reason.to_owned());
         self.shared.give_up(reason);
-        self.shared.commits.abandon(reason);
-        self.shared.touch();
     }
 }

@@ -141,7 +141,7 @@ pub(super) async fn watch(common: Common, mut choices: Choices, times: u64) {
 pub(super) async fn mend(partitions: Vec<Arc<Shared>>, mut choices: Choices, times: u64) {
     for _ in 0..times {
         let shared = &partitions[choices.below(partitions.len())];
-        let held = Arc::clone(&shared.view.load().quarantine);
+        let held = Arc::clone(&shared.published.view().quarantine);
         if !held.is_empty() {
             let verdict = &held[choices.below(held.len())];
             let retry = Retry {

@@ -178,7 +178,7 @@ impl SimGrid {
 
     /// Whether a partition was given up: it takes no part any more.
     pub(super) fn has_given_up(&self) -> bool {
-        self.places.iter().any(|place| place.slot.shared.is_given_up())
+        self.places.iter().any(|place| place.slot.shared.mailbox.is_closed())
     }
 }
 

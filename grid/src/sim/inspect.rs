@@ -41,7 +41,7 @@ pub(super) fn look(
         let records = grid.client.depot_read(OPS, partition, range.start..range.end);
         let records = now(records)?.map_err(|error| error.to_string())?;
         oracle.check_depot(partition, &records);
-        let reader = shared.reader.load_full().ok_or("a partition has no log")?;
+        let reader = shared.published.reader().ok_or("a partition has no log")?;
         let events = records
             .into_iter()
             .map(|record| (Position::from_bits(record.position), Entry::Op(record.event)));
@@ -57,7 +57,7 @@ pub(super) fn look(
         }
         let known = |(topology, _): &(String, Position)| topology != "late" || late.is_some();
         expected.quarantine.extend(views.quarantine.into_iter().filter(known));
-        let held = Arc::clone(&shared.view.load().quarantine);
+        let held = Arc::clone(&shared.published.view().quarantine);
         quarantine.extend(held.iter().map(|held| (held.topology.clone(), held.position)));
     }
     let got = Views { quarantine, ..views(grid, late.is_some())? };

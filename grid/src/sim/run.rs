@@ -161,7 +161,8 @@ impl Run {
         match (late, &self.late) {
             (false, _) => self.late = None,
             (true, None) => {
-                self.late = Some(grid.shared().iter().map(|shared| shared.readable()).collect());
+                self.late =
+                    Some(grid.shared().iter().map(|shared| shared.published.log_end()).collect());
             }
             (true, Some(_)) => {}
         }

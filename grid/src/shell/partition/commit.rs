@@ -1,29 +1,29 @@
-//! Batches between the log and their answers: written, applied, durable, in whatever order the last
-//! two come; shown and answered in the order of the log.
+//! One batch between the log and its answers.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use gridmill_client::AppendErrorKind;
 use gridmill_client::engine::once;
 use gridmill_persistence::Position;
-use gridmill_persistence::planted::{Bug, is_planted};
-use parking_lot::{Mutex, MutexGuard};
 
-use super::part::Waiting;
-use super::shared::{PartitionView, Shared};
+use super::callers::Callers;
+use super::published::PartitionView;
 
-/// An order of the operator (a retry, a discard) that waits until its effect is durable and shown.
+/// A command of the operator (a retry, a discard) that waits until its effect is durable and shown.
 #[derive(Debug)]
 pub(crate) struct PendingCommand {
     done: once::Sender<Result<(), String>>,
-    /// What it will be answered with.
-    pub(crate) answer: Result<(), String>,
+    answer: Result<(), String>,
 }
 
 impl PendingCommand {
     pub(crate) fn new(done: once::Sender<Result<(), String>>) -> Self {
         Self { done, answer: Ok(()) }
+    }
+
+    /// It was carried out, and did not succeed.
+    pub(crate) fn fail(&mut self, message: String) {
+        self.answer = Err(message);
     }
 
     fn answer(self) {
@@ -32,13 +32,13 @@ impl PendingCommand {
     }
 }
 
-/// One batch.
+/// A batch that was written: who waits for it, and how far it is.
 #[derive(Debug)]
-pub(crate) struct Commit {
+pub(super) struct Commit {
     /// The position after its last record.
-    end: Position,
-    waiting: Vec<Waiting>,
-    order: Option<PendingCommand>,
+    pub(super) end: Position,
+    callers: Vec<Callers>,
+    command: Option<PendingCommand>,
     /// What handlers said about the records before it is entered.
     heard: Position,
     /// Whether all of it is applied.
@@ -47,154 +47,78 @@ pub(crate) struct Commit {
     view: Option<Arc<PartitionView>>,
 }
 
-/// All batches that are under way, oldest first.
-#[derive(Debug, Default)]
-struct UnderWay {
-    commits: VecDeque<Commit>,
-    /// Everything before it is durable. It is kept because a batch's end may move on (a verdict
-    /// comes behind its events) after the sync that covers both.
-    durable: Position,
-    /// Why nothing will be answered any more.
-    abandoned: Option<String>,
-}
-
-/// All batches that are under way.
-#[derive(Debug, Default)]
-pub(crate) struct Commits {
-    under_way: Mutex<UnderWay>,
-}
-
-impl Commits {
-    pub(crate) fn len(&self) -> usize {
-        self.under_way.lock().commits.len()
-    }
-
-    /// A batch was written.
-    pub(crate) fn written(
-        &self,
-        end: Position,
-        waiting: Vec<Waiting>,
-        order: Option<PendingCommand>,
-    ) {
-        let heard = Position::START;
-        let mut commit = Commit { end, waiting, order, heard, applied: false, view: None };
-        let mut under_way = self.under_way.lock();
-        match &under_way.abandoned {
-            // A dropped grid's actor may be in the middle of a batch: nobody else would answer.
-            Some(reason) => commit.give_up(reason),
-            None => under_way.commits.push_back(commit),
-        }
-    }
-
-    /// The newest batch was applied up to `heard`, or all of it: `complete` enters what handlers said,
-    /// `view` shows it, and its last record (a verdict may have come behind its events) ends at `end`.
-    pub(crate) fn applied(
-        &self,
-        shared: &Shared,
-        (heard, end, all): (Position, Position, bool),
-        complete: impl FnOnce(&mut [Waiting], Option<&mut PendingCommand>),
-        view: Arc<PartitionView>,
-    ) {
-        let mut under_way = self.under_way.lock();
-        let Some(commit) = under_way.commits.back_mut() else { return };
-        complete(&mut commit.waiting, commit.order.as_mut());
-        commit.heard = heard;
-        commit.end = commit.end.max(end);
-        commit.applied = all;
-        commit.view = Some(view);
-        complete_ready(shared, under_way);
-    }
-
-    /// Everything before `durable` is durable.
-    pub(crate) fn durable(&self, shared: &Shared, durable: Position) {
-        let mut under_way = self.under_way.lock();
-        under_way.durable = under_way.durable.max(durable);
-        for commit in under_way.commits.iter_mut().filter(|commit| commit.end <= durable) {
-            commit.waiting.iter_mut().for_each(Waiting::answer_appended);
-        }
-        complete_ready(shared, under_way);
-    }
-
-    /// After a restart: `view` shows everything before `end`, which is what the log has kept. What
-    /// is in it is answered; the rest is not in it. A sync of the old actor that ends only now finds
-    /// nothing to show any more.
-    pub(crate) fn recovered(
-        &self,
-        shared: &Shared,
-        end: Position,
-        view: Arc<PartitionView>,
-        complete: impl Fn(&mut Waiting, Position),
-        reason: &str,
-    ) {
-        let mut under_way = self.under_way.lock();
-        shared.view.store(view);
-        for mut commit in std::mem::take(&mut under_way.commits) {
-            if commit.end.epoch() <= end.epoch() && commit.end.number() <= end.number() {
-                if !commit.applied && !is_planted(Bug::AnswerAtRestart) {
-                    // It was not applied before the restart, or in part: the replay says what handlers
-                    // said about the rest.
-                    let heard = commit.heard;
-                    commit.waiting.iter_mut().for_each(|waiting| complete(waiting, heard));
-                }
-                commit.answer();
-                continue;
-            }
-            let kind = AppendErrorKind::NotLogged { reason: reason.to_owned() };
-            commit.waiting.iter_mut().for_each(|waiting| waiting.fail(&kind));
-        }
-    }
-
-    /// The first record whose appender has not heard yet what handlers say.
-    pub(crate) fn waiting_from(&self) -> Option<Position> {
-        let under_way = self.under_way.lock();
-        let mut open = under_way.commits.iter().filter(|commit| !commit.applied);
-        let (heard, first) =
-            open.find_map(|commit| Some((commit.heard, commit.waiting.first()?)))?;
-        Some(heard.max(Position::from_bits(first.receipt.first_position)))
-    }
-
-    /// The partition is gone for good: it is not known what became of these, nor of any that its
-    /// actor may still write.
-    pub(crate) fn abandon(&self, reason: &str) {
-        let mut under_way = self.under_way.lock();
-        under_way.abandoned = Some(reason.to_owned());
-        for mut commit in std::mem::take(&mut under_way.commits) {
-            commit.give_up(reason);
-        }
-    }
+/// A step through the machine of the newest batch.
+pub(crate) struct StepDone {
+    /// What handlers said about the records before it is known.
+    pub(crate) heard: Position,
+    /// The position after the batch's last record: a verdict may have come behind its events.
+    pub(crate) end: Position,
+    /// Whether it was the last step.
+    pub(crate) all: bool,
+    /// It shows what was applied.
+    pub(crate) view: Arc<PartitionView>,
 }
 
 impl Commit {
-    fn answer(&mut self) {
-        self.waiting.iter_mut().for_each(Waiting::answer);
-        if let Some(order) = self.order.take() {
-            order.answer();
+    pub(super) fn new(
+        end: Position,
+        callers: Vec<Callers>,
+        command: Option<PendingCommand>,
+    ) -> Self {
+        let heard = Position::START;
+        Self { end, callers, command, heard, applied: false, view: None }
+    }
+
+    pub(super) fn is_applied(&self) -> bool {
+        self.applied
+    }
+
+    /// A step of it was applied; `say` enters what handlers said.
+    pub(super) fn applied(
+        &mut self,
+        step: StepDone,
+        say: impl FnOnce(&mut [Callers], Option<&mut PendingCommand>),
+    ) {
+        say(&mut self.callers, self.command.as_mut());
+        self.heard = step.heard;
+        self.end = self.end.max(step.end);
+        self.applied = step.all;
+        self.view = Some(step.view);
+    }
+
+    /// The view that is to be published next.
+    pub(super) fn take_view(&mut self) -> Option<Arc<PartitionView>> {
+        self.view.take()
+    }
+
+    /// The first record whose appender has not heard yet what handlers say.
+    pub(super) fn waiting_from(&self) -> Option<Position> {
+        let first = self.callers.first().filter(|_| !self.applied)?;
+        Some(self.heard.max(first.first_position()))
+    }
+
+    /// It was not applied before a restart, or in part: `hear` enters what handlers said in the replay about
+    /// the rest.
+    pub(super) fn hear(&mut self, hear: impl Fn(&mut Callers, Position)) {
+        let heard = self.heard;
+        self.callers.iter_mut().for_each(|callers| hear(callers, heard));
+    }
+
+    /// Answers those who wait for nothing but the log.
+    pub(super) fn answer_appended(&mut self) {
+        self.callers.iter_mut().for_each(Callers::answer_appended);
+    }
+
+    /// Answers everybody who has no answer yet.
+    pub(super) fn answer(&mut self) {
+        self.callers.iter_mut().for_each(Callers::answer);
+        if let Some(command) = self.command.take() {
+            command.answer();
         }
     }
 
-    fn give_up(&mut self, reason: &str) {
-        let kind = AppendErrorKind::Unknown { reason: reason.to_owned() };
-        self.waiting.iter_mut().for_each(|waiting| waiting.fail(&kind));
+    /// Tells everybody who has no answer yet that it went wrong.
+    pub(super) fn fail(&mut self, kind: &AppendErrorKind) {
+        self.callers.iter_mut().for_each(|callers| callers.fail(kind));
     }
-}
-
-/// Shows and answers batches that are durable and applied. The view goes first: an answer promises
-/// that readers see the batch.
-fn complete_ready(shared: &Shared, mut under_way: MutexGuard<'_, UnderWay>) {
-    let UnderWay { commits, durable, .. } = &mut *under_way;
-    let count =
-        commits.iter().take_while(|commit| commit.applied && commit.end <= *durable).count();
-    // The next one may be applied in part: what its steps have changed lives as long as an older view.
-    let may_show = commits.iter_mut().take(count + 1).filter(|commit| commit.end <= *durable);
-    if let Some(view) = may_show.filter_map(|commit| commit.view.take()).last() {
-        shared.view.store(view);
-    }
-    if count == 0 {
-        return;
-    }
-    let completed: Vec<_> = commits.drain(..count).collect();
-    // The actor goes on to the next batch while callers are answered.
-    drop(under_way);
-    completed.into_iter().for_each(|mut commit| commit.answer());
-    shared.touch();
 }

@@ -3,10 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use gridmill_client::AppendErrorKind;
 use gridmill_persistence::Position;
 
-use super::shared::Counters;
+use super::counters::Counters;
 use super::{Msg, Partition};
 
 /// How long after a failure the next attempt is made where nothing is logged, at first and at most; it doubles
@@ -97,7 +96,7 @@ impl Failing {
 impl Partition {
     /// Whether a job of this kind failed a moment ago, so that another attempt makes no sense yet.
     pub(crate) fn waits(&self, job: JobKind) -> bool {
-        self.failing.waits(job, self.log.next_position(), self.host.now())
+        self.maintenance.failing.waits(job, self.writer.end(), self.host.now())
     }
 
     pub(crate) fn job_failed(&mut self, job: JobKind, message: String) {
@@ -109,38 +108,17 @@ impl Partition {
         tracing::error!(partition, error = %message, "a {what} failed; it is tried again later");
         Counters::add(&self.shared.counters.failed_jobs, 1);
         let message = format!("a {what} failed: {message}");
-        let (end, now) = (self.log.next_position(), self.host.now());
-        let wait = self.failing.note(job, end, now, message);
-        *self.shared.problem.lock() = self.failing.problem();
+        let (end, now) = (self.writer.end(), self.host.now());
+        let wait = self.maintenance.failing.note(job, end, now, message);
+        self.shared.life.note_problem(self.maintenance.failing.problem());
         // Nothing else may come that would have it looked at.
         self.host.after(wait, || Msg::Wake);
     }
 
     pub(crate) fn job_went_well(&mut self, job: JobKind) {
-        if self.failing.has(job) {
-            self.failing.set(job, None);
-            *self.shared.problem.lock() = self.failing.problem();
+        if self.maintenance.failing.has(job) {
+            self.maintenance.failing.set(job, None);
+            self.shared.life.note_problem(self.maintenance.failing.problem());
         }
-    }
-
-    /// Whether events have to be refused: changes cannot be written out, and the memory for them is
-    /// nearly used up. One batch takes it further; what is left has room for one.
-    pub(crate) fn is_full(&self) -> bool {
-        let full = |group| self.changes.is_nearly_double(self.core.weight_of(group));
-        self.failing.has(JobKind::Flush) && (0..self.core.plan.groups.len()).any(full)
-    }
-
-    /// Gives back what waits in the mailbox.
-    pub(crate) fn refuse_waiting(&mut self) {
-        let mut taken = std::mem::take(&mut self.taken);
-        self.shared.take(usize::MAX, &mut taken);
-        if !taken.is_empty() {
-            let problem = self.shared.problem.lock().clone();
-            let message = problem.map_or_else(String::new, |problem| problem.message);
-            let kind = AppendErrorKind::ChangesFull { partition: self.shared.partition, message };
-            taken.drain(..).for_each(|part| part.fail(&kind));
-        }
-        self.taken = taken;
-        self.shared.put_down();
     }
 }

@@ -8,8 +8,8 @@ use crate::machine::flush::FlushFault;
 use crate::machine::merge::{Biases, MergeDone, MergeJob};
 use crate::state::FlushError;
 
+use super::counters::Counters;
 use super::failing::JobKind;
-use super::shared::Counters;
 use super::{Msg, Partition};
 use crate::shell::host::{Work, once};
 
@@ -72,18 +72,18 @@ impl Merges {
 impl Partition {
     /// Starts the merges that are due.
     pub(crate) fn start_merges(&mut self) {
-        let failed = self.failing.has(JobKind::Merge) && !self.waits(JobKind::Merge);
-        let again = failed && self.merges.is_empty();
-        self.merges.changed |= again;
-        while self.merges.changed {
+        let failed = self.maintenance.failing.has(JobKind::Merge) && !self.waits(JobKind::Merge);
+        let again = failed && self.maintenance.merges.is_empty();
+        self.maintenance.merges.changed |= again;
+        while self.maintenance.merges.changed {
             match self.next_merge() {
                 Some(job) => self.start_merge(job),
-                None => self.merges.changed = false,
+                None => self.maintenance.merges.changed = false,
             }
         }
-        if again && self.merges.is_empty() {
+        if again && self.maintenance.merges.is_empty() {
             // What could not be merged is not there any more.
-            self.merges.failed = false;
+            self.maintenance.merges.failed = false;
             self.job_went_well(JobKind::Merge);
         }
     }
@@ -92,17 +92,18 @@ impl Partition {
     fn next_merge(&self) -> Option<MergeJob> {
         let owned = self.live().flat_map(|topology| &self.core.plan.topologies[topology].owned);
         let due = owned.filter_map(|&pstate| {
-            let same = self.merges.running.iter().filter(|merging| merging.pstate == pstate);
+            let same =
+                self.maintenance.merges.running.iter().filter(|merging| merging.pstate == pstate);
             let merging: Vec<&Run> = same.flat_map(|merging| &merging.runs).collect();
-            MergeJob::pick(&self.core, pstate, &self.merges.biases, &merging)
+            MergeJob::pick(&self.core, pstate, &self.maintenance.merges.biases, &merging)
         });
-        due.filter(|job| self.merges.have_room(job.bytes))
+        due.filter(|job| self.maintenance.merges.have_room(job.bytes))
             .max_by_key(|job| self.core.cell(job.pstate).runs().len())
     }
 
     /// Whether a flush of a group has to wait, because its runs pile up faster than they are merged.
     pub(crate) fn waits_for_merges(&self, group: usize) -> bool {
-        let Merges { running, biases, failed, .. } = &self.merges;
+        let Merges { running, biases, failed, .. } = &self.maintenance.merges;
         if running.is_empty() || *failed {
             return false;
         }
@@ -118,13 +119,13 @@ impl Partition {
     }
 
     fn start_merge(&mut self, job: MergeJob) {
-        let merges = &mut self.merges;
+        let merges = &mut self.maintenance.merges;
         merges.started += 1;
         let number = merges.started;
         let (pstate, runs, bytes) = (job.pstate, job.runs.clone(), job.bytes);
         merges.running.push(Merging { number, pstate, runs, bytes });
-        let (context, host) = (self.flushes.clone(), Arc::clone(&self.host));
-        let cancel = self.catching_up.cancel_flag();
+        let (context, host) = (self.maintenance.flushes.context().clone(), Arc::clone(&self.host));
+        let cancel = self.catch_ups.cancel_flag();
         let merge = once(move || {
             let span = tracing::info_span!("merge");
             let result = span.in_scope(|| job.run(&context, &cancel));
@@ -136,17 +137,17 @@ impl Partition {
     }
 
     pub(crate) fn merged(&mut self, number: u64, result: Result<MergeDone, FlushFault>) {
-        let merges = &mut self.merges.running;
+        let merges = &mut self.maintenance.merges.running;
         let ended = merges.iter().position(|merging| merging.number == number);
         let Some(Merging { pstate, runs, .. }) = ended.map(|at| merges.swap_remove(at)) else {
             return;
         };
         match result {
             Ok(done) => {
-                (self.merges.changed, self.merges.failed) = (true, false);
+                (self.maintenance.merges.changed, self.maintenance.merges.failed) = (true, false);
                 self.job_went_well(JobKind::Merge);
                 Counters::add(&self.shared.counters.merges, 1);
-                self.merges.biases.learn(pstate, &done);
+                self.maintenance.merges.biases.learn(pstate, &done);
                 if let Some(run) = done.run {
                     Counters::add(&self.shared.counters.merged_bytes, run.bytes());
                     self.core.cell_mut(pstate).replace_runs(&runs, Some(run));
@@ -156,7 +157,7 @@ impl Partition {
             }
             Err(FlushFault::Runs(FlushError::Cancelled)) => {}
             Err(error) => {
-                self.merges.failed = true;
+                self.maintenance.merges.failed = true;
                 self.job_failed(JobKind::Merge, error.to_string());
             }
         }

@@ -1,53 +1,70 @@
 //! A live partition: it takes batches out of its mailbox, into the log and through the machine, and sees to
-//! flushes, merges, catch-ups and orders beside that. All of it is synchronous; who calls it, and who does the
+//! flushes, merges, catch-ups and commands beside that. All of it is synchronous; who calls it, and who does the
 //! work that it hands out, is the business of its [`Host`].
 //!
 //! Messages are few: events wait in the mailbox beside it, and a `Wake` says that there are some.
 
-pub(crate) mod catch_up;
+mod apply;
+mod batching;
+mod callers;
+mod catch_up;
+mod catch_ups;
 mod closed_loop;
 mod commands;
-pub(crate) mod commit;
-pub(crate) mod failing;
-mod jobs;
+mod commit;
+mod commits;
+pub(crate) mod counters;
+mod failing;
+mod flushes;
+mod hand_over;
+mod life;
+mod log_writer;
+mod mailbox;
+mod maintenance;
 mod merges;
-pub(crate) mod part;
+pub(crate) mod past;
+pub(crate) mod published;
+mod queued;
 mod reading;
 pub(crate) mod shared;
+mod spent;
+mod stop;
 mod sync;
-mod take;
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use gridmill_client::engine::once;
-use gridmill_persistence::{Log, LogError, LogSyncer, Position};
+use gridmill_persistence::{LogError, Position};
 use parking_lot::Mutex;
 
 use crate::machine::answers::RecoveredAnswer;
-use crate::machine::batch::Batch;
-use crate::machine::budget::{Account, Budget};
-use crate::machine::control::{Retry, Verdict};
+use crate::machine::budget::Budget;
+use crate::machine::control::Verdict;
 use crate::machine::core::{Core, Stop};
-use crate::machine::flush::{FlushContext, FlushDone, FlushFault};
+use crate::machine::flush::{FlushDone, FlushFault};
 use crate::machine::manifest::ManifestFile;
 use crate::machine::merge::MergeDone;
 use crate::machine::open::Opened;
-use crate::machine::registry::Registry;
 use crate::machine::replay::ReplayError;
-use crate::state::Spent;
 
 use super::clock::Clock;
 use super::host::Host;
 
-use catch_up::{CatchUps, CaughtUp};
+use batching::Batching;
+use callers::Callers;
+use catch_ups::{CatchUps, CaughtUp};
 use closed_loop::ClosedLoop;
-use failing::Failing;
-use merges::Merges;
-use part::{Part, Waiting};
-use shared::{PartitionView, Shared};
+use commands::{CommandDone, Commands};
+use commits::Publish;
+use flushes::Flushes;
+use log_writer::LogWriter;
+use maintenance::Maintenance;
+use published::PartitionView;
+use shared::Shared;
+use sync::Syncing;
+
+pub(crate) use commands::QuarantineCommand;
 
 /// How durable an append is before it is answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -100,70 +117,24 @@ pub(crate) enum Msg {
     /// A quarantined record shall be handled again, or forgotten.
     Quarantined(QuarantineCommand),
     /// Flush everything and stop.
-    Shutdown(once::Sender<Result<(), String>>),
+    Shutdown(CommandDone),
 }
 
-/// What to do with a quarantined record.
-pub(crate) struct QuarantineCommand {
-    pub(crate) retry: Retry,
-    pub(crate) discard: bool,
-    pub(crate) done: once::Sender<Result<(), String>>,
-}
-
-/// A live partition.
+/// A live partition. Its parts see to themselves; what takes several of them stands here.
 pub(crate) struct Partition {
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) core: Core,
-    pub(crate) log: Log,
-    pub(crate) syncer: LogSyncer,
-    pub(crate) registry: Arc<Registry>,
-    pub(crate) flushes: FlushContext,
-    pub(crate) options: ActorOptions,
-    pub(crate) next_offsets: Vec<u64>,
-    pub(crate) last_time: i64,
-    pub(crate) host: Arc<dyn Host>,
-    /// A sync runs on another thread.
-    pub(crate) syncing: bool,
-    /// Something was written that the running sync may not cover.
-    pub(crate) sync_wanted: bool,
-    /// A flush runs on another thread.
-    pub(crate) flushing: bool,
-    pub(crate) merges: Merges,
-    /// Flushes and merges that failed since the last good one.
-    pub(crate) failing: Failing,
-    /// What was flushed and may still be read.
-    pub(crate) spent: Vec<Spent>,
-    /// Shared with threads that drop what was flushed.
-    pub(crate) dropping: Arc<()>,
-    /// What the unflushed changes of live topologies take.
-    pub(crate) changes: Account,
-    /// What a restart would replay.
-    pub(crate) tail: Account,
-    /// By topology: the position that its runs cover.
-    pub(crate) flushed: Vec<Position>,
-    /// Groups of topologies to flush although they are small.
-    pub(crate) flush_asked: HashSet<usize>,
-    /// Topologies that read the past.
-    pub(crate) catching_up: CatchUps,
-    /// Orders that came while they had to wait.
-    pub(crate) commands: Vec<QuarantineCommand>,
-    pub(crate) quarantine: Arc<Vec<Verdict>>,
-    pub(crate) shutdown: Option<once::Sender<Result<(), String>>>,
-    /// What makes up the batch in the making; kept for its allocation.
-    pub(crate) taken: Vec<Part>,
-    /// A batch that was logged, and applied in part.
-    pub(crate) rest: Option<Batch>,
-    /// A `GoOn` is under way.
-    pub(crate) rest_told: bool,
-    pub(crate) closed_loop: ClosedLoop,
-    pub(crate) fence: Fence,
-}
-
-fn flushed_positions(core: &Core, flushes: &FlushContext) -> Vec<Position> {
-    let manifest = flushes.manifest.lock();
-    let topologies = core.plan.topologies.iter();
-    let next = |name| manifest.get().topology(name).map_or(Position::START, |meta| meta.next);
-    topologies.map(|topology| next(topology.name)).collect()
+    shared: Arc<Shared>,
+    host: Arc<dyn Host>,
+    core: Core,
+    writer: LogWriter,
+    syncing: Syncing,
+    batching: Batching,
+    closed_loop: ClosedLoop,
+    maintenance: Maintenance,
+    catch_ups: CatchUps,
+    commands: Commands,
+    /// What stands in quarantine, for the views to come.
+    quarantine: Arc<Vec<Verdict>>,
+    fence: Fence,
 }
 
 /// Threads that still work for an actor that has ended must not touch the folder any more: its
@@ -202,42 +173,23 @@ impl Partition {
     ) -> Result<Self, Fatal> {
         let Opened { core, log, end, said, registry, flushes, next_offsets, last_time, .. } =
             opened;
-        let flushed = flushed_positions(&core, &flushes);
-        let (changes, tail) = (options.changes.account(), options.tails.account());
-        let catching_up = CatchUps::default();
-        let fence =
-            Fence { manifest: Arc::clone(&flushes.manifest), cancel: catching_up.cancel_flag() };
+        let ActorOptions { durability, changes, tails, clock } = options;
+        let catch_ups = CatchUps::new(changes.clone());
+        let manifest = Arc::clone(&flushes.manifest);
+        let flushes = Flushes::new(&core, flushes, changes.account(), tails.account());
         let mut partition = Self {
-            shared,
-            core,
-            syncer: log.syncer(),
-            log,
-            registry: Arc::new(registry),
-            flushes,
-            options,
-            next_offsets,
-            last_time,
             host,
-            syncing: false,
-            sync_wanted: false,
-            flushing: false,
-            merges: Merges::default(),
-            failing: Failing::default(),
-            spent: Vec::new(),
-            dropping: Arc::default(),
-            changes,
-            tail,
-            flushed,
-            flush_asked: HashSet::new(),
-            catching_up,
-            commands: Vec::new(),
+            core,
+            syncing: Syncing::new(log.syncer(), durability),
+            writer: LogWriter::new(log, registry, next_offsets, last_time, clock),
+            batching: Batching::default(),
+            closed_loop: ClosedLoop::new(shared.mailbox.load().last_answer.clone()),
+            maintenance: Maintenance::new(flushes),
+            fence: Fence { manifest, cancel: catch_ups.cancel_flag() },
+            catch_ups,
+            commands: Commands::default(),
             quarantine: Arc::default(),
-            shutdown: None,
-            taken: Vec::new(),
-            rest: None,
-            rest_told: false,
-            closed_loop: ClosedLoop::default(),
-            fence,
+            shared,
         };
         partition.show_recovered(end, said)?;
         Ok(partition)
@@ -246,17 +198,15 @@ impl Partition {
     /// Shows what the folder held, and starts what goes on beside the live flow. The log ended at
     /// `end` when it was opened.
     fn show_recovered(&mut self, end: Position, said: Vec<RecoveredAnswer>) -> Result<(), Fatal> {
-        let reader = self.log.reader();
-        self.shared.reader.store(Some(Arc::new(reader)));
+        self.shared.published.show_log(self.writer.reader());
         self.note_quarantine();
         self.note_runs();
         let view = self.view();
         let plan = Arc::clone(&self.core.plan);
-        let complete = |waiting: &mut Waiting, from| waiting.hear(&plan, &said, from);
-        let reason = "the partition restarted before it was written";
-        self.shared.commits.recovered(&self.shared, end, view, complete, reason);
+        let hear = |callers: &mut Callers, from| callers.hear(&plan, &said, from);
+        self.shared.commits.recovered(end, view, hear, &self.shared.published);
         self.start_catch_ups()?;
-        if let Durability::Interval(every) = self.options.durability {
+        if let Durability::Interval(every) = self.syncing.durability() {
             self.host.every(every, || Msg::SyncDue);
         }
         Ok(())
@@ -269,10 +219,10 @@ impl Partition {
     pub(crate) fn handle(&mut self, message: Msg) -> Result<(), Fatal> {
         match message {
             Msg::Wake => {}
-            Msg::GoOn => self.rest_told = false,
+            Msg::GoOn => self.batching.goes_on(),
             Msg::Synced(result) => self.synced(result)?,
             Msg::SyncDue => self.sync_due(),
-            Msg::Flushed(group, result) => self.flushed(group, result)?,
+            Msg::Flushed(group, result) => self.flush_ended(group, result)?,
             Msg::Merged(number, result) => self.merged(number, result),
             Msg::CaughtUp(caught_up) => self.caught_up(*caught_up)?,
             Msg::SetAside(verdicts) => {
@@ -280,31 +230,40 @@ impl Partition {
             }
             Msg::CatchUpEnded(topology, problem) => self.catch_up_ended(topology, problem),
             Msg::PutOff(caught_up, problem) => self.put_off(*caught_up, problem),
-            Msg::Quarantined(order) => self.quarantined(order)?,
-            Msg::Shutdown(done) => self.shutdown = Some(done),
+            Msg::Quarantined(command) => self.quarantined(command)?,
+            Msg::Shutdown(done) => self.commands.stop(done),
         }
         self.go_on()
     }
 
     /// Goes on with a batch, or takes the next one where nothing speaks against it, and sees to what is due.
     fn go_on(&mut self) -> Result<(), Fatal> {
-        if self.rest.is_some() {
+        if self.batching.has_rest() {
             self.apply_rest()?;
         } else if self.is_full() {
             self.refuse_waiting();
-        } else if self.may_take() {
-            self.take_batch()?;
+        } else if self.may_dequeue() {
+            self.next_batch()?;
         }
         self.hand_over()?;
         self.read_on_later();
         self.start_jobs();
         self.let_go();
-        if self.rest.is_some() && !self.is_held_back() && !self.rest_told {
-            self.rest_told = true;
+        if self.batching.has_rest() && !self.is_held_back() && self.batching.tell() {
             self.shared.send(Msg::GoOn);
         }
         self.shared.settle();
         Ok(())
+    }
+
+    /// What it shares with its callers.
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Whether to wait a moment for the next append; once for each of a closed loop.
+    pub(crate) fn is_busy_wait_due(&mut self) -> bool {
+        self.closed_loop.is_due()
     }
 
     /// The present state for readers.
@@ -327,8 +286,8 @@ impl Partition {
     pub(crate) fn show(&mut self) {
         if self.shared.commits.len() == 0 {
             let view = self.view();
-            self.shared.view.store(view);
+            self.shared.published.show(view);
         }
-        self.shared.touch();
+        self.shared.published.touch();
     }
 }

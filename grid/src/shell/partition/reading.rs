@@ -16,8 +16,9 @@ use crate::shell::host::{Host, Job, Step};
 use crate::state::FlushError;
 
 use super::Msg;
-use super::catch_up::CaughtUp;
-use super::shared::{Progress, Shared};
+use super::catch_ups::CaughtUp;
+use super::past::Progress;
+use super::shared::Shared;
 
 /// What the thread of one topology works with.
 pub(super) struct Reading {
@@ -65,7 +66,7 @@ impl Job for ReadJob {
             Err(Fault::Other(problem)) => Msg::CatchUpEnded(topology, Some(problem)),
         };
         self.host.tell(message);
-        self.shared.touch();
+        self.shared.published.touch();
         Step::Done
     }
 }
@@ -96,7 +97,7 @@ impl Reading {
     /// What it has come to, for the partition.
     fn caught_up(self) -> CaughtUp {
         let Self { topology, core, changes, .. } = self;
-        CaughtUp { topology, core, changes, entering: false }
+        CaughtUp::new(topology, core, changes)
     }
 
     fn step(&mut self) -> Result<Read, Fault> {
@@ -178,13 +179,11 @@ impl Reading {
     /// Publishes how far it is, and what it has so far.
     fn show(&mut self, position: Position) {
         let views = self.core.views();
-        for &pstate in &self.core.plan.topologies[self.topology].owned {
-            self.shared.partial.insert(pstate, Arc::clone(&views[pstate]));
-        }
-        // Last, so that what it says is done can be read.
+        let owned = self.core.plan.topologies[self.topology].owned.iter();
+        let roots = owned.map(|&pstate| (pstate, Arc::clone(&views[pstate])));
         let progress = Progress { done: position.number(), total: self.reader.end().number() };
-        self.shared.progress.insert(self.topology, progress);
-        self.shared.touch();
+        self.shared.past.show(self.topology, progress, roots);
+        self.shared.published.touch();
     }
 }
 

@@ -6,64 +6,97 @@ use std::sync::Arc;
 use gridmill_persistence::planted::{Bug, is_planted};
 use gridmill_persistence::{LogError, LogSyncer, Position};
 
-use super::part::Part;
-use super::shared::{Counters, Shared};
+use super::counters::Counters;
+use super::shared::Shared;
 use super::{Durability, Fatal, Msg, Partition};
 use crate::shell::host::{Host, Job, Step, Work};
 
-/// Records that handlers may take after a sync on the actor's thread. With more, the sync is to run
-/// meanwhile.
-const HANDLED_MAX: usize = 16;
+/// How what is written becomes durable. One sync runs at a time.
+pub(crate) struct Syncing {
+    syncer: LogSyncer,
+    durability: Durability,
+    /// A sync runs on another thread.
+    running: bool,
+    /// Something was written that the running sync may not cover.
+    wanted: bool,
+}
+
+impl Syncing {
+    pub(crate) fn new(syncer: LogSyncer, durability: Durability) -> Self {
+        Self { syncer, durability, running: false, wanted: false }
+    }
+
+    pub(crate) fn durability(&self) -> Durability {
+        self.durability
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        self.running
+    }
+
+    /// Whether to start a sync now. Where one runs, another one will follow it.
+    fn begin(&mut self) -> bool {
+        self.wanted = self.running;
+        !std::mem::replace(&mut self.running, true)
+    }
+
+    /// A sync has ended; whether another one is to follow.
+    fn end(&mut self) -> bool {
+        self.running = false;
+        self.wanted
+    }
+
+    /// Syncs now, on this thread; returns up to where the log is durable.
+    pub(crate) fn sync(&self) -> Result<Position, LogError> {
+        self.syncer.sync()
+    }
+
+    /// Lets what is written count as durable; returns up to where.
+    fn expose(&self) -> Position {
+        self.syncer.expose()
+    }
+}
 
 impl Partition {
-    /// Syncs what was written, on another thread. One sync runs at a time.
-    pub(crate) fn start_sync(&mut self) {
-        if self.syncing {
-            self.sync_wanted = true;
-            return;
+    /// Starts the sync of what was written, or says that none is needed.
+    pub(crate) fn make_durable(&mut self) {
+        match self.syncing.durability {
+            Durability::Sync if is_planted(Bug::AckBeforeSync) => {
+                self.shared.durable(self.syncing.expose());
+                self.start_sync();
+            }
+            Durability::Sync => self.start_sync(),
+            Durability::Interval(_) | Durability::Os => {
+                self.shared.durable(self.syncing.expose());
+            }
         }
-        self.syncing = true;
-        self.sync_wanted = false;
-        let job = SyncJob {
-            syncer: self.syncer.clone(),
-            shared: Arc::clone(&self.shared),
-            host: Arc::clone(&self.host),
-            synced: None,
-        };
-        self.host.run(Work::Sync, Box::new(job));
+    }
+
+    /// Syncs what was written, on another thread.
+    fn start_sync(&mut self) {
+        if self.syncing.begin() {
+            let job = SyncJob {
+                syncer: self.syncing.syncer.clone(),
+                shared: Arc::clone(&self.shared),
+                host: Arc::clone(&self.host),
+                synced: None,
+            };
+            self.host.run(Work::Sync, Box::new(job));
+        }
     }
 
     pub(crate) fn synced(&mut self, result: Result<(), LogError>) -> Result<(), Fatal> {
-        self.syncing = false;
+        let again = self.syncing.end();
         self.see_to(result)?;
-        if self.sync_wanted {
+        if again {
             self.start_sync();
         }
         Ok(())
     }
 
-    /// Whether to bring `taken` to the disk on this thread: nothing of this partition can go on
-    /// meanwhile, no other partition of the thread waits, and handlers have little to do that could be
-    /// done beside the sync.
-    pub(crate) fn is_alone(&self, taken: &[Part]) -> bool {
-        self.options.durability == Durability::Sync
-            && !self.syncing
-            && self.shared.commits.len() == 0
-            && !self.shared.has_waiting(1)
-            && !self.shared.load.is_shared()
-            && self.handled(taken) <= HANDLED_MAX
-    }
-
-    /// How many events of `taken` go to handlers.
-    fn handled(&self, taken: &[Part]) -> usize {
-        let is_read = |depot| self.core.plan.topologies.iter().any(|t| t.source(depot).is_some());
-        let read = taken.iter().filter(|part| is_read(part.depot));
-        read.map(|part| part.encoded.len()).sum()
-    }
-
     /// Syncs on this thread.
     pub(crate) fn sync_here(&mut self) -> Result<(), Fatal> {
-        let synced = self.syncer.sync().map(|durable| note_durable(&self.shared, durable));
+        let synced = self.syncing.sync().map(|durable| note_durable(&self.shared, durable));
         self.see_to(synced)
     }
 
@@ -75,15 +108,14 @@ impl Partition {
 
     /// After a failed sync: writes all that was not durable into a new segment.
     pub(crate) fn recover_log(&mut self) -> Result<(), Fatal> {
-        self.log.recover_from_failed_sync()?;
-        let durable = self.syncer.sync()?;
-        self.shared.commits.durable(&self.shared, durable);
+        self.writer.recover_from_failed_sync()?;
+        self.shared.durable(self.syncing.sync()?);
         Ok(())
     }
 
     pub(crate) fn sync_due(&mut self) {
-        let behind = self.syncer.durable() < self.log.next_position();
-        if behind && matches!(self.options.durability, Durability::Interval(_)) {
+        let behind = self.syncing.syncer.durable() < self.writer.end();
+        if behind && matches!(self.syncing.durability, Durability::Interval(_)) {
             self.start_sync();
         }
     }
@@ -122,5 +154,5 @@ impl Job for SyncJob {
 fn note_durable(shared: &Shared, durable: Position) {
     Counters::add(&shared.counters.syncs, 1);
     // Appends that only wait for the log are answered here, never behind a handler.
-    shared.commits.durable(shared, durable);
+    shared.durable(durable);
 }

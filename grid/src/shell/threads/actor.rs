@@ -41,7 +41,7 @@ impl Actor for PartitionActor {
         let partition = partition.map_err(|fatal| fatal.to_string())?;
         // Before the first message: from then on it may die, and nobody may find it missing.
         seats.insert(me.get_id(), seat);
-        partition.shared.attach(host);
+        partition.shared().attach(host);
         Ok(Some(partition))
     }
 
@@ -53,14 +53,14 @@ impl Actor for PartitionActor {
     ) -> Result<(), ActorProcessingErr> {
         let Some(partition) = state else { return Ok(()) };
         if let Err(fatal) = partition.handle(message) {
-            let (module, number) = (partition.shared.module, partition.shared.partition);
+            let (module, number) = (partition.shared().module, partition.shared().partition);
             tracing::error!(module, partition = number, error = %fatal, "a partition stops");
             // Its threads must have let go of the folder before the supervisor opens it again.
             *state = None;
             return Err(fatal.to_string().into());
         }
-        if partition.closed_loop.is_due() {
-            busy_wait(&partition.shared).await;
+        if partition.is_busy_wait_due() {
+            busy_wait(partition.shared()).await;
         }
         if partition.may_stop()
             && let Some(partition) = state.take()

@@ -12,7 +12,7 @@ const MOMENT: Duration = Duration::from_micros(300);
 /// Waits a moment for an append, and lets the others of the thread, and of the core, work meanwhile.
 pub(crate) async fn busy_wait(shared: &Shared) {
     let start = Instant::now();
-    while !shared.was_told() && start.elapsed() < MOMENT {
+    while !shared.mailbox.was_told() && start.elapsed() < MOMENT {
         tokio::task::yield_now().await;
         // The caller may have been woken on this thread's core, where it cannot run meanwhile.
         std::thread::yield_now();

@@ -1,18 +1,13 @@
-//! What waits in a mailbox: events of one depot, and the calls that appended them.
-//!
-//! Single events join those before them, so that the log and the machine meet long lists, however
-//! small the calls are.
+//! Who waits for events that were logged, and what each is told of its own.
 
-use gridmill_client::engine::{Ack, Done, EncodedEvents, Single, Split, Submission};
+use gridmill_client::engine::{Ack, Done};
 use gridmill_client::{Admission, AppendErrorKind, BatchReceipt};
 use gridmill_persistence::Position;
 
-use crate::machine::answers::{RecoveredAnswer, hear};
+use crate::machine::answers::{RecoveredAnswer, complete, hear};
+use crate::machine::core::ItemAnswers;
 use crate::module::Plan;
 use crate::topology::AnyEvents;
-
-/// What a list may cost (see [`Part::cost`]) that another event joins: batches are to stay small.
-const JOIN_COST_MAX: usize = 128 << 10;
 
 /// One call to append, which waits for its answer.
 #[derive(Debug)]
@@ -23,91 +18,54 @@ pub(crate) struct Caller {
     count: u32,
 }
 
-/// Events of one depot that wait to be logged one after the other.
-pub(crate) struct Part {
-    pub(crate) depot: usize,
-    pub(crate) events: AnyEvents,
-    pub(crate) encoded: EncodedEvents,
-    admission: Admission,
-    callers: Vec<Caller>,
-    /// How the events are told apart again, where there are several callers.
-    split: Option<Split>,
-}
-
-impl std::fmt::Debug for Part {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (depot, events) = (self.depot, self.encoded.len());
-        f.debug_struct("Part").field("depot", &depot).field("events", &events).finish()
-    }
-}
-
-impl From<Submission> for Part {
-    fn from(submission: Submission) -> Self {
-        let Submission { depot, events, encoded, ack, admission, done, .. } = submission;
-        // A submission has far less than 2^32 events.
-        let callers = vec![Caller { done, ack, count: encoded.len() as u32 }];
-        Self { depot, events, encoded, admission, callers, split: None }
-    }
-}
-
-impl Part {
-    /// About what its events cost to log and to apply, in bytes.
-    pub(crate) fn cost(&self) -> usize {
-        // A record costs time beyond its bytes.
-        self.encoded.bytes.len() + 32 * self.encoded.len()
+impl Caller {
+    /// A call with so many events.
+    pub(crate) fn new(done: Option<Done>, ack: Ack, count: u32) -> Self {
+        Self { done, ack, count }
     }
 
-    /// Adds an event of the same depot at the end, or gives it back.
-    pub(crate) fn join<'a>(&mut self, single: Single<'a>) -> Result<(), Single<'a>> {
-        let fits = single.depot == self.depot && self.cost() < JOIN_COST_MAX;
-        if !fits || !single.event.join(&mut *self.events) {
-            return Err(single);
-        }
-        self.encoded.push(single.variant, single.bytes);
-        self.admission.merge(single.admission);
-        self.callers.push(Caller { done: single.done, ack: single.ack, count: 1 });
-        self.split = Some(single.event.split());
-        Ok(())
+    /// How many events are its own.
+    pub(crate) fn count(&self) -> usize {
+        self.count as usize
     }
 
-    /// Answers that it went wrong, with the events where it is certain that none was logged.
-    pub(crate) fn fail(self, kind: &AppendErrorKind) {
-        let Self { mut events, callers, split, .. } = self;
-        if !kind.is_not_logged() {
-            let waiting = callers.into_iter().filter_map(|caller| caller.done);
-            return waiting.for_each(|done| done.fail(kind.clone(), None));
-        }
-        let Some(split) = split else {
-            let done = callers.into_iter().find_map(|caller| caller.done);
-            return done.map_or((), |done| done.fail(kind.clone(), Some(events)));
-        };
-        for caller in callers.into_iter().rev() {
-            let own = split(&mut *events, caller.count as usize);
-            if let Some(done) = caller.done {
-                done.fail(kind.clone(), own);
-            }
+    /// Answers that it went wrong, with its events where they are not logged.
+    pub(crate) fn fail(self, kind: &AppendErrorKind, own: Option<AnyEvents>) {
+        if let Some(done) = self.done {
+            done.fail(kind.clone(), own);
         }
     }
-
-    /// What is applied of it, and who waits. Its first event was logged as `receipt` says.
-    pub(crate) fn logged(self, receipt: BatchReceipt) -> (AnyEvents, EncodedEvents, Waiting) {
-        let Self { events, encoded, admission, callers, .. } = self;
-        (events, encoded, Waiting { callers, admission: Some(admission), receipt })
-    }
 }
 
-/// The callers of a part that was logged.
+/// The callers whose events were logged one after the other.
 #[derive(Debug)]
-pub(crate) struct Waiting {
+pub(crate) struct Callers {
     callers: Vec<Caller>,
     admission: Option<Admission>,
     /// What is known of all of its events.
-    pub(crate) receipt: BatchReceipt,
+    receipt: BatchReceipt,
 }
 
-impl Waiting {
+impl Callers {
+    /// `callers` had room by `admission`. `receipt` says where all of their events are.
+    pub(crate) fn new(callers: Vec<Caller>, admission: Admission, receipt: BatchReceipt) -> Self {
+        Self { callers, admission: Some(admission), receipt }
+    }
+
+    /// The position of the first event.
+    pub(crate) fn first_position(&self) -> Position {
+        Position::from_bits(self.receipt.first_position)
+    }
+
+    /// Enters what handlers said, for those who wait for it.
+    pub(crate) fn say(&mut self, plan: &Plan, answers: ItemAnswers) {
+        if self.is_for_processed() {
+            complete(plan, &mut self.receipt, answers);
+        }
+    }
+
     /// Whether anybody is told what handlers said.
-    pub(crate) fn is_for_processed(&self) -> bool {
+    fn is_for_processed(&self) -> bool {
         self.callers.iter().any(|caller| caller.ack == Ack::Processed)
     }
 

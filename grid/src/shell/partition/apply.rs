@@ -1,0 +1,106 @@
+//! Logged batches on their way through the machine, and what it decides about their records.
+
+use gridmill_persistence::planted::{Bug, is_planted};
+use gridmill_persistence::{LogError, Position};
+
+use crate::machine::batch::{Batch, Item};
+use crate::machine::control::{Verdict, generation, kind};
+use crate::machine::core::ItemAnswers;
+
+use super::callers::Callers;
+use super::commit::{PendingCommand, StepDone};
+use super::counters::Counters;
+use super::{Fatal, Partition};
+
+impl Partition {
+    /// The topologies of the live flow.
+    pub(crate) fn live(&self) -> impl Iterator<Item = usize> + '_ {
+        let consumers = self.core.consumers.iter().enumerate();
+        consumers.filter(|(_, consumer)| consumer.live).map(|(topology, _)| topology)
+    }
+
+    /// Goes on with a batch that was applied in part, unless what it changed has to be written out first.
+    pub(crate) fn apply_rest(&mut self) -> Result<(), Fatal> {
+        if self.is_held_back() {
+            return Ok(());
+        }
+        self.batching.take_rest().map_or(Ok(()), |batch| self.apply(batch))?;
+        if !self.batching.has_rest() {
+            self.quarantined_meanwhile()?;
+            // Who came meanwhile has rung, and was not heard.
+            self.ring_again();
+        }
+        Ok(())
+    }
+
+    /// Applies a step of a batch that was written, and completes its commit where it was the last; what
+    /// is left goes to `rest`.
+    pub(crate) fn apply(&mut self, mut batch: Batch) -> Result<(), Fatal> {
+        let applied = self.core.apply(&mut batch)?;
+        let (heard, mut end) = (batch.applied_to(), batch.end);
+        let control = |item: &Item| !matches!(item, Item::Events(_));
+        let has_control = batch.items.iter().any(control);
+        // Before verdicts are logged: they stand behind it.
+        self.batching.applied(batch);
+        if !applied.verdicts.is_empty() {
+            end = self.log_verdicts(&applied.verdicts)?;
+        }
+        if !applied.verdicts.is_empty() || has_control {
+            self.note_quarantine();
+        }
+        let (view, all) = (self.view(), !self.batching.has_rest());
+        if is_planted(Bug::PublishHalfBatch) {
+            self.shared.published.show_half(&view);
+        }
+        let failed = applied.verdicts.first().map(|verdict| verdict.message.clone());
+        let answers = applied.answers;
+        let say = |callers: &mut [Callers], command: Option<&mut PendingCommand>| {
+            if let (Some(command), Some(message)) = (command, failed) {
+                command.fail(format!("it failed again: {message}"));
+            }
+            self.enter_answers(callers, answers);
+        };
+        self.shared.applied(StepDone { heard, end, all, view }, say);
+        Ok(())
+    }
+
+    fn enter_answers(&self, callers: &mut [Callers], answers: Vec<ItemAnswers>) {
+        for (callers, answers) in callers.iter_mut().zip(answers) {
+            Counters::add(&self.shared.counters.rejected, answers.rejected() as u64);
+            callers.say(&self.core.plan, answers);
+        }
+    }
+
+    /// Logs verdicts, which the live flow knows already; returns the position after them.
+    pub(crate) fn log_verdicts(&mut self, verdicts: &[Verdict]) -> Result<Position, Fatal> {
+        for verdict in verdicts {
+            tracing::warn!(
+                topology = %verdict.topology, position = %verdict.position, depot = %verdict.depot,
+                message = %verdict.message, "a record goes into quarantine"
+            );
+        }
+        if is_planted(Bug::ForgetVerdict) {
+            return Ok(self.writer.end());
+        }
+        if let Err(error) = self.write_verdicts(verdicts) {
+            let LogError::SyncFailed { .. } = error else { return Err(error.into()) };
+            self.recover_log()?;
+            self.write_verdicts(verdicts)?;
+        }
+        self.make_durable();
+        let end = self.writer.end();
+        // Consumers come to it when they have the rest of the batch before it.
+        if !self.batching.extend_rest(end) {
+            let live = self.core.consumers.iter_mut().filter(|consumer| consumer.live);
+            live.for_each(|consumer| consumer.next = end);
+        }
+        Ok(end)
+    }
+
+    fn write_verdicts(&mut self, verdicts: &[Verdict]) -> Result<(), LogError> {
+        let (core, registry) = (&self.core, self.writer.registry().clone());
+        let of = |verdict: &Verdict| generation(core, &registry, &verdict.topology);
+        let records = verdicts.iter().map(|verdict| (of(verdict), verdict));
+        self.writer.write_controls(kind::VERDICT, self.writer.last_time(), records)
+    }
+}

@@ -1,0 +1,32 @@
+//! Figures of a partition, for statistics.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Figures that only grow, but for the last two.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) records: AtomicU64,
+    pub(crate) batches: AtomicU64,
+    pub(crate) bytes: AtomicU64,
+    pub(crate) syncs: AtomicU64,
+    pub(crate) flushes: AtomicU64,
+    pub(crate) merges: AtomicU64,
+    pub(crate) merged_bytes: AtomicU64,
+    pub(crate) flushed_bytes: AtomicU64,
+    pub(crate) rejected: AtomicU64,
+    pub(crate) restarts: AtomicU64,
+    pub(crate) failed_jobs: AtomicU64,
+    pub(crate) replayed: AtomicU64,
+    pub(crate) tail_bytes: AtomicU64,
+    pub(crate) overlay_bytes: AtomicU64,
+}
+
+impl Counters {
+    pub(crate) fn add(counter: &AtomicU64, amount: u64) {
+        counter.fetch_add(amount, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set(counter: &AtomicU64, amount: usize) {
+        counter.store(amount as u64, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,149 @@
+//! What the live flow writes to the log of a partition: events of callers, and control records.
+
+use std::sync::Arc;
+
+use gridmill_persistence::{Log, LogError, LogReader, Position, RecordMeta, Written};
+use serde::Serialize;
+
+use crate::machine::control::{kind, push_control};
+use crate::machine::registry::Registry;
+use crate::shell::clock::Clock;
+
+use super::queued::QueuedEvents;
+
+/// The log, and what its next records get: their time, and of each depot their offsets.
+pub(crate) struct LogWriter {
+    log: Log,
+    registry: Arc<Registry>,
+    next_offsets: Vec<u64>,
+    last_time: i64,
+    clock: Clock,
+}
+
+/// Events that were logged one after the other.
+pub(crate) struct Logged {
+    pub(super) first: Position,
+    pub(super) time: i64,
+    /// By depot: the offset of its first event here.
+    pub(super) offsets: Vec<u64>,
+    pub(super) records: u32,
+    pub(super) bytes: u64,
+}
+
+impl LogWriter {
+    /// Goes on behind what `log` has, whose last record is of `last_time`.
+    pub(crate) fn new(
+        log: Log,
+        registry: Registry,
+        next_offsets: Vec<u64>,
+        last_time: i64,
+        clock: Clock,
+    ) -> Self {
+        Self { log, registry: Arc::new(registry), next_offsets, last_time, clock }
+    }
+
+    pub(crate) fn reader(&self) -> LogReader {
+        self.log.reader()
+    }
+
+    pub(crate) fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
+    /// The position after the last record.
+    pub(crate) fn end(&self) -> Position {
+        self.log.next_position()
+    }
+
+    pub(crate) fn bytes_after(&self, position: Position) -> u64 {
+        self.log.bytes_after(position)
+    }
+
+    /// The time of records that are written now: no record is older than those before it.
+    pub(crate) fn time(&self) -> i64 {
+        self.clock.now().max(self.last_time)
+    }
+
+    /// The time of the last record.
+    pub(crate) fn last_time(&self) -> i64 {
+        self.last_time
+    }
+
+    /// Writes events as one batch; past the page cache where `direct`. On an error the log is as it was.
+    pub(crate) fn write_events(
+        &mut self,
+        dequeued: &[QueuedEvents],
+        direct: bool,
+    ) -> Result<Logged, LogError> {
+        let (time, offsets) = (self.time(), self.next_offsets.clone());
+        let written = self.push_events(dequeued, time).and_then(|()| match direct {
+            true => self.log.write_direct(),
+            false => self.log.write(),
+        });
+        match written {
+            Ok(Written { first, records, bytes, .. }) => {
+                self.last_time = time;
+                Ok(Logged { first, time, offsets, records, bytes })
+            }
+            Err(error) => {
+                self.log.discard();
+                self.next_offsets = offsets;
+                Err(error)
+            }
+        }
+    }
+
+    fn push_events(&mut self, dequeued: &[QueuedEvents], time: i64) -> Result<(), LogError> {
+        for events in dequeued {
+            let depot = events.depot();
+            let source = self.registry.source(depot);
+            for (variant, bytes) in events.encoded().iter() {
+                let meta = RecordMeta {
+                    time,
+                    depot_offset: self.next_offsets[depot],
+                    type_id: self.registry.type_id(depot, variant),
+                    source,
+                    kind: kind::EVENT,
+                    id: None,
+                };
+                self.log.push(&meta, bytes)?;
+                self.next_offsets[depot] += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes control records of one kind and time as one batch, each with the generation of its topology. On
+    /// an error the log is as it was.
+    pub(crate) fn write_controls<'a, T: Serialize + 'a>(
+        &mut self,
+        kind: u8,
+        time: i64,
+        records: impl Iterator<Item = (u32, &'a T)>,
+    ) -> Result<(), LogError> {
+        let pushed = records.map(|(generation, record)| {
+            push_control(&mut self.log, (kind, generation), time, record).map(drop)
+        });
+        let pushed = pushed.collect::<Result<(), _>>();
+        match pushed.and_then(|()| self.log.write()) {
+            Ok(_) => {
+                self.last_time = time;
+                Ok(())
+            }
+            Err(error) => {
+                self.log.discard();
+                Err(error)
+            }
+        }
+    }
+
+    /// After a failed sync: writes all that was not durable into a new segment.
+    pub(crate) fn recover_from_failed_sync(&mut self) -> Result<(), LogError> {
+        self.log.recover_from_failed_sync().map(drop)
+    }
+
+    /// Leaves a clean end.
+    pub(crate) fn close_clean(self) -> Result<(), LogError> {
+        self.log.close_clean()
+    }
+}

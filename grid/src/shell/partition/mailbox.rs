@@ -1,0 +1,181 @@
+//! The mailbox of a partition: events that wait to be logged, in the order of their arrival.
+//!
+//! Callers put events in, the actor takes them out. A `Wake` tells the actor that there are some: one, however
+//! many follow before it looks.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use gridmill_client::AppendErrorKind;
+use gridmill_client::engine::{Single, Submission};
+use parking_lot::{Mutex, MutexGuard};
+
+use super::queued::QueuedEvents;
+use crate::shell::load::Load;
+
+/// What a partition has to log.
+#[derive(Debug)]
+pub(crate) struct Mailbox {
+    queue: Mutex<Queue>,
+    /// A `Wake` was sent since the actor looked last.
+    told: AtomicBool,
+    load: Load,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: VecDeque<QueuedEvents>,
+    /// The actor has been told, and has not looked yet.
+    rung: bool,
+    /// The actor has taken events that are in no commit yet.
+    in_hand: bool,
+    /// The partition is counted among those of its thread that have something to do.
+    busy: bool,
+    closed: Option<String>,
+}
+
+impl Queue {
+    fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && !self.in_hand
+    }
+
+    fn rest(&mut self, load: &Load) {
+        if std::mem::take(&mut self.busy) {
+            load.end();
+        }
+    }
+}
+
+/// What callers do.
+impl Mailbox {
+    /// An empty one, of a partition whose thread has this load.
+    pub(crate) fn new(load: Load) -> Self {
+        Self { queue: Mutex::default(), told: AtomicBool::new(false), load }
+    }
+
+    /// Puts events at the end. `wake` wakes the actor, where it was not woken since it looked last. Where the
+    /// mailbox is closed, they are given back.
+    pub(crate) fn push(&self, events: QueuedEvents, wake: impl FnOnce()) {
+        let mut queue = self.queue.lock();
+        if let Some(reason) = queue.closed.clone() {
+            drop(queue);
+            return events.fail(&AppendErrorKind::NotLogged { reason });
+        }
+        queue.waiting.push_back(events);
+        self.ring(queue, wake);
+    }
+
+    /// Puts one event at the end, as [`push`](Self::push) does. It joins those before it, where these are of
+    /// its depot.
+    pub(crate) fn push_one(&self, single: Single<'_>, wake: impl FnOnce()) {
+        let mut queue = self.queue.lock();
+        let Queue { waiting, closed, .. } = &mut *queue;
+        let joined = match waiting.back_mut().filter(|_| closed.is_none()) {
+            Some(last) => last.join(single),
+            None => Err(single),
+        };
+        let Err(single) = joined else { return self.ring(queue, wake) };
+        drop(queue);
+        self.push(Submission::from(single).into(), wake);
+    }
+
+    fn ring(&self, mut queue: MutexGuard<'_, Queue>, wake: impl FnOnce()) {
+        let ring = !std::mem::replace(&mut queue.rung, true);
+        if !std::mem::replace(&mut queue.busy, true) {
+            self.load.begin();
+        }
+        drop(queue);
+        if ring {
+            wake();
+            self.told.store(true, Ordering::Release);
+        }
+    }
+
+    /// Takes nothing any more; what waits is given back. Who pushes later is told the reason.
+    pub(crate) fn close(&self, reason: &str) {
+        let waiting = {
+            let mut queue = self.queue.lock();
+            queue.closed = Some(reason.to_owned());
+            queue.in_hand = false;
+            queue.rest(&self.load);
+            std::mem::take(&mut queue.waiting)
+        };
+        let kind = AppendErrorKind::NotLogged { reason: reason.to_owned() };
+        waiting.into_iter().for_each(|events| events.fail(&kind));
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.queue.lock().closed.is_some()
+    }
+
+    /// Whether nothing waits to be logged.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.queue.lock().is_idle()
+    }
+
+    /// What the thread of the partition has to do.
+    pub(crate) fn load(&self) -> &Load {
+        &self.load
+    }
+}
+
+/// What the actor does.
+impl Mailbox {
+    /// An actor begins its life. It is about to be woken, and has nothing in hand.
+    pub(crate) fn begin(&self) {
+        let mut queue = self.queue.lock();
+        queue.rung = true;
+        queue.in_hand = false;
+    }
+
+    /// Takes events out, until they cost about `cost_max`.
+    pub(crate) fn dequeue(&self, cost_max: usize, into: &mut Vec<QueuedEvents>) {
+        let mut queue = self.queue.lock();
+        let mut cost = 0;
+        while cost < cost_max {
+            let Some(next) = queue.waiting.pop_front() else { break };
+            cost += next.cost();
+            into.push(next);
+        }
+        queue.rung = !queue.waiting.is_empty();
+        queue.in_hand = !into.is_empty();
+        self.told.store(false, Ordering::Relaxed);
+    }
+
+    /// What was dequeued is in a commit, or refused.
+    pub(crate) fn put_down(&self) {
+        self.queue.lock().in_hand = false;
+    }
+
+    /// Puts what could not be logged yet back to the front.
+    pub(crate) fn put_back(&self, dequeued: Vec<QueuedEvents>) {
+        let mut queue = self.queue.lock();
+        for events in dequeued.into_iter().rev() {
+            queue.waiting.push_front(events);
+        }
+        queue.in_hand = false;
+    }
+
+    /// Counts the partition as one that has nothing to do, where nothing waits. Nothing is under way.
+    pub(crate) fn settle(&self) {
+        let mut queue = self.queue.lock();
+        if queue.is_idle() {
+            queue.rest(&self.load);
+        }
+    }
+
+    /// Whether events that cost at least `cost_min` wait, beside those that the actor has in hand.
+    pub(crate) fn has_waiting(&self, cost_min: usize) -> bool {
+        let queue = self.queue.lock();
+        let mut cost = 0;
+        queue.waiting.iter().any(|events| {
+            cost += events.cost();
+            cost >= cost_min
+        })
+    }
+
+    /// Whether a `Wake` is there, or was there a moment ago.
+    pub(crate) fn was_told(&self) -> bool {
+        self.told.load(Ordering::Acquire)
+    }
+}
