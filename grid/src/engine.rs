@@ -40,6 +40,30 @@ impl ModuleRun {
         let (partitions, registries) = opened.map(of).unzip();
         Self { plan, partitions, registries }
     }
+
+    /// Whether handlers of the module send records.
+    pub(crate) fn sends(&self) -> bool {
+        self.plan.topologies.iter().any(|topology| !topology.outputs.is_empty())
+    }
+
+    /// Waits until nothing is under way on any partition, or between them.
+    pub(crate) async fn at_rest(&self) {
+        let sends = self.sends();
+        loop {
+            let before = self.arrivals();
+            for shared in &self.partitions {
+                shared.done().await;
+            }
+            // What one partition sent to another came after that one was looked at.
+            if !sends || self.arrivals() == before {
+                return;
+            }
+        }
+    }
+
+    fn arrivals(&self) -> u64 {
+        self.partitions.iter().map(|shared| shared.mailbox.arrivals()).sum()
+    }
 }
 
 /// Where a depot or PState is declared.

@@ -4,6 +4,7 @@ mod start;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use gridmill_persistence::{Position, SimStorage, Storage};
 
@@ -22,6 +23,9 @@ pub(crate) const LOCK_FILE: &str = "LOCK";
 
 /// The most partitions of a module.
 pub(crate) const PARTITIONS_MAX: u32 = 4096;
+
+/// The most that is under way between partitions by default.
+const FLOW_BYTES_MAX: usize = 256 << 20;
 
 /// Options of a grid, each with its default. [`GridBuilder::start`] brings it to life.
 ///
@@ -70,6 +74,8 @@ pub struct GridBuilder {
     mailbox_bytes_max: u32,
     event_bytes_max: usize,
     hop_bytes_max: usize,
+    flow_bytes_max: usize,
+    drain: Duration,
     value_bytes_max: usize,
     cache_bytes_max: usize,
     attempts: u32,
@@ -104,6 +110,8 @@ impl GridBuilder {
             mailbox_bytes_max: 16 << 20,
             event_bytes_max: 1 << 20,
             hop_bytes_max: HOP_BYTES_MAX,
+            flow_bytes_max: default_budget().min(FLOW_BYTES_MAX),
+            drain: Duration::from_secs(5),
             value_bytes_max: 16 << 20,
             cache_bytes_max: budget,
             attempts: 3,
@@ -191,6 +199,21 @@ impl GridBuilder {
     /// at most 64 MiB. A record that would send more is set aside.
     pub fn hop_bytes_max(mut self, bytes: usize) -> Self {
         self.hop_bytes_max = bytes;
+        self
+    }
+
+    /// Bytes of records that are under way from one partition to another, of all partitions of the grid: a sixteenth of
+    /// the memory, at most 256 MiB. Over it, partitions that have more than an even share under way take no more
+    /// from clients until some of it has arrived; what is under way is never held up.
+    pub fn flow_bytes_max(mut self, bytes: usize) -> Self {
+        self.flow_bytes_max = bytes;
+        self
+    }
+
+    /// How long [`Grid::shutdown`](crate::Grid::shutdown) waits for records that are under way from one partition to
+    /// another: 5 seconds. What has not arrived by then arrives after the next start.
+    pub fn drain(mut self, wait: Duration) -> Self {
+        self.drain = wait;
         self
     }
 

@@ -19,6 +19,7 @@ use crate::machine::open::{OpenOptions, Opened, partition_dir};
 use crate::module::{Plan, refuse_common_names};
 use crate::shell::held::{self, Held};
 use crate::shell::load::Load;
+use crate::shell::partition::peers::Peers;
 use crate::shell::partition::shared::Shared;
 use crate::shell::partition::{ActorOptions, Durability};
 use crate::shell::slot::Slot;
@@ -68,7 +69,7 @@ impl GridBuilder {
             workers.stop().await;
         }
         let engine = GridEngine::new(modules?, self.event_bytes_max);
-        Ok(Grid::new(engine, workers, storage, root))
+        Ok(Grid::new(engine, workers, storage, root, self.drain))
     }
 
     async fn start_modules(
@@ -237,10 +238,15 @@ impl GridBuilder {
                         durability: self.durability,
                         changes: budgets.changes.clone(),
                         tails: budgets.tails[thread].clone(),
+                        flows: budgets.flows.clone(),
                         clock: self.clock.clone(),
                     },
                 });
             }
+            let first = slots.len() - self.partitions as usize;
+            let module: Vec<_> =
+                slots[first..].iter().map(|slot| Arc::clone(&slot.shared)).collect();
+            Peers::introduce(&module, &Arc::default());
         }
         slots
     }
@@ -250,6 +256,7 @@ impl GridBuilder {
         let topologies: usize = plans.map(|plan| plan.topologies.len()).sum();
         Budgets {
             changes: Budget::new(self.overlay_bytes_max, topologies * partitions),
+            flows: Budget::new(self.flow_bytes_max, self.plans.len() * partitions),
             tails: Budget::for_each(
                 self.threads,
                 self.tail_bytes_max,

@@ -79,9 +79,8 @@ pub(crate) fn later(
     let of = answers.topologies.into_iter().flat_map(move |(topology, answers)| {
         let name = plan.topologies[topology].name;
         let reply = move |(index, value)| (index, LaterAnswer::Reply(topology, value));
-        let refuse = move |(index, refusal)| {
-            (index, LaterAnswer::Rejection(refused(name, stage, refusal)))
-        };
+        let refuse =
+            move |(index, refusal)| (index, LaterAnswer::Rejection(refused(name, stage, refusal)));
         answers.replies.into_iter().map(reply).chain(answers.refusals.into_iter().map(refuse))
     });
     let quarantined = answers.quarantined.into_iter().map(move |(index, topology, message)| {

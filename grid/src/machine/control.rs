@@ -17,6 +17,10 @@ pub(crate) mod kind {
     pub(crate) const RETRY: u8 = 3;
     /// A [`Retry`](super::Retry) given up: a quarantined record is forgotten.
     pub(crate) const DISCARD: u8 = 4;
+    /// A record that a topology sent to one of its stages.
+    pub(crate) const HOP: u8 = 5;
+    /// An event of a depot that a topology appended.
+    pub(crate) const SENT: u8 = 6;
 }
 
 /// The depot number of records that belong to no depot.

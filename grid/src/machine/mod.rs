@@ -12,6 +12,7 @@ pub(crate) mod budget;
 pub(crate) mod check;
 pub(crate) mod control;
 pub(crate) mod core;
+pub(crate) mod flow;
 pub(crate) mod flush;
 pub(crate) mod manifest;
 pub(crate) mod merge;

@@ -53,6 +53,14 @@ impl Registry {
         self.generations[topology]
     }
 
+    // SHIM
+    pub(crate) fn channel(&self, topology: usize) -> Option<u16> {
+        Some(topology as u16)
+    }
+    pub(crate) fn topology_of_channel(&self, channel: u16) -> Option<usize> {
+        Some(usize::from(channel))
+    }
+
     /// Depot and variant of a record; `None` where the code has no such depot any more.
     pub(crate) fn event(&self, type_id: u32) -> Option<(usize, u16)> {
         self.types.get(&type_id).copied()

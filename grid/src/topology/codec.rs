@@ -28,6 +28,8 @@ pub(crate) trait DepotCodec: Send + Sync {
         variant: usize,
         bytes: &[u8],
     ) -> Result<(), DecodeError>;
+    /// Puts a place at the end of `events` for a record that cannot be decoded.
+    fn push_unknown(&self, events: &mut AnyEvents);
     /// The partition of so many that an event of `events` is appended to; `None` where it may be any.
     fn partition(&self, events: &AnyEvents, event: usize, partitions: u32) -> Option<u32>;
     /// Decodes and encodes an event that came as JSON.
@@ -60,6 +62,12 @@ impl<E: Event> DepotCodec for TypedDepot<E> {
         bytes: &[u8],
     ) -> Result<(), DecodeError> {
         decode_into::<E>(events, variant, bytes)
+    }
+
+    fn push_unknown(&self, events: &mut AnyEvents) {
+        if let Some(events) = events.downcast_mut::<Vec<Option<E>>>() {
+            events.push(None);
+        }
     }
 
     fn partition(&self, events: &AnyEvents, event: usize, partitions: u32) -> Option<u32> {
@@ -104,6 +112,12 @@ impl<E: Event> DepotCodec for TypedInbox<E> {
         bytes: &[u8],
     ) -> Result<(), DecodeError> {
         decode_into::<E>(events, variant, bytes)
+    }
+
+    fn push_unknown(&self, events: &mut AnyEvents) {
+        if let Some(events) = events.downcast_mut::<Vec<Option<E>>>() {
+            events.push(None);
+        }
     }
 
     /// Where a record was sent is logged; a stage may be routed otherwise from one release to the next.

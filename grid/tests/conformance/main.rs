@@ -14,6 +14,7 @@ mod disk;
 mod emptied;
 mod execution;
 mod faults;
+mod flows;
 mod garbage;
 mod golden;
 mod identity;

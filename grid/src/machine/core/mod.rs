@@ -113,7 +113,7 @@ impl Core {
         let step = batch.step(self.pace.records());
         let items = &batch.items[step.items()];
         let has_retry = items.iter().any(|item| matches!(item, Item::Retry(..)));
-        let fast = if has_retry { None } else { self.apply_fast(batch, step)? };
+        let fast = if has_retry || batch.careful { None } else { self.apply_fast(batch, step)? };
         let applied = match fast {
             Some(applied) => applied,
             None => self.apply_one_by_one(batch, step)?,

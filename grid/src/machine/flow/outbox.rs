@@ -6,11 +6,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use gridmill_persistence::Position;
-
 use crate::topology::{Effects, Emit};
 
 use super::confirmed::Confirmed;
+use super::marks::Watermark;
 use super::parcel::{Cutter, Parcel, by_channel};
 
 /// The outbox of one partition.
@@ -26,8 +25,8 @@ pub(crate) struct Outbox {
 /// What is under way from one topology on this partition to another partition.
 #[derive(Debug)]
 struct Channel {
-    /// The cause of the last group that was sent.
-    last: Position,
+    /// How far it is, with what is under way.
+    end: Watermark,
     parcels: VecDeque<Arc<Parcel>>,
 }
 
@@ -51,7 +50,7 @@ impl Outbox {
         for emits in emits.chunk_by(|(one, _), (other, _)| channel(one) == channel(other)) {
             let Some((first, _)) = emits.first() else { continue };
             let (topology, target) = channel(first);
-            let mut cutter = Cutter::new(self.partition, self.channel(topology, target).last);
+            let mut cutter = Cutter::new(self.partition, self.channel(topology, target).end);
             for (emit, bytes) in emits {
                 cutter.push(topology, emit.cause, (emit.depot, emit.variant), bytes);
             }
@@ -64,14 +63,16 @@ impl Outbox {
     }
 
     fn channel(&mut self, topology: usize, target: u32) -> &mut Channel {
-        let last = || self.confirmed.get(target, topology, self.partition);
-        let channel = self.channels.entry((topology, target));
-        channel.or_insert_with(|| Channel { last: last(), parcels: VecDeque::new() })
+        let Self { channels, confirmed, partition, .. } = self;
+        channels.entry((topology, target)).or_insert_with(|| {
+            let end = confirmed.get(target, topology, *partition);
+            Channel { end, parcels: VecDeque::new() }
+        })
     }
 
     fn keep(&mut self, target: u32, parcel: &Arc<Parcel>) {
         let channel = self.channel(parcel.topology, target);
-        channel.last = parcel.last();
+        channel.end = parcel.end();
         channel.parcels.push_back(Arc::clone(parcel));
         self.bytes += parcel.cost();
     }
@@ -83,7 +84,7 @@ impl Outbox {
         }
         for (&(topology, target), channel) in &mut self.channels {
             let confirmed = self.confirmed.get(target, topology, self.partition);
-            let is_done = |parcel: &mut Arc<Parcel>| parcel.last() <= confirmed;
+            let is_done = |parcel: &mut Arc<Parcel>| parcel.end() <= confirmed;
             while let Some(parcel) = channel.parcels.pop_front_if(is_done) {
                 self.bytes -= parcel.cost();
             }
@@ -93,7 +94,7 @@ impl Outbox {
     /// What a target that misses something is to be sent again: all that it has not confirmed.
     pub(crate) fn again(&self, topology: usize, target: u32) -> Vec<Arc<Parcel>> {
         let channel = self.channels.get(&(topology, target));
-        channel.into_iter().flat_map(|channel| &channel.parcels).map(Arc::clone).collect()
+        channel.into_iter().flat_map(|channel| &channel.parcels).cloned().collect()
     }
 
     /// Everything that is not confirmed, with the partition that it goes to.

@@ -7,6 +7,8 @@ use gridmill_persistence::Position;
 
 use crate::topology::{Effects, Emit};
 
+use super::marks::Watermark;
+
 /// Bytes of one parcel, about. A group is never split, and may be larger.
 const PARCEL_BYTES: usize = 64 << 10;
 
@@ -20,9 +22,9 @@ pub(crate) struct Parcel {
     pub(crate) topology: usize,
     /// The partition that sends.
     pub(crate) source: u32,
-    /// The cause of the last group that was sent on the channel before: a target that has not logged that one
-    /// refuses the parcel, so that nothing is lost by being overtaken.
-    pub(crate) prev: Position,
+    /// How far the channel was before: a target that has not logged so much refuses the parcel, so that nothing is
+    /// lost by being overtaken.
+    pub(crate) after: Watermark,
     groups: Vec<Group>,
     records: Vec<ParcelRecord>,
     bytes: Vec<u8>,
@@ -46,9 +48,9 @@ struct ParcelRecord {
 }
 
 impl Parcel {
-    fn new(topology: usize, source: u32, prev: Position) -> Self {
+    fn new(topology: usize, source: u32, after: Watermark) -> Self {
         let (groups, records, bytes) = (Vec::new(), Vec::new(), Vec::new());
-        Self { topology, source, prev, groups, records, bytes }
+        Self { topology, source, after, groups, records, bytes }
     }
 
     /// Adds a record. Causes ascend.
@@ -59,15 +61,15 @@ impl Parcel {
         match self.groups.last_mut().filter(|group| group.cause == cause) {
             Some(group) => group.end = end,
             None => {
-                debug_assert!(self.last() < cause, "causes on a channel ascend");
+                debug_assert!(!self.end().has(cause), "causes on a channel ascend");
                 self.groups.push(Group { cause, end });
             }
         }
     }
 
-    /// The cause of its last group.
-    pub(crate) fn last(&self) -> Position {
-        self.groups.last().map_or(self.prev, |group| group.cause)
+    /// How far the channel is with it.
+    pub(crate) fn end(&self) -> Watermark {
+        self.groups.last().map_or(self.after, |group| Watermark::after(group.cause))
     }
 
     /// About how many bytes it takes, in memory and in the log.
@@ -77,7 +79,12 @@ impl Parcel {
 
     /// Whether a record with another cause is to begin the next parcel.
     fn is_full(&self, cause: Position) -> bool {
-        self.cost() >= PARCEL_BYTES && self.last() != cause
+        self.cost() >= PARCEL_BYTES && !self.end().has(cause)
+    }
+
+    /// How many records it has.
+    pub(crate) fn len(&self) -> usize {
+        self.records.len()
     }
 
     /// The cause of each group, and its records by their index in the parcel.
@@ -98,14 +105,14 @@ impl Parcel {
 #[derive(Debug)]
 pub(crate) struct Cutter {
     source: u32,
-    last: Position,
+    end: Watermark,
     parcels: Vec<Parcel>,
 }
 
 impl Cutter {
-    /// For a channel on which the group with the cause `last` was sent before.
-    pub(crate) fn new(source: u32, last: Position) -> Self {
-        Self { source, last, parcels: Vec::new() }
+    /// For a channel that is so far.
+    pub(crate) fn new(source: u32, end: Watermark) -> Self {
+        Self { source, end, parcels: Vec::new() }
     }
 
     /// Adds a record. Causes ascend.
@@ -117,12 +124,12 @@ impl Cutter {
         bytes: &[u8],
     ) {
         if self.parcels.last().is_none_or(|parcel| parcel.is_full(cause)) {
-            self.parcels.push(Parcel::new(topology, self.source, self.last));
+            self.parcels.push(Parcel::new(topology, self.source, self.end));
         }
         if let Some(parcel) = self.parcels.last_mut() {
             parcel.push(cause, record, bytes);
         }
-        self.last = cause;
+        self.end = Watermark::after(cause);
     }
 
     pub(crate) fn finish(self) -> impl Iterator<Item = Arc<Parcel>> {

@@ -8,7 +8,7 @@ use crate::machine::flush::FlushJob;
 use crate::machine::replay::Replay;
 
 use super::catch_ups::CaughtUp;
-use super::commits::Publish;
+
 use super::failing::JobKind;
 use super::reading::flush_past;
 use super::{Fatal, Msg, Partition};

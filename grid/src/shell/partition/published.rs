@@ -9,8 +9,6 @@ use tokio::sync::watch;
 use crate::machine::control::Verdict;
 use crate::state::AnyView;
 
-use super::commits::Publish;
-
 /// Everything that a reader of a partition sees, as of one position.
 #[derive(Debug, Default)]
 pub(crate) struct PartitionView {
@@ -47,13 +45,12 @@ impl Default for Published {
     }
 }
 
-impl Publish for Published {
-    fn show(&self, view: Arc<PartitionView>) {
+impl Published {
+    /// Shows a view in place of the one before.
+    pub(crate) fn show(&self, view: Arc<PartitionView>) {
         self.view.store(view);
     }
-}
 
-impl Published {
     /// The latest view.
     #[inline]
     pub(crate) fn view(&self) -> Guard<Arc<PartitionView>> {

@@ -66,9 +66,10 @@ impl Partition {
                 self.start_sync();
             }
             Durability::Sync => self.start_sync(),
-            Durability::Interval(_) | Durability::Os => {
-                self.shared.durable(self.syncing.expose());
-            }
+            // Records that partitions sent are told of at the sync, so that a power loss takes none that
+            // their source has let go of.
+            Durability::Interval(_) => self.shared.durable(self.syncing.expose()),
+            Durability::Os => note_synced(&self.shared, self.syncing.expose()),
         }
     }
 
@@ -109,7 +110,7 @@ impl Partition {
     /// After a failed sync: writes all that was not durable into a new segment.
     pub(crate) fn recover_log(&mut self) -> Result<(), Fatal> {
         self.writer.recover_from_failed_sync()?;
-        self.shared.durable(self.syncing.sync()?);
+        note_synced(&self.shared, self.syncing.sync()?);
         Ok(())
     }
 
@@ -154,5 +155,10 @@ impl Job for SyncJob {
 fn note_durable(shared: &Shared, durable: Position) {
     Counters::add(&shared.counters.syncs, 1);
     // Appends that only wait for the log are answered here, never behind a handler.
-    shared.durable(durable);
+    note_synced(shared, durable);
+}
+
+fn note_synced(shared: &Shared, synced: Position) {
+    shared.synced(synced);
+    shared.durable(synced);
 }

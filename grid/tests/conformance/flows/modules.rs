@@ -1,7 +1,5 @@
 //! Modules with stages, as a user would write them.
 
-use gridmill::prelude::*;
-
 /// Debit, hop, credit; refused at either end.
 pub mod bank {
     use gridmill::prelude::*;
@@ -154,7 +152,7 @@ pub mod walk {
 
 /// All routes, an append from a handler, and what goes wrong when a handler sends.
 pub mod routes {
-    use super::*;
+    use gridmill::prelude::*;
 
     #[record]
     pub enum Ask {
@@ -179,8 +177,7 @@ pub mod routes {
     pub const LOGGED: Depot<u64> = Depot::hash_by("routes/logged", |key| (*key).into());
     pub const OTHER: Depot<u64> = Depot::hash_by("routes/other", |key| (*key).into());
     /// By number of the asking event: what arrived, with the partition on which it did.
-    pub const SEEN: PState<Map<u64, List<u32>>> =
-        PState::custom("routes/seen", |_, _| 0).local();
+    pub const SEEN: PState<Map<u64, List<u32>>> = PState::new("routes/seen").local();
     pub const APPENDED: PState<Map<u64, u32>> = PState::new("routes/appended").local();
 
     const HERE: Stage<u64> = Stage::here("here");
@@ -213,9 +210,13 @@ pub mod routes {
                 .stage(SHUFFLE)
                 .each_with(arrived)
                 .stage(CUSTOM)
-                .each_with(|(key, _): (u64, u32), seen: &mut Map<u64, List<u32>>, flow: &mut Context<'_>| {
-                    arrived(key, seen, flow);
-                })
+                .each_with(
+                    |(key, _): (u64, u32),
+                     seen: &mut Map<u64, List<u32>>,
+                     flow: &mut Context<'_>| {
+                        arrived(key, seen, flow);
+                    },
+                )
                 .stage(LARGE)
                 .over(())
                 .each(|_: Str, (): ()| {});

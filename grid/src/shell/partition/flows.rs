@@ -1,0 +1,106 @@
+//! What a live partition sends to others, and what it takes from them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gridmill_persistence::planted::{Bug, is_planted};
+
+use crate::machine::budget::Account;
+use crate::machine::flow::confirmed::Confirmed;
+use crate::machine::flow::marks::Marks;
+use crate::machine::flow::outbox::{Addressed, Outbox};
+use crate::topology::Effects;
+
+use super::door::Gap;
+use super::mailbox::Intake;
+use super::{Msg, Partition};
+
+/// How long deliveries wait after they could not be written, unless a write goes well before.
+const HOLD: Duration = Duration::from_millis(100);
+
+/// The flows that begin or end at a partition.
+pub(crate) struct Flows {
+    /// How far others have been heard.
+    pub(crate) marks: Marks,
+    outbox: Outbox,
+    /// What the outbox takes.
+    account: Account,
+    /// Deliveries could not be written, and wait for the disk.
+    on_hold: bool,
+}
+
+impl Flows {
+    pub(crate) fn new(
+        partition: u32,
+        marks: Marks,
+        confirmed: Arc<Confirmed>,
+        account: Account,
+    ) -> Self {
+        Self { marks, outbox: Outbox::new(partition, confirmed), account, on_hold: false }
+    }
+
+    /// Keeps what a step of a batch sends until its targets have it; returns it in parcels.
+    pub(crate) fn send(&mut self, effects: &Effects) -> Vec<Addressed> {
+        let sent = self.outbox.send(effects);
+        self.account.set(self.outbox.bytes());
+        sent
+    }
+
+    /// Lets go of what targets have.
+    pub(crate) fn settle(&mut self) {
+        self.outbox.settle();
+        self.account.set(self.outbox.bytes());
+    }
+
+    /// What may be let in. Clients wait while too much is under way to other partitions; what these send never waits
+    /// for that, so that everything under way arrives.
+    pub(crate) fn intake(&self) -> Intake {
+        let events = !self.account.is_over(self.outbox.bytes());
+        let gated = is_planted(Bug::GateHops) && !events;
+        Intake { deliveries: !self.on_hold && !gated, events }
+    }
+
+    /// Deliveries can be written again.
+    pub(crate) fn release(&mut self) {
+        self.on_hold = false;
+    }
+
+    pub(crate) fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+}
+
+impl Partition {
+    /// Lets deliveries wait for the disk.
+    pub(crate) fn hold_deliveries(&mut self) {
+        self.flows.on_hold = true;
+        self.host.after(HOLD, || Msg::Release);
+    }
+
+    /// Asks partitions for what is missing before what they sent.
+    pub(crate) fn ask_again(&self, gaps: Vec<Gap>) {
+        for (topology, source) in gaps {
+            if let Some(peer) = self.shared.peers.get(source) {
+                peer.send(Msg::SendAgain { topology, target: self.shared.partition });
+            }
+        }
+    }
+
+    /// Sends a partition all of a topology that it has not confirmed.
+    pub(crate) fn send_again(&self, topology: usize, target: u32) {
+        let parcels = self.flows.outbox.again(topology, target);
+        self.shared.commits.send_again(target, parcels, &*self.shared);
+    }
+
+    /// Sees to what targets have confirmed, and asks to be told where that is waited for.
+    pub(crate) fn settle_flows(&mut self) {
+        if self.flows.outbox.is_empty() {
+            return;
+        }
+        if !self.flows.intake().events {
+            // Before it looks: what is confirmed after that wakes it.
+            self.shared.await_confirmation();
+        }
+        self.flows.settle();
+    }
+}
