@@ -12,6 +12,7 @@ use gridmill_persistence::{
     HowStopped, LogReader, LogRecord, LogScan, Position, Run, RunError, Slot, Storage,
 };
 
+use super::flows::Stamps;
 use super::{Fault, Unread, damage, no_log, no_manifest, of_io, of_log, of_run, read_manifest};
 use crate::builder::PARTITIONS_MAX;
 use crate::identity::{Contents, GridId, begun};
@@ -311,10 +312,12 @@ impl Check<'_> {
     /// Every record names a depot and a type that the manifest knows, and offsets have no gaps.
     fn records(&self, manifest: &Manifest, reader: &LogReader) -> Result<(), Fault> {
         let mut next: HashMap<u16, u64> = HashMap::new();
+        let mut stamps = Stamps::default();
         let mut time = i64::MIN;
         let mut scan = reader.scan(Position::START).map_err(of_log)?;
         while let Some(record) = scan.next().map_err(of_log)? {
-            let mut problem = contradiction_in(manifest, &record);
+            let stamped = stamps.contradiction(manifest.partitions, &record);
+            let mut problem = contradiction_in(manifest, &record).or(stamped);
             if record.time < time {
                 problem = Some("its time is before that of an earlier record".to_owned());
             }
@@ -441,7 +444,7 @@ impl Check<'_> {
 
 /// What a record's header says that cannot be.
 fn contradiction_in(manifest: &Manifest, record: &LogRecord<'_>) -> Option<String> {
-    if record.kind != kind::EVENT {
+    if !kind::is_event(record.kind) {
         let known = [kind::VERDICT, kind::RETRY, kind::DISCARD].contains(&record.kind);
         return (!known).then(|| format!("its kind {} is unknown", record.kind));
     }

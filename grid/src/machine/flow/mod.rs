@@ -1,0 +1,7 @@
+//! What a partition remembers of flows: records that topologies send from one partition to another, each of
+//! which counts there once.
+//!
+//! A record that was sent is logged at its target with a [`stamp`], which names what it came from. Per
+//! channel, the target keeps up to which cause it has everything, as a mark; so what comes twice is known.
+
+pub(crate) mod stamp;
