@@ -6,6 +6,7 @@ use gridmill_persistence::LogRecord;
 
 use crate::machine::control::kind;
 use crate::machine::flow::stamp::Stamp;
+use crate::machine::manifest::Manifest;
 
 /// The last stamp of each channel and partition that sent.
 #[derive(Debug, Default)]
@@ -15,7 +16,7 @@ impl Stamps {
     /// What a record's stamp says that cannot be: each counts once, in the order in which it was sent.
     pub(super) fn contradiction(
         &mut self,
-        partitions: u32,
+        manifest: &Manifest,
         record: &LogRecord<'_>,
     ) -> Option<String> {
         if !kind::is_sent(record.kind) {
@@ -26,6 +27,12 @@ impl Stamps {
         };
         let stamp = Stamp::from_bytes(id);
         let Stamp { cause, partition, channel, index } = stamp;
+        let (partitions, channels) = (manifest.partitions, manifest.channels.len());
+        if usize::from(channel) >= channels {
+            return Some(format!(
+                "it was sent through channel {channel}, the manifest has {channels}"
+            ));
+        }
         if u32::from(partition) >= partitions {
             return Some(format!(
                 "it was sent by partition {partition}, and there are {partitions}"
@@ -45,6 +52,7 @@ impl Stamps {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::machine::manifest::ChannelMeta;
     use gridmill_persistence::Position;
 
     fn record(kind: u8, id: Option<[u8; 16]>) -> LogRecord<'static> {
@@ -67,8 +75,11 @@ mod tests {
 
     #[test]
     fn stamps_ascend_by_channel_and_partition() {
+        let mut manifest = Manifest::new("test", 1, 0, 3);
+        let channel = |generation| ChannelMeta { topology: "flow".to_owned(), generation };
+        manifest.channels = vec![channel(1), channel(2)];
         let mut stamps = Stamps::default();
-        let mut says = |record: LogRecord<'_>| stamps.contradiction(3, &record);
+        let mut says = |record: LogRecord<'_>| stamps.contradiction(&manifest, &record);
         for whole in [
             stamped(5, 1, 0, 0),
             stamped(5, 1, 0, 1),
@@ -83,6 +94,8 @@ mod tests {
         assert!(twice.contains("partition 1 sent after 0:6.0, got 0:6.0"), "{twice}");
         let foreign = says(stamped(9, 3, 0, 0)).expect("there is no partition 3");
         assert!(foreign.contains("there are 3"), "{foreign}");
+        let unknown = says(stamped(9, 0, 2, 0)).expect("there is no channel 2");
+        assert!(unknown.contains("the manifest has 2"), "{unknown}");
         assert!(says(record(kind::SENT, None)).is_some_and(|said| said.contains("no stamp")));
     }
 }

@@ -198,6 +198,12 @@ impl Check<'_> {
                 self.topology(topology, &manifest, &reader);
             }
         }
+        for (topology, outbox) in manifest.topologies.iter().filter_map(outbox) {
+            let run = runs.remove(&outbox.file);
+            let checked =
+                run.map_or(Ok(()), |run| self.outbox(run.map_err(of_run)?, topology, outbox));
+            self.note(checked);
+        }
         for pstate in manifest.topologies.iter().flat_map(|topology| &topology.pstates) {
             let checked = self.pstate(pstate, &manifest, &mut runs);
             self.note(checked);
@@ -316,7 +322,7 @@ impl Check<'_> {
         let mut time = i64::MIN;
         let mut scan = reader.scan(Position::START).map_err(of_log)?;
         while let Some(record) = scan.next().map_err(of_log)? {
-            let stamped = stamps.contradiction(manifest.partitions, &record);
+            let stamped = stamps.contradiction(manifest, &record);
             let mut problem = contradiction_in(manifest, &record).or(stamped);
             if record.time < time {
                 problem = Some("its time is before that of an earlier record".to_owned());
@@ -406,7 +412,8 @@ impl Check<'_> {
         self.report.entries += run.len();
         self.report.bytes += run.bytes();
         run.verify().map_err(of_run)?;
-        if let Some((expected, got)) = meta.mismatch(run, &pstate.name) {
+        if let Some((expected, got)) = meta.mismatch(run, format_args!("PState `{}`", pstate.name))
+        {
             let message = format!("expected {expected}, got {got}; restore the file from a backup");
             return Err(Damaged::new(run.file().display().to_string(), 0, message).into());
         }
@@ -419,6 +426,21 @@ impl Check<'_> {
              from a backup",
             pstate.name
         );
+        Err(Damaged::new(run.file().display().to_string(), 0, message).into())
+    }
+
+    /// What a topology had sent is whole, and is what was written.
+    fn outbox(&mut self, run: Run, topology: &str, meta: &RunMeta) -> Result<(), Fault> {
+        self.report.runs += 1;
+        self.report.entries += run.len();
+        self.report.bytes += run.bytes();
+        run.verify().map_err(of_run)?;
+        let Some((expected, got)) =
+            meta.mismatch(&run, format_args!("the outbox of topology `{topology}`"))
+        else {
+            return Ok(());
+        };
+        let message = format!("expected {expected}, got {got}; restore the file from a backup");
         Err(Damaged::new(run.file().display().to_string(), 0, message).into())
     }
 
@@ -440,6 +462,11 @@ impl Check<'_> {
             self.report.notes.push(format!("{file} is used by nothing; the next start removes it"));
         }
     }
+}
+
+/// A topology's name, and the run of what it had sent.
+fn outbox(topology: &TopologyMeta) -> Option<(&str, &RunMeta)> {
+    topology.outbox.as_ref().map(|outbox| (topology.name.as_str(), outbox))
 }
 
 /// What a record's header says that cannot be.

@@ -36,6 +36,7 @@ mod rejections;
 mod seed;
 mod shapes;
 mod simulator;
+mod stages;
 mod steps;
 mod streams;
 mod todo;

@@ -4,4 +4,6 @@
 //! A record that was sent is logged at its target with a [`stamp`], which names what it came from. Per
 //! channel, the target keeps up to which cause it has everything, as a mark; so what comes twice is known.
 
+pub(crate) mod marks;
+pub(crate) mod outbox_file;
 pub(crate) mod stamp;
