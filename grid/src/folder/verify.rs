@@ -12,6 +12,7 @@ use gridmill_persistence::{
     HowStopped, LogReader, LogRecord, LogScan, Position, Run, RunError, Slot, Storage,
 };
 
+use super::flows::Stamps;
 use super::{Fault, Unread, damage, no_log, no_manifest, of_io, of_log, of_run, read_manifest};
 use crate::builder::PARTITIONS_MAX;
 use crate::identity::{Contents, GridId, begun};
@@ -197,6 +198,12 @@ impl Check<'_> {
                 self.topology(topology, &manifest, &reader);
             }
         }
+        for (topology, outbox) in manifest.topologies.iter().filter_map(outbox) {
+            let run = runs.remove(&outbox.file);
+            let checked =
+                run.map_or(Ok(()), |run| self.outbox(run.map_err(of_run)?, topology, outbox));
+            self.note(checked);
+        }
         for pstate in manifest.topologies.iter().flat_map(|topology| &topology.pstates) {
             let checked = self.pstate(pstate, &manifest, &mut runs);
             self.note(checked);
@@ -311,10 +318,12 @@ impl Check<'_> {
     /// Every record names a depot and a type that the manifest knows, and offsets have no gaps.
     fn records(&self, manifest: &Manifest, reader: &LogReader) -> Result<(), Fault> {
         let mut next: HashMap<u16, u64> = HashMap::new();
+        let mut stamps = Stamps::default();
         let mut time = i64::MIN;
         let mut scan = reader.scan(Position::START).map_err(of_log)?;
         while let Some(record) = scan.next().map_err(of_log)? {
-            let mut problem = contradiction_in(manifest, &record);
+            let stamped = stamps.contradiction(manifest, &record);
+            let mut problem = contradiction_in(manifest, &record).or(stamped);
             if record.time < time {
                 problem = Some("its time is before that of an earlier record".to_owned());
             }
@@ -403,7 +412,8 @@ impl Check<'_> {
         self.report.entries += run.len();
         self.report.bytes += run.bytes();
         run.verify().map_err(of_run)?;
-        if let Some((expected, got)) = meta.mismatch(run, &pstate.name) {
+        if let Some((expected, got)) = meta.mismatch(run, format_args!("PState `{}`", pstate.name))
+        {
             let message = format!("expected {expected}, got {got}; restore the file from a backup");
             return Err(Damaged::new(run.file().display().to_string(), 0, message).into());
         }
@@ -416,6 +426,21 @@ impl Check<'_> {
              from a backup",
             pstate.name
         );
+        Err(Damaged::new(run.file().display().to_string(), 0, message).into())
+    }
+
+    /// What a topology had sent is whole, and is what was written.
+    fn outbox(&mut self, run: Run, topology: &str, meta: &RunMeta) -> Result<(), Fault> {
+        self.report.runs += 1;
+        self.report.entries += run.len();
+        self.report.bytes += run.bytes();
+        run.verify().map_err(of_run)?;
+        let Some((expected, got)) =
+            meta.mismatch(&run, format_args!("the outbox of topology `{topology}`"))
+        else {
+            return Ok(());
+        };
+        let message = format!("expected {expected}, got {got}; restore the file from a backup");
         Err(Damaged::new(run.file().display().to_string(), 0, message).into())
     }
 
@@ -439,9 +464,14 @@ impl Check<'_> {
     }
 }
 
+/// A topology's name, and the run of what it had sent.
+fn outbox(topology: &TopologyMeta) -> Option<(&str, &RunMeta)> {
+    topology.outbox.as_ref().map(|outbox| (topology.name.as_str(), outbox))
+}
+
 /// What a record's header says that cannot be.
 fn contradiction_in(manifest: &Manifest, record: &LogRecord<'_>) -> Option<String> {
-    if record.kind != kind::EVENT {
+    if !kind::is_event(record.kind) {
         let known = [kind::VERDICT, kind::RETRY, kind::DISCARD].contains(&record.kind);
         return (!known).then(|| format!("its kind {} is unknown", record.kind));
     }

@@ -55,7 +55,7 @@ pub(crate) fn check(options: &OpenOptions) -> Result<Checked, StartError> {
     refuse_gap(options, &manifest, stored.is_none(), &recovered)?;
     refuse_other_version(options, &manifest, &recovered)?;
     let facts = LogFacts { reader: &reader, end: recovered.end };
-    let manifest = reconcile(&options.plan, manifest, &facts)?;
+    let manifest = reconcile(&options.plan, manifest, &facts, None)?;
     refuse_poison(options, &manifest, recovered.end)?;
     let asked = EventsAsked { options, reader: &reader, manifest: &manifest };
     asked.refuse_moved()?;
@@ -342,7 +342,7 @@ fn open_run(
         partition,
         source,
     })?;
-    if let Some((expected, got)) = meta.mismatch(&run, pstate) {
+    if let Some((expected, got)) = meta.mismatch(&run, format_args!("PState `{pstate}`")) {
         let (module, partition) = (options.plan.name.to_owned(), options.partition);
         let file = run.file().to_path_buf();
         return Err(StartError::Foreign { module, partition, file, expected, got });

@@ -74,7 +74,7 @@ impl Replay {
             records += 1;
             self.next = record.position.next();
             match record.kind {
-                kind::EVENT => {
+                of if kind::is_event(of) => {
                     let known = self.registry.event(record.type_id);
                     if let Some((depot, variant)) = known.filter(|&(depot, _)| self.wanted[depot]) {
                         push_event(&self.plan, &mut batch, depot, variant, &record)?;

@@ -37,6 +37,7 @@ mod rejections;
 mod seed;
 mod shapes;
 mod simulator;
+mod stages;
 mod steps;
 mod streams;
 mod todo;

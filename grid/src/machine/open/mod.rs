@@ -151,7 +151,7 @@ pub(crate) fn begin(options: &OpenOptions, checked: Checked) -> Result<Replayed,
     let (log, recovered) = opened.map_err(|source| options.log_fault(source))?;
     let (reader, end) = (log.reader(), log.next_position());
     let before = stored.clone().unwrap_or_else(|| options.new_manifest());
-    let mut manifest = reconcile(&options.plan, before, &LogFacts { reader: &reader, end })?;
+    let mut manifest = reconcile(&options.plan, before, &LogFacts { reader: &reader, end }, None)?;
     manifest.version = options.plan.version;
     let registry = Registry::new(&options.plan, &manifest);
     let core = core_over(options, &manifest, cells);

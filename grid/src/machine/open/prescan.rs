@@ -71,7 +71,7 @@ fn event_at(
 ) -> Result<Option<(usize, u64, i64)>, StartError> {
     let mut scan = reader.scan(position).map_err(|source| options.log_fault(source))?;
     let record = scan.next().map_err(|source| options.log_fault(source))?;
-    Ok(record.filter(|record| record.position == position && record.kind == kind::EVENT).and_then(
+    Ok(record.filter(|record| record.position == position && kind::is_event(record.kind)).and_then(
         |record| {
             let (depot, _) = opened.registry.event(record.type_id)?;
             Some((depot, record.depot_offset, record.time))
