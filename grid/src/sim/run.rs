@@ -324,7 +324,7 @@ impl Run {
     fn lose_power(&mut self) -> SimStorage {
         self.choices.note(Chosen::Fault("the power goes"));
         if self.durability != Durability::Sync {
-            self.oracle.borrow_mut().forgives();
+            self.oracle.borrow_mut().forgives(self.durability);
         }
         self.storage.crash()
     }

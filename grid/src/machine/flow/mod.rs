@@ -8,6 +8,6 @@
 pub(crate) mod confirmed;
 pub(crate) mod marks;
 pub(crate) mod outbox;
-pub(crate) mod parcel;
 pub(crate) mod outbox_file;
+pub(crate) mod parcel;
 pub(crate) mod stamp;
