@@ -89,16 +89,16 @@ fn fields(shape: &Shape, group: &Group) -> Tokens {
             index: u16,
             steps: &[#path::Step],
             change: &mut #path::Change<'_>,
-        ) -> ::core::result::Result<#path::Outcome, #path::PathError> {
+        ) -> ::core::result::Result<#path::Effect, #path::PathError> {
             match index {
                 #(#index => #path::field_mut(&mut self.#member, steps, change),)*
-                _ => ::core::result::Result::Ok(#path::Outcome::Kept),
+                _ => ::core::result::Result::Ok(#path::Effect::Kept),
             }
         }
 
-        fn field_kind(index: u16) -> ::core::option::Option<#path::Kind> {
+        fn field_type(index: u16) -> ::core::option::Option<#path::ValueType> {
             match index {
-                #(#index => ::core::option::Option::Some(#path::Kind::of::<#ty>()),)*
+                #(#index => ::core::option::Option::Some(#path::ValueType::of::<#ty>()),)*
                 _ => ::core::option::Option::None,
             }
         }

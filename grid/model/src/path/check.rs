@@ -11,27 +11,27 @@ use crate::{Key, Root};
 
 /// What a step may do at values of one type. Checking a path goes from kind to kind.
 #[derive(Clone, Copy)]
-pub struct Kind {
+pub struct ValueType {
     pub(super) shape: fn() -> String,
-    pub(super) next: fn(&Step) -> Result<Kind, Misfit>,
+    pub(super) next: fn(&Step) -> Result<ValueType, Misfit>,
     pub(super) field_index: fn(&str) -> Result<u16, Misfit>,
-    pub(super) keys: fn() -> Option<KeyKind>,
+    pub(super) keys: fn() -> Option<KeyType>,
     pub(super) json: ValueFromJson,
 }
 
-impl fmt::Debug for Kind {
+impl fmt::Debug for ValueType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Kind").field(&(self.shape)()).finish()
+        f.debug_tuple("ValueType").field(&(self.shape)()).finish()
     }
 }
 
 /// What the keys of a map are, or the elements of a set.
 #[derive(Clone, Copy, Debug)]
-pub struct KeyKind {
+pub struct KeyType {
     pub(super) json: KeyFromJson,
 }
 
-impl KeyKind {
+impl KeyType {
     /// The kind of the keys `K`.
     pub fn of<K: Key>() -> Self {
         Self { json: KeyFromJson::of::<K>() }
@@ -48,11 +48,11 @@ impl KeyKind {
 pub fn check_steps<R: Root>(pstate: &str, steps: &[Step]) -> Result<(), PathError> {
     let trail = Trail::new(pstate, steps.len());
     trail.check_length()?;
-    check(Kind::of::<R>(), steps, trail, 0)
+    check(ValueType::of::<R>(), steps, trail, 0)
 }
 
 fn check(
-    mut kind: Kind,
+    mut kind: ValueType,
     mut steps: &[Step],
     trail: Trail<'_>,
     nesting: usize,

@@ -1,6 +1,6 @@
 //! Which steps the builder offers at which types.
 
-use crate::path::data::filter::Position;
+use crate::path::data::filter::Index;
 use crate::path::walk::Walk;
 use crate::{Bytes, Key, List, Map, Set, State, Str, Uuid};
 
@@ -168,7 +168,7 @@ macro_rules! ordered {
 
 ordered! {
     bool, char, u8, u16, u32, u64, u128, i8, i16, i32, i64, i128, f32, f64,
-    Str, String, Bytes, Uuid, Position,
+    Str, String, Bytes, Uuid, Index,
 }
 
 macro_rules! ordered_tuples {

@@ -8,7 +8,7 @@ use super::fits::{
 };
 use super::path::Path;
 use super::terms::Transform;
-use crate::path::data::filter::{Compare, Edge, Position};
+use crate::path::data::filter::{Compare, Edge, Index};
 use crate::path::data::step::Step;
 use crate::path::data::term::{Remove, Replace, Update};
 use crate::path::walk::Walk;
@@ -93,7 +93,7 @@ pub trait Navigate: Sized {
     }
 
     /// Goes to position `at` itself, if there is an element: for [`Navigate::move_to`].
-    fn index(self, at: impl ToIndex) -> Path<Self::Root, Position>
+    fn index(self, at: impl ToIndex) -> Path<Self::Root, Index>
     where
         Self::Leaf: Listed,
     {
@@ -346,11 +346,11 @@ pub trait Navigate: Sized {
 
     /// Ends the path: moves the element at the [`Navigate::index`] reached, so that it stands at
     /// position `to`; those between move up or down by one.
-    fn move_to(self, to: impl ToIndex) -> Transform<Self::Root, Position, Replace<Position>>
+    fn move_to(self, to: impl ToIndex) -> Transform<Self::Root, Index, Replace<Index>>
     where
-        Self: Navigate<Leaf = Position>,
+        Self: Navigate<Leaf = Index>,
     {
-        self.set(Position(to.to_index()))
+        self.set(Index(to.to_index()))
     }
 }
 

@@ -138,21 +138,21 @@ impl KeyRange {
 /// Setting it to another position moves the element there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Position(pub u64);
+pub struct Index(pub u64);
 
-impl From<Position> for u64 {
-    fn from(position: Position) -> Self {
+impl From<Index> for u64 {
+    fn from(position: Index) -> Self {
         position.0
     }
 }
 
-impl PartialEq<u64> for Position {
+impl PartialEq<u64> for Index {
     fn eq(&self, other: &u64) -> bool {
         self.0 == *other
     }
 }
 
-impl fmt::Display for Position {
+impl fmt::Display for Index {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }

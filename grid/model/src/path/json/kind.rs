@@ -1,4 +1,4 @@
-//! How values and keys of a type are read from JSON: the table beside [`Kind`](crate::path::Kind).
+//! How values and keys of a type are read from JSON: the table beside [`ValueType`](crate::path::ValueType).
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::kind::shown;
 use crate::key::KeyBytes;
-use crate::path::check::Kind;
+use crate::path::check::ValueType;
 use crate::path::data::filter::{Compare, Edge, Filter, KeyRange};
 use crate::path::data::limits::{MAX_NESTING, MAX_STEPS};
 use crate::path::data::step::{Step, Steps};
@@ -63,7 +63,7 @@ pub struct JsonPath {
 /// missing or superfluous argument, a key or value of another type.
 pub fn parse_json_path<R: Root>(pstate: &str, json: &Value) -> Result<JsonPath, PathError> {
     let mut parser = Parser { pstate, steps: Steps::new() };
-    parser.path(Kind::of::<R>(), json, 0)?;
+    parser.path(ValueType::of::<R>(), json, 0)?;
     let steps = parser.steps;
     let route = match steps.first() {
         Some(Step::Key(key) | Step::Must(key)) if R::KEYED => {
@@ -81,7 +81,7 @@ struct Parser<'p> {
 
 impl Parser<'_> {
     /// Parses the steps of a path or condition that starts at values of `kind`.
-    fn path(&mut self, mut kind: Kind, json: &Value, nesting: usize) -> Result<(), PathError> {
+    fn path(&mut self, mut kind: ValueType, json: &Value, nesting: usize) -> Result<(), PathError> {
         let Value::Array(steps) = json else {
             let help = "write for example [{\"key\": \"alice\"}, \"first\"]";
             return Err(self.fail("", Misfit::new("an array of steps", shown(json), help)));
@@ -96,7 +96,12 @@ impl Parser<'_> {
         Ok(())
     }
 
-    fn step(&mut self, kind: Kind, json: &Value, nesting: usize) -> Result<Kind, PathError> {
+    fn step(
+        &mut self,
+        kind: ValueType,
+        json: &Value,
+        nesting: usize,
+    ) -> Result<ValueType, PathError> {
         let (name, argument) = split(json).map_err(|e| self.fail(&shown(json), e))?;
         if let ("filter_selected", Some(condition)) = (name, argument) {
             return self.condition(kind, json, condition, nesting);
@@ -109,11 +114,11 @@ impl Parser<'_> {
 
     fn condition(
         &mut self,
-        kind: Kind,
+        kind: ValueType,
         json: &Value,
         condition: &Value,
         nesting: usize,
-    ) -> Result<Kind, PathError> {
+    ) -> Result<ValueType, PathError> {
         if nesting == MAX_NESTING {
             return Err(self.fail(&shown(json), too_deep(MAX_NESTING)));
         }
@@ -148,7 +153,7 @@ fn split(json: &Value) -> Result<(&str, Option<&Value>), Misfit> {
 }
 
 /// Parses one step other than `filter_selected`.
-fn parse(kind: Kind, name: &str, argument: Option<&Value>) -> Result<Step, Misfit> {
+fn parse(kind: ValueType, name: &str, argument: Option<&Value>) -> Result<Step, Misfit> {
     if let Some(step) = plain(name) {
         return match argument {
             None | Some(Value::Null) => Ok(step),
@@ -201,7 +206,7 @@ const WITH_ARGUMENT: [&str; 14] = [
     "filter_le",
 ];
 
-fn with_argument(kind: Kind, name: &str, json: &Value) -> Result<Step, Misfit> {
+fn with_argument(kind: ValueType, name: &str, json: &Value) -> Result<Step, Misfit> {
     let compare = match name {
         "key" => return key(kind, json).map(Step::Key),
         "must" => return key(kind, json).map(Step::Must),
@@ -223,7 +228,7 @@ fn with_argument(kind: Kind, name: &str, json: &Value) -> Result<Step, Misfit> {
 }
 
 /// The bytes of a key or element of this collection.
-fn key(kind: Kind, json: &Value) -> Result<KeyBytes, Misfit> {
+fn key(kind: ValueType, json: &Value) -> Result<KeyBytes, Misfit> {
     match (kind.keys)() {
         Some(keys) => keys.json.read(json),
         None => {
@@ -233,7 +238,7 @@ fn key(kind: Kind, json: &Value) -> Result<KeyBytes, Misfit> {
     }
 }
 
-fn range(kind: Kind, json: &Value) -> Result<KeyRange, Misfit> {
+fn range(kind: ValueType, json: &Value) -> Result<KeyRange, Misfit> {
     let help = "write for example {\"ge\": \"a\", \"lt\": \"m\", \"first\": 10}";
     let expected = "an object of gt or ge, lt or le, first or last, each at most once";
     let Value::Object(parts) = json else {

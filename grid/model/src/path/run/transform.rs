@@ -8,7 +8,7 @@ use crate::path::data::term::{Remove, Replace, Update};
 use crate::path::error::{Misfit, PathError, PathErrorKind};
 use crate::path::trail::Trail;
 use crate::path::walk::Walk;
-use crate::path::walk::change::{Change, Outcome, Terminal};
+use crate::path::walk::change::{Change, Effect, Terminal};
 
 impl<R: Root, L: Walk, T: Terminal> Transform<R, L, T> {
     /// Changes `root` and returns the number of places that were written or removed.
@@ -44,10 +44,10 @@ impl<R: Root, L: Walk, T: Terminal> Transform<R, L, T> {
     fn run(mut self, root: &mut R, lenient: bool) -> (usize, Result<(), PathError>) {
         let trail = Trail::new(self.path.pstate_name(), self.path.steps().len());
         let mut change = Change::new(trail, &mut self.terminal, lenient);
-        let outcome =
+        let effect =
             trail.check_length().and_then(|()| root.walk_mut(self.path.steps(), &mut change));
-        let result = match outcome {
-            Ok(Outcome::Removed) => change.refuse_root(),
+        let result = match effect {
+            Ok(Effect::Removed) => change.refuse_root(),
             Ok(_) => Ok(()),
             Err(error) => Err(error),
         };
@@ -70,9 +70,9 @@ impl Change<'_> {
 }
 
 impl<L: Walk> Terminal for Replace<L> {
-    fn change(&mut self, place: &mut dyn Any) -> Option<Outcome> {
+    fn change(&mut self, place: &mut dyn Any) -> Option<Effect> {
         place.downcast_mut::<L>()?.clone_from(&self.0);
-        Some(Outcome::Changed)
+        Some(Effect::Changed)
     }
 
     fn fill(&mut self, place: &mut dyn Any) -> bool {
@@ -83,9 +83,9 @@ impl<L: Walk> Terminal for Replace<L> {
 }
 
 impl<L: Walk, F: FnMut(&mut L)> Terminal for Update<L, F> {
-    fn change(&mut self, place: &mut dyn Any) -> Option<Outcome> {
+    fn change(&mut self, place: &mut dyn Any) -> Option<Effect> {
         (self.update)(place.downcast_mut::<L>()?);
-        Some(Outcome::Changed)
+        Some(Effect::Changed)
     }
 
     fn fill(&mut self, place: &mut dyn Any) -> bool {
@@ -94,8 +94,8 @@ impl<L: Walk, F: FnMut(&mut L)> Terminal for Update<L, F> {
 }
 
 impl<L: Walk> Terminal for Remove<L> {
-    fn change(&mut self, place: &mut dyn Any) -> Option<Outcome> {
-        place.is::<L>().then_some(Outcome::Removed)
+    fn change(&mut self, place: &mut dyn Any) -> Option<Effect> {
+        place.is::<L>().then_some(Effect::Removed)
     }
 
     fn fill(&mut self, place: &mut dyn Any) -> bool {

@@ -9,7 +9,7 @@ use crate::path::trail::Trail;
 
 /// What a transform did to the value that it was walked on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum Effect {
     /// Nothing was reached: the value is as it was.
     Kept,
     /// The value, or something in it, was written.
@@ -21,7 +21,7 @@ pub enum Outcome {
 /// The end of a transform: it is shown each place that the path reaches.
 pub trait Terminal {
     /// Acts on the value at a place, the `Leaf` of the path. `None` if it is of another type.
-    fn change(&mut self, place: &mut dyn Any) -> Option<Outcome>;
+    fn change(&mut self, place: &mut dyn Any) -> Option<Effect>;
 
     /// Fills an empty place, an `Option<Leaf>`, or leaves it empty. False if it is of another type.
     fn fill(&mut self, place: &mut dyn Any) -> bool;
@@ -60,10 +60,10 @@ impl<'t> Change<'t> {
     }
 
     /// Acts on a value at the end of the path.
-    pub(in crate::path) fn end<T: Any>(&mut self, value: &mut T) -> Result<Outcome, PathError> {
-        let Some(outcome) = self.terminal.change(value) else { return Err(self.foreign::<T>()) };
-        self.changed += usize::from(outcome != Outcome::Kept);
-        Ok(outcome)
+    pub(in crate::path) fn end<T: Any>(&mut self, value: &mut T) -> Result<Effect, PathError> {
+        let Some(effect) = self.terminal.change(value) else { return Err(self.foreign::<T>()) };
+        self.changed += usize::from(effect != Effect::Kept);
+        Ok(effect)
     }
 
     /// Makes a value where the path ends and none is.
@@ -77,9 +77,9 @@ impl<'t> Change<'t> {
     }
 
     /// What was absent is absent still: no place was reached, and the last count goes.
-    pub(in crate::path) fn undone(&mut self) -> Outcome {
+    pub(in crate::path) fn undone(&mut self) -> Effect {
         self.uncount();
-        Outcome::Kept
+        Effect::Kept
     }
 
     /// Takes back the last count: it was not done after all.
@@ -102,10 +102,10 @@ impl<'t> Change<'t> {
         step: &Step,
         rest: &[Step],
         misfit: Misfit,
-    ) -> Result<Outcome, PathError> {
+    ) -> Result<Effect, PathError> {
         self.uncount();
         if self.lenient {
-            return Ok(Outcome::Kept);
+            return Ok(Effect::Kept);
         }
         Err(self.trail.at(PathErrorKind::Write, step, rest.len(), misfit))
     }

@@ -1,12 +1,12 @@
 //! Lists and vectors: selects. Changes are in `list_mut`.
 
-use super::change::{Change, Outcome};
+use super::change::{Change, Effect};
 use super::elems::{Elems, position};
 use super::list_mut::walk_mut;
 use super::visit::Visit;
 use super::{Walk, steps};
-use crate::path::check::Kind;
-use crate::path::data::filter::Position;
+use crate::path::check::ValueType;
+use crate::path::data::filter::Index;
 use crate::path::data::step::Step;
 use crate::path::error::{Misfit, PathError};
 use crate::{List, State};
@@ -37,7 +37,7 @@ macro_rules! sequences {
                 &mut self,
                 steps: &[Step],
                 change: &mut Change<'_>,
-            ) -> Result<Outcome, PathError> {
+            ) -> Result<Effect, PathError> {
                 match steps.split_first() {
                     None => change.end(self),
                     Some((step, rest)) => walk_mut(self, step, rest, change),
@@ -54,12 +54,12 @@ macro_rules! sequences {
                 }
             }
 
-            fn next(step: &Step) -> Result<Kind, Misfit> {
+            fn next(step: &Step) -> Result<ValueType, Misfit> {
                 match step {
-                    Step::Nth(_) | Step::First | Step::Last | Step::All => Ok(Kind::of::<T>()),
-                    Step::AfterElem | Step::BeforeElem => Ok(Kind::of::<T>()),
-                    Step::Index(_) => Ok(Kind::of::<Position>()),
-                    Step::Len => Ok(Kind::of::<u64>()),
+                    Step::Nth(_) | Step::First | Step::Last | Step::All => Ok(ValueType::of::<T>()),
+                    Step::AfterElem | Step::BeforeElem => Ok(ValueType::of::<T>()),
+                    Step::Index(_) => Ok(ValueType::of::<Index>()),
+                    Step::Len => Ok(ValueType::of::<u64>()),
                     step => steps::next::<Self>(step),
                 }
             }
@@ -81,7 +81,7 @@ fn walk<T: State, S: Elems<T>>(
             element.map_or(Ok(()), |element| element.walk(rest, visit))
         }
         Step::Index(index) => match position(step, list.count()) {
-            Some(_) => Position(*index).walk_owned(rest, visit),
+            Some(_) => Index(*index).walk_owned(rest, visit),
             None => Ok(()),
         },
         Step::All => {

@@ -1,10 +1,10 @@
 //! Lists and vectors: elements changed, moved, inserted and removed.
 
-use super::change::{Change, Outcome};
+use super::change::{Change, Effect};
 use super::elems::{Elems, position};
 use super::{Walk, branch, steps};
 use crate::State;
-use crate::path::data::filter::Position;
+use crate::path::data::filter::Index;
 use crate::path::data::step::Step;
 use crate::path::error::{Misfit, PathError};
 
@@ -14,21 +14,21 @@ pub(super) fn walk_mut<T: State, S: Elems<T>>(
     step: &Step,
     rest: &[Step],
     change: &mut Change<'_>,
-) -> Result<Outcome, PathError> {
+) -> Result<Effect, PathError> {
     match step {
         Step::Nth(_) | Step::First | Step::Last => match position(step, list.count()) {
             Some(at) => element_mut(list, at, rest, change),
-            None => Ok(Outcome::Kept),
+            None => Ok(Effect::Kept),
         },
         Step::Index(_) => match position(step, list.count()) {
             Some(at) => move_element(list, at, step, rest, change),
-            None => Ok(Outcome::Kept),
+            None => Ok(Effect::Kept),
         },
         Step::All => all_mut(list, rest, change),
         Step::AfterElem | Step::BeforeElem => {
-            let Some(value) = T::create(rest, change)? else { return Ok(Outcome::Kept) };
+            let Some(value) = T::create(rest, change)? else { return Ok(Effect::Kept) };
             list.put(if *step == Step::AfterElem { list.count() } else { 0 }, value);
-            Ok(Outcome::Changed)
+            Ok(Effect::Changed)
         }
         Step::Len => steps::computed(list.count() as u64, step, rest, change),
         step => steps::walk_mut(list, step, rest, change),
@@ -40,14 +40,14 @@ fn element_mut<T: State, S: Elems<T>>(
     at: usize,
     rest: &[Step],
     change: &mut Change<'_>,
-) -> Result<Outcome, PathError> {
-    let Some(element) = list.at_mut(at) else { return Ok(Outcome::Kept) };
+) -> Result<Effect, PathError> {
+    let Some(element) = list.at_mut(at) else { return Ok(Effect::Kept) };
     match element.walk_mut(rest, change)? {
-        Outcome::Removed => {
+        Effect::Removed => {
             list.take(at);
-            Ok(Outcome::Changed)
+            Ok(Effect::Changed)
         }
-        outcome => Ok(outcome),
+        effect => Ok(effect),
     }
 }
 
@@ -58,14 +58,14 @@ fn move_element<T: State, S: Elems<T>>(
     step: &Step,
     rest: &[Step],
     change: &mut Change<'_>,
-) -> Result<Outcome, PathError> {
-    let mut target = Position(from as u64);
+) -> Result<Effect, PathError> {
+    let mut target = Index(from as u64);
     match target.walk_mut(rest, change)? {
-        Outcome::Kept => return Ok(Outcome::Kept),
-        Outcome::Changed => {}
-        Outcome::Removed => {
+        Effect::Kept => return Ok(Effect::Kept),
+        Effect::Changed => {}
+        Effect::Removed => {
             list.take(from);
-            return Ok(Outcome::Changed);
+            return Ok(Effect::Changed);
         }
     }
     let len = list.count();
@@ -78,7 +78,7 @@ fn move_element<T: State, S: Elems<T>>(
             return change.refuse(step, rest, Misfit::new(expected, target.to_string(), help));
         }
     }
-    Ok(Outcome::Changed)
+    Ok(Effect::Changed)
 }
 
 /// Changes every element; elements that go are taken out at the end, in one pass.
@@ -86,17 +86,17 @@ fn all_mut<T: State, S: Elems<T>>(
     list: &mut S,
     rest: &[Step],
     change: &mut Change<'_>,
-) -> Result<Outcome, PathError> {
-    let mut outcomes = Vec::with_capacity(list.count());
-    let result = each_mut(list, rest, change, &mut outcomes);
-    if outcomes.contains(&Outcome::Removed) {
-        outcomes.resize(list.count(), Outcome::Kept);
-        let keep: Vec<bool> = outcomes.iter().map(|o| *o != Outcome::Removed).collect();
+) -> Result<Effect, PathError> {
+    let mut effects = Vec::with_capacity(list.count());
+    let result = each_mut(list, rest, change, &mut effects);
+    if effects.contains(&Effect::Removed) {
+        effects.resize(list.count(), Effect::Kept);
+        let keep: Vec<bool> = effects.iter().map(|o| *o != Effect::Removed).collect();
         list.keep(&keep);
     }
     result?;
-    let kept = outcomes.iter().all(|outcome| *outcome == Outcome::Kept);
-    Ok(if kept { Outcome::Kept } else { Outcome::Changed })
+    let kept = effects.iter().all(|effect| *effect == Effect::Kept);
+    Ok(if kept { Effect::Kept } else { Effect::Changed })
 }
 
 /// Elements that a filter spares are not touched, so that they stay shared with older copies.
@@ -104,17 +104,17 @@ fn each_mut<T: State, S: Elems<T>>(
     list: &mut S,
     rest: &[Step],
     change: &mut Change<'_>,
-    outcomes: &mut Vec<Outcome>,
+    effects: &mut Vec<Effect>,
 ) -> Result<(), PathError> {
     let probe = branch::probe(rest);
     for at in 0..list.count() {
         let worth = |element| branch::worth(element, probe, rest, change.trail);
         if !list.at(at).map_or(Ok(false), worth)? {
-            outcomes.push(Outcome::Kept);
+            effects.push(Effect::Kept);
             continue;
         }
-        let outcome = list.at_mut(at).map_or(Ok(Outcome::Kept), |e| e.walk_mut(rest, change))?;
-        outcomes.push(outcome);
+        let effect = list.at_mut(at).map_or(Ok(Effect::Kept), |e| e.walk_mut(rest, change))?;
+        effects.push(effect);
     }
     Ok(())
 }

@@ -1,10 +1,10 @@
 //! Maps: selects. Changes are in `map_mut`.
 
-use super::change::{Change, Outcome};
+use super::change::{Change, Effect};
 use super::entries::{Entries, onward, part};
 use super::visit::Visit;
 use super::{Walk, map_mut, steps};
-use crate::path::check::{KeyKind, Kind};
+use crate::path::check::{KeyType, ValueType};
 use crate::path::data::filter::KeyRange;
 use crate::path::data::keys::decode_key;
 use crate::path::data::step::Step;
@@ -33,7 +33,7 @@ impl<K: Key, V: State> Walk for Map<K, V> {
         }
     }
 
-    fn walk_mut(&mut self, steps: &[Step], change: &mut Change<'_>) -> Result<Outcome, PathError> {
+    fn walk_mut(&mut self, steps: &[Step], change: &mut Change<'_>) -> Result<Effect, PathError> {
         match steps.split_first() {
             None => change.end(self),
             Some((step, rest)) => map_mut::walk_mut(self, step, rest, change),
@@ -50,23 +50,23 @@ impl<K: Key, V: State> Walk for Map<K, V> {
         }
     }
 
-    fn next(step: &Step) -> Result<Kind, Misfit> {
+    fn next(step: &Step) -> Result<ValueType, Misfit> {
         match step {
-            Step::Key(key) | Step::Must(key) => decode_key::<K>(key).map(|_| Kind::of::<V>()),
-            Step::MapVals => Ok(Kind::of::<V>()),
-            Step::MapKeys => Ok(Kind::of::<K>()),
-            Step::All => Ok(Kind::of::<(K, V)>()),
-            Step::Len => Ok(Kind::of::<u64>()),
+            Step::Key(key) | Step::Must(key) => decode_key::<K>(key).map(|_| ValueType::of::<V>()),
+            Step::MapVals => Ok(ValueType::of::<V>()),
+            Step::MapKeys => Ok(ValueType::of::<K>()),
+            Step::All => Ok(ValueType::of::<(K, V)>()),
+            Step::Len => Ok(ValueType::of::<u64>()),
             Step::KeyRange(range) => {
                 range.check::<K>()?;
-                Ok(Kind::of::<Self>())
+                Ok(ValueType::of::<Self>())
             }
             step => steps::next::<Self>(step),
         }
     }
 
-    fn key_kind() -> Option<KeyKind> {
-        Some(KeyKind::of::<K>())
+    fn key_type() -> Option<KeyType> {
+        Some(KeyType::of::<K>())
     }
 }
 

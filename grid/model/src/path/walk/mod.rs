@@ -21,9 +21,9 @@ use std::cmp::Ordering;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use self::change::{Change, Outcome};
+use self::change::{Change, Effect};
 use self::visit::Visit;
-use crate::path::check::{KeyKind, Kind};
+use crate::path::check::{KeyType, ValueType};
 use crate::path::data::step::Step;
 use crate::path::error::{Misfit, PathError};
 use crate::path::json::kind::ValueFromJson;
@@ -66,7 +66,7 @@ pub trait Walk: Clone + PartialEq + Serialize + DeserializeOwned + Send + Sync +
     }
 
     /// Changes every place that the steps reach.
-    fn walk_mut(&mut self, steps: &[Step], change: &mut Change<'_>) -> Result<Outcome, PathError> {
+    fn walk_mut(&mut self, steps: &[Step], change: &mut Change<'_>) -> Result<Effect, PathError> {
         match steps.split_first() {
             None => change.end(self),
             Some((step, rest)) => steps::walk_mut(self, step, rest, change),
@@ -92,12 +92,12 @@ pub trait Walk: Clone + PartialEq + Serialize + DeserializeOwned + Send + Sync +
     }
 
     /// The kind of value that a step leads to.
-    fn next(step: &Step) -> Result<Kind, Misfit> {
+    fn next(step: &Step) -> Result<ValueType, Misfit> {
         steps::next::<Self>(step)
     }
 
     /// The kind of the keys of this map, or the elements of this set.
-    fn key_kind() -> Option<KeyKind> {
+    fn key_type() -> Option<KeyType> {
         None
     }
 
@@ -107,14 +107,14 @@ pub trait Walk: Clone + PartialEq + Serialize + DeserializeOwned + Send + Sync +
     }
 }
 
-impl Kind {
+impl ValueType {
     /// The kind of `T`.
     pub fn of<T: Walk>() -> Self {
         Self {
             shape: T::shape,
             next: T::next,
             field_index: T::field_index,
-            keys: T::key_kind,
+            keys: T::key_type,
             json: ValueFromJson::of::<T>(),
         }
     }

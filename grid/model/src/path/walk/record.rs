@@ -1,10 +1,10 @@
 //! Walking the fields of records; `#[record]` implements [`Record`].
 
-use super::change::{Change, Outcome};
+use super::change::{Change, Effect};
 use super::visit::Visit;
 use super::{Walk, steps};
 use crate::State;
-use crate::path::check::Kind;
+use crate::path::check::ValueType;
 use crate::path::data::step::Step;
 use crate::path::error::{Misfit, PathError};
 
@@ -52,12 +52,12 @@ pub trait Record: State {
         _index: u16,
         _steps: &[Step],
         _change: &mut Change<'_>,
-    ) -> Result<Outcome, PathError> {
-        Ok(Outcome::Kept)
+    ) -> Result<Effect, PathError> {
+        Ok(Effect::Kept)
     }
 
-    /// The kind of a field: `Some(Kind::of::<Type>())`.
-    fn field_kind(_index: u16) -> Option<Kind> {
+    /// The kind of a field: `Some(ValueType::of::<Type>())`.
+    fn field_type(_index: u16) -> Option<ValueType> {
         None
     }
 }
@@ -71,17 +71,17 @@ pub fn field_mut<T: Walk>(
     field: &mut T,
     steps: &[Step],
     change: &mut Change<'_>,
-) -> Result<Outcome, PathError> {
+) -> Result<Effect, PathError> {
     Ok(match field.walk_mut(steps, change)? {
-        Outcome::Removed => match T::vacant() {
+        Effect::Removed => match T::vacant() {
             Some(vacant) if *field == vacant => change.undone(),
             Some(vacant) => {
                 *field = vacant;
-                Outcome::Changed
+                Effect::Changed
             }
-            None => Outcome::Removed,
+            None => Effect::Removed,
         },
-        outcome => outcome,
+        effect => effect,
     })
 }
 
@@ -91,8 +91,8 @@ pub(in crate::path) fn fixed_part<T: Walk>() -> Misfit {
     Misfit::new("a part that may be missing", format!("a part of {}", T::shape()), help)
 }
 
-fn check<T: Record>(index: u16, step: &Step) -> Result<Kind, Misfit> {
-    T::field_kind(index).ok_or_else(|| steps::unfit::<T>(step))
+fn check<T: Record>(index: u16, step: &Step) -> Result<ValueType, Misfit> {
+    T::field_type(index).ok_or_else(|| steps::unfit::<T>(step))
 }
 
 impl<T: Record> Walk for T {
@@ -122,21 +122,21 @@ impl<T: Record> Walk for T {
         }
     }
 
-    fn walk_mut(&mut self, steps: &[Step], change: &mut Change<'_>) -> Result<Outcome, PathError> {
+    fn walk_mut(&mut self, steps: &[Step], change: &mut Change<'_>) -> Result<Effect, PathError> {
         match steps.split_first() {
             None => change.end(self),
             Some((step @ Step::Field(index), rest)) => {
                 check::<T>(*index, step).map_err(|e| change.trail.misfit(step, rest.len(), e))?;
                 match self.walk_field_mut(*index, rest, change)? {
-                    Outcome::Removed => change.refuse(step, rest, fixed_part::<T>()),
-                    outcome => Ok(outcome),
+                    Effect::Removed => change.refuse(step, rest, fixed_part::<T>()),
+                    effect => Ok(effect),
                 }
             }
             Some((step, rest)) => steps::walk_mut(self, step, rest, change),
         }
     }
 
-    fn next(step: &Step) -> Result<Kind, Misfit> {
+    fn next(step: &Step) -> Result<ValueType, Misfit> {
         match step {
             Step::Field(index) => check::<T>(*index, step),
             step => steps::next::<Self>(step),

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::Walk;
-use crate::path::data::filter::Position;
+use crate::path::data::filter::Index;
 use crate::{Bytes, State, Str, Uuid};
 
 macro_rules! scalars {
@@ -27,11 +27,11 @@ scalars! {
     Str, String, Bytes, Uuid,
 }
 
-impl Walk for Position {
+impl Walk for Index {
     const ORDERED: bool = true;
 
     fn shape() -> String {
-        "Position".to_owned()
+        "Index".to_owned()
     }
 
     fn order(&self, other: &Self) -> Option<Ordering> {

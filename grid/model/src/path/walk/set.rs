@@ -2,10 +2,10 @@
 
 use std::ops::Bound;
 
-use super::change::{Change, Outcome};
+use super::change::{Change, Effect};
 use super::visit::Visit;
 use super::{Walk, steps};
-use crate::path::check::{KeyKind, Kind};
+use crate::path::check::{KeyType, ValueType};
 use crate::path::data::filter::KeyRange;
 use crate::path::data::keys::decode_key;
 use crate::path::data::step::Step;
@@ -33,7 +33,7 @@ impl<T: Key> Walk for Set<T> {
         }
     }
 
-    fn walk_mut(&mut self, steps: &[Step], change: &mut Change<'_>) -> Result<Outcome, PathError> {
+    fn walk_mut(&mut self, steps: &[Step], change: &mut Change<'_>) -> Result<Effect, PathError> {
         match steps.split_first() {
             None => change.end(self),
             Some((step, rest)) => walk_mut(self, step, rest, change),
@@ -50,21 +50,21 @@ impl<T: Key> Walk for Set<T> {
         }
     }
 
-    fn next(step: &Step) -> Result<Kind, Misfit> {
+    fn next(step: &Step) -> Result<ValueType, Misfit> {
         match step {
-            Step::Elem(elem) => decode_key::<T>(elem).map(|_| Kind::of::<T>()),
-            Step::All | Step::AddElem => Ok(Kind::of::<T>()),
-            Step::Len => Ok(Kind::of::<u64>()),
+            Step::Elem(elem) => decode_key::<T>(elem).map(|_| ValueType::of::<T>()),
+            Step::All | Step::AddElem => Ok(ValueType::of::<T>()),
+            Step::Len => Ok(ValueType::of::<u64>()),
             Step::KeyRange(range) => {
                 range.check::<T>()?;
-                Ok(Kind::of::<Self>())
+                Ok(ValueType::of::<Self>())
             }
             step => steps::next::<Self>(step),
         }
     }
 
-    fn key_kind() -> Option<KeyKind> {
-        Some(KeyKind::of::<T>())
+    fn key_type() -> Option<KeyType> {
+        Some(KeyType::of::<T>())
     }
 }
 
@@ -112,7 +112,7 @@ fn walk_mut<T: Key>(
     step: &Step,
     rest: &[Step],
     change: &mut Change<'_>,
-) -> Result<Outcome, PathError> {
+) -> Result<Effect, PathError> {
     match step {
         Step::Elem(elem) => {
             let elem: T = decode_key(elem).map_err(|e| change.trail.misfit(step, rest.len(), e))?;
@@ -121,9 +121,9 @@ fn walk_mut<T: Key>(
         }
         Step::All => members_mut(set, set.iter().cloned().collect(), rest, change),
         Step::AddElem => {
-            let Some(elem) = T::create(rest, change)? else { return Ok(Outcome::Kept) };
+            let Some(elem) = T::create(rest, change)? else { return Ok(Effect::Kept) };
             set.insert(elem);
-            Ok(Outcome::Changed)
+            Ok(Effect::Changed)
         }
         Step::Len => steps::computed(set.len() as u64, step, rest, change),
         Step::KeyRange(range) => {
@@ -140,23 +140,23 @@ fn members_mut<T: Key>(
     members: Vec<T>,
     rest: &[Step],
     change: &mut Change<'_>,
-) -> Result<Outcome, PathError> {
-    let mut outcome = Outcome::Kept;
+) -> Result<Effect, PathError> {
+    let mut effect = Effect::Kept;
     let mut added = Vec::new();
     for old in members {
         let mut new = old.clone();
         let reached = new.walk_mut(rest, change)?;
-        if reached == Outcome::Kept {
+        if reached == Effect::Kept {
             continue;
         }
-        outcome = Outcome::Changed;
+        effect = Effect::Changed;
         set.remove(&old);
-        if reached == Outcome::Changed {
+        if reached == Effect::Changed {
             added.push(new);
         }
     }
     set.extend(added);
-    Ok(outcome)
+    Ok(effect)
 }
 
 /// Changes a part as a set of its own and puts the result in its place.
@@ -165,12 +165,12 @@ fn range_mut<T: Key>(
     old: Set<T>,
     rest: &[Step],
     change: &mut Change<'_>,
-) -> Result<Outcome, PathError> {
+) -> Result<Effect, PathError> {
     let mut new = old.clone();
     match new.walk_mut(rest, change)? {
-        Outcome::Kept => return Ok(Outcome::Kept),
-        Outcome::Removed => new = Set::new(),
-        Outcome::Changed => {}
+        Effect::Kept => return Ok(Effect::Kept),
+        Effect::Removed => new = Set::new(),
+        Effect::Changed => {}
     }
     if old.is_empty() && new.is_empty() {
         return Ok(change.undone());
@@ -179,5 +179,5 @@ fn range_mut<T: Key>(
         set.remove(elem);
     }
     set.extend(new);
-    Ok(Outcome::Changed)
+    Ok(Effect::Changed)
 }

@@ -4,9 +4,9 @@ use std::cmp::Ordering;
 
 use super::Walk;
 use super::branch::{condition, reaches};
-use super::change::{Change, Outcome};
+use super::change::{Change, Effect};
 use super::visit::Visit;
-use crate::path::check::Kind;
+use crate::path::check::ValueType;
 use crate::path::data::filter::{Compare, Filter};
 use crate::path::data::step::Step;
 use crate::path::error::{Misfit, PathError};
@@ -55,18 +55,18 @@ pub(in crate::path) fn walk_mut<T: Walk>(
     step: &Step,
     rest: &[Step],
     change: &mut Change<'_>,
-) -> Result<Outcome, PathError> {
+) -> Result<Effect, PathError> {
     match step {
         Step::Or(_) => value.walk_mut(rest, change),
         Step::Filter(filter) => {
             let passes =
                 passes(value, filter).map_err(|e| change.trail.misfit(step, rest.len(), e))?;
-            if passes { value.walk_mut(rest, change) } else { Ok(Outcome::Kept) }
+            if passes { value.walk_mut(rest, change) } else { Ok(Effect::Kept) }
         }
         Step::FilterSelected(count) => {
             let (condition, after) = condition(change.trail, step, *count, rest)?;
             let holds = reaches(value, condition, change.trail.before(after.len()))?;
-            if holds { value.walk_mut(after, change) } else { Ok(Outcome::Kept) }
+            if holds { value.walk_mut(after, change) } else { Ok(Effect::Kept) }
         }
         _ => Err(change.trail.misfit(step, rest.len(), unfit::<T>(step))),
     }
@@ -94,9 +94,9 @@ pub(in crate::path) fn written<T: Walk>(
     change: &mut Change<'_>,
 ) -> Result<Option<T>, PathError> {
     match value.walk_mut(steps, change)? {
-        Outcome::Changed => Ok(Some(value)),
-        Outcome::Kept => Ok(None),
-        Outcome::Removed => {
+        Effect::Changed => Ok(Some(value)),
+        Effect::Kept => Ok(None),
+        Effect::Removed => {
             change.uncount();
             Ok(None)
         }
@@ -104,17 +104,17 @@ pub(in crate::path) fn written<T: Walk>(
 }
 
 /// The kind of value after a step that means the same at every type.
-pub(in crate::path) fn next<T: Walk>(step: &Step) -> Result<Kind, Misfit> {
+pub(in crate::path) fn next<T: Walk>(step: &Step) -> Result<ValueType, Misfit> {
     match step {
         Step::Or(value) => decode::<T>(value)?,
         Step::Filter(filter) if filter.compare.needs_order() && !T::ORDERED => {
             return Err(Misfit::new("a type with an order", T::shape(), "filter on a field of it"));
         }
         Step::Filter(filter) => decode::<T>(&filter.value)?,
-        Step::FilterSelected(_) => return Ok(Kind::of::<T>()),
+        Step::FilterSelected(_) => return Ok(ValueType::of::<T>()),
         step => return Err(unfit::<T>(step)),
     };
-    Ok(Kind::of::<T>())
+    Ok(ValueType::of::<T>())
 }
 
 fn passes<T: Walk>(value: &T, filter: &Filter) -> Result<bool, Misfit> {
@@ -160,9 +160,9 @@ pub(in crate::path) fn computed<T: Walk>(
     step: &Step,
     rest: &[Step],
     change: &mut Change<'_>,
-) -> Result<Outcome, PathError> {
+) -> Result<Effect, PathError> {
     match value.walk_mut(rest, change)? {
-        Outcome::Kept => Ok(Outcome::Kept),
+        Effect::Kept => Ok(Effect::Kept),
         _ => {
             let got = format!("the value of `{}`, which is computed", step.name());
             let help = "change the collection itself";

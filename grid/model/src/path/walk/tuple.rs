@@ -2,12 +2,12 @@
 
 use std::cmp::Ordering;
 
-use super::change::{Change, Outcome};
+use super::change::{Change, Effect};
 use super::record::{field_mut, fixed_part};
 use super::visit::Visit;
 use super::{Walk, steps};
 use crate::State;
-use crate::path::check::Kind;
+use crate::path::check::ValueType;
 use crate::path::data::step::Step;
 use crate::path::error::{Misfit, PathError};
 
@@ -51,15 +51,15 @@ macro_rules! tuples {
                 &mut self,
                 steps: &[Step],
                 change: &mut Change<'_>,
-            ) -> Result<Outcome, PathError> {
+            ) -> Result<Effect, PathError> {
                 let Some((step, rest)) = steps.split_first() else { return change.end(self) };
-                let outcome = match part(step, $count) {
+                let effect = match part(step, $count) {
                     $(Some($index) => field_mut(&mut self.$index, rest, change)?,)+
                     _ => return steps::walk_mut(self, step, rest, change),
                 };
-                match outcome {
-                    Outcome::Removed => change.refuse(step, rest, fixed_part::<Self>()),
-                    outcome => Ok(outcome),
+                match effect {
+                    Effect::Removed => change.refuse(step, rest, fixed_part::<Self>()),
+                    effect => Ok(effect),
                 }
             }
 
@@ -71,9 +71,9 @@ macro_rules! tuples {
                 Some(Ordering::Equal)
             }
 
-            fn next(step: &Step) -> Result<Kind, Misfit> {
+            fn next(step: &Step) -> Result<ValueType, Misfit> {
                 match part(step, $count) {
-                    $(Some($index) => Ok(Kind::of::<$type>()),)+
+                    $(Some($index) => Ok(ValueType::of::<$type>()),)+
                     _ => steps::next::<Self>(step),
                 }
             }
