@@ -2,15 +2,14 @@
 
 use super::Walk;
 use super::change::{Change, Effect};
-use super::entries::part;
+use super::entries;
 use super::visit::{AnyValue, Visit};
 use super::{branch, steps};
 use crate::engine::RootStore;
 use crate::key::bytes_of;
-use crate::path::data::filter::KeyRange;
 use crate::path::data::keys::decode_key;
 use crate::path::data::limits::Limits;
-use crate::path::data::step::Step;
+use crate::path::data::step::{Every, Step};
 use crate::path::error::PathError;
 use crate::{Damaged, Key, Map, State};
 
@@ -30,10 +29,23 @@ pub(in crate::path) fn walk_mut<K: Key, V: State>(
             let key = decode_key(key).map_err(|e| change.trail.misfit(step, rest.len(), e))?;
             plain_mut(map, key, create, rest, change)
         }
-        Step::MapVals => vals_mut(map, rest, change),
-        Step::MapKeys => keys_mut(map, rest, change),
-        Step::All => pairs_mut(map, rest, change),
-        Step::KeyRange(range) => range_mut(map, range, step, rest, change),
+        Step::MapVals => vals_mut(map, keys(map, change)?, rest, change),
+        Step::MapKeys => keys_mut(map, keys(map, change)?, rest, change),
+        Step::All => pairs_mut(map, keys(map, change)?, rest, change),
+        Step::Backwards(every) => {
+            let mut keys = keys(map, change)?;
+            keys.reverse();
+            match every {
+                Every::Value => vals_mut(map, keys, rest, change),
+                Every::Key => keys_mut(map, keys, rest, change),
+                Every::Element => pairs_mut(map, keys, rest, change),
+            }
+        }
+        Step::MapKey(key) => {
+            let key = decode_key(key).map_err(|e| change.trail.misfit(step, rest.len(), e))?;
+            rename(map, key, rest, change)
+        }
+        Step::KeyRange(_) | Step::Keys(_) => part_mut(map, step, rest, change),
         Step::Len => steps::computed(map.len() as u64, step, rest, change),
         step => steps::walk_mut(map, step, rest, change),
     }
@@ -120,12 +132,13 @@ fn changed_if(changed: bool) -> Effect {
 /// Changes every value. Where filters may spare entries, these are only looked at.
 fn vals_mut<K: Key, V: State>(
     map: &mut Map<K, V>,
+    keys: Vec<K>,
     rest: &[Step],
     change: &mut Change<'_>,
 ) -> Result<Effect, PathError> {
     let probe = branch::probe(rest);
     let mut changed = false;
-    for key in keys(map, change)? {
+    for key in keys {
         if probe.is_some() && !worth(map, &key, probe, rest, change)? {
             continue;
         }
@@ -155,11 +168,12 @@ type Moves<K, V> = Vec<(K, Option<(K, V)>)>;
 /// Renames entries.
 fn keys_mut<K: Key, V: State>(
     map: &mut Map<K, V>,
+    keys: Vec<K>,
     rest: &[Step],
     change: &mut Change<'_>,
 ) -> Result<Effect, PathError> {
     let mut moves: Moves<K, V> = Vec::new();
-    for old in keys(map, change)? {
+    for old in keys {
         let mut new = old.clone();
         match new.walk_mut(rest, change)? {
             Effect::Kept => {}
@@ -176,11 +190,12 @@ fn keys_mut<K: Key, V: State>(
 /// Changes entries as pairs.
 fn pairs_mut<K: Key, V: State>(
     map: &mut Map<K, V>,
+    keys: Vec<K>,
     rest: &[Step],
     change: &mut Change<'_>,
 ) -> Result<Effect, PathError> {
     let mut moves: Moves<K, V> = Vec::new();
-    for old in keys(map, change)? {
+    for old in keys {
         let Some(value) = value(map, &old, change)? else { continue };
         let mut pair = (old.clone(), value);
         match pair.walk_mut(rest, change)? {
@@ -215,17 +230,36 @@ fn apply_moves<K: Key, V: State>(map: &mut Map<K, V>, moves: Moves<K, V>) -> Eff
     effect
 }
 
-/// Changes a part as a map of its own, then writes back what differs.
-fn range_mut<K: Key, V: State>(
+/// Gives an entry another key. What lay under that key goes.
+fn rename<K: Key, V: State>(
     map: &mut Map<K, V>,
-    range: &KeyRange,
+    old: K,
+    rest: &[Step],
+    change: &mut Change<'_>,
+) -> Result<Effect, PathError> {
+    let Some(value) = value(map, &old, change)? else { return Ok(Effect::Kept) };
+    let mut new = old.clone();
+    let effect = new.walk_mut(rest, change)?;
+    if effect == Effect::Kept || (effect == Effect::Changed && new == old) {
+        return Ok(effect);
+    }
+    map.remove(&old);
+    if effect == Effect::Changed {
+        map.insert(new, value);
+    }
+    Ok(Effect::Changed)
+}
+
+/// Changes a part as a map of its own, then writes back what differs.
+fn part_mut<K: Key, V: State>(
+    map: &mut Map<K, V>,
     step: &Step,
     rest: &[Step],
     change: &mut Change<'_>,
 ) -> Result<Effect, PathError> {
     let mut nobody = AnyValue(false);
     let mut visit = Visit::along(change.trail, &mut nobody, Limits::NONE);
-    let old: Map<K, V> = part(map, range, step, rest, &mut visit)?;
+    let old = entries::part::<K, V, Map<K, V>>(map, step, rest, &mut visit)?.unwrap_or_default();
     let mut new = old.clone();
     match new.walk_mut(rest, change)? {
         Effect::Kept => return Ok(Effect::Kept),

@@ -4,8 +4,9 @@ use std::cmp::Ordering;
 
 use super::change::{Change, Effect};
 use super::visit::Visit;
-use super::{Walk, steps};
+use super::{Walk, found, steps};
 use crate::State;
+use crate::engine::Cold;
 use crate::path::check::ValueType;
 use crate::path::data::step::Step;
 use crate::path::error::{Misfit, PathError};
@@ -15,6 +16,10 @@ impl<T: State> Walk for Option<T> {
 
     fn shape() -> String {
         Self::schema().to_string()
+    }
+
+    fn room(&self) -> usize {
+        size_of::<Self>() + self.weight()
     }
 
     fn walk(&self, steps: &[Step], visit: &mut Visit<'_>) -> Result<(), PathError> {
@@ -28,9 +33,19 @@ impl<T: State> Walk for Option<T> {
 
     fn walk_absent(steps: &[Step], visit: &mut Visit<'_>) -> Result<(), PathError> {
         match steps.split_first() {
-            None => Ok(()),
+            None => visit.absent::<Self>(),
             Some((Step::Some, rest)) => T::walk_absent(rest, visit),
             Some((step, rest)) => steps::walk_absent::<Self>(step, rest, visit),
+        }
+    }
+
+    fn walk_cold(cold: Cold<'_>, steps: &[Step], visit: &mut Visit<'_>) -> Result<(), PathError> {
+        let Some((Step::Some, rest)) = steps.split_first() else {
+            return found::decoded::<Self>(cold, steps, visit);
+        };
+        match cold.content::<T>().map_err(|damaged| found::at(visit, damaged))? {
+            Some(content) => T::walk_cold(content, rest, visit),
+            None => T::walk_absent(rest, visit),
         }
     }
 
