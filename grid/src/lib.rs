@@ -95,6 +95,7 @@ mod shell;
 pub mod sim;
 mod state;
 mod stats;
+mod sync;
 mod topology;
 
 pub use builder::GridBuilder;

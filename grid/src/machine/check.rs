@@ -306,8 +306,7 @@ fn meta_of<'a>(
     pstate: usize,
 ) -> Option<&'a PStateMeta> {
     let def = &options.plan.pstates[pstate];
-    let meta = manifest.topology(options.plan.topologies[def.topology].name);
-    meta.and_then(|meta| meta.pstates.iter().find(|known| known.name == def.name))
+    manifest.topology(options.plan.topologies[def.topology].name)?.pstate(def.name)
 }
 
 /// A PState's cell as the manifest has it.

@@ -166,7 +166,7 @@ impl FlushJob {
             }
             for frozen in &self.pstates {
                 let Some(meta) = manifest.topology_mut(frozen.topology) else { continue };
-                let known = meta.pstates.iter_mut().find(|known| known.name == frozen.name);
+                let known = meta.pstate_mut(frozen.name);
                 let Some(known) = known else { continue };
                 known.len = frozen.len;
                 let flush = done.iter().find(|(pstate, ..)| pstate.pstate == frozen.pstate);

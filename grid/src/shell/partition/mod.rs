@@ -29,6 +29,8 @@ pub(crate) mod past;
 pub(crate) mod peers;
 pub(crate) mod published;
 mod queued;
+#[cfg(all(test, feature = "races"))]
+mod races;
 mod reading;
 mod senders;
 pub(crate) mod shared;
