@@ -8,6 +8,7 @@ use gridmill_client::Encoded;
 use gridmill_model::engine::Damaged;
 use gridmill_model::{Event, RouteKey};
 use gridmill_persistence::Position;
+use gridmill_persistence::planted::{Bug, is_planted};
 
 use crate::state::Undone;
 
@@ -148,7 +149,7 @@ where
         if let Some(fault) = run.sending.effects.take_fault() {
             return Err(HandlerError::Fault(fault));
         }
-        if refused {
+        if refused && !is_planted(Bug::KeepHalfFan) {
             run.sending.effects.truncate(mark);
         }
         for &cell in undoable {

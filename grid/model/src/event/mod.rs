@@ -15,9 +15,9 @@ use crate::Schema;
 pub(crate) use codec::encoded_len;
 #[doc(hidden)]
 pub use codec::{FieldReader, FieldWriter};
+pub use errors::{DecodeError, EncodeError, JsonError};
 #[doc(hidden)]
 pub use fanned::Fanned;
-pub use errors::{DecodeError, EncodeError, JsonError};
 
 /// One form that an event can take: an enum has several, anything else has one.
 ///

@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 
+use gridmill_persistence::planted::{Bug, is_planted};
 use gridmill_persistence::{LogReader, LogRecord, Position};
 
 use crate::error::StartError;
@@ -59,6 +60,7 @@ impl Prescan {
         if kind::is_sent(record.kind)
             && let Some(stamp) = record.id.map(Stamp::from_bytes)
             && registry.topology_of_channel(stamp.channel).is_some()
+            && !is_planted(Bug::MarksOfSnapshot)
         {
             self.marks.note(stamp.channel, stamp.partition, stamp.cause);
         }

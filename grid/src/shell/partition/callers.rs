@@ -5,6 +5,7 @@ use std::sync::Arc;
 use gridmill_client::engine::{Ack, Done};
 use gridmill_client::{Admission, AppendErrorKind, BatchReceipt};
 use gridmill_persistence::Position;
+use gridmill_persistence::planted::{Bug, is_planted};
 
 use crate::machine::answers::{RecoveredAnswer, complete, hear};
 use crate::machine::core::ItemAnswers;
@@ -156,6 +157,7 @@ impl Callers {
                 receipt.rejections.clear();
             }
             match (caller.done.take(), caller.tree.take()) {
+                (Some(done), Some(_)) if is_planted(Bug::AckEarly) => done.answer(receipt),
                 (Some(done), Some(tree)) => tree.root_done(done, receipt),
                 (Some(done), None) => done.answer(receipt),
                 (None, _) => {}

@@ -113,6 +113,10 @@ impl Commits {
         let mut under_way = self.under_way.lock();
         if let Some(commit) = under_way.commits.back_mut() {
             commit.applied(plan, step, say);
+            if is_planted(Bug::ReleaseEarly) {
+                let outgoing = commit.take_outgoing().into_iter();
+                outgoing.for_each(|(target, delivery)| publish.deliver(target, delivery));
+            }
         }
         under_way.complete(publish)
     }

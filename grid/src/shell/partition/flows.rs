@@ -49,7 +49,11 @@ impl Flows {
     ) -> FlowsAtFlush {
         let sends = |&&topology: &&usize| !plan.topologies[topology].outputs.is_empty();
         let senders = topologies.iter().filter(sends);
-        let outboxes = senders.map(|&topology| (topology, self.outbox.records(plan, topology)));
+        let forgets = is_planted(Bug::ForgetOutbox);
+        let kept = |topology| {
+            if forgets { Vec::new() } else { self.outbox.records(plan, topology) }
+        };
+        let outboxes = senders.map(|&topology| (topology, kept(topology)));
         let intake = Intake { at: end, marks: self.marks.snapshot() };
         FlowsAtFlush { intake: Some(intake), outboxes: outboxes.collect() }
     }
@@ -78,10 +82,6 @@ impl Flows {
     /// Deliveries can be written again.
     pub(crate) fn release(&mut self) {
         self.on_hold = false;
-    }
-
-    pub(crate) fn outbox(&self) -> &Outbox {
-        &self.outbox
     }
 }
 

@@ -115,7 +115,10 @@ impl Partition {
     }
 
     pub(crate) fn sync_due(&mut self) {
-        let behind = self.syncing.syncer.durable() < self.writer.end();
+        // A flush syncs the log as well, and tells nobody.
+        let durable = self.syncing.syncer.durable();
+        self.shared.synced(durable);
+        let behind = durable < self.writer.end();
         if behind && matches!(self.syncing.durability, Durability::Interval(_)) {
             self.start_sync();
         }
