@@ -10,7 +10,7 @@ use gridmill_model::engine::Damaged;
 use crate::machine::budget::Account;
 use crate::machine::control::Verdict;
 use crate::machine::core::{Consumer, Core, Stop};
-use crate::machine::flush::{FlushJob, rejoin};
+use crate::machine::flush::{FlowsAtFlush, FlushJob, rejoin};
 use crate::machine::merge::Biases;
 use crate::machine::replay::{Replay, verdicts};
 use crate::shell::host::Work;
@@ -180,7 +180,7 @@ impl Partition {
             return Ok(());
         }
         let live: Vec<usize> = self.core.live_of(group).collect();
-        let mut job = FlushJob::freeze(&mut self.core, &live);
+        let mut job = FlushJob::freeze(&mut self.core, &live, FlowsAtFlush::default());
         job.add(&mut caught_up.core, topology);
         caught_up.entering = true;
         self.catching_up.arrived = Some(caught_up);

@@ -5,7 +5,7 @@ use gridmill_persistence::planted::{Bug, is_planted};
 
 use crate::machine::batch::{Batch, Item};
 use crate::machine::control::{generation, kind, push_control};
-use crate::machine::flush::flush_now;
+use crate::machine::flush::{FlowsAtFlush, flush_now};
 use crate::machine::replay::retried;
 use crate::topology::RecordInfo;
 
@@ -122,7 +122,8 @@ impl Partition {
         for group in 0..self.core.plan.groups.len() {
             if self.is_behind(group) {
                 let live: Vec<usize> = self.core.live_of(group).collect();
-                let bytes = flush_now(&mut self.core, &live, &self.flushes);
+                let bytes =
+                    flush_now(&mut self.core, &live, &self.flushes, FlowsAtFlush::default());
                 let bytes = bytes.map_err(|error| error.to_string())?;
                 Counters::add(&self.shared.counters.flushes, 1);
                 Counters::add(&self.shared.counters.flushed_bytes, bytes);

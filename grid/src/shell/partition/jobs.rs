@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gridmill_persistence::LogError;
 
-use crate::machine::flush::{FlushDone, FlushFault, FlushJob, install, rejoin};
+use crate::machine::flush::{FlowsAtFlush, FlushDone, FlushFault, FlushJob, install, rejoin};
 
 use super::failing::JobKind;
 use super::shared::Counters;
@@ -99,7 +99,7 @@ impl Partition {
     fn start_flush(&mut self, group: usize) {
         self.flush_asked.remove(&group);
         let live: Vec<usize> = self.core.live_of(group).collect();
-        let job = FlushJob::freeze(&mut self.core, &live);
+        let job = FlushJob::freeze(&mut self.core, &live, FlowsAtFlush::default());
         self.run_flush(group, job);
     }
 
