@@ -7,7 +7,7 @@ use gridmill_model::{Depot, Map, PState, Stage};
 use crate::module::{Module, Plan, Setup};
 use crate::topology::Context;
 
-pub(crate) const NUMBERS: Depot<u64> = Depot::hash_by("f/numbers", |number| (*number).into());
+pub(crate) const NUMBERS: Depot<u64> = Depot::random("f/numbers");
 pub(crate) const COPIES: Depot<u64> = Depot::random("f/copies");
 pub(crate) const SEEN: PState<Map<u64, u64>> = PState::new("f/seen").local();
 pub(crate) const ECHO: Stage<u64> = Stage::all("echo");

@@ -257,7 +257,9 @@ fn marks_come_from_the_manifest_and_from_what_was_logged_since() {
 fn flushes_of_a_replay_keep_what_it_sent() {
     let disk = SimStorage::new();
     let mut grid = start(&disk);
-    (0..3).for_each(|event| drop(number(&mut grid[0], event)));
+    for event in 0..3 {
+        number(&mut grid[0], event);
+    }
     drop(grid);
     let disk = disk.kill();
     let tight = Start::of::<Flows>(&disk).with(|options| options.changes = Budget::new(1, 64));
@@ -326,7 +328,9 @@ fn a_topology_that_some_partitions_had_removed_begins_anew_on_all() {
     const COPIES: usize = 1;
     let disk = SimStorage::new();
     let mut grid = start(&disk);
-    grid.iter_mut().for_each(|opened| drop(log(opened, COPIES, 4, None)));
+    for opened in &mut grid {
+        log(opened, COPIES, 4, None);
+    }
     drop(grid);
     let disk = disk.kill();
     assert_eq!(plains(&start(&disk)), [(1, 1), (1, 1)]);
@@ -354,9 +358,9 @@ fn a_new_life_of_what_sends_has_a_channel_and_inboxes_of_its_own() {
     let mut grid = start(&disk);
     let old = grid[1].registry.channel(FIRST).expect("it sends");
     let source = grid[1].registry.source(ECHO);
-    hops(&mut grid[1], 7, Position::START);
+    let cause = number(&mut grid[0], 7);
+    hops(&mut grid[1], 7, cause);
     drop(grid);
-    drop(number(&mut start(&disk.kill())[0], 7));
     let disk = disk.kill();
     let removed = Start::of::<WithoutFirst>(&disk).run();
     drop(removed.unwrap_or_else(|error| panic!("it fits the folder: {error}")));
