@@ -88,7 +88,9 @@ pub enum ReadError {
     /// A file holds bytes that were not written there.
     #[error(transparent)]
     Damaged(#[from] Damaged),
-    /// The partition has no view to read.
+    /// The partition has no view of the PState to read: it is starting, or could not be started, or the
+    /// PState's topology can no longer catch up. A partition of a running grid that stopped later, because
+    /// its disk failed say, still answers from its last view, without this error.
     #[error("partition {partition} is not running: {reason}")]
     Stopped {
         /// The partition.

@@ -166,6 +166,9 @@ impl GridBuilder {
     /// the process runs in, at most 1 GiB; 256 MiB where that is not known. Those that have more
     /// than an even share are flushed first. While flushes run it may be twice as much.
     ///
+    /// This bounds *changes*, whatever the name says: what a writer has decoded of older entries to work on, its
+    /// overlay, is bounded by [`cache_bytes_max`](Self::cache_bytes_max).
+    ///
     /// More memory means that a value that changes often is written out less often. Where the values
     /// that change all the time fit, flushes come by [`tail_bytes_max`](Self::tail_bytes_max) alone;
     /// where they do not, each flush writes most of them again, which can cost more than all else.

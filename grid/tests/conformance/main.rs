@@ -1,4 +1,5 @@
-//! Rows of the feature list, one test each, named after their row.
+//! What a grid promises, a test for each promise. The number in a name tells the promise from others and has no
+//! other meaning; numbers have gaps.
 
 mod advice;
 mod appends;

@@ -303,9 +303,9 @@ impl Log {
         next.min(most).max(least).max(2 * DATA_START)
     }
 
-    /// Has the next segment made when a quarter of this one is full: it is twice as large, and
-    /// zeros are to be written faster than batches, not as fast. A small one is to be half full first:
-    /// most of these are never filled.
+    /// Has the next segment made when a quarter of this one is full: that one is twice as large where this
+    /// is not the largest, and zeros are to be written faster than batches, not as fast. A small one, whose
+    /// next may be four times as large, is to be half full first: most of these are never filled.
     fn prepare_ahead(&mut self) {
         let (used, room) = (self.offset - DATA_START, self.segment.capacity - DATA_START);
         let part = if self.segment.capacity < LARGE { room / 2 } else { room / 4 };
