@@ -39,7 +39,8 @@ fn main() -> ExitCode {
     let command = match options::read(std::env::args_os().skip(1)) {
         Ok(command) => command,
         Err(Usage::Help) => {
-            println!("{USAGE}");
+            // Whoever does not read it has seen enough.
+            let _ = writeln!(io::stdout(), "{USAGE}");
             return ExitCode::SUCCESS;
         }
         Err(Usage::Wrong(problem)) => {
