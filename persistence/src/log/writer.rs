@@ -158,6 +158,12 @@ impl Log {
         }
     }
 
+    /// A later segment is durable: what the footer before it named is needed no longer.
+    fn remove_successor(&mut self) {
+        self.leftovers.extend(self.successor.take());
+        self.remove_leftovers();
+    }
+
     /// Whether the next batch must not go into this segment, whatever room it has.
     fn must_move_on(&self) -> bool {
         self.broken || self.ended.is_some()
@@ -197,6 +203,7 @@ impl Log {
             return Err(LogError::io("write", self.shared.storage.display(&path), source));
         }
         self.enter(header, path, file, capacity, durable);
+        self.remove_successor();
         Ok(())
     }
 
@@ -312,7 +319,9 @@ impl Log {
         if self.preparation.is_idle() && used > part {
             let (number, path) = self.next_number();
             let storage = Arc::clone(&self.shared.storage);
-            self.preparation = Preparation::start(storage, number, path, self.next_capacity());
+            let sealed = self.shared.last_sealed().filter(|sealed| sealed.is_settled());
+            let capacity = self.next_capacity();
+            self.preparation = Preparation::start(storage, number, path, capacity, sealed);
         }
     }
 

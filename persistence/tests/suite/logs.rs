@@ -9,6 +9,7 @@ mod forged;
 mod golden;
 mod lookup;
 mod other_times;
+mod lost;
 mod reading;
 mod sizes;
 mod unreadable;
