@@ -10,7 +10,7 @@ use super::data::limits::MAX_NESTING;
 use super::data::step::{Every, Step, View};
 use super::data::term::Term;
 use super::error::{Misfit, PathError, too_deep};
-use super::json::kind::{KeyFromJson, ValueFromJson};
+use super::json::kind::{KeyFromJson, ValueFromJson, shown};
 use super::trail::Trail;
 use super::walk::Walk;
 use super::walk::number::Number;
@@ -67,9 +67,19 @@ impl ValueType {
         (0..self.lists).fold(inner, |inner, _| format!("List<{inner}>"))
     }
 
-    /// How values of the type are read from JSON; lists that were gathered are not.
-    pub(super) fn json(self) -> Option<ValueFromJson> {
-        (self.lists == 0).then_some(self.of.json)
+    /// Reads a value of the type from JSON, into the bytes that a step holds.
+    pub(super) fn read_json(self, json: &serde_json::Value) -> Result<Box<[u8]>, Misfit> {
+        let Some(lists) = self.lists.checked_sub(1) else { return self.of.json.read(json) };
+        let Some(elements) = json.as_array() else {
+            let help = "write the value as JSON of that type";
+            return Err(Misfit::new(self.shape(), shown(json), help));
+        };
+        // As postcard has a list: its length, and one element after the other.
+        let mut bytes = postcard::to_allocvec(&elements.len()).unwrap_or_default();
+        for element in elements {
+            bytes.extend_from_slice(&Self { lists, ..self }.read_json(element)?);
+        }
+        Ok(bytes.into_boxed_slice())
     }
 
     pub(super) fn keys(self) -> Option<KeyType> {
@@ -142,6 +152,8 @@ impl ValueType {
             Step::Index(_) => Ok(Self::of::<Index>()),
             Step::Len => Ok(Self::of::<u64>()),
             Step::Range(..) | Step::Take(..) | Step::Put(_) | Step::Dispense => Ok(self),
+            Step::Or(_) => Ok(self),
+            Step::Filter(filter) if !filter.compare.needs_order() => Ok(self),
             Step::View(View::Sum(kind)) if self.zero_of_elements() == Some(Number::zero(*kind)) => {
                 Ok(type_of(*kind))
             }
@@ -180,10 +192,8 @@ impl ValueType {
                 return Err(Misfit::new("a number to add to", self.shape(), "use `set`"));
             }
         };
-        match self.json() {
-            Some(json) => json.check(bytes),
-            None => Err(Misfit::new("a value to set", self.shape(), "set its elements")),
-        }
+        // The elements of a gathered list are read where they are put back.
+        if self.lists == 0 { self.of.json.check(bytes) } else { Ok(()) }
     }
 }
 

@@ -57,7 +57,7 @@ fn note(n: u32) -> Note {
 }
 
 /// Archived values, and which of their bytes were asked for.
-struct Archived {
+pub(crate) struct Archived {
     values: BTreeMap<KeyBytes, AlignedVec>,
     seen: Seen,
 }
@@ -69,7 +69,7 @@ struct Seen {
 }
 
 impl Archived {
-    fn new<R: Root>(root: R) -> Self {
+    pub(crate) fn new<R: Root>(root: R) -> Self {
         let mut values = BTreeMap::new();
         for (key, value) in root.into_entries() {
             let mut buf = ArchiveBuf::new();

@@ -3,7 +3,6 @@
 use serde_json::Value;
 
 use super::kind::shown;
-use super::parse::value;
 use crate::path::check::ValueType;
 use crate::path::data::step::{Amount, Step, Transformed};
 use crate::path::data::term::Term;
@@ -94,8 +93,8 @@ impl Branching {
             (Self::Transformed, [count]) => {
                 let (_, name, json) = transform_of(argument)?;
                 let term = match (name, ends.first()) {
-                    ("set", Some(end)) => Term::Set(value(*end, json)?),
-                    ("add", Some(end)) => Term::Add(value(*end, json)?),
+                    ("set", Some(end)) => Term::Set(end.read_json(json)?),
+                    ("add", Some(end)) => Term::Add(end.read_json(json)?),
                     _ => Term::Remove,
                 };
                 Step::Transformed(Box::new(Transformed { count: *count, term }))

@@ -30,7 +30,7 @@ impl ValueFromJson {
     }
 
     /// Reads a value.
-    pub(super) fn read(self, json: &Value) -> Result<Encoded, Misfit> {
+    pub(in crate::path) fn read(self, json: &Value) -> Result<Encoded, Misfit> {
         (self.read)(json)
     }
 }
@@ -73,7 +73,7 @@ fn from_json<T: DeserializeOwned>(shape: impl Fn() -> String, json: &Value) -> R
 }
 
 /// JSON in a message, cut where it is long.
-pub(super) fn shown(json: &Value) -> String {
+pub(in crate::path) fn shown(json: &Value) -> String {
     const SHOWN: usize = 80;
     let mut text = json.to_string();
     if let Some((end, _)) = text.char_indices().nth(SHOWN) {

@@ -424,7 +424,7 @@ fn with_argument(kind: ValueType, name: &str, json: &Value) -> Result<Step, Misf
         "nth" => return number(json).map(Step::Nth),
         "index" => return number(json).map(Step::Index),
         "field" => return kind.field_index(&text(json)?).map(Step::Field),
-        "or" => return value(kind, json).map(Step::Or),
+        "or" => return kind.read_json(json).map(Step::Or),
         "key_range" => return range(kind, json).map(|range| Step::KeyRange(Box::new(range))),
         "filter_ne" => Compare::Ne,
         "filter_gt" => Compare::Gt,
@@ -433,19 +433,8 @@ fn with_argument(kind: ValueType, name: &str, json: &Value) -> Result<Step, Misf
         "filter_le" => Compare::Le,
         _ => Compare::Eq,
     };
-    let value = value(kind, json)?;
+    let value = kind.read_json(json)?;
     Ok(Step::Filter(Box::new(Filter { compare, value })))
-}
-
-/// The bytes of a value of this type.
-pub(super) fn value(kind: ValueType, json: &Value) -> Result<Box<[u8]>, Misfit> {
-    match kind.json() {
-        Some(type_) => type_.read(json),
-        None => {
-            let help = "compare its elements, or its `len`";
-            Err(Misfit::new("a type whose values are written in JSON", kind.shape(), help))
-        }
-    }
 }
 
 /// The bytes of some keys or elements of this collection.

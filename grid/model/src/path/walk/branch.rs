@@ -40,9 +40,11 @@ pub(in crate::path) fn walk(
         }
         Step::Multi(_) => {
             for branch in branches {
-                if !visit.is_full() {
-                    visit.through(branch, after, again)?;
+                // Counted, so that branches in branches come to an end.
+                if !visit.place()? {
+                    break;
                 }
+                visit.through(branch, after, again)?;
             }
         }
         Step::Stop => {}
@@ -144,6 +146,7 @@ pub(in crate::path) fn walk_mut(
         Step::Multi(_) => {
             let mut all = Effect::Kept;
             for branch in branches {
+                change.place()?;
                 match change.through(branch, after, |steps, change| spot.change(steps, change))? {
                     Effect::Kept => {}
                     Effect::Changed => all = Effect::Changed,

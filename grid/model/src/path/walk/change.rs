@@ -42,6 +42,7 @@ pub trait Terminal {
 pub struct Change<'t> {
     terminal: &'t mut dyn Terminal,
     changed: usize,
+    places_left: u64,
     lenient: bool,
     then: Option<&'t Frame<'t>>,
     pub(in crate::path) trail: Trail<'t>,
@@ -63,7 +64,24 @@ impl<'t> Change<'t> {
         terminal: &'t mut dyn Terminal,
         lenient: bool,
     ) -> Self {
-        Self { terminal, changed: 0, lenient, then: None, trail }
+        Self { terminal, changed: 0, places_left: u64::MAX, lenient, then: None, trail }
+    }
+
+    /// The same, of at most so many places.
+    pub(in crate::path) fn within(self, places: u64) -> Self {
+        Self { places_left: places, ..self }
+    }
+
+    /// How many places may still be looked at.
+    pub(in crate::path) fn places_left(&self) -> u64 {
+        self.places_left
+    }
+
+    /// Counts an entry or element that is looked at.
+    pub(in crate::path) fn place(&mut self) -> Result<(), PathError> {
+        let Some(left) = self.places_left.checked_sub(1) else { return Err(self.trail.too_many()) };
+        self.places_left = left;
+        Ok(())
     }
 
     /// How many places were written or removed so far.
@@ -85,12 +103,13 @@ impl<'t> Change<'t> {
         let mut inner = Change {
             terminal: &mut *self.terminal,
             changed: self.changed,
+            places_left: self.places_left,
             lenient: self.lenient,
             then: Some(&frame),
             trail: self.trail.before(branch.behind),
         };
         let effect = change(branch.steps, &mut inner);
-        self.changed = inner.changed;
+        (self.changed, self.places_left) = (inner.changed, inner.places_left);
         effect
     }
 
@@ -102,9 +121,10 @@ impl<'t> Change<'t> {
         change: impl FnOnce(&[Step], &mut Change<'_>) -> Result<T, PathError>,
     ) -> Result<T, PathError> {
         let trail = self.trail.before(branch.behind);
-        let mut inner = Change::new(trail, terminal, self.lenient);
+        let mut inner = Change::new(trail, terminal, self.lenient).within(self.places_left);
         let effect = change(branch.steps, &mut inner);
         self.changed += inner.changed;
+        self.places_left = inner.places_left;
         effect
     }
 

@@ -1,7 +1,6 @@
 //! Lists of values without their types: what `subselect` and `collect` make inside of a walk. Where the walk
 //! ends, the type is known again.
 
-use std::cmp::Ordering;
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -49,7 +48,7 @@ impl Gathered {
     fn view(&self, step: &Step, rest: &[Step], visit: &mut Visit<'_>) -> Result<(), PathError> {
         let Step::View(view) = step else { return Ok(()) };
         let seen = tally::of_values(*view, &self.0);
-        let seen = seen.map_err(|misfit| visit.trail.misfit(step, rest.len(), misfit))?;
+        let seen = seen.map_err(|misfit| visit.trail.overflow(step, rest.len(), misfit))?;
         match seen {
             tally::Seen::Nothing => Ok(()),
             tally::Seen::Number(number) => tally::walk_number(number, rest, visit),
@@ -140,8 +139,13 @@ impl Walk for Gathered {
         }
     }
 
-    fn order(&self, _: &Self) -> Option<Ordering> {
-        None
+    /// Of no values the type is not known: what is no empty list is then a list of what equals nothing.
+    fn another(&self, bytes: &[u8]) -> Result<Self, Misfit> {
+        match (self.0.first(), bytes) {
+            (Some(value), bytes) => value.others(bytes).map(Self),
+            (None, [0]) => Ok(Self::default()),
+            (None, bytes) => Ok(Self(vec![Box::new(Encoded(bytes.into()))])),
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use super::Walk;
 use super::number::Number;
 use super::visit::Visit;
 use crate::path::data::step::Step;
-use crate::path::error::PathError;
+use crate::path::error::{Misfit, PathError};
 
 /// A value that a select reached, whatever its type.
 pub trait LeafValue: Any + Send + Sync {
@@ -43,6 +43,10 @@ pub trait LeafValue: Any + Send + Sync {
     /// Whether it equals another.
     #[doc(hidden)]
     fn equals(&self, other: &dyn LeafValue) -> bool;
+
+    /// Values of the same type, from the postcard bytes of a list of such.
+    #[doc(hidden)]
+    fn others(&self, bytes: &[u8]) -> Result<Vec<Carried>, Misfit>;
 
     /// Walks on from it.
     #[doc(hidden)]
@@ -83,6 +87,14 @@ impl<T: Walk> LeafValue for T {
 
     fn equals(&self, other: &dyn LeafValue) -> bool {
         other.as_any().downcast_ref() == Some(self)
+    }
+
+    fn others(&self, bytes: &[u8]) -> Result<Vec<Carried>, Misfit> {
+        let values: Vec<T> = postcard::from_bytes(bytes).map_err(|error| {
+            let expected = format!("a list of values of type {}", T::shape());
+            Misfit::new(expected, error.to_string(), "build the path anew")
+        })?;
+        Ok(values.into_iter().map(|value| Box::new(value) as Carried).collect())
     }
 
     fn walk_on(&self, steps: &[Step], visit: &mut Visit<'_>) -> Result<(), PathError> {

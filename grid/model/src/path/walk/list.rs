@@ -150,7 +150,7 @@ pub(super) fn walk<T: State, C: Elements<T>>(
             let mut tally = Tally::<T>::new(*view);
             each(list, false, visit, |_, element, visit| {
                 let element = element.into_ref().map_err(|damaged| found::at(visit, damaged))?;
-                tally.add(&element).map_err(|e| visit.trail.misfit(step, rest.len(), e))
+                tally.add(&element).map_err(|e| visit.trail.overflow(step, rest.len(), e))
             })?;
             tally::next::<T, C>(step, *view)
                 .map_err(|e| visit.trail.misfit(step, rest.len(), e))?;

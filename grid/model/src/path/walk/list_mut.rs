@@ -49,7 +49,8 @@ pub(super) fn walk_mut<T: State, S: Elems<T>>(
         Step::View(view) => {
             let mut tally = Tally::new(*view);
             let seen = list.each().try_for_each(|element| tally.add(element));
-            seen.and_then(|()| tally::next::<T, S>(step, *view).map(drop))
+            seen.map_err(|e| change.trail.overflow(step, rest.len(), e))?;
+            tally::next::<T, S>(step, *view)
                 .map_err(|e| change.trail.misfit(step, rest.len(), e))?;
             tally.finish().change(step, rest, change)
         }
@@ -169,6 +170,7 @@ fn each_mut<T: State, S: Elems<T>>(
     let probe = branch::probe(rest);
     let mut span = 0..list.count();
     while let Some(at) = if back { span.next_back() } else { span.next() } {
+        change.place()?;
         let worth = |element| branch::worth(element, probe, rest, change.trail);
         if list.at(at).map_or(Ok(false), worth)? {
             effects[at] = list.at_mut(at).map_or(Ok(Effect::Kept), |e| e.walk_mut(rest, change))?;
@@ -190,6 +192,7 @@ fn indexed_mut<T: State, S: Elems<T>>(
     for turn in 0..list.count() {
         let Some(at) = stand.iter().position(|element| *element == turn) else { continue };
         let Some(element) = list.at(at) else { continue };
+        change.place()?;
         let mut pair = (at as u64, element.clone());
         match pair.walk_mut(rest, change)? {
             Effect::Kept => continue,
@@ -256,6 +259,7 @@ fn filtered_mut<T: State, S: Elems<T>>(
     let trail = change.trail.before(branches[0].behind);
     let mut places = Vec::new();
     for (at, element) in list.each().enumerate() {
+        change.place()?;
         if branch::reaches(element, branches[0].steps, trail)? {
             places.push(at);
         }

@@ -139,6 +139,7 @@ fn vals_mut<K: Key, V: State>(
     let probe = branch::probe(rest);
     let mut changed = false;
     for key in keys {
+        change.place()?;
         if probe.is_some() && !worth(map, &key, probe, rest, change)? {
             continue;
         }
@@ -174,6 +175,7 @@ fn keys_mut<K: Key, V: State>(
 ) -> Result<Effect, PathError> {
     let mut moves: Moves<K, V> = Vec::new();
     for old in keys {
+        change.place()?;
         let mut new = old.clone();
         match new.walk_mut(rest, change)? {
             Effect::Kept => {}
@@ -196,6 +198,7 @@ fn pairs_mut<K: Key, V: State>(
 ) -> Result<Effect, PathError> {
     let mut moves: Moves<K, V> = Vec::new();
     for old in keys {
+        change.place()?;
         let Some(value) = value(map, &old, change)? else { continue };
         let mut pair = (old.clone(), value);
         match pair.walk_mut(rest, change)? {

@@ -130,6 +130,16 @@ pub trait Walk: Clone + PartialEq + Serialize + DeserializeOwned + Send + Sync +
         Err(Misfit::new("a number", format!("a value of type {}", Self::shape()), help))
     }
 
+    /// A value of the type that this one has, from postcard bytes.
+    ///
+    /// # Errors
+    ///
+    /// The bytes are none of this type.
+    #[doc(hidden)]
+    fn another(&self, bytes: &[u8]) -> Result<Self, Misfit> {
+        steps::decode(bytes)
+    }
+
     /// The list of these values, if this type is a list of such.
     #[doc(hidden)]
     fn assemble(_values: &[Carried]) -> Option<Self> {

@@ -43,7 +43,7 @@ impl<T: Walk> Place for T {
     }
 
     fn read(&mut self, bytes: &[u8]) -> Result<(), Misfit> {
-        *self = decode(bytes)?;
+        *self = self.another(bytes)?;
         Ok(())
     }
 

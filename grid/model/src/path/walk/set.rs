@@ -119,7 +119,7 @@ impl<T: Key> Collection<T, ()> for Set<T> {
                 tally::next::<T, Self>(step, *view).map_err(|e| fail(e, visit))?;
                 let mut tally = Tally::new(*view);
                 each(entries, false, (step, rest), visit, |elem: T, _, visit| {
-                    tally.add(&elem).map_err(|e| fail(e, visit))
+                    tally.add(&elem).map_err(|e| visit.trail.overflow(step, rest.len(), e))
                 })?;
                 tally.finish().walk(rest, visit)
             }
@@ -153,7 +153,8 @@ fn walk_mut<T: Key>(
         Step::View(view) => {
             let mut tally = Tally::new(*view);
             let seen = set.iter().try_for_each(|elem| tally.add(elem));
-            seen.and_then(|()| tally::next::<T, Set<T>>(step, *view).map(drop))
+            seen.map_err(|e| change.trail.overflow(step, rest.len(), e))?;
+            tally::next::<T, Set<T>>(step, *view)
                 .map_err(|e| change.trail.misfit(step, rest.len(), e))?;
             tally.finish().change(step, rest, change)
         }
@@ -177,6 +178,7 @@ fn members_mut<T: Key>(
     let mut effect = Effect::Kept;
     let mut added = Vec::new();
     for old in members {
+        change.place()?;
         let mut new = old.clone();
         let reached = new.walk_mut(rest, change)?;
         if reached == Effect::Kept {

@@ -28,7 +28,10 @@ pub(in crate::path) fn walk<T: Walk>(
             if passes { value.walk(rest, visit) } else { Ok(()) }
         }
         Step::Transformed(made) => {
-            let (value, after) = transformed(Some(value.clone()), made, step, rest, visit.trail)?;
+            let value = Some(value.clone());
+            let (value, after) = visit.transforming(|places, trail| {
+                transformed(value, made, (step, rest), trail, places)
+            })?;
             onward(value, after, visit)
         }
         Step::Own(own) => own::walk(own, value, (step, rest), visit),
@@ -52,7 +55,9 @@ pub(in crate::path) fn walk_absent<T: Walk>(
             value.walk_owned(rest, visit)
         }
         Step::Transformed(made) => {
-            let (value, after) = transformed::<T>(None, made, step, rest, visit.trail)?;
+            let (value, after) = visit.transforming(|places, trail| {
+                transformed::<T>(None, made, (step, rest), trail, places)
+            })?;
             onward(value, after, visit)
         }
         _ => {
@@ -80,16 +85,18 @@ fn onward<T: Walk>(
 fn transformed<'s, T: Walk>(
     value: Option<T>,
     made: &Transformed,
-    step: &Step,
-    rest: &'s [Step],
+    (step, rest): (&Step, &'s [Step]),
     trail: Trail<'_>,
+    places: &mut u64,
 ) -> Result<(Option<T>, &'s [Step]), PathError> {
     let (branches, after) = branch::split(trail, step, rest)?;
     let mut end = made.term.clone();
-    let mut change = Change::new(trail.before(branches[0].behind), &mut end, false);
+    let trail = trail.before(branches[0].behind);
+    let mut change = Change::new(trail, &mut end, false).within(*places);
     let mut spot = Missing(value);
-    spot.change(branches[0].steps, &mut change)?;
-    Ok((spot.0, after))
+    let changed = spot.change(branches[0].steps, &mut change);
+    *places = change.places_left();
+    changed.map(|_| (spot.0, after))
 }
 
 /// Changes a value that is there.
@@ -107,7 +114,9 @@ pub(in crate::path) fn walk_mut<T: Walk>(
             if passes { value.walk_mut(rest, change) } else { Ok(Effect::Kept) }
         }
         Step::Transformed(made) => {
-            let (new, after) = transformed(Some(value.clone()), made, step, rest, change.trail)?;
+            let (trail, places) = (change.trail, &mut change.places_left());
+            let old = Some(value.clone());
+            let (new, after) = transformed(old, made, (step, rest), trail, places)?;
             let Some(mut new) = new else { return Ok(Effect::Kept) };
             let effect = new.walk_mut(after, change)?;
             if effect == Effect::Changed {
@@ -135,7 +144,8 @@ pub(in crate::path) fn create<T: Walk>(
             written(value, rest, change)
         }
         Step::Transformed(made) => {
-            let (new, after) = transformed::<T>(None, made, step, rest, change.trail)?;
+            let (trail, places) = (change.trail, &mut change.places_left());
+            let (new, after) = transformed::<T>(None, made, (step, rest), trail, places)?;
             new.map_or(Ok(None), |new| written(new, after, change))
         }
         _ => {
@@ -181,7 +191,7 @@ pub(in crate::path) fn next<T: Walk>(step: &Step) -> Result<ValueType, Misfit> {
 }
 
 fn passes<T: Walk>(value: &T, filter: &Filter) -> Result<bool, Misfit> {
-    let other: T = decode(&filter.value)?;
+    let other = value.another(&filter.value)?;
     let ordering = || value.order(&other);
     Ok(match filter.compare {
         Compare::Eq => *value == other,

@@ -208,6 +208,14 @@ impl<'v> Visit<'v> {
         }
     }
 
+    /// Has a transform of values on the way count against the places of this select.
+    pub(in crate::path) fn transforming<T>(
+        &mut self,
+        change: impl FnOnce(&mut u64, Trail<'v>) -> Result<T, PathError>,
+    ) -> Result<T, PathError> {
+        change(&mut self.left.places, self.trail)
+    }
+
     /// Counts an entry or element that is looked at; false if nobody needs more values.
     pub(in crate::path) fn place(&mut self) -> Result<bool, PathError> {
         match self.left.places.checked_sub(1) {
@@ -220,11 +228,6 @@ impl<'v> Visit<'v> {
     /// Whether what is handed over is counted by bytes.
     pub(in crate::path) fn counts_bytes(&self) -> bool {
         self.left.bytes != u64::MAX
-    }
-
-    /// Whether nobody needs more values.
-    pub(in crate::path) fn is_full(&self) -> bool {
-        self.sink.is_full()
     }
 
     /// Refuses a value of so many bytes before it is made, if it is too large to be handed over.
