@@ -102,7 +102,7 @@ impl Client {
     }
 
     #[inline]
-    fn pstate<R: Root, L: Walk, C: Carry>(
+    pub(crate) fn pstate<R: Root, L: Walk, C: Carry>(
         &self,
         path: &Path<R, L, C>,
     ) -> Result<PStateRef, ReadError> {
@@ -114,12 +114,21 @@ impl Client {
         &self,
         path: &Path<R, L, C>,
     ) -> Result<Option<C::With<L>>, ReadError> {
-        let pstate = self.pstate(path)?;
+        self.one_of(self.pstate(path)?, path)
+    }
+
+    /// The one value that a path on that PState reaches.
+    #[inline]
+    pub(crate) fn one_of<R: Root, L: Walk, C: Carry>(
+        &self,
+        pstate: PStateRef,
+        path: &Path<R, L, C>,
+    ) -> Result<Option<C::With<L>>, ReadError> {
         let partition = own_partition(pstate, path)?;
         self.look(pstate, partition, path, |store| path.select_one_view(store, Limits::DEFAULT))
     }
 
-    fn many<R: Root, L: Walk, C: Carry>(
+    pub(crate) fn many<R: Root, L: Walk, C: Carry>(
         &self,
         pstate: PStateRef,
         partitions: impl Iterator<Item = u32>,
@@ -136,7 +145,7 @@ impl Client {
     }
 
     /// The limits of a walk after `found` values of the same select.
-    fn limits(&self, found: usize) -> Limits {
+    pub(crate) fn limits(&self, found: usize) -> Limits {
         Limits { results: self.limit.saturating_sub(found) as u64, ..Limits::DEFAULT }
     }
 
@@ -160,16 +169,16 @@ impl Client {
 }
 
 /// What a view of a PState with the root `R` reads from.
-type Store<R> = dyn ReadStore<<R as Root>::Value>;
+pub(crate) type Store<R> = dyn ReadStore<<R as Root>::Value>;
 
-fn store_of<R: Root>(root: &dyn Any) -> Option<&Store<R>> {
+pub(crate) fn store_of<R: Root>(root: &dyn Any) -> Option<&Store<R>> {
     let ViewRoot(store) = root.downcast_ref::<ViewRoot<R::Value>>()?;
     Some(&**store)
 }
 
 /// The partition that a path names by its first key, if it names one.
 #[inline]
-fn own_partition<R: Root, L: Walk, C: Carry>(
+pub(crate) fn own_partition<R: Root, L: Walk, C: Carry>(
     pstate: PStateRef,
     path: &Path<R, L, C>,
 ) -> Result<u32, ReadError> {
@@ -204,7 +213,10 @@ fn no_partition<R: Root, L: Walk, C: Carry>(
 
 /// What the walk's error means to a reader: damage is no fault of the path, whoever met it.
 #[cold]
-fn failed<R: Root, L: Walk, C: Carry>(error: PathError, path: &Path<R, L, C>) -> ReadError {
+pub(crate) fn failed<R: Root, L: Walk, C: Carry>(
+    error: PathError,
+    path: &Path<R, L, C>,
+) -> ReadError {
     match error.kind() {
         PathErrorKind::Damaged(damaged) => ReadError::Damaged(damaged.clone()),
         PathErrorKind::ManyValues => ReadError::NotOne { path: path.to_string(), got: 2 },

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use gridmill_client::engine::{
-    DepotEntry, DepotRange, Engine, JsonEvent, PStateEntry, Single, StoredEvent, Submission,
+    DepotEntry, DepotRange, Engine, Held, JsonEvent, PStateEntry, Single, StoredEvent, Submission,
 };
 use gridmill_client::{AppendErrorKind, DepotError, Gate, ReadError};
 use gridmill_persistence::{LogError, LogReader};
@@ -15,6 +15,7 @@ use crate::machine::open::Opened;
 use crate::machine::registry::Registry;
 use crate::module::Plan;
 use crate::shell::partition::past::Progress;
+use crate::shell::partition::published::PartitionView;
 use crate::shell::partition::shared::Shared;
 use crate::shell::slot::Slot;
 use crate::topology::{PStateCodec, PStateDef};
@@ -138,6 +139,11 @@ impl GridEngine {
         }
     }
 
+    fn no_partition(&self, pstate: usize, got: u32) -> ReadError {
+        let entry = &self.pstates[pstate].entry;
+        ReadError::BadPartition { name: entry.name.clone(), expected: entry.partitions, got }
+    }
+
     fn depot_partition(
         &self,
         depot: usize,
@@ -160,6 +166,20 @@ impl GridEngine {
         })?;
         Ok((module, address.number, reader))
     }
+}
+
+/// The published state of a partition of a module, kept for reads of one moment.
+struct HeldView {
+    module: usize,
+    shared: Arc<Shared>,
+    view: Arc<PartitionView>,
+}
+
+/// The partition has never had a view.
+fn not_running(shared: &Shared) -> ReadError {
+    let reason = shared.life.stopped();
+    let reason = reason.unwrap_or_else(|| "it is starting".to_owned());
+    ReadError::Stopped { partition: shared.partition, reason }
 }
 
 fn unreadable(partition: u32, error: LogError) -> DepotError {
@@ -211,16 +231,10 @@ impl Engine for GridEngine {
         read: &mut dyn FnMut(&dyn Any),
     ) -> Result<(), ReadError> {
         let Views { entry, address, topology, partitions } = &self.pstates[pstate];
-        let Some(shared) = partitions.get(partition as usize) else {
-            let (name, expected) = (entry.name.clone(), entry.partitions);
-            return Err(ReadError::BadPartition { name, expected, got: partition });
-        };
+        let shared = partitions.get(partition as usize);
+        let shared = shared.ok_or_else(|| self.no_partition(pstate, partition))?;
         let view = shared.published.view();
-        let Some(root) = view.roots.get(address.number) else {
-            let reason = shared.life.stopped();
-            let reason = reason.unwrap_or_else(|| "it is starting".to_owned());
-            return Err(ReadError::Stopped { partition, reason });
-        };
+        let Some(root) = view.roots.get(address.number) else { return Err(not_running(shared)) };
         if view.live[*topology] {
             read(&**root);
             return Ok(());
@@ -232,6 +246,37 @@ impl Engine for GridEngine {
             None => return Err(catching_up(&entry.name, shared, *topology)),
         }
         Ok(())
+    }
+
+    fn hold(&self, pstate: usize, partition: u32) -> Result<Held, ReadError> {
+        let Views { address, partitions, .. } = &self.pstates[pstate];
+        let shared = partitions.get(partition as usize);
+        let shared = shared.ok_or_else(|| self.no_partition(pstate, partition))?;
+        let view = shared.published.view_full();
+        if view.roots.is_empty() {
+            return Err(not_running(shared));
+        }
+        Ok(Held(Box::new(HeldView { module: address.module, shared: Arc::clone(shared), view })))
+    }
+
+    fn view_held(
+        &self,
+        held: &Held,
+        pstate: usize,
+        partial: bool,
+        read: &mut dyn FnMut(&dyn Any),
+    ) -> Result<bool, ReadError> {
+        let Views { entry, address, topology, .. } = &self.pstates[pstate];
+        let held = held.0.downcast_ref::<HeldView>();
+        let Some(held) = held.filter(|held| held.module == address.module) else {
+            return Ok(false);
+        };
+        let Some(root) = held.view.roots.get(address.number) else { return Ok(false) };
+        if !held.view.live[*topology] && !partial {
+            return Err(catching_up(&entry.name, &held.shared, *topology));
+        }
+        read(&**root);
+        Ok(true)
     }
 
     fn depot_range(&self, depot: usize, partition: u32) -> Result<DepotRange, DepotError> {
@@ -315,6 +360,7 @@ pub(crate) fn pstate_entry(def: &PStateDef, id: usize, partitions: u32) -> Arc<P
         root: def.root,
         schema: def.schema.clone(),
         partitions: if def.global { 1 } else { partitions },
+        module_partitions: partitions,
         private: def.private,
     })
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use gridmill_client::engine::{
-    Ack, DepotEntry, DepotRange, EncodedEvents, Engine, JsonEvent, PStateEntry, StoredEvent,
+    Ack, DepotEntry, DepotRange, EncodedEvents, Engine, Held, JsonEvent, PStateEntry, StoredEvent,
     Submission,
 };
 use gridmill_client::{
@@ -29,6 +29,7 @@ use crate::machine::answers::{LaterAnswers, complete, later};
 use crate::machine::batch::{Batch, Events, Item};
 use crate::machine::core::{Consumer, Core, ItemAnswers, Limits};
 use crate::module::{Module, Plan};
+use crate::state::AnyView;
 use crate::topology::{AnyEvents, Effects, Emit, HOP_BYTES_MAX, RecordInfo, SendLimits};
 
 /// What a mailbox may hold; here nothing ever waits in one.
@@ -202,6 +203,26 @@ impl LocalEngine {
     fn visible(&self) -> impl Iterator<Item = &Arc<DepotEntry>> {
         let declared = self.depots.iter().zip(&self.plan.depots);
         declared.filter(|(_, def)| def.inbox.is_none()).map(|(entry, _)| entry)
+    }
+
+    /// Reads from the machine of a PState's partition, while it is usable.
+    fn read_state<T>(
+        &self,
+        pstate: usize,
+        partition: u32,
+        read: impl FnOnce(&mut Core) -> T,
+    ) -> Result<T, ReadError> {
+        let mut machines = self.machines.lock();
+        let machine = machines.get_mut(partition as usize);
+        let machine = machine.ok_or_else(|| ReadError::BadPartition {
+            name: self.pstates[pstate].name.clone(),
+            expected: self.pstates[pstate].partitions,
+            got: partition,
+        })?;
+        match machine.stopped.clone() {
+            Some(reason) => Err(ReadError::Stopped { partition, reason }),
+            None => Ok(read(&mut machine.core)),
+        }
     }
 
     /// Reads from the machine of a depot's partition; a global depot has one.
@@ -432,21 +453,26 @@ impl Engine for LocalEngine {
         _: bool,
         read: &mut dyn FnMut(&dyn Any),
     ) -> Result<(), ReadError> {
-        let entry = &self.pstates[pstate];
-        let mut machines = self.machines.lock();
-        let machine = machines.get_mut(partition as usize);
-        let machine = machine.ok_or_else(|| ReadError::BadPartition {
-            name: entry.name.clone(),
-            expected: entry.partitions,
-            got: partition,
-        })?;
-        if let Some(reason) = machine.stopped.clone() {
-            return Err(ReadError::Stopped { partition, reason });
-        }
-        let root = machine.core.cell_mut(pstate).view();
-        drop(machines);
+        let root = self.read_state(pstate, partition, |core| core.cell_mut(pstate).view())?;
         read(&*root);
         Ok(())
+    }
+
+    fn hold(&self, pstate: usize, partition: u32) -> Result<Held, ReadError> {
+        Ok(Held(Box::new(self.read_state(pstate, partition, Core::views)?)))
+    }
+
+    fn view_held(
+        &self,
+        held: &Held,
+        pstate: usize,
+        _: bool,
+        read: &mut dyn FnMut(&dyn Any),
+    ) -> Result<bool, ReadError> {
+        let roots = held.0.downcast_ref::<Vec<AnyView>>();
+        let Some(root) = roots.and_then(|roots| roots.get(pstate)) else { return Ok(false) };
+        read(&**root);
+        Ok(true)
     }
 
     fn depot_range(&self, depot: usize, partition: u32) -> Result<DepotRange, DepotError> {

@@ -59,6 +59,21 @@ pub enum ReadError {
         /// What was asked for.
         got: u32,
     },
+    /// A view of one key was asked for what lies on another partition, which is of another moment.
+    #[error(
+        "the path `{path}` leads to partition {got} of PState `{pstate}`, the view is one of partition \
+         {partition}; select it with the client, or take a view of its key"
+    )]
+    OtherPartition {
+        /// The PState.
+        pstate: String,
+        /// The path.
+        path: String,
+        /// The partition that the view is of.
+        partition: u32,
+        /// The partition that the path leads to.
+        got: u32,
+    },
     /// The path does not fit the data or the shape.
     #[error(transparent)]
     Path(#[from] PathError),

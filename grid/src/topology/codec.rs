@@ -7,7 +7,9 @@ use gridmill_client::engine::{DepotEntry, JsonEvent, ViewRoot};
 use gridmill_model::engine::Damaged;
 use gridmill_model::event::{DecodeError, Variant};
 use gridmill_model::handle::Partitioning;
-use gridmill_model::path::{JsonPath, Limits, PathError, Step, parse_json_path, select_json};
+use gridmill_model::path::{
+    JsonPath, Limits, Navigators, PathError, Step, parse_json_text, select_json,
+};
 use gridmill_model::{Depot, Event, Key, PState, Root, Stage};
 use gridmill_persistence::Run;
 
@@ -179,9 +181,7 @@ impl<R: Root> PStateCodec for TypedPState<R> {
         path: &str,
         partitions: u32,
     ) -> Result<(JsonPath, Option<u32>), PathError> {
-        // What is no JSON at all is no array of steps either: let the parser say so.
-        let json = serde_json::from_str(path).unwrap_or_else(|_| path.into());
-        let path = parse_json_path::<R>(self.pstate.name(), &json)?;
+        let path = parse_json_text::<R>(self.pstate.name(), path, &Navigators::new())?;
         let key = match path.steps.first() {
             Some(Step::Key(key) | Step::Must(key)) if R::KEYED => Some(key),
             _ => None,

@@ -57,6 +57,11 @@ impl Published {
         self.view.load()
     }
 
+    /// The latest view, to be kept for more than one read.
+    pub(crate) fn view_full(&self) -> Arc<PartitionView> {
+        self.view.load_full()
+    }
+
     /// Shows all PStates of `view` but the first: a fault that can be planted.
     pub(crate) fn show_half(&self, view: &PartitionView) {
         let shown = self.view.load();
