@@ -125,7 +125,8 @@ impl Client {
         path: &Path<R, L, C>,
     ) -> Result<Option<C::With<L>>, ReadError> {
         let partition = own_partition(pstate, path)?;
-        self.look(pstate, partition, path, |store| path.select_one_view(store, Limits::DEFAULT))
+        let limits = Limits { bytes: self.bytes, ..Limits::DEFAULT };
+        self.look(pstate, partition, path, |store| path.select_one_view(store, limits))
     }
 
     pub(crate) fn many<R: Root, L: Walk, C: Carry>(
@@ -146,7 +147,8 @@ impl Client {
 
     /// The limits of a walk after `found` values of the same select.
     pub(crate) fn limits(&self, found: usize) -> Limits {
-        Limits { results: self.limit.saturating_sub(found) as u64, ..Limits::DEFAULT }
+        let results = self.limit.saturating_sub(found) as u64;
+        Limits { results, bytes: self.bytes, ..Limits::DEFAULT }
     }
 
     /// Has `walk` look at a partition's published view.

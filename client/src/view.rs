@@ -57,7 +57,8 @@ impl KeyView {
     /// As with [`select`](Self::select); [`NotOne`](ReadError::NotOne) where there is more than one value.
     pub async fn select_one<N: Navigate>(&self, path: N) -> Result<Option<Selected<N>>, ReadError> {
         let path = path.into_path();
-        self.look(&path, |store| path.select_one_view(store, Limits::DEFAULT))
+        let limits = Limits { bytes: self.client.bytes, ..Limits::DEFAULT };
+        self.look(&path, |store| path.select_one_view(store, limits))
     }
 
     /// Has `walk` look at the view of the path's PState.

@@ -7,6 +7,7 @@ mod bad_input;
 mod callers;
 mod catch_up;
 mod changes;
+mod cold_reads;
 mod compiler;
 mod coupled;
 mod crash;

@@ -35,7 +35,8 @@ use crate::{AsKey, Root};
 /// const SCORES: PState<Map<Str, List<u64>>> = PState::new("game/scores");
 /// let mut scores = Map::from([("ann".into(), List::from([4, 7, 2, 9]))]);
 /// assert_eq!(SCORES.key("ann").range(1..3).select_one(&scores)?, Some([7, 2].into()));
-/// SCORES.key("ann").filtered(|score| score.filter_gt(5)).update(|high| high.move_to(0, 1)).apply(&mut scores);
+/// let high = SCORES.key("ann").filtered(|score| score.filter_gt(5));
+/// high.update(|high| *high = high.iter().rev().copied().collect()).apply(&mut scores);
 /// assert_eq!(SCORES.key("ann").all().select(&scores)?, [4, 9, 2, 7]);
 /// # Ok::<(), gridmill_model::path::PathError>(())
 /// ```
