@@ -13,12 +13,15 @@ use crate::receipt::ManyReceipt;
 /// A failed call on its way to the caller. It is large, so that it is passed on in a box.
 pub(crate) type Failed<E> = Box<AppendManyError<E>>;
 
+/// The depot of a call, and its events by partition.
+type ToldApart<E> = (Arc<DepotRef>, Vec<PartitionEvents<E>>);
+
 /// Tells the events of a call apart by partition, or gives all of them back.
 pub(crate) fn by_partition<E: Event>(
     found: Result<Arc<DepotRef>, DepotMismatch>,
     depot: Depot<E>,
     mut events: impl Iterator<Item = E>,
-) -> Result<(Arc<DepotRef>, Vec<PartitionEvents<E>>), Failed<E>> {
+) -> Result<ToldApart<E>, Failed<E>> {
     let found = match found {
         Ok(found) => found,
         Err(mismatch) => return Err(nothing_logged(mismatch.into(), events.enumerate())),
