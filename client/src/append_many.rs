@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gridmill_model::{Depot, Event};
 
-use crate::by_partition::{Failed, PartitionEvents, by_partition};
+use crate::by_partition::{Failed, PartitionEvents, ToldApart, by_partition};
 use crate::client::Client;
 use crate::engine::{Ack, Answer};
 use crate::error::{AppendErrorKind, AppendManyError};
@@ -57,9 +57,9 @@ impl Client {
         let found = self.handles.depot(&self.engine, &depot);
         async move {
             let told_apart = by_partition(found, depot, events.into_iter());
-            let (depot, all) = told_apart.map_err(|error| *error)?;
-            let mut submitted = Vec::with_capacity(all.len());
-            for events in all {
+            let ToldApart { depot, lists } = told_apart.map_err(|error| *error)?;
+            let mut submitted = Vec::with_capacity(lists.len());
+            for events in lists {
                 submitted.push(submit(&depot, events, ack).await);
             }
             let mut outcome = Outcome::default();

@@ -13,8 +13,12 @@ use crate::receipt::ManyReceipt;
 /// A failed call on its way to the caller. It is large, so that it is passed on in a box.
 pub(crate) type Failed<E> = Box<AppendManyError<E>>;
 
-/// The depot of a call, and its events by partition.
-type ToldApart<E> = (Arc<DepotRef>, Vec<PartitionEvents<E>>);
+/// The events of a call, and the depot that they are for.
+pub(crate) struct ToldApart<E> {
+    pub(crate) depot: Arc<DepotRef>,
+    /// Of each partition that gets some.
+    pub(crate) lists: Vec<PartitionEvents<E>>,
+}
 
 /// Tells the events of a call apart by partition, or gives all of them back.
 pub(crate) fn by_partition<E: Event>(
@@ -35,7 +39,7 @@ pub(crate) fn by_partition<E: Event>(
         }
     }
     let lists = told_apart.lists.into_iter().filter(|list| !list.events.is_empty()).collect();
-    Ok((found, lists))
+    Ok(ToldApart { depot: found, lists })
 }
 
 fn nothing_logged<E>(kind: AppendErrorKind, events: impl Iterator<Item = (usize, E)>) -> Failed<E> {

@@ -6,8 +6,6 @@
 use std::any::{TypeId, type_name};
 use std::sync::{Arc, OnceLock};
 
-use dashmap::DashMap;
-use foldhash::fast::RandomState;
 use gridmill_model::{Depot, Event, Root};
 
 use crate::engine::{DepotEntry, Engine};
@@ -16,12 +14,12 @@ use crate::error::{AppendErrorKind, DepotError, ReadError};
 /// What the client has resolved so far.
 #[derive(Debug, Default)]
 pub(crate) struct Handles {
-    depots: DashMap<Handle, Arc<DepotRef>, RandomState>,
-    pstates: PStates,
+    depots: Resolved<Arc<DepotRef>>,
+    pstates: Resolved<PStateRef>,
 }
 
 /// A handle as it is looked up: by the place of its name and by its type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Handle {
     name: usize,
     length: usize,
@@ -63,14 +61,10 @@ impl Handles {
         engine: &Arc<dyn Engine>,
         depot: &Depot<E>,
     ) -> Result<Arc<DepotRef>, DepotMismatch> {
-        let handle = Handle::of::<E>(depot.name());
-        if let Some(found) = self.depots.get(&handle) {
-            return Ok(Arc::clone(&found));
-        }
-        let entry = check_depot::<E>(&**engine, depot.name())?;
-        let found = Arc::new(DepotRef { engine: Arc::clone(engine), entry });
-        self.depots.insert(handle, Arc::clone(&found));
-        Ok(found)
+        self.depots.get_or_check(Handle::of::<E>(depot.name()), || {
+            let entry = check_depot::<E>(&**engine, depot.name())?;
+            Ok(Arc::new(DepotRef { engine: Arc::clone(engine), entry }))
+        })
     }
 
     /// The PState called `name`, checked to have the root `R` and to be open to clients.
@@ -80,54 +74,58 @@ impl Handles {
         engine: &dyn Engine,
         name: &'static str,
     ) -> Result<PStateRef, ReadError> {
-        let handle = Handle::of::<R>(name);
-        match self.pstates.get(handle) {
-            Some(found) => Ok(found),
-            None => {
-                let found = check_pstate::<R>(engine, name)?;
-                self.pstates.put(handle, found);
-                Ok(found)
-            }
-        }
+        self.pstates.get_or_check(Handle::of::<R>(name), || check_pstate::<R>(engine, name))
     }
 }
 
-/// PStates by their handles: a table of places that are filled once.
+/// What handles resolve to: a table of places that are filled once.
 ///
-/// Readers look into it with every select, on many cores: they take no lock and write nothing. A
+/// Callers look into it with every append and select, on many cores: they take no lock and write nothing. A
 /// handle that finds its places taken is resolved anew each time.
 #[derive(Debug)]
-struct PStates(Box<[OnceLock<(Handle, PStateRef)>; PSTATES]>);
+struct Resolved<T>(Box<[OnceLock<(Handle, T)>; HANDLES]>);
 
 /// Places in the table: several times the PStates of a large module.
-const PSTATES: usize = 256;
+const HANDLES: usize = 256;
 
 /// Places where a handle may stand.
 const PLACES: usize = 8;
 
-impl Default for PStates {
+impl<T> Default for Resolved<T> {
     fn default() -> Self {
-        Self(Box::new([const { OnceLock::new() }; PSTATES]))
+        Self(Box::new([const { OnceLock::new() }; HANDLES]))
     }
 }
 
-impl PStates {
+impl<T: Clone> Resolved<T> {
+    /// What a handle resolves to; the first time, `check` says.
+    #[inline]
+    fn get_or_check<F>(
+        &self,
+        handle: Handle,
+        check: impl FnOnce() -> Result<T, F>,
+    ) -> Result<T, F> {
+        if let Some(found) = self.get(handle) {
+            return Ok(found);
+        }
+        let found = check()?;
+        // Whoever comes first has the place.
+        let mut places = self.places(handle);
+        places.find(|place| place.get_or_init(|| (handle, found.clone())).0 == handle);
+        Ok(found)
+    }
+
+    #[inline]
+    fn get(&self, handle: Handle) -> Option<T> {
+        let mut filled = self.places(handle).map_while(OnceLock::get);
+        filled.find(|(known, _)| *known == handle).map(|(_, found)| found.clone())
+    }
+
     /// The places of a handle, from the middle bits of its address times an odd constant.
     #[inline]
-    fn places(&self, handle: Handle) -> impl Iterator<Item = &OnceLock<(Handle, PStateRef)>> {
+    fn places(&self, handle: Handle) -> impl Iterator<Item = &OnceLock<(Handle, T)>> {
         let home = (handle.name as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-        (0..PLACES).map(move |place| &self.0[(home as usize + place) % PSTATES])
-    }
-
-    #[inline]
-    fn get(&self, handle: Handle) -> Option<PStateRef> {
-        let mut filled = self.places(handle).map_while(OnceLock::get);
-        filled.find(|(known, _)| *known == handle).map(|(_, found)| *found)
-    }
-
-    fn put(&self, handle: Handle, found: PStateRef) {
-        // Whoever comes first has the place.
-        self.places(handle).find(|place| place.get_or_init(|| (handle, found)).0 == handle);
+        (0..PLACES).map(move |place| &self.0[(home as usize + place) % HANDLES])
     }
 }
 

@@ -3,7 +3,9 @@
 use std::any::Any;
 
 use gridmill_model::engine::ReadStore;
-use gridmill_model::path::{Limits, Navigate, Path, PathError, PathErrorKind, Walk};
+use gridmill_model::path::{
+    Carry, Limits, Navigate, Path, PathError, PathErrorKind, Selected, Walk,
+};
 use gridmill_model::{Root, RouteKey};
 
 use crate::client::Client;
@@ -26,7 +28,7 @@ impl Client {
     pub fn select<N: Navigate>(
         &self,
         path: N,
-    ) -> impl Future<Output = Result<Vec<N::Leaf>, ReadError>> {
+    ) -> impl Future<Output = Result<Vec<Selected<N>>, ReadError>> {
         let path = path.into_path();
         async move {
             let pstate = self.pstate(&path)?;
@@ -44,7 +46,7 @@ impl Client {
     pub fn select_one<N: Navigate>(
         &self,
         path: N,
-    ) -> impl Future<Output = Result<Option<N::Leaf>, ReadError>> {
+    ) -> impl Future<Output = Result<Option<Selected<N>>, ReadError>> {
         // The future borrows the path that it was made with; an `async fn` would first move it.
         let path = path.into_path();
         async move { self.one(&path) }
@@ -59,7 +61,7 @@ impl Client {
         &self,
         partition_key: impl Into<RouteKey>,
         path: N,
-    ) -> Result<Vec<N::Leaf>, ReadError> {
+    ) -> Result<Vec<Selected<N>>, ReadError> {
         let path = path.into_path();
         let pstate = self.pstate(&path)?;
         let partition = partition_key.into().partition(pstate.partitions);
@@ -75,7 +77,7 @@ impl Client {
         &self,
         partition: u32,
         path: N,
-    ) -> Result<Vec<N::Leaf>, ReadError> {
+    ) -> Result<Vec<Selected<N>>, ReadError> {
         let path = path.into_path();
         let pstate = self.pstate(&path)?;
         if partition >= pstate.partitions {
@@ -93,30 +95,36 @@ impl Client {
     ///
     /// # Errors
     /// As with [`select`](Self::select); one partition that cannot answer fails the whole call.
-    pub async fn select_all<N: Navigate>(&self, path: N) -> Result<Vec<N::Leaf>, ReadError> {
+    pub async fn select_all<N: Navigate>(&self, path: N) -> Result<Vec<Selected<N>>, ReadError> {
         let path = path.into_path();
         let pstate = self.pstate(&path)?;
         self.many(pstate, 0..=pstate.partitions.saturating_sub(1), &path)
     }
 
     #[inline]
-    fn pstate<R: Root, L: Walk>(&self, path: &Path<R, L>) -> Result<PStateRef, ReadError> {
+    fn pstate<R: Root, L: Walk, C: Carry>(
+        &self,
+        path: &Path<R, L, C>,
+    ) -> Result<PStateRef, ReadError> {
         self.handles.pstate::<R>(&*self.engine, path.pstate_name())
     }
 
     #[inline]
-    fn one<R: Root, L: Walk>(&self, path: &Path<R, L>) -> Result<Option<L>, ReadError> {
+    fn one<R: Root, L: Walk, C: Carry>(
+        &self,
+        path: &Path<R, L, C>,
+    ) -> Result<Option<C::With<L>>, ReadError> {
         let pstate = self.pstate(path)?;
         let partition = own_partition(pstate, path)?;
         self.look(pstate, partition, path, |store| path.select_one_view(store, Limits::DEFAULT))
     }
 
-    fn many<R: Root, L: Walk>(
+    fn many<R: Root, L: Walk, C: Carry>(
         &self,
         pstate: PStateRef,
         partitions: impl Iterator<Item = u32>,
-        path: &Path<R, L>,
-    ) -> Result<Vec<L>, ReadError> {
+        path: &Path<R, L, C>,
+    ) -> Result<Vec<C::With<L>>, ReadError> {
         let mut values = Vec::new();
         for partition in partitions {
             let limits = self.limits(values.len());
@@ -133,11 +141,11 @@ impl Client {
     }
 
     /// Has `walk` look at a partition's published view.
-    fn look<R: Root, L: Walk, T>(
+    fn look<R: Root, L: Walk, C: Carry, T>(
         &self,
         pstate: PStateRef,
         partition: u32,
-        path: &Path<R, L>,
+        path: &Path<R, L, C>,
         mut walk: impl FnMut(&Store<R>) -> Result<T, PathError>,
     ) -> Result<T, ReadError> {
         let mut answer = None;
@@ -161,7 +169,10 @@ fn store_of<R: Root>(root: &dyn Any) -> Option<&Store<R>> {
 
 /// The partition that a path names by its first key, if it names one.
 #[inline]
-fn own_partition<R: Root, L: Walk>(pstate: PStateRef, path: &Path<R, L>) -> Result<u32, ReadError> {
+fn own_partition<R: Root, L: Walk, C: Carry>(
+    pstate: PStateRef,
+    path: &Path<R, L, C>,
+) -> Result<u32, ReadError> {
     let count = pstate.partitions;
     match path.partition(count) {
         _ if count == 1 => Ok(0),
@@ -171,9 +182,9 @@ fn own_partition<R: Root, L: Walk>(pstate: PStateRef, path: &Path<R, L>) -> Resu
 }
 
 #[cold]
-fn no_partition<R: Root, L: Walk>(
+fn no_partition<R: Root, L: Walk, C: Carry>(
     pstate: PStateRef,
-    path: &Path<R, L>,
+    path: &Path<R, L, C>,
     partition: Option<u32>,
 ) -> ReadError {
     let count = pstate.partitions;
@@ -193,7 +204,7 @@ fn no_partition<R: Root, L: Walk>(
 
 /// What the walk's error means to a reader: damage is no fault of the path, whoever met it.
 #[cold]
-fn failed<R: Root, L: Walk>(error: PathError, path: &Path<R, L>) -> ReadError {
+fn failed<R: Root, L: Walk, C: Carry>(error: PathError, path: &Path<R, L, C>) -> ReadError {
     match error.kind() {
         PathErrorKind::Damaged(damaged) => ReadError::Damaged(damaged.clone()),
         PathErrorKind::ManyValues => ReadError::NotOne { path: path.to_string(), got: 2 },

@@ -95,6 +95,7 @@ mod shell;
 pub mod sim;
 mod state;
 mod stats;
+mod sync;
 mod topology;
 
 pub use builder::GridBuilder;
@@ -105,7 +106,7 @@ pub use gridmill_macros::record;
 pub use gridmill_model as model;
 pub use gridmill_persistence as persistence;
 pub use local::Local;
-pub use module::{Module, Setup, Source, StartFrom, Stream};
+pub use module::{FanSource, Module, Setup, Source, StartFrom, Stream};
 pub use quarantine::{QuarantineError, Quarantined};
 pub use shell::clock::Clock;
 pub use shell::partition::Durability;

@@ -18,7 +18,7 @@ use gridmill_client::engine::{
 use gridmill_client::{
     AppendError, AppendErrorKind, BatchReceipt, Client, DepotError, Gate, ReadError, Receipt,
 };
-use gridmill_model::path::Navigate;
+use gridmill_model::path::{Navigate, Selected};
 use gridmill_model::{Depot, Event};
 use gridmill_persistence::Position;
 use parking_lot::Mutex;
@@ -125,7 +125,7 @@ impl<M: Module> Local<M> {
     ///
     /// # Errors
     /// As [`Client::select`].
-    pub fn select<N: Navigate>(&self, path: N) -> Result<Vec<N::Leaf>, ReadError> {
+    pub fn select<N: Navigate>(&self, path: N) -> Result<Vec<Selected<N>>, ReadError> {
         at_once(self.client.select(path))
     }
 
@@ -133,7 +133,7 @@ impl<M: Module> Local<M> {
     ///
     /// # Errors
     /// As [`Client::select_one`].
-    pub fn select_one<N: Navigate>(&self, path: N) -> Result<Option<N::Leaf>, ReadError> {
+    pub fn select_one<N: Navigate>(&self, path: N) -> Result<Option<Selected<N>>, ReadError> {
         at_once(self.client.select_one(path))
     }
 

@@ -2,14 +2,16 @@
 
 use gridmill_client::engine::once;
 use gridmill_persistence::Position;
+use serde::Serialize;
 
+use crate::folder::as_text;
 use crate::grid::Grid;
-use crate::machine::control::Retry;
+use crate::machine::control::{Retry, Verdict};
 use crate::shell::partition::{Msg, QuarantineCommand};
 
 /// A record that a topology set aside, because it panicked each time that it was tried, or made a
 /// value that is not allowed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Quarantined {
     /// The module.
@@ -19,6 +21,7 @@ pub struct Quarantined {
     /// The topology that set it aside.
     pub topology: String,
     /// The record's position in the partition's log.
+    #[serde(serialize_with = "as_text")]
     pub position: Position,
     /// The record's depot.
     pub depot: String,
@@ -30,6 +33,23 @@ pub struct Quarantined {
     pub attempts: u32,
     /// What the handler's panic said.
     pub message: String,
+}
+
+impl Quarantined {
+    /// What a partition decided.
+    pub(crate) fn of(module: &str, partition: u32, verdict: &Verdict) -> Self {
+        Self {
+            module: module.to_owned(),
+            partition,
+            topology: verdict.topology.clone(),
+            position: verdict.position,
+            depot: verdict.depot.clone(),
+            offset: verdict.offset,
+            time: verdict.time,
+            attempts: verdict.attempts,
+            message: verdict.message.clone(),
+        }
+    }
 }
 
 /// Why a quarantined record could not be handled again or forgotten.
@@ -52,19 +72,10 @@ impl Grid {
         let mut found = Vec::new();
         for module in &self.engine().modules {
             for shared in &module.partitions {
-                found.extend(shared.published.view().quarantine.iter().map(|verdict| {
-                    Quarantined {
-                        module: module.plan.name.to_owned(),
-                        partition: shared.partition,
-                        topology: verdict.topology.clone(),
-                        position: verdict.position,
-                        depot: verdict.depot.clone(),
-                        offset: verdict.offset,
-                        time: verdict.time,
-                        attempts: verdict.attempts,
-                        message: verdict.message.clone(),
-                    }
-                }));
+                let (name, partition) = (module.plan.name, shared.partition);
+                let verdicts = &shared.published.view().quarantine;
+                let quarantined = |verdict| Quarantined::of(name, partition, verdict);
+                found.extend(verdicts.iter().map(quarantined));
             }
         }
         found

@@ -36,18 +36,18 @@ use crate::zeros;
 pub struct FileStorage {
     root: PathBuf,
     /// The folder itself, once it was locked: whatever its name becomes, files are made in it.
-    held: Arc<Mutex<Option<Held>>>,
+    held: Arc<Mutex<Option<OpenDir>>>,
 }
 
 /// A folder that is open.
 #[derive(Debug)]
-struct Held {
+struct OpenDir {
     dir: File,
     /// A name that leads to it after it was renamed, where the system has one.
     name: Option<PathBuf>,
 }
 
-impl Held {
+impl OpenDir {
     fn open(root: &Path) -> io::Result<Self> {
         let dir = File::open(root)?;
         let name = PathBuf::from(format!("/proc/self/fd/{}", dir.as_raw_fd()));
@@ -77,8 +77,8 @@ impl FileStorage {
         let held = self.held.lock();
         let root = match held.as_ref() {
             None => &self.root,
-            Some(Held { name: Some(name), .. }) => name,
-            Some(Held { dir, name: None }) => {
+            Some(OpenDir { name: Some(name), .. }) => name,
+            Some(OpenDir { dir, name: None }) => {
                 let now = std::fs::metadata(&self.root)?;
                 if identity(&now) != identity_of(dir) {
                     let message = "the data folder was renamed or replaced while it was in use";
@@ -143,7 +143,7 @@ impl Storage for FileStorage {
         if let Err(TryLockError::WouldBlock) = folder.try_lock() {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        let held = Held::open(&self.root)?;
+        let held = OpenDir::open(&self.root)?;
         let file = lock_file(held.name.as_deref().unwrap_or(&self.root), path)?;
         if identity_of(&held.dir) != identity_of(&folder) {
             return Err(io::Error::other("the data folder was replaced while it was being locked"));

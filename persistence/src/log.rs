@@ -9,6 +9,7 @@
 //! forever. Every checksum starts from the segment and the position, so stale bytes are never
 //! records.
 
+mod chain;
 mod clean;
 mod format;
 mod index;
@@ -16,6 +17,7 @@ mod open;
 mod orphans;
 mod pages;
 mod prepare;
+mod read_buffer;
 mod reader;
 mod recover;
 mod rewrite;
@@ -23,7 +25,6 @@ mod scan;
 mod segment;
 mod shared;
 mod walk;
-mod window;
 mod writer;
 
 use std::path::PathBuf;
@@ -33,11 +34,11 @@ use crate::Position;
 
 pub use format::RecordMeta;
 pub use open::Recovered;
+pub(crate) use read_buffer::first_unreadable;
 pub use reader::{LogReader, VerifyReport};
 pub use recover::HowStopped;
 pub use scan::{DepotScan, LogRecord, LogScan};
 pub use shared::LogSyncer;
-pub(crate) use window::first_unreadable;
 
 /// How a log is laid out and what it accepts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,7 +128,7 @@ pub struct SegmentInfo {
 /// ```
 #[derive(Debug)]
 pub struct Log {
-    shared: Arc<shared::Shared>,
+    shared: Arc<shared::SharedLog>,
     options: LogOptions,
     /// The batch in the making, beginning with room for its header, and what the index needs of it.
     batch: Vec<u8>,
@@ -139,7 +140,7 @@ pub struct Log {
     file: Arc<dyn crate::StorageFile>,
     /// Where in the segment the next batch goes, and the page around it.
     offset: u64,
-    pages: pages::Pages,
+    pages: pages::PageWriter,
     preparation: prepare::Preparation,
     last_number: u64,
     /// A write into the segment failed: whatever is behind the offset, nothing more goes there.

@@ -120,21 +120,8 @@ pub fn read_versioned(
     file.read_at(0, &mut bytes).map_err(|source| {
         LogError::unreadable(storage.display(&path), first_unreadable(&*file, 0..len), source)
     })?;
-    let decoded = decode(&bytes, newest);
-    decoded.map(|(version, payload)| Some((version, payload.to_vec()))).map_err(|fault| match fault
-    {
-        Fault::Version(got) => {
-            LogError::UnknownVersion { file: storage.display(&path), expected: newest, got }
-        }
-        Fault::Damaged { offset, expected, got } => {
-            LogError::Damaged { file: storage.display(&path), offset, expected, got, hint: HINT }
-        }
-    })
-}
-
-enum Fault {
-    Version(u32),
-    Damaged { offset: u64, expected: String, got: String },
+    let (version, payload) = decode(&storage.display(&path), &bytes, newest)?;
+    Ok(Some((version, payload.to_vec())))
 }
 
 fn encode(version: u32, payload: &[u8]) -> Vec<u8> {
@@ -145,24 +132,32 @@ fn encode(version: u32, payload: &[u8]) -> Vec<u8> {
     file.extend_from_slice(payload);
     let crc = checksum(&file);
     put(&mut file, 12, &crc.to_le_bytes());
+    debug_assert!(
+        decode(Path::new(""), &file, version).is_ok_and(|read| read == (version, payload)),
+        "what is written is read"
+    );
     file
 }
 
-fn decode(file: &[u8], newest: u32) -> Result<(u32, &[u8]), Fault> {
-    let damaged = |offset, expected, got| Err(Fault::Damaged { offset, expected, got });
-    let magic = array_at::<8>(file, 0);
-    if file.len() < HEADER || magic != MAGIC {
+/// The version and the payload in the `bytes` of `file`.
+fn decode<'a>(file: &Path, bytes: &'a [u8], newest: u32) -> Result<(u32, &'a [u8]), LogError> {
+    let damaged = |offset, expected, got| {
+        Err(LogError::Damaged { file: file.to_path_buf(), offset, expected, got, hint: HINT })
+    };
+    let magic = array_at::<8>(bytes, 0);
+    if bytes.len() < HEADER || magic != MAGIC {
         return damaged(0, format!("magic {MAGIC:02x?}"), format!("{magic:02x?}"));
     }
-    let (held, crc) = (u32_at(file, 12), checksum(file));
+    let (held, crc) = (u32_at(bytes, 12), checksum(bytes));
     if held != crc {
         return damaged(12, format!("checksum {crc:#010x}"), format!("{held:#010x}"));
     }
-    let version = u32_at(file, 8);
+    let version = u32_at(bytes, 8);
     if !(FIRST_VERSION..=newest).contains(&version) {
-        return Err(Fault::Version(version));
+        let (file, expected) = (file.to_path_buf(), newest);
+        return Err(LogError::UnknownVersion { file, expected, got: version });
     }
-    let (len, payload) = (u64_at(file, 16), &file[HEADER..]);
+    let (len, payload) = (u64_at(bytes, 16), &bytes[HEADER..]);
     if len != payload.len() as u64 {
         return damaged(16, format!("{len} bytes"), format!("{} bytes", payload.len()));
     }

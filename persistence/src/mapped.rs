@@ -18,18 +18,18 @@ const PIECE: usize = 16 << 10;
 /// The map of one file, made when it is first asked for and shared by all its readers.
 #[derive(Debug, Default)]
 pub(crate) struct FileMap {
-    current: Mutex<Option<Arc<Map>>>,
+    current: Mutex<Option<Arc<Mapping>>>,
 }
 
 /// A mapped file.
 #[derive(Debug)]
-pub(crate) struct Map {
+pub(crate) struct Mapping {
     bytes: Mmap,
     /// The file, where the kernel cannot be asked to fetch pages of the map.
     file: Option<File>,
 }
 
-impl MappedOwner for Map {
+impl MappedOwner for Mapping {
     fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -84,7 +84,7 @@ fn read_through(file: &File, range: Range<usize>) -> io::Result<()> {
 impl FileMap {
     /// A map of at least the first `end` bytes of `file`. It is made anew only when the file has
     /// grown past the one at hand.
-    pub(crate) fn covering(&self, file: &File, end: u64) -> io::Result<Arc<Map>> {
+    pub(crate) fn covering(&self, file: &File, end: u64) -> io::Result<Arc<Mapping>> {
         let mut current = self.current.lock();
         if let Some(map) = current.as_ref().filter(|map| map.bytes.len() as u64 >= end) {
             return Ok(Arc::clone(map));
@@ -104,7 +104,8 @@ impl FileMap {
         } else {
             None
         };
-        let map = Arc::new(Map { bytes, file });
+        debug_assert!(bytes.len() as u64 >= end, "no byte that is asked for lies behind the map");
+        let map = Arc::new(Mapping { bytes, file });
         *current = Some(Arc::clone(&map));
         Ok(map)
     }
@@ -140,10 +141,10 @@ mod tests {
     fn what_cannot_be_read_is_an_error_both_ways() -> io::Result<()> {
         let file = tempfile::tempfile()?;
         file.set_len(64 << 10)?;
-        let map = |by_file: bool| -> io::Result<Map> {
+        let map = |by_file: bool| -> io::Result<Mapping> {
             let bytes = map_file(&file, 64 << 10)?;
             let file = if by_file { Some(file.try_clone()?) } else { None };
-            Ok(Map { bytes, file })
+            Ok(Mapping { bytes, file })
         };
         let maps = [map(true)?, map(false)?];
         for map in &maps {

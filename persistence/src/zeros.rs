@@ -47,5 +47,6 @@ fn in_pieces(
         write(offset, piece)?;
         offset += piece.len() as u64;
     }
+    debug_assert_eq!(offset, range.end.max(range.start), "all is filled, and nothing behind it");
     Ok(())
 }

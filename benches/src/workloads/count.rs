@@ -1,6 +1,6 @@
 //! A counter for each key.
 
-use gridmill::prelude::Navigate;
+use gridmill::prelude::*;
 
 use crate::args::Options;
 use crate::error::{Result, check, failed};

@@ -15,6 +15,7 @@ use crate::grid::Grid;
 use crate::identity::Root;
 use crate::machine::budget::{Budget, Budgets};
 use crate::machine::core::Limits;
+use crate::machine::flow::confirmed::Confirmed;
 use crate::machine::open::{OpenOptions, Opened, partition_dir};
 use crate::module::{Plan, refuse_common_names};
 use crate::shell::held::{self, Held};
@@ -228,12 +229,18 @@ impl GridBuilder {
         let budgets = self.budgets();
         let mut slots = Vec::new();
         for plan in plans {
+            let confirmed = Arc::new(Confirmed::new(plan, self.partitions));
             for partition in 0..self.partitions {
                 let (thread, load) = place(slots.len());
                 let shared = Shared::new(plan.name, partition, self.mailbox_bytes_max, load);
                 slots.push(Slot {
                     shared: Arc::new(shared),
-                    open: self.open_options(plan, folder, &budgets.changes, partition),
+                    open: self.open_options(
+                        plan,
+                        folder,
+                        (&budgets.changes, &confirmed),
+                        partition,
+                    ),
                     options: ActorOptions {
                         durability: self.durability,
                         changes: budgets.changes.clone(),
@@ -246,7 +253,7 @@ impl GridBuilder {
             let first = slots.len() - self.partitions as usize;
             let module: Vec<_> =
                 slots[first..].iter().map(|slot| Arc::clone(&slot.shared)).collect();
-            Peers::introduce(&module, &Arc::default());
+            Peers::introduce(&module, &confirmed);
         }
         slots
     }
@@ -285,7 +292,7 @@ impl GridBuilder {
         &self,
         plan: &Arc<Plan>,
         folder: DataFolder<'_>,
-        changes: &Budget,
+        (changes, confirmed): (&Budget, &Arc<Confirmed>),
         partition: u32,
     ) -> OpenOptions {
         let mine = |(module, number, _): &&(String, u32, Position)| {
@@ -314,6 +321,8 @@ impl GridBuilder {
             accept_new_code: self.accept_new_code,
             quarantine_at: self.quarantine_at.iter().filter(mine).map(|&(.., at)| at).collect(),
             waiting_from: None,
+            confirmed: Arc::clone(confirmed),
+            synced: self.durability == Durability::Sync,
         }
     }
 }

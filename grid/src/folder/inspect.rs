@@ -8,7 +8,8 @@ use gridmill_persistence::{HowStopped, Position, Run};
 use serde::{Serialize, Serializer};
 
 use super::{Fault, Folder, FolderError, ModuleDir, PartitionDir, of_log, of_run};
-use crate::machine::manifest::{DepotMeta, PStateMeta, RunMeta, TopologyMeta, runs_dir};
+use crate::machine::manifest::{DepotMeta, Manifest, PStateMeta, RunMeta, TopologyMeta, runs_dir};
+use crate::quarantine::Quarantined;
 
 /// A whole folder.
 #[derive(Clone, Debug, Serialize)]
@@ -87,28 +88,9 @@ pub struct TopologyInfo {
     /// The depots that it reads.
     pub sources: Vec<String>,
     /// Records that it has set aside, as of its last flush.
-    pub quarantine: Vec<QuarantineInfo>,
+    pub quarantine: Vec<Quarantined>,
     /// The PStates that it owns.
     pub pstates: Vec<PStateInfo>,
-}
-
-/// A record that a topology has set aside.
-#[derive(Clone, Debug, Serialize)]
-#[non_exhaustive]
-pub struct QuarantineInfo {
-    /// Its position.
-    #[serde(serialize_with = "as_text")]
-    pub position: Position,
-    /// Its depot.
-    pub depot: String,
-    /// Its offset there.
-    pub offset: u64,
-    /// When it was logged, in microseconds since 1970 (UTC).
-    pub time: i64,
-    /// How often it was tried.
-    pub attempts: u32,
-    /// What the handler said.
-    pub message: String,
 }
 
 /// One PState on one partition, as of its topology's last flush.
@@ -157,7 +139,8 @@ pub struct SegmentFile {
     pub sealed: bool,
 }
 
-pub(super) fn as_text<T: Display, S: Serializer>(
+/// A value as it is shown, not as it is kept.
+pub(crate) fn as_text<T: Display, S: Serializer>(
     value: &T,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
@@ -238,14 +221,9 @@ fn inspect_topology(
     topology: &TopologyMeta,
 ) -> Result<TopologyInfo, Fault> {
     let pstates = topology.pstates.iter().map(|pstate| inspect_pstate(folder, partition, pstate));
-    let quarantine = topology.quarantine.iter().map(|verdict| QuarantineInfo {
-        position: verdict.position,
-        depot: verdict.depot.clone(),
-        offset: verdict.offset,
-        time: verdict.time,
-        attempts: verdict.attempts,
-        message: verdict.message.clone(),
-    });
+    let Manifest { module, partition: number, .. } = &partition.manifest;
+    let quarantined = |verdict| Quarantined::of(module, *number, verdict);
+    let quarantine = topology.quarantine.iter().map(quarantined);
     Ok(TopologyInfo {
         name: topology.name.clone(),
         live: topology.live,

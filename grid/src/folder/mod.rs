@@ -25,11 +25,13 @@ use crate::machine::open::partition_dir;
 
 pub use dump::{Record, Records};
 pub use inspect::{
-    DepotInfo, Inspection, ModuleInfo, PStateInfo, PartitionInfo, QuarantineInfo, RunFile,
-    SegmentFile, TopologyInfo,
+    DepotInfo, Inspection, ModuleInfo, PStateInfo, PartitionInfo, RunFile, SegmentFile,
+    TopologyInfo,
 };
 pub use time::rfc3339;
 pub use verify::Verification;
+
+pub(crate) use inspect::as_text;
 
 pub use damage::Unread;
 pub(crate) use damage::{Fault, damage_of, of_log};

@@ -226,6 +226,16 @@ impl Manifest {
     }
 }
 
+impl TopologyMeta {
+    pub(crate) fn pstate(&self, name: &str) -> Option<&PStateMeta> {
+        self.pstates.iter().find(|pstate| pstate.name == name)
+    }
+
+    pub(crate) fn pstate_mut(&mut self, name: &str) -> Option<&mut PStateMeta> {
+        self.pstates.iter_mut().find(|pstate| pstate.name == name)
+    }
+}
+
 impl RunMeta {
     pub(crate) fn of(file: &str, run: &Run) -> Self {
         Self { file: file.to_owned(), seal: Some(run.seal()) }

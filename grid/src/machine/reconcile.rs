@@ -305,7 +305,7 @@ fn misfit(
     let past = has_past(plan, manifest, meta, log)?;
     for &owned in &topology.owned {
         let def = &plan.pstates[owned];
-        let known = meta.pstates.iter().find(|known| known.name == def.name);
+        let known = meta.pstate(def.name);
         match known {
             Some(known) if known.schema.fingerprint() != def.schema.fingerprint() => {
                 let difference = Schema::difference(&known.schema, &def.schema);
@@ -496,7 +496,7 @@ fn enter_sources(
 fn enter_pstates(plan: &Plan, topology: &Topology, meta: &mut TopologyMeta) {
     let entered = |&owned: &usize| {
         let def = &plan.pstates[owned];
-        let known = meta.pstates.iter().find(|known| known.name == def.name);
+        let known = meta.pstate(def.name);
         let new = || PStateMeta {
             name: def.name.to_owned(),
             schema: def.schema.clone(),

@@ -235,10 +235,19 @@ pub(crate) fn verdicts(
     let mut scan = reader.scan(from)?;
     while let Some(record) = scan.next()? {
         if record.kind == kind::VERDICT {
-            let verdict: Verdict = decode(&record)?;
-            let topology = concerned(plan, registry, &verdict.topology, &record);
-            found.extend(topology.map(|topology| (topology, verdict.position)));
+            found.extend(verdict_in(plan, registry, &record)?);
         }
     }
     Ok(found)
+}
+
+/// Topology and position of a verdict, where it concerns a topology that is there.
+pub(crate) fn verdict_in(
+    plan: &Plan,
+    registry: &Registry,
+    record: &LogRecord<'_>,
+) -> Result<Option<(usize, Position)>, ReplayError> {
+    let verdict: Verdict = decode(record)?;
+    let topology = concerned(plan, registry, &verdict.topology, record);
+    Ok(topology.map(|topology| (topology, verdict.position)))
 }

@@ -4,6 +4,7 @@ use std::any::TypeId;
 
 use gridmill_model::{Depot, Event, Stage};
 
+use crate::machine::control::kind;
 use crate::topology::{DepotCodec, PStateDef, StateSet, TypedDepot, TypedInbox, Uses, id_mark};
 
 use super::stream::{Stream, TopologyDef};
@@ -24,6 +25,13 @@ pub(crate) struct DepotDef {
     pub(crate) event: TypeId,
     pub(crate) event_name: &'static str,
     pub(crate) codec: Box<dyn DepotCodec>,
+}
+
+impl DepotDef {
+    /// The kind of the records that topologies send to it.
+    pub(crate) fn sent_kind(&self) -> u8 {
+        if self.inbox.is_some() { kind::HOP } else { kind::SENT }
+    }
 }
 
 /// Collects what a module declares.

@@ -3,10 +3,11 @@
 use std::any::TypeId;
 use std::marker::PhantomData;
 
-use gridmill_model::{Depot, Event, Stage};
+use gridmill_model::{Depot, Event, Fan, Key, Stage};
 
 use crate::topology::{StateSet, StateUse};
 
+use super::fan::FanSource;
 use super::setup::Setup;
 use super::source::{Source, SourceDef};
 
@@ -55,6 +56,46 @@ impl<'m, S: StateSet> Stream<'m, S> {
     /// [`Context::send`]: crate::Context::send
     pub fn stage<E: Event>(self, stage: Stage<E>) -> Source<'m, S, E> {
         Source::of_stage(self, stage)
+    }
+
+    /// Declares a fan: where handlers of this topology send one record under many keys with [`Context::fan`]. Its
+    /// handler runs once for each key, on the partition where that lives.
+    ///
+    /// ```
+    /// use gridmill::prelude::*;
+    ///
+    /// const FOLLOWS: Depot<(u64, u64)> = Depot::hash_by("social/follows", |(_, whom)| (*whom).into());
+    /// const POSTS: Depot<(u64, Str)> = Depot::hash_by("social/posts", |(author, _)| (*author).into());
+    /// const FOLLOWERS: PState<Map<u64, Set<u64>>> = PState::new("social/followers");
+    /// const TIMELINES: PState<Map<u64, List<Str>>> = PState::new("social/timelines");
+    /// const DELIVER: Fan<u64, Str> = Fan::new("deliver");
+    ///
+    /// fn define(module: &mut Setup) {
+    ///     module.depot(FOLLOWS).depot(POSTS);
+    ///     module
+    ///         .stream("timelines", (FOLLOWERS, TIMELINES))
+    ///         .source(FOLLOWS)
+    ///         .over(FOLLOWERS)
+    ///         .each(|(who, whom): (u64, u64), followers: &mut Map<u64, Set<u64>>| {
+    ///             followers.entry(whom).or_default().insert(who);
+    ///         })
+    ///         .source(POSTS)
+    ///         .over(FOLLOWERS)
+    ///         .each_with(|(author, text): (u64, Str), followers: &mut Map<u64, Set<u64>>, flow: &mut Context<'_>| {
+    ///             let Some(all) = followers.get(&author) else { return };
+    ///             flow.fan(DELIVER, all.iter().copied(), text);
+    ///         })
+    ///         .fan(DELIVER)
+    ///         .over(TIMELINES)
+    ///         .each(|user: u64, text: &Str, timelines: &mut Map<u64, List<Str>>| {
+    ///             timelines.entry(user).or_default().push_back(text.clone());
+    ///         });
+    /// }
+    /// ```
+    ///
+    /// [`Context::fan`]: crate::Context::fan
+    pub fn fan<K: Key, E: Event>(self, fan: Fan<K, E>) -> FanSource<'m, S, K, E> {
+        FanSource::new(self, fan)
     }
 
     /// Lets handlers of this topology append to a depot, with [`Context::append`]. It has to be said, so that one

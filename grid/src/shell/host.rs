@@ -1,6 +1,6 @@
 //! What a partition needs of its surroundings: somebody who carries its messages and does its work.
 //!
-//! In a grid these are actors and threads (`threads.rs`). Whatever a partition does stands on this side of
+//! In a grid these are actors and threads ([`threads`](super::threads)). Whatever a partition does stands on this side of
 //! the seam and is synchronous; when it happens is decided on the other side.
 
 use std::fmt;

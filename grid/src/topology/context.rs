@@ -4,8 +4,9 @@ use std::any::TypeId;
 use std::fmt::Display;
 
 use gridmill_client::Encoded;
+use gridmill_model::event::Fanned;
 use gridmill_model::handle::{Partitioning, Route};
-use gridmill_model::{Depot, Event, RouteKey, Stage};
+use gridmill_model::{Depot, Event, Fan, Key, RouteKey, Stage};
 use gridmill_persistence::Position;
 use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64;
@@ -146,6 +147,26 @@ impl Context<'_> {
     /// As [`send`](Self::send) otherwise.
     pub fn send_to<E: Event>(&mut self, partition: u32, stage: Stage<E>, record: E) {
         self.emit::<E>(OutputKind::Stage, stage.name(), Targets::One(partition), &record);
+    }
+
+    /// Sends one record to a fan of this topology under many keys: each is handled on the partition where it lives, in
+    /// the order in which they come here. The record travels to each partition once, whatever the number of its keys.
+    /// As [`send`](Self::send) otherwise.
+    pub fn fan<K: Key, E: Event>(
+        &mut self,
+        fan: Fan<K, E>,
+        keys: impl IntoIterator<Item = K>,
+        record: E,
+    ) {
+        let partitions = self.sending.partitions;
+        let mut by_partition: Vec<Vec<K>> = (0..partitions).map(|_| Vec::new()).collect();
+        for key in keys {
+            by_partition[key.route().partition(partitions) as usize].push(key);
+        }
+        for (partition, keys) in (0..).zip(by_partition).filter(|(_, keys)| !keys.is_empty()) {
+            let fanned = Fanned { keys, record: record.clone() };
+            self.emit(OutputKind::Stage, fan.name(), Targets::One(partition), &fanned);
+        }
     }
 
     /// Appends an event to a depot of this module, on the partition that the depot's partitioning gives. It is logged

@@ -11,7 +11,7 @@ mod uses;
 
 pub use context::Context;
 pub use outcome::Outcome;
-pub(crate) use outcome::Refusal;
+pub(crate) use outcome::{FanOutcome, Refusal};
 pub use states::{AnyCell, Cells, StateSet, StateUnit};
 pub use uses::Uses;
 

@@ -9,6 +9,8 @@ use gridmill::persistence::{LockGuard, Mapped, SimStorage, Storage, StorageFile}
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
+use crate::latch::Latch;
+
 /// A [`SimStorage`] with a bell that rings for every operation that fails.
 #[derive(Clone, Debug)]
 pub(crate) struct Disk {
@@ -16,16 +18,24 @@ pub(crate) struct Disk {
     failures: Arc<Semaphore>,
     /// No file is made whose path has this in it.
     forbidden: Arc<Mutex<Option<&'static str>>>,
+    /// Where syncs wait.
+    held: Arc<Mutex<Option<&'static Latch>>>,
 }
 
 impl Disk {
     pub(crate) fn new(sim: SimStorage) -> Self {
-        Self { sim, failures: Arc::new(Semaphore::new(0)), forbidden: Arc::default() }
+        let failures = Arc::new(Semaphore::new(0));
+        Self { sim, failures, forbidden: Arc::default(), held: Arc::default() }
     }
 
     /// From now on no file is made whose path has this in it.
     pub(crate) fn forbid(&self, part: Option<&'static str>) {
         *self.forbidden.lock() = part;
+    }
+
+    /// From now on syncs of files wait until `latch` is open.
+    pub(crate) fn hold_syncs(&self, latch: &'static Latch) {
+        *self.held.lock() = Some(latch);
     }
 
     /// Waits for the next operation that fails, unless one has failed already.
@@ -114,6 +124,8 @@ impl StorageFile for DiskFile {
     }
 
     fn sync(&self) -> io::Result<()> {
+        let held = *self.disk.held.lock();
+        held.inspect(|latch| latch.pass());
         self.disk.hear(self.file.sync())
     }
 

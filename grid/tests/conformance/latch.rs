@@ -5,6 +5,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use tokio::sync::Semaphore;
 
 /// Closed at first. Each test has its own, in a static that its module's handler names.
+#[derive(Debug)]
 pub(crate) struct Latch {
     arrived: Semaphore,
     open: Mutex<bool>,

@@ -157,7 +157,7 @@ impl Selects {
     /// What `path` selects, everywhere the same.
     async fn select<N>(&self, path: N) -> Result<Vec<N::Leaf>>
     where
-        N: Navigate + Clone,
+        N: Navigate<Carried = ()> + Clone,
         N::Root: Plain,
         N::Leaf: PartialEq + std::fmt::Debug,
     {

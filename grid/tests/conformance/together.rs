@@ -6,14 +6,18 @@ use gridmill::client::AppendErrorKind;
 use gridmill::persistence::{Faults, SimStorage};
 use gridmill::prelude::*;
 
+use crate::disk::Disk;
 use crate::latch::Latch;
 
 type Test = Result<(), Box<dyn std::error::Error>>;
 
 const NUMBERS: Depot<u64> = Depot::hash_by("together/numbers", |number| (*number).into());
+const LETTERS: Depot<char> = Depot::hash_by("together/letters", |letter| u64::from(*letter).into());
 const EVEN: PState<Map<u64, u64>> = PState::new("together/even");
 static AT_ANSWERS: Latch = Latch::new();
 static AT_LOSSES: Latch = Latch::new();
+static AT_TURNS: Latch = Latch::new();
+static AT_SYNC: Latch = Latch::new();
 
 /// Replies with twice the number and refuses odd ones. The first number waits at the latch.
 fn on_number(
@@ -113,5 +117,53 @@ async fn each_of_them_gets_its_own_event_back() -> Test {
         assert_eq!(error.events, Some(number));
     }
     assert_eq!(client.append(NUMBERS, 2).await?.offset, 1, "nothing of them is in the depot");
+    Ok(())
+}
+
+struct Turns;
+
+impl Module for Turns {
+    const NAME: &'static str = "together";
+
+    fn define(module: &mut Setup) {
+        module.depot(NUMBERS).depot(LETTERS);
+        module.stream("even", EVEN).source(NUMBERS).each_with(
+            |number: u64, even: &mut Map<u64, u64>, context: &mut Context<'_>| {
+                on_number(number, even, context, &AT_TURNS)
+            },
+        );
+    }
+}
+
+// The log refuses what is written after a sync that failed, until it has gone on in a new segment. What
+// was refused is logged there as it was sent.
+#[tokio::test]
+async fn a_failed_sync_keeps_the_order_of_those_that_wait() -> Test {
+    let disk = Disk::new(SimStorage::new());
+    let builder = Grid::builder("sim").storage(Arc::new(disk.clone())).partitions(1);
+    let grid = builder.module::<Turns>().start().await?;
+    let client = grid.client();
+    disk.hold_syncs(&AT_SYNC);
+    // So many that their sync runs beside the handler.
+    let first = client.append_many_with(NUMBERS, (0..40).map(|number| 2 * number), Ack::Appended);
+    let mut first = Box::pin(first);
+    assert!(futures::poll!(&mut first).is_pending());
+    let (handler, sync) = (AT_TURNS.reached().await, AT_SYNC.reached().await);
+    let mut answers = Vec::new();
+    for (number, letter) in (50..60).zip('a'..) {
+        // Events of another depot between them: each has to be put back by itself.
+        answers
+            .push((client.try_append(NUMBERS, 2 * number)?, client.try_append(LETTERS, letter)?));
+    }
+    disk.sim.set_faults(Faults { fail_sync: Some(1), ..Faults::default() });
+    sync.open();
+    disk.failed().await;
+    handler.open();
+    first.await?;
+    for (turn, (number, letter)) in (0..).zip(answers) {
+        assert_eq!((number.await?.offset, letter.await?.offset), (40 + turn, turn));
+    }
+    let letters = client.depot_read(LETTERS, 0, 0..10).await?;
+    assert!(letters.iter().map(|record| record.event).eq('a'..='j'));
     Ok(())
 }

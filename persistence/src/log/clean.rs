@@ -7,7 +7,7 @@ use super::format::DATA_START;
 use super::index::SegmentIndex;
 use super::recover::{Analysis, HowStopped, end_at};
 use super::segment::Segment;
-use super::walk::{Step, Walk};
+use super::walk::{Walk, WalkStep};
 use crate::bytes::u64_at;
 use crate::{LogError, Position, Storage, manifest};
 
@@ -102,10 +102,10 @@ pub(crate) fn check_end(last: &Segment, next: Position) -> Result<(), LogError> 
     let mut walk = Walk::new(last, end).beginning_at(offset, from);
     loop {
         match walk.step()? {
-            Step::Batch(_) => {}
-            Step::End => break,
+            WalkStep::Batch(_) => {}
+            WalkStep::End => break,
             // Damage, or a batch that the end of another time cuts through.
-            Step::Bad { offset, expected, got } => {
+            WalkStep::Bad { offset, expected, got } => {
                 let expected = format!("{expected} (the log ends at byte {end}, record {next})");
                 return Err(last.damaged(offset, expected, got));
             }

@@ -54,7 +54,7 @@ pub(crate) struct SegmentHeader {
 
 /// What is wrong with a piece of a segment, seen from the piece's start.
 #[derive(Debug)]
-pub(crate) enum Fault {
+pub(crate) enum DecodeError {
     /// Only zeros: nothing was ever written here.
     Blank,
     Version(u32),
@@ -64,11 +64,11 @@ pub(crate) enum Fault {
     },
 }
 
-fn bad<T>(expected: impl Into<String>, got: impl Into<String>) -> Result<T, Fault> {
-    Err(Fault::Bad { expected: expected.into(), got: got.into() })
+fn bad<T>(expected: impl Into<String>, got: impl Into<String>) -> Result<T, DecodeError> {
+    Err(DecodeError::Bad { expected: expected.into(), got: got.into() })
 }
 
-fn check_crc(held: u32, crc: u32) -> Result<(), Fault> {
+fn check_crc(held: u32, crc: u32) -> Result<(), DecodeError> {
     if held == crc || is_planted(Bug::SkipCrc) {
         return Ok(());
     }
@@ -77,6 +77,7 @@ fn check_crc(held: u32, crc: u32) -> Result<(), Fault> {
 
 impl SegmentHeader {
     pub(crate) fn encode(&self) -> Vec<u8> {
+        self.assert_follows();
         let mut page = vec![0; DATA_START as usize];
         put(&mut page, 0, &SEGMENT_MAGIC);
         put(&mut page, 8, &VERSION.to_le_bytes());
@@ -94,12 +95,27 @@ impl SegmentHeader {
         }
         let crc = crc32c::crc32c(&page[16..]);
         put(&mut page, 12, &crc.to_le_bytes());
+        debug_assert!(Self::decode(&page).is_ok_and(|read| read == *self), "{self:?} is not read");
         page
     }
 
-    pub(crate) fn decode(page: &[u8]) -> Result<Self, Fault> {
+    /// What is true of every header that is written. One that was read may say anything.
+    fn assert_follows(&self) {
+        let (first, end) = (self.first, self.previous_next);
+        assert_eq!(
+            first.number(),
+            end.number(),
+            "a segment begins with the record after the last one"
+        );
+        assert!(end <= first, "an epoch begins at {first}, which was over at {end}");
+        assert!(self.durable_to <= first, "{} is durable before it is written", self.durable_to);
+        let inside = self.previous == 0 || self.previous_end >= DATA_START;
+        assert!(inside, "batches end at byte {} of a segment", self.previous_end);
+    }
+
+    pub(crate) fn decode(page: &[u8]) -> Result<Self, DecodeError> {
         if page.len() < DATA_START as usize || page.iter().all(|&byte| byte == 0) {
-            return Err(Fault::Blank);
+            return Err(DecodeError::Blank);
         }
         let magic = array_at::<8>(page, 0);
         if magic != SEGMENT_MAGIC {
@@ -107,7 +123,7 @@ impl SegmentHeader {
         }
         check_crc(u32_at(page, 12), crc32c::crc32c(&page[16..]))?;
         if u32_at(page, 8) != VERSION {
-            return Err(Fault::Version(u32_at(page, 8)));
+            return Err(DecodeError::Version(u32_at(page, 8)));
         }
         let field = |index: usize| u64_at(page, 16 + 8 * index);
         Ok(Self {
@@ -142,6 +158,8 @@ pub(crate) struct BatchHeader {
 
 impl BatchHeader {
     fn encode(&self, salt: u32, out: &mut [u8]) {
+        assert!(self.durable_to <= self.base, "{} is durable, not even written", self.base);
+        assert!((self.len as usize).is_multiple_of(ALIGN), "a batch of {} bytes", self.len);
         put(out, 0, &BATCH_MAGIC.to_le_bytes());
         put(out, 8, &self.len.to_le_bytes());
         put(out, 12, &self.count.to_le_bytes());
@@ -151,12 +169,14 @@ impl BatchHeader {
         put(out, 4, &crc.to_le_bytes());
     }
 
-    pub(crate) fn decode(bytes: &[u8], salt: u32) -> Result<Self, Fault> {
-        let Some(bytes) = bytes.first_chunk::<BATCH_HEADER>() else { return Err(Fault::Blank) };
+    pub(crate) fn decode(bytes: &[u8], salt: u32) -> Result<Self, DecodeError> {
+        let Some(bytes) = bytes.first_chunk::<BATCH_HEADER>() else {
+            return Err(DecodeError::Blank);
+        };
         let magic = u32_at(bytes, 0);
         if magic != BATCH_MAGIC {
             if bytes.iter().all(|&byte| byte == 0) {
-                return Err(Fault::Blank);
+                return Err(DecodeError::Blank);
             }
             return bad(format!("batch magic {BATCH_MAGIC:#010x}"), format!("{magic:#010x}"));
         }
@@ -203,7 +223,7 @@ impl RecordMeta {
         RECORD_HEADER + self.id.map_or(0, |id| id.len()) + aligned(payload)
     }
 
-    /// Appends a record whose checksum [`seal_batch`] fills in.
+    /// Appends a record whose checksum [`finish_batch`] fills in.
     pub(crate) fn encode(&self, payload: &[u8], out: &mut Vec<u8>) {
         let mut header = [0; RECORD_HEADER];
         put(&mut header, 4, &(payload.len() as u32).to_le_bytes());
@@ -220,6 +240,7 @@ impl RecordMeta {
         out.extend_from_slice(payload);
         let padding = aligned(payload.len()) - payload.len();
         out.extend_from_slice(&[0; ALIGN][..padding]);
+        debug_assert!(out.len().is_multiple_of(ALIGN), "records lie behind {} bytes", out.len());
     }
 
     pub(crate) fn decode(record: &[u8]) -> Self {
@@ -266,7 +287,7 @@ pub(crate) fn check_record(
     rest: &[u8],
     position: Position,
     salt: u32,
-) -> Result<RecordShape, Fault> {
+) -> Result<RecordShape, DecodeError> {
     let shape = RecordShape::of(rest);
     let Some(record) = rest.get(..shape.end) else {
         return bad(
@@ -282,7 +303,7 @@ pub(crate) fn check_record(
 }
 
 /// Completes a batch of encoded records in place: the checksum of each record, then the header.
-pub(crate) fn seal_batch(batch: &mut [u8], count: u32, base: Position, to: Position, salt: u32) {
+pub(crate) fn finish_batch(batch: &mut [u8], count: u32, base: Position, to: Position, salt: u32) {
     let mut at = BATCH_HEADER;
     for index in 0..u64::from(count) {
         let end = at + RecordShape::of(&batch[at..]).end;
@@ -305,6 +326,7 @@ pub(crate) fn encode_footer(index: &[u8], salt: u32) -> Vec<u8> {
     put(&mut block, 12, &(index.len() as u32).to_le_bytes());
     let crc = crc32c::crc32c_append(salt, &block[8..]);
     put(&mut block, 4, &crc.to_le_bytes());
+    debug_assert_eq!(decode_footer(&block, salt), Some(index));
     block
 }
 

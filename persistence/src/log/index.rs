@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use super::format::NO_OFFSET;
 use crate::Position;
 
 /// A point is noted about every so many bytes of a segment.
@@ -29,9 +30,18 @@ impl BatchSummary {
         self.base.forward(u64::from(self.count))
     }
 
+    /// Where it ends in its segment.
+    pub(crate) fn file_end(&self) -> u64 {
+        self.offset + self.len
+    }
+
     /// Takes the next record of the batch in.
     #[inline]
     pub(crate) fn add(&mut self, source: u16, depot_offset: u64, time: i64) {
+        debug_assert_ne!(
+            depot_offset, NO_OFFSET,
+            "refused when it was pushed, and when it was read"
+        );
         if self.count == 0 {
             self.first_time = time;
         }
@@ -69,13 +79,13 @@ struct Point {
 
 /// One source in one segment. `first == next` when the segment has no record of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Source {
+struct SourceIndex {
     span: Span,
     /// (depot offset, where the batch that holds it begins)
     points: Vec<(u64, u64)>,
 }
 
-impl Source {
+impl SourceIndex {
     /// Whether it has as many offsets as that, and points to batches that may hold them.
     fn fits(&self, bytes: &Range<u64>) -> bool {
         let Span { first, next, .. } = self.span;
@@ -89,7 +99,7 @@ impl Source {
 /// The index of one segment.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SegmentIndex {
-    sources: Vec<Source>,
+    sources: Vec<SourceIndex>,
     points: Vec<Point>,
     pub(crate) records: u64,
     pub(crate) last_time: i64,
@@ -105,7 +115,7 @@ impl SegmentIndex {
 
     /// The index of the empty segment after this one: it knows where each source goes on.
     pub(crate) fn successor(&self) -> Self {
-        let empty = |known: &Source| Source {
+        let empty = |known: &SourceIndex| SourceIndex {
             span: Span { first: known.span.next, ..known.span },
             points: Vec::new(),
         };
@@ -115,6 +125,8 @@ impl SegmentIndex {
     }
 
     pub(crate) fn add(&mut self, batch: &BatchSummary) {
+        let ascends = self.points.last().is_none_or(|last| last.offset < batch.offset);
+        debug_assert!(ascends, "the batch at byte {} was taken in before", batch.offset);
         let spaced = |last: u64| batch.offset >= last + SPACING;
         if self.points.last().is_none_or(|last| spaced(last.offset)) {
             let (offset, number) = (batch.offset, batch.base.number());
@@ -134,17 +146,17 @@ impl SegmentIndex {
         self.last_time = self.last_time.max(batch.last_time);
     }
 
-    fn source_mut(&mut self, span: &Span) -> &mut Source {
+    fn source_mut(&mut self, span: &Span) -> &mut SourceIndex {
         let found = self.sources.binary_search_by_key(&span.source, |known| known.span.source);
         let at = found.unwrap_or_else(|at| {
             let empty = Span { next: span.first, ..*span };
-            self.sources.insert(at, Source { span: empty, points: Vec::new() });
+            self.sources.insert(at, SourceIndex { span: empty, points: Vec::new() });
             at
         });
         &mut self.sources[at]
     }
 
-    fn source(&self, source: u16) -> Option<&Source> {
+    fn source(&self, source: u16) -> Option<&SourceIndex> {
         let found = self.sources.binary_search_by_key(&source, |known| known.span.source);
         found.ok().map(|at| &self.sources[at])
     }

@@ -9,14 +9,18 @@ use std::sync::Arc;
 use super::clean;
 use super::format::{BATCH_HEADER, DATA_START, SegmentHeader, segment_name};
 use super::index::{BatchSummary, SegmentIndex};
-use super::pages::Pages;
+use super::pages::PageWriter;
 use super::prepare::Preparation;
+use super::read_buffer::first_unreadable;
 use super::recover::{Analysis, HowStopped, analyse};
 use super::segment::{Segment, create_file};
-use super::shared::Shared;
-use super::window::first_unreadable;
+use super::shared::SharedLog;
 use super::{Log, LogOptions};
 use crate::{LogError, Position, Storage};
+
+/// A log that is opened has numbers left for so many records: more than are ever written before it is
+/// opened again, so that writing need not count them.
+const ROOM: u64 = 1 << 47;
 
 /// What [`Log::open`] found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +60,7 @@ impl Log {
         made.map_err(|error| LogError::io("create", storage.display(&dir), error))?;
         let mut analysis = analyse(&storage, &dir)?;
         check_partition(&analysis, &options)?;
+        check_room(&analysis)?;
         if let (HowStopped::Clean, Some(last)) = (&analysis.how, analysis.segments.last()) {
             clean::check_end(last, analysis.next)?;
         }
@@ -74,13 +79,15 @@ impl Log {
         ended: Option<Position>,
     ) -> Result<(Self, Position), LogError> {
         let next = analysis.next;
+        let goes_on = ended.is_none_or(|end| end <= next && end.number() == next.number());
+        assert!(goes_on, "a log that ended at {ended:?} goes on at {next}");
         let Some(segment) = analysis.segments.last().cloned() else {
             let error = std::io::ErrorKind::NotFound.into();
             return Err(LogError::io("open", storage.display(&dir), error));
         };
         let file = storage.open(&segment.path).map_err(|source| segment.io("open", source))?;
         segment.hold(Arc::clone(&file));
-        let (offset, mut pages) = (segment.visible_end(), Pages::default());
+        let (offset, mut pages) = (segment.visible_end(), PageWriter::default());
         if ended.is_none() {
             pages.seek(&*file, offset).map_err(|source| {
                 let page = offset - offset % DATA_START;
@@ -93,7 +100,7 @@ impl Log {
             pages,
             clean_marker: analysis.how == HowStopped::Clean,
             last_number: analysis.highest_number.max(segment.number()),
-            shared: Arc::new(Shared::new(storage, dir, analysis.segments, next)),
+            shared: Arc::new(SharedLog::new(storage, dir, analysis.segments, next)),
             options: options.bounded(),
             batch: vec![0; BATCH_HEADER],
             summary: BatchSummary::default(),
@@ -118,6 +125,16 @@ fn check_partition(analysis: &Analysis, options: &LogOptions) -> Result<(), LogE
         return Ok(());
     }
     Err(LogError::WrongPartition { file: last.shown.clone(), expected, got })
+}
+
+fn check_room(analysis: &Analysis) -> Result<(), LogError> {
+    match analysis.segments.last() {
+        Some(last) if !analysis.next.has_room_for(ROOM) => {
+            let got = format!("an end at {}", analysis.next);
+            Err(last.damaged(0, "record numbers below 2^47".into(), got))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Lets the log go on: a new one in its first segment, one that was stopped cleanly in its last. Otherwise

@@ -24,7 +24,7 @@ pub(super) enum Way {
 
 /// The page that is not full yet, and what comes behind it.
 #[derive(Debug, Default)]
-pub(super) struct Pages {
+pub(super) struct PageWriter {
     memory: Vec<u8>,
     /// Where in the memory a page starts.
     start: usize,
@@ -32,7 +32,7 @@ pub(super) struct Pages {
     held: usize,
 }
 
-impl Pages {
+impl PageWriter {
     /// Goes on at `offset` of `file`, reading what its page has.
     pub(super) fn seek(&mut self, file: &dyn StorageFile, offset: u64) -> io::Result<()> {
         let held = offset as usize % PAGE;
@@ -58,6 +58,8 @@ impl Pages {
         way: Way,
     ) -> io::Result<()> {
         let (first, len) = (offset - self.held as u64, self.held + batch.len());
+        assert!(first.is_multiple_of(PAGE as u64), "{} bytes are held at {offset}", self.held);
+        assert!(first + len as u64 <= capacity, "a batch fits its segment");
         self.reserve(len.next_multiple_of(PAGE));
         // A segment need not end with a page.
         let padded = len.next_multiple_of(PAGE).min((capacity - first) as usize);
@@ -72,6 +74,7 @@ impl Pages {
         let full = len - len % PAGE;
         pages.copy_within(full..len, 0);
         self.held = len - full;
+        debug_assert!(self.held < PAGE, "a full page is not held");
         self.shrink();
         Ok(())
     }

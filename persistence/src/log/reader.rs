@@ -10,7 +10,7 @@ use super::open::log_dir;
 use super::recover::analyse;
 use super::scan::{DepotScan, LogScan};
 use super::segment::Segment;
-use super::shared::Shared;
+use super::shared::SharedLog;
 use super::{Recovered, SegmentInfo};
 use crate::{LogError, Position, Storage};
 
@@ -18,7 +18,7 @@ use crate::{LogError, Position, Storage};
 /// durable records, and those that [`LogSyncer::expose`](super::LogSyncer::expose) showed.
 #[derive(Debug, Clone)]
 pub struct LogReader {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<SharedLog>,
 }
 
 /// What [`LogReader::verify`] read.
@@ -51,7 +51,7 @@ impl LogReader {
             last_time: analysis.last_time()?,
             how: analysis.how,
         };
-        let shared = Shared::new(storage, dir, analysis.segments, analysis.next);
+        let shared = SharedLog::new(storage, dir, analysis.segments, analysis.next);
         Ok((Self { shared: Arc::new(shared) }, recovered))
     }
 

@@ -2,19 +2,16 @@
 //! Reads only; what follows from it is the business of [`open`](super::open).
 
 use std::collections::BTreeMap;
-use std::io;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::chain::{Candidate, candidates, chain};
 use super::clean;
-use super::format::{DATA_START, Fault, SegmentHeader, VERSION, segment_name, segment_number};
+use super::format::DATA_START;
 use super::index::SegmentIndex;
 use super::orphans::Orphans;
-use super::segment::{DAMAGE_HINT, Segment};
-use super::walk::{Step, Walk, look_beyond};
-use super::window::{first_unreadable, is_zero};
-use crate::planted::{Bug, is_planted};
+use super::segment::Segment;
+use super::walk::{Walk, WalkStep, look_beyond};
 use crate::{LogError, Position, Storage};
 
 /// How the log had been stopped when it was opened.
@@ -81,20 +78,6 @@ impl Analysis {
     }
 }
 
-struct Candidate {
-    number: u64,
-    path: PathBuf,
-    len: u64,
-    header: Result<SegmentHeader, Fault>,
-}
-
-impl Candidate {
-    /// The log that it says it belongs to.
-    fn owner(&self) -> Option<(u64, PathBuf)> {
-        self.header.as_ref().ok().map(|header| (header.partition, self.path.clone()))
-    }
-}
-
 /// A segment of another log is no leftover of this one, even where this one does not lead to it.
 fn refuse_foreign(
     storage: &dyn Storage,
@@ -133,185 +116,8 @@ pub(crate) fn analyse(storage: &Arc<dyn Storage>, dir: &Path) -> Result<Analysis
     Ok(analysis)
 }
 
-fn candidates(storage: &dyn Storage, dir: &Path) -> Result<Vec<Candidate>, LogError> {
-    let names = match storage.list(dir) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-        listed => listed.map_err(|error| LogError::io("list", storage.display(dir), error))?,
-    };
-    let mut numbers: Vec<_> = names.iter().filter_map(|name| segment_number(name)).collect();
-    numbers.sort_unstable();
-    let read = |number| candidate(storage, number, dir.join(segment_name(number)));
-    numbers.into_iter().map(read).collect()
-}
-
-/// Reads the first page of a file; it has no descriptor afterwards.
-fn candidate(storage: &dyn Storage, number: u64, path: PathBuf) -> Result<Candidate, LogError> {
-    let shown = || storage.display(&path);
-    let opened = storage.open_read(&path).and_then(|file| Ok((file.len()?, file)));
-    let (len, file) = opened.map_err(|source| LogError::io("open", shown(), source))?;
-    let mut page = vec![0; len.min(DATA_START) as usize];
-    let unreadable = |range: Range<u64>| {
-        let (file, shown) = (&file, &shown);
-        move |source| LogError::unreadable(shown(), first_unreadable(&**file, range), source)
-    };
-    file.read_at(0, &mut page).map_err(unreadable(0..len.min(DATA_START)))?;
-    let header = match SegmentHeader::decode(&page) {
-        // Batches are written only after the header: where there is none, a broken header was torn by
-        // the stop that kept the segment from being used.
-        Err(Fault::Bad { .. })
-            if is_zero(&*file, DATA_START..len).map_err(unreadable(DATA_START..len))? =>
-        {
-            Err(Fault::Blank)
-        }
-        header => header,
-    };
-    Ok(Candidate { number, path, len, header })
-}
-
-/// The segments that make up the log: from the newest with a header back along the numbers that
-/// each header names. Where a power loss took the header of one, those behind it are `orphans`, and the log
-/// ends before it.
-fn chain(
-    shared: &Arc<dyn Storage>,
-    candidates: Vec<Candidate>,
-    orphans: &mut Orphans,
-) -> Result<Vec<Arc<Segment>>, LogError> {
-    let storage = &**shared;
-    let mut by_number: BTreeMap<_, _> =
-        candidates.into_iter().map(|found| (found.number, found)).collect();
-    let mut segments: Vec<Segment> = Vec::new();
-    while let Some(found) = match segments.last() {
-        None => newest(storage, &mut by_number)?,
-        Some(after) if after.header.previous == 0 => None,
-        Some(after) => Some(previous(storage, &mut by_number, after)?),
-    } {
-        let header = match found.header {
-            Err(Fault::Blank) if !segments.is_empty() => {
-                let lost = header_error(storage, &found.path, Fault::Blank);
-                orphans.add(&std::mem::take(&mut segments), lost)?;
-                continue;
-            }
-            header => header.map_err(|fault| header_error(storage, &found.path, fault))?,
-        };
-        check_number(storage, &found.path, found.number, &header)?;
-        let end = segments.last().map_or(DATA_START, |after| after.header.previous_end);
-        let segment = Segment::new(header, found.path, Arc::clone(shared), found.len, end);
-        check_link(&segment, segments.last(), found.len)?;
-        if !segments.is_empty() {
-            segment.close(end);
-        }
-        segments.push(segment);
-    }
-    segments.reverse();
-    let mut bytes_before = 0;
-    for segment in &mut segments {
-        segment.bytes_before = bytes_before;
-        bytes_before += segment.visible_end() - DATA_START;
-    }
-    Ok(segments.into_iter().map(Arc::new).collect())
-}
-
-/// The newest segment that was ever begun. Blank ones behind it were only prepared.
-///
-/// It has the highest number, but for logs of builds that entered a file numbered before a failed sync
-/// after the file that was numbered for its recovery: there, a lower number names the highest as the one
-/// before it, which nothing else does.
-fn newest(
-    storage: &dyn Storage,
-    by_number: &mut BTreeMap<u64, Candidate>,
-) -> Result<Option<Candidate>, LogError> {
-    while let Some((highest, found)) = by_number.pop_last() {
-        match found.header {
-            Ok(_) => return Ok(Some(last_after(by_number, highest, found))),
-            Err(Fault::Blank) => {}
-            Err(fault) => return Err(header_error(storage, &found.path, fault)),
-        }
-    }
-    Ok(None)
-}
-
-/// `found`, or the segment of a lower number that follows it.
-fn last_after(
-    by_number: &mut BTreeMap<u64, Candidate>,
-    highest: u64,
-    found: Candidate,
-) -> Candidate {
-    if is_planted(Bug::TwoOrdersOfSegments) {
-        return found;
-    }
-    let follows = |other: &Candidate| {
-        other.header.as_ref().is_ok_and(|header| header.previous == highest && highest != 0)
-    };
-    let next = by_number.iter().find(|(_, other)| follows(other)).map(|(&number, _)| number);
-    let Some(after) = next.and_then(|number| by_number.remove(&number)) else { return found };
-    by_number.insert(highest, found);
-    after
-}
-
-fn previous(
-    storage: &dyn Storage,
-    by_number: &mut BTreeMap<u64, Candidate>,
-    after: &Segment,
-) -> Result<Candidate, LogError> {
-    by_number.remove(&after.header.previous).ok_or_else(|| {
-        let dir = after.path.parent().unwrap_or(Path::new(""));
-        LogError::Damaged {
-            file: storage.display(&dir.join(segment_name(after.header.previous))),
-            offset: 0,
-            expected: format!("the segment before {}", segment_name(after.number())),
-            got: "no such file".into(),
-            hint: DAMAGE_HINT,
-        }
-    })
-}
-
-fn header_error(storage: &dyn Storage, path: &Path, fault: Fault) -> LogError {
-    let file = storage.display(path);
-    match fault {
-        Fault::Version(got) => LogError::UnknownVersion { file, expected: VERSION, got },
-        Fault::Blank => header_damage(file, "a segment header".into(), "zeros".into()),
-        Fault::Bad { expected, got } => header_damage(file, expected, got),
-    }
-}
-
-fn header_damage(file: PathBuf, expected: String, got: String) -> LogError {
-    LogError::Damaged { file, offset: 0, expected, got, hint: DAMAGE_HINT }
-}
-
-fn check_number(
-    storage: &dyn Storage,
-    path: &Path,
-    number: u64,
-    header: &SegmentHeader,
-) -> Result<(), LogError> {
-    if header.number == number {
-        return Ok(());
-    }
-    let (expected, got) = (format!("segment {number}"), format!("segment {}", header.number));
-    Err(header_damage(storage.display(path), expected, got))
-}
-
-/// A segment must be long enough for what the next one says of it, and of the same partition.
-fn check_link(segment: &Segment, after: Option<&Segment>, len: u64) -> Result<(), LogError> {
-    let Some(after) = after else { return Ok(()) };
-    let end = after.header.previous_end;
-    if end > len || end < DATA_START {
-        let expected = format!("batches up to byte {end}");
-        return Err(segment.damaged(len, expected, format!("a file of {len} bytes")));
-    }
-    if segment.header.first > after.header.first {
-        let expected = format!("positions before {}", after.header.first);
-        return Err(segment.damaged(0, expected, segment.header.first.to_string()));
-    }
-    let (expected, got) = (after.header.partition, segment.header.partition);
-    if expected != got {
-        return Err(LogError::WrongPartition { file: segment.shown.clone(), expected, got });
-    }
-    Ok(())
-}
-
 /// Where a walk over the tail came to its end, and why.
-struct Stop {
+struct WalkEnd {
     at: usize,
     offset: u64,
     next: Position,
@@ -335,7 +141,7 @@ fn find_end(analysis: &mut Analysis, orphans: Orphans) -> Result<(), LogError> {
     Ok(())
 }
 
-fn walk_tail(segments: &[Arc<Segment>], first: usize) -> Result<Stop, LogError> {
+fn walk_tail(segments: &[Arc<Segment>], first: usize) -> Result<WalkEnd, LogError> {
     let mut at = first;
     loop {
         let segment = &segments[at];
@@ -351,26 +157,26 @@ fn walk_tail(segments: &[Arc<Segment>], first: usize) -> Result<Stop, LogError> 
     }
 }
 
-fn walk_segment(segments: &[Arc<Segment>], at: usize, len: u64) -> Result<Stop, LogError> {
+fn walk_segment(segments: &[Arc<Segment>], at: usize, len: u64) -> Result<WalkEnd, LogError> {
     let segment = &segments[at];
     let mut walk = Walk::new(segment, len);
     let before = at.checked_sub(1).map(|before| segments[before].index(SegmentIndex::successor));
     let mut index = before.transpose()?.unwrap_or_else(SegmentIndex::first);
     let (expected, got) = loop {
         match walk.step()? {
-            Step::Batch(summary) => index.add(&summary),
-            Step::End => break ("a batch".into(), "zeros".into()),
-            Step::Bad { expected, got, .. } => break (expected, got),
+            WalkStep::Batch(summary) => index.add(&summary),
+            WalkStep::End => break ("a batch".into(), "zeros".into()),
+            WalkStep::Bad { expected, got, .. } => break (expected, got),
         }
     };
     segment.set_index(index);
     let Walk { offset, next, durable_to, .. } = walk;
-    Ok(Stop { at, offset, next, durable_to, expected, got })
+    Ok(WalkEnd { at, offset, next, durable_to, expected, got })
 }
 
 /// How many bytes lie behind the stop; an error if any of them proves that what should stand at the
 /// stop had been durable.
-fn judge(segments: &[Arc<Segment>], stop: &Stop, proven: Position) -> Result<u64, LogError> {
+fn judge(segments: &[Arc<Segment>], stop: &WalkEnd, proven: Position) -> Result<u64, LogError> {
     let segment = &segments[stop.at];
     let footer = segment.footer_at(stop.offset)?.is_some();
     let beyond = look_beyond(segment, stop.offset)?;
@@ -388,10 +194,11 @@ fn judge(segments: &[Arc<Segment>], stop: &Stop, proven: Position) -> Result<u64
     Err(segment.damaged(stop.offset, expected, stop.got.clone()))
 }
 
-fn cut(analysis: &mut Analysis, stop: &Stop, lost: u64) {
+fn cut(analysis: &mut Analysis, stop: &WalkEnd, lost: u64) {
     let dropped = analysis.segments.split_off(stop.at + 1);
     analysis.garbage.extend(dropped.iter().map(|segment| segment.path.clone()));
     let segment = &analysis.segments[stop.at];
+    debug_assert!(segment.header.first <= stop.next, "a walk over records goes on");
     end_at(segment, stop.offset);
     analysis.next = stop.next;
     analysis.how = match lost {
@@ -405,6 +212,7 @@ fn cut(analysis: &mut Analysis, stop: &Stop, lost: u64) {
 /// Lets the last segment's batches end at `offset`, where no walk had set it yet.
 pub(crate) fn end_at(segment: &Segment, offset: u64) {
     use std::sync::atomic::Ordering::Release;
+    assert!((DATA_START..=segment.capacity).contains(&offset), "an end at byte {offset}");
     segment.written.store(offset, Release);
     segment.durable.store(offset, Release);
     segment.visible.store(offset, Release);

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::Log;
-use super::format::{DATA_START, SegmentHeader, seal_batch};
+use super::format::{DATA_START, SegmentHeader, finish_batch};
 use super::index::{BatchSummary, SegmentIndex};
 use super::prepare::NewFile;
 use super::recover::end_at;
 use super::segment::Segment;
-use super::shared::State;
+use super::shared::SyncState;
 use crate::planted::{Bug, is_planted};
 use crate::{LogError, StorageFile};
 
@@ -47,7 +47,7 @@ impl Log {
         Ok(())
     }
 
-    fn is_retained(&self, state: &State) -> bool {
+    fn is_retained(&self, state: &SyncState) -> bool {
         let from = self.shared.durable();
         let whole = match state.pending.front() {
             Some(first) => first.summary.base == from,
@@ -56,7 +56,7 @@ impl Log {
         whole && state.pending.iter().all(|batch| batch.bytes.is_some())
     }
 
-    fn write_in_place(&self, state: &mut State) -> Result<(), LogError> {
+    fn write_in_place(&self, state: &mut SyncState) -> Result<(), LogError> {
         let durable = self.shared.durable();
         for segment in &state.unsynced {
             segment.verify_written()?;
@@ -81,7 +81,7 @@ impl Log {
 
     fn rewrite(
         &mut self,
-        state: &mut State,
+        state: &mut SyncState,
         kept: &Segment,
     ) -> Result<(Arc<Segment>, Arc<dyn StorageFile>), LogError> {
         let end = kept.durable.load(Ordering::Acquire);
@@ -118,6 +118,7 @@ impl Log {
 
 /// The index of what is durable in a segment whose index may know more.
 fn durable_index(kept: &Segment, end: u64) -> Result<SegmentIndex, LogError> {
+    debug_assert!(end <= kept.written.load(Ordering::Acquire), "what is durable was written");
     if kept.visible_end() <= end {
         return kept.index(SegmentIndex::clone);
     }
@@ -127,18 +128,21 @@ fn durable_index(kept: &Segment, end: u64) -> Result<SegmentIndex, LogError> {
     rebuilt
 }
 
-fn fill(segment: &Segment, file: &dyn StorageFile, state: &mut State) -> std::io::Result<()> {
+fn fill(segment: &Segment, file: &dyn StorageFile, state: &mut SyncState) -> std::io::Result<()> {
     file.write_at(0, &segment.header.encode())?;
-    let mut offset = DATA_START;
+    let (mut offset, mut next) = (DATA_START, segment.header.first);
     for batch in &mut state.pending {
         let Some(bytes) = &mut batch.bytes else { continue };
+        assert_eq!(batch.summary.base, next, "a record keeps its position");
+        next = batch.summary.end();
         let summary = BatchSummary { offset, ..batch.summary.clone() };
         let durable_to = segment.header.durable_to;
-        seal_batch(bytes, summary.count, summary.base, durable_to, segment.salt);
+        finish_batch(bytes, summary.count, summary.base, durable_to, segment.salt);
         file.write_at(offset, bytes)?;
         segment.update_index(|index| index.add(&summary));
         offset += summary.len;
     }
+    assert_eq!(next, state.written, "all that is not durable is written anew");
     file.sync()?;
     end_at(segment, offset);
     Ok(())

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::format::{
-    BATCH_HEADER, BatchHeader, DATA_START, Fault, RecordMeta, RecordShape, check_record,
+    BATCH_HEADER, BatchHeader, DATA_START, DecodeError, RecordMeta, RecordShape, check_record,
 };
+use super::read_buffer::ReadBuffer;
 use super::segment::Segment;
-use super::shared::Shared;
-use super::window::Window;
+use super::shared::SharedLog;
 use crate::{LogError, Mapped, Position};
 
 /// One record, as it was read.
@@ -37,9 +37,9 @@ pub struct LogRecord<'a> {
 /// [`next`](Self::next) again when the log has grown. Every record is verified as it is read.
 #[derive(Debug)]
 pub struct LogScan {
-    shared: Arc<Shared>,
+    shared: Arc<SharedLog>,
     segment: Arc<Segment>,
-    window: Window,
+    buffer: ReadBuffer,
     /// Where the next record, or between batches the next batch, begins in the file.
     offset: u64,
     batch_end: u64,
@@ -54,15 +54,16 @@ pub struct LogScan {
 impl LogScan {
     /// A scan from `from`, starting at a batch of `segment` that is not behind it.
     pub(crate) fn new(
-        shared: Arc<Shared>,
+        shared: Arc<SharedLog>,
         segment: Arc<Segment>,
         (offset, number): (u64, u64),
         from: Position,
     ) -> Self {
         let next = Position::new(segment.header.first.epoch(), number);
+        debug_assert!((DATA_START..=segment.capacity).contains(&offset), "batches lie elsewhere");
         Self {
             shared,
-            window: Window::default(),
+            buffer: ReadBuffer::default(),
             offset,
             batch_end: offset,
             next,
@@ -108,7 +109,7 @@ impl LogScan {
 
     #[inline]
     fn take_record(&mut self) -> Result<(), LogError> {
-        let rest = self.window.at(self.offset..self.batch_end);
+        let rest = self.buffer.at(self.offset..self.batch_end);
         match check_record(rest, self.next, self.segment.salt) {
             Ok(shape) => {
                 (self.current, self.current_start) = (shape, self.offset);
@@ -116,7 +117,7 @@ impl LogScan {
                 self.next = self.next.next();
                 Ok(())
             }
-            Err(fault) => Err(self.damaged(fault)),
+            Err(error) => Err(self.damaged(error)),
         }
     }
 
@@ -140,7 +141,7 @@ impl LogScan {
     #[inline]
     fn current(&self) -> (&[u8], RecordMeta) {
         let start = self.current_start;
-        let record = self.window.at(start..start + self.current.end as u64);
+        let record = self.buffer.at(start..start + self.current.end as u64);
         (record, RecordMeta::decode(record))
     }
 
@@ -149,7 +150,7 @@ impl LogScan {
     pub fn payload(&self) -> Mapped {
         let start = self.current_start;
         let (from, to) = (self.current.payload as u64, self.current.payload_end as u64);
-        self.window.view(start + from..start + to)
+        self.buffer.view(start + from..start + to)
     }
 
     /// The file, and the byte in it at which the record that [`next`](Self::next) last returned
@@ -166,8 +167,8 @@ impl LogScan {
         }
         let head = self.offset..self.offset + BATCH_HEADER as u64;
         self.look_at(&head, end)?;
-        let header = BatchHeader::decode(self.window.at(head), self.segment.salt)
-            .map_err(|fault| self.damaged(fault))?;
+        let header = BatchHeader::decode(self.buffer.at(head), self.segment.salt)
+            .map_err(|error| self.damaged(error))?;
         let batch_end = self.offset + u64::from(header.len);
         self.check_batch(&header, batch_end, end)?;
         let after = header.base.forward(u64::from(header.count));
@@ -184,12 +185,12 @@ impl LogScan {
     fn check_batch(&self, header: &BatchHeader, batch_end: u64, end: u64) -> Result<(), LogError> {
         if header.base != self.next {
             let (expected, got) = (self.next.to_string(), header.base.to_string());
-            return Err(self.damaged(Fault::Bad { expected, got }));
+            return Err(self.damaged(DecodeError::Bad { expected, got }));
         }
         if batch_end > end || (header.len as usize) < BATCH_HEADER {
             let expected = format!("a batch up to byte {end}");
             let got = format!("one up to {batch_end}");
-            return Err(self.damaged(Fault::Bad { expected, got }));
+            return Err(self.damaged(DecodeError::Bad { expected, got }));
         }
         Ok(())
     }
@@ -217,27 +218,27 @@ impl LogScan {
         let moved = self.offset != end;
         let wanted = if moved { self.next.max(self.from) } else { self.from };
         (self.offset, self.batch_end) = (DATA_START, DATA_START);
-        self.window.leave();
+        self.buffer.leave();
         (self.next, self.from, self.segment) = (segment.header.first, wanted, segment);
         Ok(true)
     }
 
-    /// Makes the window cover `range`, and more of what is visible.
+    /// Makes the buffer cover `range`, and more of what is visible.
     fn look_at(&mut self, range: &Range<u64>, end: u64) -> Result<(), LogError> {
         if range.end > end {
             let expected = format!("a batch up to byte {end}");
             let got = format!("one up to {}", range.end);
-            return Err(self.damaged(Fault::Bad { expected, got }));
+            return Err(self.damaged(DecodeError::Bad { expected, got }));
         }
-        self.window.cover(&self.segment, range, end)
+        self.buffer.cover(&self.segment, range, end)
     }
 
     #[cold]
-    fn damaged(&self, fault: Fault) -> LogError {
-        let (expected, got) = match fault {
-            Fault::Blank => ("a batch".into(), "zeros".into()),
-            Fault::Version(version) => ("a batch".into(), format!("version {version}")),
-            Fault::Bad { expected, got } => (expected, got),
+    fn damaged(&self, error: DecodeError) -> LogError {
+        let (expected, got) = match error {
+            DecodeError::Blank => ("a batch".into(), "zeros".into()),
+            DecodeError::Version(version) => ("a batch".into(), format!("version {version}")),
+            DecodeError::Bad { expected, got } => (expected, got),
         };
         self.segment.damaged(self.offset, format!("{expected} (record {})", self.next), got)
     }

@@ -9,8 +9,8 @@ use parking_lot::{Mutex, RwLock};
 
 use super::format::{BATCH_HEADER, DATA_START, SegmentHeader, decode_footer, encode_footer};
 use super::index::SegmentIndex;
-use super::walk::{Step, Walk};
-use super::window::Window;
+use super::read_buffer::ReadBuffer;
+use super::walk::{Walk, WalkStep};
 use crate::bytes::u32_at;
 use crate::{LogError, Position, Storage, StorageFile};
 
@@ -121,11 +121,11 @@ impl Segment {
             Some((offset, _)) => offset - offset % DATA_START,
             None => DATA_START,
         };
-        let mut window = Window::default();
+        let mut buffer = ReadBuffer::default();
         for at in (from..end).step_by(PIECE as usize) {
             let piece = at..end.min(at + PIECE);
-            window.cover(self, &piece, end)?;
-            file.write_at(at, window.at(piece)).map_err(|source| self.io("write", source))?;
+            buffer.cover(self, &piece, end)?;
+            file.write_at(at, buffer.at(piece)).map_err(|source| self.io("write", source))?;
         }
         file.sync().map_err(|source| self.io("sync", source))
     }
@@ -134,8 +134,19 @@ impl Segment {
         self.header.number
     }
 
-    /// Closes the segment: the log goes on in the next one, which readers must already see.
+    /// Batches now end at `end`, after one that was written at `offset`.
+    pub(crate) fn note_written(&self, offset: u64, end: u64) {
+        let before = self.written.load(Ordering::Relaxed);
+        assert_eq!(before, offset, "batches follow each other without gaps");
+        assert!(end <= self.capacity, "a batch ends at byte {end} of {}", self.capacity);
+        self.written.store(end, Ordering::Release);
+    }
+
+    /// Closes the segment: the log goes on in the next one, which readers must already see. At 0 where it
+    /// is no part of the log any more.
     pub(crate) fn close(&self, end: u64) {
+        let inside = end == 0 || (DATA_START..=self.capacity).contains(&end);
+        assert!(inside, "a segment of {} bytes is closed at byte {end}", self.capacity);
         self.end.store(end, Ordering::Release);
     }
 
@@ -191,17 +202,17 @@ impl Segment {
 
     /// The index at `end`, if there is one and it is of batches that end there.
     pub(crate) fn footer_at(&self, end: u64) -> Result<Option<SegmentIndex>, LogError> {
-        let (mut window, head) = (Window::default(), end + BATCH_HEADER as u64);
+        let (mut buffer, head) = (ReadBuffer::default(), end + BATCH_HEADER as u64);
         if head > self.capacity {
             return Ok(None);
         }
-        window.cover(self, &(end..head), self.capacity)?;
-        let footer_end = end + u64::from(u32_at(window.at(end..head), 8));
+        buffer.cover(self, &(end..head), self.capacity)?;
+        let footer_end = end + u64::from(u32_at(buffer.at(end..head), 8));
         if footer_end < head || footer_end > self.capacity {
             return Ok(None);
         }
-        window.cover(self, &(end..footer_end), self.capacity)?;
-        let index = decode_footer(window.at(end..footer_end), self.salt);
+        buffer.cover(self, &(end..footer_end), self.capacity)?;
+        let index = decode_footer(buffer.at(end..footer_end), self.salt);
         let index = index.and_then(SegmentIndex::decode);
         Ok(index.filter(|index| index.fits(self.header.first, &(DATA_START..end))))
     }
@@ -234,13 +245,13 @@ impl Segment {
         let mut walk = Walk::new(self, end);
         loop {
             match walk.step()? {
-                Step::Batch(summary) => each(&summary),
-                Step::End if walk.offset >= end => return Ok(walk.next),
-                Step::End => {
+                WalkStep::Batch(summary) => each(&summary),
+                WalkStep::End if walk.offset >= end => return Ok(walk.next),
+                WalkStep::End => {
                     let expected = format!("batches up to byte {end}");
                     return Err(self.damaged(walk.offset, expected, "zeros".into()));
                 }
-                Step::Bad { offset, expected, got } => {
+                WalkStep::Bad { offset, expected, got } => {
                     return Err(self.damaged(offset, expected, got));
                 }
             }

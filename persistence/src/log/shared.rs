@@ -14,7 +14,7 @@ use crate::{LogError, Position, Storage};
 
 /// A written batch that is not durable yet.
 #[derive(Debug)]
-pub(crate) struct Pending {
+pub(crate) struct UnsyncedBatch {
     pub(crate) summary: BatchSummary,
     pub(crate) segment: Arc<Segment>,
     /// The batch itself, to write it anew after a failed sync.
@@ -29,10 +29,10 @@ pub(crate) struct FailedSync {
 }
 
 #[derive(Debug)]
-pub(crate) struct State {
+pub(crate) struct SyncState {
     /// The position after the last written record.
     pub(crate) written: Position,
-    pub(crate) pending: VecDeque<Pending>,
+    pub(crate) pending: VecDeque<UnsyncedBatch>,
     /// How many of the pending ones readers see already.
     pub(crate) exposed: usize,
     /// Segments with bytes that no sync has covered, oldest first; the active one is the last.
@@ -45,11 +45,11 @@ pub(crate) struct State {
 }
 
 #[derive(Debug)]
-pub(crate) struct Shared {
+pub(crate) struct SharedLog {
     pub(crate) storage: Arc<dyn Storage>,
     pub(crate) dir: PathBuf,
     pub(crate) segments: RwLock<Vec<Arc<Segment>>>,
-    pub(crate) state: Mutex<State>,
+    pub(crate) state: Mutex<SyncState>,
     /// One sync at a time; who waits here finds its work done by the one before.
     pub(crate) syncing: Mutex<()>,
     durable: AtomicU64,
@@ -59,7 +59,7 @@ pub(crate) struct Shared {
 const SPARE_BUFFERS: usize = 4;
 const SPARE_BUFFER_BYTES: usize = 4 << 20;
 
-impl Shared {
+impl SharedLog {
     pub(crate) fn new(
         storage: Arc<dyn Storage>,
         dir: PathBuf,
@@ -67,7 +67,7 @@ impl Shared {
         next: Position,
     ) -> Self {
         let last = segments.last().cloned();
-        let state = State {
+        let state = SyncState {
             written: next,
             pending: VecDeque::new(),
             exposed: 0,
@@ -100,12 +100,21 @@ impl Shared {
     }
 
     /// Notes a batch whose bytes are in the file.
-    pub(crate) fn note_written(&self, batch: Pending) {
+    pub(crate) fn note_written(&self, batch: UnsyncedBatch) {
         let mut state = self.state.lock();
-        let end = batch.summary.offset + batch.summary.len;
-        batch.segment.written.store(end, Ordering::Release);
+        assert_eq!(batch.summary.base, state.written, "a batch begins where the last one ended");
+        batch.segment.note_written(batch.summary.offset, batch.summary.file_end());
         state.written = batch.summary.end();
         state.pending.push_back(batch);
+        self.assert_ordered(&state);
+    }
+
+    /// What is durable was shown, and what was shown is written.
+    fn assert_ordered(&self, state: &SyncState) {
+        let (durable, visible) = (self.durable(), self.visible());
+        assert!(durable <= visible, "{durable} is durable and only {visible} shown");
+        assert!(visible <= state.written, "{visible} is shown and only {} written", state.written);
+        debug_assert!(state.exposed <= state.pending.len(), "none is shown twice");
     }
 
     /// Makes all that was written before the call durable and visible.
@@ -146,6 +155,7 @@ impl Shared {
 
     fn note_durable(&self, target: Position, synced: &[(Arc<Segment>, u64)]) {
         let mut state = self.state.lock();
+        debug_assert!(state.covers(target, synced), "a sync claims what it did not cover");
         for (segment, end) in synced {
             segment.durable.store(*end, Ordering::Release);
         }
@@ -155,6 +165,7 @@ impl Shared {
         self.durable.store(target.to_bits(), Ordering::Release);
         let finished = self.show(&mut state, target);
         state.forget_durable(target);
+        self.assert_ordered(&state);
         drop(state);
         finished.iter().for_each(|segment| segment.write_footer());
         sealed.iter().for_each(|segment| segment.let_go());
@@ -166,6 +177,7 @@ impl Shared {
         let target = state.written;
         let finished = self.show(&mut state, target);
         state.forget_unretained();
+        self.assert_ordered(&state);
         drop(state);
         finished.iter().for_each(|segment| segment.write_footer());
         target
@@ -173,19 +185,19 @@ impl Shared {
 
     /// Takes pending batches up to `target` into the indexes and moves the visible end behind them.
     /// Returns the segments to which nothing more will be added.
-    fn show(&self, state: &mut State, target: Position) -> Vec<Arc<Segment>> {
+    fn show(&self, state: &mut SyncState, target: Position) -> Vec<Arc<Segment>> {
         let mut finished = Vec::new();
         while let Some(batch) = state.pending.get(state.exposed) {
             if batch.summary.end() > target {
                 break;
             }
-            let (segment, end) =
-                (Arc::clone(&batch.segment), batch.summary.offset + batch.summary.len);
+            let (segment, end) = (Arc::clone(&batch.segment), batch.summary.file_end());
             if let Some(before) = state.indexed.take_if(|before| !Arc::ptr_eq(before, &segment)) {
                 start_index(&segment, &before);
                 finished.push(before);
             }
             segment.update_index(|index| index.add(&batch.summary));
+            debug_assert_eq!(segment.visible_end(), batch.summary.offset, "shown in order");
             segment.visible.store(end, Ordering::Release);
             state.indexed = Some(segment);
             state.exposed += 1;
@@ -198,6 +210,11 @@ impl Shared {
 
     /// Makes a segment the one that is written to, after `before` was closed at `end`.
     pub(crate) fn append_segment(&self, segment: &Arc<Segment>, before: &Segment, end: u64) {
+        assert_eq!(
+            before.written.load(Ordering::Relaxed),
+            end,
+            "a segment ends with its last batch"
+        );
         push_segment(&mut self.segments.write(), segment);
         self.state.lock().unsynced.push(Arc::clone(segment));
         // Only now: who sees the end goes on to look for the next segment.
@@ -205,7 +222,12 @@ impl Shared {
     }
 
     /// Puts `rewritten` in the place of everything behind `kept`, all of it durable in there.
-    pub(crate) fn replace_tail(&self, state: &mut State, keep: usize, rewritten: &Arc<Segment>) {
+    pub(crate) fn replace_tail(
+        &self,
+        state: &mut SyncState,
+        keep: usize,
+        rewritten: &Arc<Segment>,
+    ) {
         let dropped = {
             let mut segments = self.segments.write();
             let dropped = segments.split_off(keep);
@@ -224,6 +246,7 @@ impl Shared {
         state.exposed = 0;
         self.durable.store(state.written.to_bits(), Ordering::Release);
         self.visible.store(state.written.to_bits(), Ordering::Release);
+        self.assert_ordered(state);
         for segment in dropped {
             // It is no part of the log any more: the next start removes what stays.
             let _ = self.storage.remove(&segment.path);
@@ -258,9 +281,21 @@ fn start_index(segment: &Segment, before: &Segment) {
     }
 }
 
-impl State {
+impl SyncState {
     pub(crate) fn check_usable(&self) -> Result<(), LogError> {
         self.failed.clone().map_or(Ok(()), |failed| Err(failed.into()))
+    }
+
+    /// Whether all batches before `target` lie in what was synced, of each segment up to an end.
+    fn covers(&self, target: Position, synced: &[(Arc<Segment>, u64)]) -> bool {
+        let covered = |batch: &UnsyncedBatch| {
+            let within = |(segment, end): &(Arc<Segment>, u64)| {
+                Arc::ptr_eq(segment, &batch.segment) && batch.summary.file_end() <= *end
+            };
+            synced.iter().any(within)
+        };
+        let mut before = self.pending.iter().take_while(|batch| batch.summary.end() <= target);
+        target <= self.written && before.all(covered)
     }
 
     fn forget_durable(&mut self, durable: Position) {
@@ -297,7 +332,7 @@ impl From<FailedSync> for LogError {
 /// being closed.
 #[derive(Debug, Clone)]
 pub struct LogSyncer {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<SharedLog>,
 }
 
 impl LogSyncer {

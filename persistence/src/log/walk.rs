@@ -1,16 +1,16 @@
 //! Going through the batches of a segment whose end is not known, or not believed.
 
 use super::format::{
-    ALIGN, BATCH_HEADER, BatchHeader, DATA_START, Fault, RecordMeta, check_record,
+    ALIGN, BATCH_HEADER, BatchHeader, DATA_START, DecodeError, RecordMeta, check_record,
 };
 use super::index::BatchSummary;
+use super::read_buffer::ReadBuffer;
 use super::segment::Segment;
-use super::window::Window;
 use crate::{LogError, Position};
 
 /// What stands at the walker's place.
 #[derive(Debug)]
-pub(crate) enum Step {
+pub(crate) enum WalkStep {
     /// A whole batch, every record of it verified.
     Batch(BatchSummary),
     /// Zeros, or the limit: nothing more was written.
@@ -23,7 +23,7 @@ pub(crate) enum Step {
 #[derive(Debug)]
 pub(crate) struct Walk<'a> {
     segment: &'a Segment,
-    window: Window,
+    buffer: ReadBuffer,
     limit: u64,
     pub(crate) offset: u64,
     pub(crate) next: Position,
@@ -33,13 +33,14 @@ pub(crate) struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     pub(crate) fn new(segment: &'a Segment, limit: u64) -> Self {
-        let (window, next) = (Window::default(), segment.header.first);
+        let (buffer, next) = (ReadBuffer::default(), segment.header.first);
         let durable_to = segment.header.durable_to;
-        Self { segment, window, limit, offset: DATA_START, next, durable_to }
+        Self { segment, buffer, limit, offset: DATA_START, next, durable_to }
     }
 
     /// The same, from the batch at `offset` on, which begins with the record `next`.
     pub(crate) fn beginning_at(self, offset: u64, next: Position) -> Self {
+        debug_assert!((DATA_START..=self.limit).contains(&offset), "batches lie elsewhere");
         Self { offset, next, ..self }
     }
 
@@ -47,17 +48,17 @@ impl<'a> Walk<'a> {
     ///
     /// # Errors
     /// Where the file cannot be read.
-    pub(crate) fn step(&mut self) -> Result<Step, LogError> {
+    pub(crate) fn step(&mut self) -> Result<WalkStep, LogError> {
         if self.offset >= self.limit {
-            return Ok(Step::End);
+            return Ok(WalkStep::End);
         }
         let header_end = self.limit.min(self.offset + BATCH_HEADER as u64);
-        self.window.cover(self.segment, &(self.offset..header_end), self.limit)?;
+        self.buffer.cover(self.segment, &(self.offset..header_end), self.limit)?;
         let decoded =
-            BatchHeader::decode(self.window.at(self.offset..header_end), self.segment.salt);
+            BatchHeader::decode(self.buffer.at(self.offset..header_end), self.segment.salt);
         let header = match decoded {
             Ok(header) => header,
-            Err(fault) => return Ok(step_of(self.offset, fault)),
+            Err(error) => return Ok(step_of(self.offset, error)),
         };
         let len = u64::from(header.len);
         let room = self.limit - self.offset;
@@ -68,27 +69,32 @@ impl<'a> Walk<'a> {
         if header.base != self.next {
             return Ok(bad(self.offset, self.next.to_string(), header.base.to_string()));
         }
-        self.window.cover(self.segment, &(self.offset..self.offset + len), self.limit)?;
+        self.buffer.cover(self.segment, &(self.offset..self.offset + len), self.limit)?;
         Ok(match self.records(&header) {
             Ok(summary) => {
                 self.offset += summary.len;
+                debug_assert!(
+                    self.offset <= self.limit,
+                    "a batch reaches over byte {}",
+                    self.limit
+                );
                 self.next = summary.end();
                 self.durable_to = self.durable_to.max(header.durable_to);
-                Step::Batch(summary)
+                WalkStep::Batch(summary)
             }
-            Err((offset, fault)) => step_of(offset, fault),
+            Err((offset, error)) => step_of(offset, error),
         })
     }
 
-    fn records(&self, header: &BatchHeader) -> Result<BatchSummary, (u64, Fault)> {
+    fn records(&self, header: &BatchHeader) -> Result<BatchSummary, (u64, DecodeError)> {
         let (offset, len) = (self.offset, u64::from(header.len));
-        let batch = self.window.at(offset..offset + len);
+        let batch = self.buffer.at(offset..offset + len);
         let mut summary = BatchSummary { base: header.base, offset, len, ..Default::default() };
         let mut at = BATCH_HEADER;
         for index in 0..u64::from(header.count) {
             let record = &batch[at..];
             let shape = check_record(record, header.base.forward(index), self.segment.salt)
-                .map_err(|fault| (offset + at as u64, fault))?;
+                .map_err(|error| (offset + at as u64, error))?;
             let meta = RecordMeta::decode(record);
             summary.add(meta.source, meta.depot_offset, meta.time);
             at += shape.end;
@@ -97,20 +103,20 @@ impl<'a> Walk<'a> {
             return Ok(summary);
         }
         let (expected, got) = (format!("{len} bytes of records"), format!("{at} bytes"));
-        Err((offset, Fault::Bad { expected, got }))
+        Err((offset, DecodeError::Bad { expected, got }))
     }
 }
 
-fn step_of(offset: u64, fault: Fault) -> Step {
-    match fault {
-        Fault::Blank => Step::End,
-        Fault::Version(got) => bad(offset, "a batch".into(), format!("version {got}")),
-        Fault::Bad { expected, got } => bad(offset, expected, got),
+fn step_of(offset: u64, error: DecodeError) -> WalkStep {
+    match error {
+        DecodeError::Blank => WalkStep::End,
+        DecodeError::Version(got) => bad(offset, "a batch".into(), format!("version {got}")),
+        DecodeError::Bad { expected, got } => bad(offset, expected, got),
     }
 }
 
-fn bad(offset: u64, expected: String, got: String) -> Step {
-    Step::Bad { offset, expected, got }
+fn bad(offset: u64, expected: String, got: String) -> WalkStep {
+    WalkStep::Bad { offset, expected, got }
 }
 
 /// What lies behind the place where a walk ended.
@@ -129,11 +135,11 @@ pub(crate) struct Beyond {
 /// Where the file cannot be read.
 pub(crate) fn look_beyond(segment: &Segment, offset: u64) -> Result<Beyond, LogError> {
     let mut beyond = Beyond { written_to: offset, ..Default::default() };
-    let (mut window, end) = (Window::default(), segment.capacity);
+    let (mut buffer, end) = (ReadBuffer::default(), segment.capacity);
     for at in (offset..end).step_by(ALIGN) {
         let header_end = end.min(at + BATCH_HEADER as u64);
-        window.cover(segment, &(at..header_end), end)?;
-        let bytes = window.at(at..header_end);
+        buffer.cover(segment, &(at..header_end), end)?;
+        let bytes = buffer.at(at..header_end);
         let cell = &bytes[..bytes.len().min(ALIGN)];
         if cell.iter().all(|&byte| byte == 0) {
             continue;

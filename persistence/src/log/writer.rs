@@ -6,14 +6,14 @@ use std::sync::atomic::Ordering;
 
 use super::clean::{self, CleanStop};
 use super::format::{
-    BATCH_HEADER, DATA_START, NO_OFFSET, RecordMeta, SegmentHeader, seal_batch, segment_name,
+    BATCH_HEADER, DATA_START, NO_OFFSET, RecordMeta, SegmentHeader, finish_batch, segment_name,
 };
 use super::index::{BatchSummary, SegmentIndex};
 use super::pages::Way;
 use super::prepare::{NewFile, Preparation};
 use super::reader::LogReader;
 use super::segment::{Segment, create_file};
-use super::shared::{LogSyncer, Pending};
+use super::shared::{LogSyncer, UnsyncedBatch};
 use super::{Log, SegmentInfo, Written};
 use crate::{LogError, Position, StorageFile};
 
@@ -42,6 +42,7 @@ impl Log {
             return Err(LogError::BatchFull { max: self.options.batch_bytes_max });
         }
         let position = self.next_position();
+        debug_assert_eq!(self.summary.count == 0, self.batch.len() == BATCH_HEADER, "both or none");
         meta.encode(payload, &mut self.batch);
         self.summary.add(meta.source, meta.depot_offset, meta.time);
         Ok(position)
@@ -97,7 +98,7 @@ impl Log {
             self.move_on(len)?;
         }
         let (count, salt) = (self.summary.count, self.segment.salt);
-        seal_batch(&mut self.batch, count, self.next, self.shared.durable(), salt);
+        finish_batch(&mut self.batch, count, self.next, self.shared.durable(), salt);
         let file = (&*self.file, self.segment.capacity);
         let written = self.pages.write(file, self.offset, &self.batch, way);
         if let Err(source) = written {
@@ -105,6 +106,7 @@ impl Log {
             return Err(self.settle(source));
         }
         let (first, end) = (self.next, self.next.forward(u64::from(count)));
+        assert!(first < end, "positions ascend: {end} after {first}");
         self.note_written(len);
         self.next = end;
         self.prepare_ahead();
@@ -113,6 +115,7 @@ impl Log {
     }
 
     fn note_written(&mut self, len: u64) {
+        debug_assert!(!self.must_move_on(), "nothing goes into a segment that was given up");
         let mut summary = std::mem::take(&mut self.summary);
         (summary.base, summary.offset, summary.len) = (self.next, self.offset, len);
         let bytes = self.options.retain_unsynced.then(|| {
@@ -121,7 +124,11 @@ impl Log {
         });
         self.batch.clear();
         self.batch.resize(BATCH_HEADER, 0);
-        self.shared.note_written(Pending { summary, segment: Arc::clone(&self.segment), bytes });
+        self.shared.note_written(UnsyncedBatch {
+            summary,
+            segment: Arc::clone(&self.segment),
+            bytes,
+        });
         self.offset += len;
     }
 
@@ -374,6 +381,8 @@ impl Log {
         }
         let (number, offset) =
             (self.segment.number(), self.segment.written.load(Ordering::Acquire));
+        assert_eq!(offset, self.offset, "a log ends with its last batch");
+        assert_eq!(self.shared.durable(), self.next, "what is stopped cleanly is durable");
         let index = self.segment.index(SegmentIndex::clone)?;
         let partition = Some(self.partition());
         let stop = CleanStop { partition, number, offset, next: self.next, index };

@@ -104,6 +104,7 @@ impl Shape {
 
     /// Puts an entry in a free slot, or notes that it moves on and says no.
     fn put(&self, bucket: &mut Bucket, print: Print, location: u64) -> bool {
+        debug_assert!(location < 1 << (8 * self.width), "{location} in {} bytes", self.width);
         if let Some(slot) = bucket[..self.slots].iter().position(|tag| *tag == 0) {
             bucket[slot] = print.tag();
             let at = self.location_at(slot);
@@ -129,6 +130,7 @@ impl Print {
 
     /// Restores a print from the 40 bits that [`Print::bits`] gave.
     pub(super) fn from_bits(bits: u64) -> Self {
+        debug_assert!(bits < 1 << 40, "a print has 40 bits");
         Self(bits)
     }
 
@@ -200,6 +202,7 @@ impl Slice {
     /// has to go on behind them.
     #[inline]
     pub(super) fn file(&mut self, mut entry: Moving) -> Option<Moving> {
+        debug_assert!(self.first <= entry.bucket, "entries move on, never back");
         let from = (entry.bucket - self.first) as usize;
         for bucket in self.buckets.iter_mut().skip(from) {
             if self.shape.put(bucket, entry.print, entry.location) {

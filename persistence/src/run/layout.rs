@@ -61,6 +61,7 @@ fn suffixed(path: &Path, what: &str) -> PathBuf {
 /// `at` rounded up to a multiple of `align`, a power of two.
 #[inline]
 pub(super) const fn align_up(at: u64, align: u64) -> u64 {
+    debug_assert!(align.is_power_of_two());
     (at + align - 1) & !(align - 1)
 }
 
@@ -78,7 +79,7 @@ impl Header {
         frame[8..12].copy_from_slice(&VERSION.to_le_bytes());
         frame[12..16].copy_from_slice(&self.value_align.to_le_bytes());
         frame[16..24].copy_from_slice(&self.schema.to_le_bytes());
-        seal(frame)
+        with_checksum(frame)
     }
 
     pub(super) fn decode(frame: &[u8; FRAME]) -> Self {
@@ -103,7 +104,7 @@ impl Footer {
         frame[12..16].copy_from_slice(&self.meta_crc.to_le_bytes());
         frame[16..24].copy_from_slice(&self.meta_at.to_le_bytes());
         frame[24..32].copy_from_slice(&self.meta_len.to_le_bytes());
-        seal(frame)
+        with_checksum(frame)
     }
 
     pub(super) fn decode(frame: &[u8; FRAME]) -> Self {
@@ -113,7 +114,7 @@ impl Footer {
 }
 
 /// Puts the checksum of a frame in its place.
-fn seal(mut frame: [u8; FRAME]) -> [u8; FRAME] {
+fn with_checksum(mut frame: [u8; FRAME]) -> [u8; FRAME] {
     let crc = crc32c::crc32c(&frame[..FRAME_CRC]);
     frame[FRAME_CRC..].copy_from_slice(&crc.to_le_bytes());
     frame

@@ -60,10 +60,10 @@ fn check_input(input: &Run, writer: &RunWriter) -> Result<(), RunError> {
     Err(RunError::MergeMismatch { file: Arc::clone(&input.inner.file), what, expected, got })
 }
 
-/// Several sorted sources as one, from either end: in key order, each key once, with what the first
-/// source that has it says. Deletions are yielded, for layers above to see.
+/// Several sorted inputs as one, from either end: in key order, each key once, with what the first
+/// input that has it says. Deletions are yielded, for layers above to see.
 ///
-/// The sources are ranges of runs, or anything of the same shape. After an error it ends.
+/// The inputs are ranges of runs, or anything of the same shape. After an error it ends.
 ///
 /// # Examples
 ///
@@ -83,12 +83,12 @@ fn check_input(input: &Run, writer: &RunWriter) -> Result<(), RunError> {
 #[derive(Debug)]
 #[must_use]
 pub struct MergedRange<'a, I> {
-    sources: Vec<Source<'a, I>>,
+    inputs: Vec<Input<'a, I>>,
 }
 
-/// A source with the items at its two ends, where they were looked at and not yet wanted.
+/// An input with the items at its two ends, where they were looked at and not yet wanted.
 #[derive(Debug)]
-struct Source<'a, I> {
+struct Input<'a, I> {
     rest: I,
     front: Option<Item<'a>>,
     back: Option<Item<'a>>,
@@ -103,19 +103,19 @@ impl<'a> MergedRange<'a, super::RunRange<'a>> {
 }
 
 impl<'a, I: DoubleEndedIterator<Item = Item<'a>>> MergedRange<'a, I> {
-    /// Merges `sources`, newest first. Each yields its keys in ascending order, each once.
-    pub fn new(sources: impl IntoIterator<Item = I>) -> Self {
-        let source = |rest| Source { rest, front: None, back: None };
-        Self { sources: sources.into_iter().map(source).collect() }
+    /// Merges `inputs`, newest first. Each yields its keys in ascending order, each once.
+    pub fn new(inputs: impl IntoIterator<Item = I>) -> Self {
+        let input = |rest| Input { rest, front: None, back: None };
+        Self { inputs: inputs.into_iter().map(input).collect() }
     }
 
-    /// Takes the item with the best key off every source that has it, and keeps the newest.
+    /// Takes the item with the best key off every input that has it, and keeps the newest.
     ///
-    /// A handful of sources: comparing all heads beats a heap, and finds equal keys on the way.
+    /// A handful of inputs: comparing all heads beats a heap, and finds equal keys on the way.
     fn take(&mut self, end: End) -> Option<Item<'a>> {
         let mut best: Option<(usize, &'a [u8])> = None;
-        for (index, source) in self.sources.iter_mut().enumerate() {
-            let key = match source.peek(end) {
+        for (index, input) in self.inputs.iter_mut().enumerate() {
+            let key = match input.peek(end) {
                 None => continue,
                 Some(Err(_)) => return self.fail(index, end),
                 Some(Ok((key, _))) => *key,
@@ -125,21 +125,21 @@ impl<'a, I: DoubleEndedIterator<Item = Item<'a>>> MergedRange<'a, I> {
             }
         }
         let (winner, key) = best?;
-        for older in &mut self.sources[winner + 1..] {
+        for older in &mut self.inputs[winner + 1..] {
             older.take_if(end, key);
         }
-        self.sources[winner].head(end).take()
+        self.inputs[winner].head(end).take()
     }
 
     /// Gives out an error and ends the iteration.
     fn fail(&mut self, index: usize, end: End) -> Option<Item<'a>> {
-        let error = self.sources[index].head(end).take();
-        self.sources.clear();
+        let error = self.inputs[index].head(end).take();
+        self.inputs.clear();
         error
     }
 }
 
-impl<'a, I: DoubleEndedIterator<Item = Item<'a>>> Source<'a, I> {
+impl<'a, I: DoubleEndedIterator<Item = Item<'a>>> Input<'a, I> {
     fn head(&mut self, end: End) -> &mut Option<Item<'a>> {
         match end {
             End::Front => &mut self.front,

@@ -51,6 +51,7 @@ impl Pages {
     /// Makes sure that the pages which hold `from..to` are as they were written.
     #[inline]
     pub(super) fn touch(&self, bytes: &[u8], from: u64, to: u64) -> Result<(), RunError> {
+        debug_assert!(from <= to && to <= self.table_at, "{from}..{to} lies in no page");
         let (first, last) = (from / PAGE, to.saturating_sub(1).max(from) / PAGE);
         if first == last && self.good.has(first) {
             return Ok(());

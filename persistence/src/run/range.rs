@@ -7,8 +7,8 @@ use super::error::RunError;
 use super::info::Slot;
 use super::layout::GROUP;
 use super::pages::Ahead;
-use super::seek::Place;
-use super::view::View;
+use super::seek::Cursor;
+use super::view::{RunEntry, View};
 
 /// The entries of a range of one run, in key order, from either end.
 ///
@@ -16,7 +16,7 @@ use super::view::View;
 #[must_use]
 pub struct RunRange<'a> {
     view: View<'a>,
-    front: Place,
+    front: Cursor,
     /// How many entries of the run come before the back end.
     back: u64,
     /// Entries have no link to their predecessor, so the back end remembers one group's positions.
@@ -24,16 +24,27 @@ pub struct RunRange<'a> {
     group_starts: [u64; GROUP as usize],
     failed: Option<RunError>,
     ahead: Ahead,
+    /// Whether values are left unread.
+    unread: bool,
 }
 
 impl<'a> RunRange<'a> {
     pub(super) fn new(view: View<'a>, from: Bound<&[u8]>, to: Bound<&[u8]>) -> Self {
         let (front, back, failed) = match ends(view, from, to) {
             Ok((front, back)) => (front, back, None),
-            Err(error) => (Place::start(), 0, Some(error)),
+            Err(error) => (Cursor::start(), 0, Some(error)),
         };
         let (group_starts, ahead) = ([0; GROUP as usize], Ahead::of(front.at));
-        Self { view, front, back, group: None, group_starts, failed, ahead }
+        Self { view, front, back, group: None, group_starts, failed, ahead, unread: false }
+    }
+
+    /// The same entries, with values whose bytes are not read yet: see [`Run::look_hashed`](super::Run::look_hashed).
+    pub fn unread(self) -> Self {
+        Self { unread: true, ..self }
+    }
+
+    fn entry(&self, at: u64) -> Result<RunEntry<'a>, RunError> {
+        if self.unread { self.view.entry_unread(at) } else { self.view.entry(at) }
     }
 
     /// How many entries are left, deletions included; exact unless the run is damaged.
@@ -43,18 +54,21 @@ impl<'a> RunRange<'a> {
     }
 
     fn step(&mut self) -> Result<(&'a [u8], Slot<'a>), RunError> {
-        let entry = self.view.entry(self.front.at)?;
-        self.front = Place { ordinal: self.front.ordinal + 1, at: entry.next };
-        self.ahead.come_to(entry.next, &self.view.run.pages);
+        let entry = self.entry(self.front.at)?;
+        self.front = Cursor { ordinal: self.front.ordinal + 1, at: entry.next };
+        if !self.unread {
+            self.ahead.come_to(entry.next, &self.view.run.pages);
+        }
         Ok((entry.key, entry.slot))
     }
 
     fn step_back(&mut self) -> Result<(&'a [u8], Slot<'a>), RunError> {
+        debug_assert!(self.back > self.front.ordinal, "the ends of a walk have met");
         let (group, within) = ((self.back - 1) / GROUP, (self.back - 1) % GROUP);
         if self.group != Some(group) {
             self.load(group, within)?;
         }
-        let entry = self.view.entry(self.group_starts[within as usize])?;
+        let entry = self.entry(self.group_starts[within as usize])?;
         self.back -= 1;
         Ok((entry.key, entry.slot))
     }
@@ -115,16 +129,16 @@ impl fmt::Debug for RunRange<'_> {
 }
 
 /// Where a range begins, and how many entries come before its end.
-fn ends(view: View<'_>, from: Bound<&[u8]>, to: Bound<&[u8]>) -> Result<(Place, u64), RunError> {
+fn ends(view: View<'_>, from: Bound<&[u8]>, to: Bound<&[u8]>) -> Result<(Cursor, u64), RunError> {
     let front = match from {
-        Bound::Unbounded => Place::start(),
-        Bound::Included(from) => Place::find(view, |key| key < from)?,
-        Bound::Excluded(from) => Place::find(view, |key| key <= from)?,
+        Bound::Unbounded => Cursor::start(),
+        Bound::Included(from) => Cursor::find(view, |key| key < from)?,
+        Bound::Excluded(from) => Cursor::find(view, |key| key <= from)?,
     };
     let back = match to {
-        Bound::Unbounded => Place::end(view),
-        Bound::Included(to) => Place::find(view, |key| key <= to)?,
-        Bound::Excluded(to) => Place::find(view, |key| key < to)?,
+        Bound::Unbounded => Cursor::end(view),
+        Bound::Included(to) => Cursor::find(view, |key| key <= to)?,
+        Bound::Excluded(to) => Cursor::find(view, |key| key < to)?,
     };
     Ok((front, back.ordinal))
 }

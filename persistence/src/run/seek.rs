@@ -9,14 +9,14 @@ use super::view::View;
 
 /// A place between entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct Cursor {
     /// How many entries come before it.
     pub(super) ordinal: u64,
     /// Where in the file the entry after it begins.
     pub(super) at: u64,
 }
 
-impl Place {
+impl Cursor {
     /// Before everything.
     pub(super) fn start() -> Self {
         Self { ordinal: 0, at: super::layout::FRAME as u64 }

@@ -100,6 +100,7 @@ impl Queue {
             bytes = later;
         }
         self.buffer.extend_from_slice(bytes);
+        debug_assert!(self.buffer.len() <= self.chunk, "what is more lies in the file");
         Ok(())
     }
 

@@ -49,12 +49,13 @@ impl Sink {
     /// Appends zeros up to a multiple of `align`, a power of two of at most 64.
     #[inline]
     pub(super) fn pad_to(&mut self, align: u64) -> io::Result<()> {
+        debug_assert!(align <= 64, "zeros up to a multiple of {align}");
         let at = self.position();
         self.put(&[0; 64][..(align_up(at, align) - at) as usize])
     }
 
     /// Writes what is left, and returns the checksums of all pages; the last one may be short.
-    pub(super) fn seal_pages(&mut self) -> io::Result<&[u32]> {
+    pub(super) fn finish_pages(&mut self) -> io::Result<&[u32]> {
         self.flush()?;
         Ok(&self.page_crcs)
     }
@@ -71,6 +72,7 @@ impl Sink {
         if self.buffer.is_empty() {
             return Ok(());
         }
+        debug_assert!(self.written.is_multiple_of(PAGE), "the short page is the last one");
         self.file.write_at(self.written, &self.buffer)?;
         self.page_crcs.extend(self.buffer.chunks(PAGE as usize).map(crc32c::crc32c));
         self.written += self.buffer.len() as u64;

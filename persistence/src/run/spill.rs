@@ -25,7 +25,7 @@ use crate::Storage;
 
 /// How much is remembered in memory.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Room {
+pub(super) struct MemoryLimits {
     /// So many entries, as long as there are not more.
     entries: usize,
     /// Bytes of a stream when there are: whole records.
@@ -34,7 +34,7 @@ pub(super) struct Room {
     list: usize,
 }
 
-impl Room {
+impl MemoryLimits {
     /// 2 MiB of words, which become as much index; or 2 MiB of streams, which are written two pages at a
     /// time. The marks of all entries that are kept fit into a list.
     pub(super) const USUAL: Self =
@@ -58,7 +58,7 @@ const RECORD: usize = 10;
 /// Marks, fences and entries, in the order in which they came.
 pub(super) struct Remembered {
     side: Side,
-    room: Room,
+    room: MemoryLimits,
     /// One word an entry: 40 bits of its key's hash, and how far it is to the next location. The
     /// location follows from those before it, so that the index costs 8 bytes an entry to prepare.
     words: Vec<u64>,
@@ -74,7 +74,12 @@ pub(super) struct Remembered {
 impl Remembered {
     /// Nothing yet. `path` is for a file that is made when `room` does not do; about `hint` entries will
     /// come.
-    pub(super) fn new(storage: Arc<dyn Storage>, path: PathBuf, room: Room, hint: u64) -> Self {
+    pub(super) fn new(
+        storage: Arc<dyn Storage>,
+        path: PathBuf,
+        room: MemoryLimits,
+        hint: u64,
+    ) -> Self {
         Self {
             side: Side::new(storage, path),
             room,
@@ -90,6 +95,7 @@ impl Remembered {
     /// The next entry, and how far it is from its location to that of the one after it.
     #[inline]
     pub(super) fn add(&mut self, print: Print, length: u64) -> io::Result<()> {
+        debug_assert!((1..1 << LENGTH_BITS).contains(&length), "no entry is {length} long");
         if self.words.len() < self.room.entries && self.streams.is_empty() {
             self.words.push(print.bits() << LENGTH_BITS | length);
             return Ok(());
@@ -156,11 +162,17 @@ impl Remembered {
 
     /// The index of all entries, of which there are so many.
     pub(super) fn put_index(&self, sink: &mut Sink, shape: Shape, entries: u64) -> io::Result<()> {
+        assert_eq!(self.entries(), entries, "each entry was remembered, once");
         let buckets = shape.buckets(entries);
         if self.streams.is_empty() {
             return sink.put(self.whole_index(shape, buckets).bytes());
         }
         Slices { side: &self.side, streams: &self.streams, shape, buckets }.put(sink)
+    }
+
+    fn entries(&self) -> u64 {
+        let streamed: u64 = self.streams.iter().map(Queue::len).sum();
+        self.words.len() as u64 + streamed / RECORD as u64
     }
 
     fn whole_index(&self, shape: Shape, buckets: u64) -> Slice {
@@ -192,6 +204,7 @@ fn stream_of(print: Print) -> usize {
 
 #[inline]
 fn record(print: Print, location: u64) -> [u8; RECORD] {
+    debug_assert!(location <= LOCATION_MAX, "a run ends before location {location}");
     let bytes = (u128::from(print.bits()) << 40 | u128::from(location)).to_le_bytes();
     let mut record = [0; RECORD];
     record.copy_from_slice(&bytes[..RECORD]);
@@ -253,6 +266,7 @@ impl Slices<'_> {
             Ok(())
         })?;
         next.extend(moving.filter_map(|moving| slice.file(moving)));
+        debug_assert!(next.is_sorted_by_key(Moving::location), "entries move on in order");
         Ok((slice, next))
     }
 

@@ -6,7 +6,7 @@ use super::index::Print;
 use super::info::Slot;
 use super::layout::{FRAME, GROUP};
 use super::reader::locate;
-use super::view::{Entry, View};
+use super::view::{RunEntry, View};
 
 /// Verifies checksums first, then what the sections say of each other.
 pub(super) fn verify(view: View<'_>) -> Result<(), RunError> {
@@ -44,7 +44,7 @@ fn verify_entries(view: View<'_>) -> Result<(), RunError> {
     rule(view, at, tombstones == meta.tombstones, "the count of deletions is another")
 }
 
-fn verify_padding(view: View<'_>, at: u64, entry: &Entry<'_>) -> Result<(), RunError> {
+fn verify_padding(view: View<'_>, at: u64, entry: &RunEntry<'_>) -> Result<(), RunError> {
     let value_len = entry.slot.value().map_or(0, <[u8]>::len) as u64;
     let (key_end, value) = view.ends(at)?;
     let (value_at, end) = value.unwrap_or((key_end, key_end));

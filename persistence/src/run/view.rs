@@ -24,7 +24,7 @@ pub(super) struct View<'a> {
 
 /// An entry in place.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Entry<'a> {
+pub(super) struct RunEntry<'a> {
     pub(super) key: &'a [u8],
     pub(super) slot: Slot<'a>,
     /// Where the next entry begins, or the entries end.
@@ -54,8 +54,9 @@ impl<'a> View<'a> {
 
     /// The whole entry at `at`.
     #[inline]
-    pub(super) fn entry(self, at: u64) -> Result<Entry<'a>, RunError> {
+    pub(super) fn entry(self, at: u64) -> Result<RunEntry<'a>, RunError> {
         let parts = self.parts(at)?;
+        debug_assert!(at < parts.next && parts.next <= self.run.meta.data_end, "a walk goes on");
         if parts.next - at >= LONG {
             self.run.pages.will_need(at, parts.next);
         }
@@ -66,7 +67,28 @@ impl<'a> View<'a> {
             Some((from, to)) => Slot::Value(part(self.bytes, from, to)),
             None => Slot::Deleted,
         };
-        Ok(Entry { key, slot, next: parts.next })
+        Ok(RunEntry { key, slot, next: parts.next })
+    }
+
+    /// The entry at `at` as its key and head say: the bytes of its value are not looked at.
+    pub(super) fn entry_unread(self, at: u64) -> Result<RunEntry<'a>, RunError> {
+        let parts = self.parts(at)?;
+        let key = self.slice(parts.key.0, parts.key.1)?;
+        let slot = match parts.value {
+            Some((from, to)) => Slot::Value(part(self.bytes, from, to)),
+            None => Slot::Deleted,
+        };
+        Ok(RunEntry { key, slot, next: parts.next })
+    }
+
+    /// Makes sure of bytes that lie in the run.
+    pub(super) fn verify_part(self, of: &[u8]) -> Result<(), RunError> {
+        let start = (of.as_ptr() as usize).checked_sub(self.bytes.as_ptr() as usize);
+        let end = start.and_then(|start| start.checked_add(of.len()));
+        match (start, end.filter(|end| *end as u64 <= self.run.meta.table_at)) {
+            (Some(start), Some(end)) => self.run.pages.touch(self.bytes, start as u64, end as u64),
+            _ => Err(self.malformed(0, "what is to be verified lies outside the pages")),
+        }
     }
 
     /// The key at `at` and the position after its entry; does not touch the value.

@@ -15,7 +15,7 @@ use super::meta::{Meta, table_len};
 use super::reader::file_name;
 use super::side::create_file;
 use super::sink::Sink;
-use super::spill::{Remembered, Room};
+use super::spill::{MemoryLimits, Remembered};
 use super::uniform::Uniform;
 use super::{KEY_BYTES_MAX, USER_BYTES_MAX, VALUE_BYTES_MAX, hash_key};
 use crate::Storage;
@@ -34,7 +34,7 @@ pub struct RunWriter {
     file: Arc<Path>,
     options: RunOptions,
     sink: Sink,
-    state: State,
+    state: FileState,
     entries: u64,
     tombstones: u64,
     uniform: Uniform,
@@ -47,7 +47,7 @@ pub struct RunWriter {
 
 /// What became of the file under its temporary name.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
+enum FileState {
     Writing,
     /// A write failed half-way; only removing it is left.
     Broken,
@@ -65,7 +65,7 @@ impl RunWriter {
         path: &Path,
         options: RunOptions,
     ) -> Result<Self, RunError> {
-        Self::create_within(storage, path, options, Room::USUAL)
+        Self::create_within(storage, path, options, MemoryLimits::USUAL)
     }
 
     /// [`RunWriter::create`] with other room for what is remembered in memory.
@@ -73,7 +73,7 @@ impl RunWriter {
         storage: Arc<dyn Storage>,
         path: &Path,
         options: RunOptions,
-        room: Room,
+        room: MemoryLimits,
     ) -> Result<Self, RunError> {
         let file = shared(storage.display(path));
         check_options(&file, &options)?;
@@ -88,7 +88,7 @@ impl RunWriter {
             temp,
             file,
             sink: Sink::new(opened),
-            state: State::Writing,
+            state: FileState::Writing,
             entries: 0,
             tombstones: 0,
             uniform: Uniform::default(),
@@ -142,7 +142,7 @@ impl RunWriter {
         self.remembered.let_go();
         let renamed = self.storage.rename(&self.temp, &self.path);
         renamed.map_err(RunError::io(&self.file, "rename"))?;
-        self.state = State::Renamed;
+        self.state = FileState::Renamed;
         let folder = self.path.parent().unwrap_or(Path::new(""));
         let synced = self.storage.sync_dir(folder);
         synced.map_err(RunError::io(&self.file, "sync the folder of"))?;
@@ -164,11 +164,11 @@ impl RunWriter {
     /// Runs a step that writes. A failed one leaves the file in no known state.
     #[inline]
     fn writing<T>(&mut self, step: impl FnOnce(&mut Self) -> io::Result<T>) -> Result<T, RunError> {
-        if self.state != State::Writing {
+        if self.state != FileState::Writing {
             return Err(RunError::Unusable { file: Arc::clone(&self.file) });
         }
         step(self).map_err(|error| {
-            self.state = State::Broken;
+            self.state = FileState::Broken;
             RunError::io(&self.file, "write")(error)
         })
     }
@@ -187,6 +187,7 @@ impl RunWriter {
     }
 
     fn put_entry(&mut self, key: &[u8], value: Option<&[u8]>) -> io::Result<()> {
+        debug_assert!(self.entries == 0 || self.last_key.as_slice() < key, "order was checked");
         let length = if self.is_uniform(key, value) {
             self.put_uniform(key, value)?
         } else {
@@ -219,12 +220,14 @@ impl RunWriter {
         self.uniform.count += 1;
         self.put_body(key, value)?;
         self.sink.pad_to(self.options.value_align as u64)?;
+        debug_assert_eq!(self.sink.position(), self.uniform.end(), "numbers say where they lie");
         Ok(1)
     }
 
     fn put_loose(&mut self, key: &[u8], value: Option<&[u8]>) -> io::Result<u64> {
         self.sink.pad_to(UNIT)?;
         let at = self.sink.position();
+        debug_assert!(at >= self.uniform.loose_at(), "loose entries follow the uniform ones");
         if self.entries.is_multiple_of(GROUP) {
             self.start_group(key, at)?;
             self.remembered.mark(at)?;
@@ -262,6 +265,7 @@ impl RunWriter {
     }
 
     fn start_group(&mut self, key: &[u8], at: u64) -> io::Result<()> {
+        debug_assert!(self.fence_at <= at, "groups follow one another");
         if self.entries == 0 {
             self.min_key = key.to_vec();
         }
@@ -286,7 +290,7 @@ impl RunWriter {
         let shape = Shape::of(self.uniform.locations(data_end));
         self.remembered.put_index(&mut self.sink, shape, self.entries)?;
         let table_at = self.sink.position();
-        let table = table(self.sink.seal_pages()?);
+        let table = table(self.sink.finish_pages()?);
         let meta = Meta {
             entries: self.entries,
             tombstones: self.tombstones,
@@ -328,7 +332,7 @@ impl RunWriter {
 
 impl Drop for RunWriter {
     fn drop(&mut self) {
-        if self.state != State::Renamed {
+        if self.state != FileState::Renamed {
             // Best effort: what stays is a name that `is_unfinished`, and the next attempt replaces
             // it.
             let _ = self.storage.remove(&self.temp);

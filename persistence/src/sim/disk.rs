@@ -152,6 +152,7 @@ impl Disk {
 
     pub(super) fn close(&mut self, id: u64) {
         if let Some(content) = self.files.get_mut(&id) {
+            assert!(content.handles > 0, "a handle is closed twice");
             content.handles -= 1;
             if content.handles == 0 && !self.names.holds(id) {
                 self.files.remove(&id);

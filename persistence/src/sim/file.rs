@@ -59,6 +59,7 @@ impl Content {
             self.remember(sector);
         }
         self.bytes[start..end].copy_from_slice(bytes);
+        debug_assert!(self.durable_len <= self.bytes.len(), "files grow");
         self.whole = None;
     }
 
@@ -93,6 +94,8 @@ impl Content {
     }
 
     pub(super) fn lose_power(&mut self, seed: &mut Seed) {
+        let once = self.unsynced.keys().all(|sector| !self.abandoned.contains_key(sector));
+        debug_assert!(once, "a sector has one state to fall back to");
         let mut sectors = std::mem::take(&mut self.unsynced);
         sectors.append(&mut self.abandoned);
         for (sector, before) in sectors {

@@ -7,6 +7,8 @@ mod disk;
 mod forge;
 mod forged;
 mod golden;
+mod lookup;
+mod other_times;
 mod reading;
 mod sizes;
 mod unreadable;
@@ -82,9 +84,11 @@ pub(crate) fn write(log: &mut Log, maker: &mut Maker, records: u64) -> Vec<(Posi
         let entry = maker.next(1);
         (push(log, &entry), entry)
     });
-    let batch = batch.collect();
+    let batch: Vec<_> = batch.collect();
     let direct = records % 2 == 1;
-    if direct { log.write_direct() } else { log.write() }.expect("written");
+    let written = if direct { log.write_direct() } else { log.write() }.expect("written");
+    assert_eq!(Some(written.first), batch.first().map(|(position, _)| *position));
+    assert_eq!(Some(written.last), batch.last().map(|(position, _)| *position));
     batch
 }
 

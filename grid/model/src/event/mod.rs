@@ -2,6 +2,7 @@
 
 mod codec;
 mod errors;
+mod fanned;
 mod scalars;
 
 use std::fmt::Debug;
@@ -14,6 +15,8 @@ use crate::Schema;
 pub(crate) use codec::encoded_len;
 #[doc(hidden)]
 pub use codec::{FieldReader, FieldWriter};
+#[doc(hidden)]
+pub use fanned::Fanned;
 pub use errors::{DecodeError, EncodeError, JsonError};
 
 /// One form that an event can take: an enum has several, anything else has one.

@@ -1,10 +1,12 @@
 //! Typed names: what a module declares and every client uses.
 
 mod depot;
+mod fan;
 mod pstate;
 mod stage;
 
 pub use depot::{Depot, Partitioning};
+pub use fan::Fan;
 pub use pstate::{Kind, PState, Read};
 pub use stage::{Route, Stage};
 

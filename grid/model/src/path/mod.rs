@@ -32,24 +32,39 @@ mod run;
 mod trail;
 mod walk;
 
+pub use build::branches::Branches;
+pub use build::carry::{Carry, CarryMore};
+pub use build::collects::Collects;
+pub use build::data_transform::DataTransform;
+pub use build::each::Each;
+pub use build::filters::Filters;
 pub use build::fits::{
-    Elements, Ends, IntoLeaf, Keyed, Listed, Measured, Optional, Ordered, SetOf, Sorted, ToIndex,
+    Elements, Ends, IntoLeaf, Keyed, Listed, Measured, Numeric, Optional, Ordered, PartOf, SetOf,
+    Sorted, Sums, ToIndex, Valued,
 };
-pub use build::navigate::Navigate;
+pub use build::one::Navigate;
+pub use build::parts::Parts;
 pub use build::path::Path;
-pub use build::terms::Transform;
-pub use check::{KeyKind, Kind, check_steps};
+pub use build::terms::{Terms, Transform};
+pub use build::views::Views;
+pub use check::{KeyType, ValueType, check_steps};
 pub use data::encode::{decode_steps, encode_steps};
-pub use data::filter::{Compare, Edge, Filter, KeyRange, Position};
+pub use data::filter::{Compare, Edge, Filter, Index, KeyRange};
 pub use data::limits::{Limits, MAX_NESTING, MAX_STEPS};
-pub use data::step::{Step, Steps};
-pub use data::term::{Remove, Replace, Update};
+pub use data::own::Own;
+pub use data::step::{Amount, Every, NumberKind, Side, Step, StepKey, Steps, Transformed, View};
+pub use data::term::{Add, Remove, Replace, Term, Update};
 pub use error::{Misfit, PathError, PathErrorKind};
 pub use json::answer::select_json;
-pub use json::parse::{JsonPath, parse_json_path};
+pub use json::parse::{JsonPath, parse_json_path, parse_json_path_with, parse_json_text};
+pub use run::select::Selected;
 pub use run::store::{walk_blob, walk_store};
 pub use trail::Trail;
 pub use walk::Walk;
-pub use walk::change::{Change, Outcome, Terminal};
+pub use walk::change::{Change, Effect, Terminal};
+pub use walk::leaf::{Carried, LeafSlot, LeafValue};
+pub use walk::number::Number;
+pub use walk::own::{Navigator, Navigators};
+pub use walk::place::{EmptyPlace, Place};
 pub use walk::record::{Record, field_mut};
-pub use walk::visit::{LeafSlot, LeafValue, Sink, Visit};
+pub use walk::visit::{Sink, Visit};

@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 
 use crate::Schema;
 use crate::archive::{ArchiveBuf, ArchiveError, Archiver, Checker, Unarchiver};
+use crate::engine::{Cold, Damaged};
 use crate::path::Walk;
 
 pub use root::Root;
@@ -58,6 +59,23 @@ pub trait State:
 
     /// The shape of the type, as data.
     fn schema() -> Schema;
+
+    /// Whether parts of an archived value may be decoded alone.
+    #[doc(hidden)]
+    const IN_PLACE: bool = true;
+
+    /// Makes sure of the bytes that an archived value is decoded from.
+    ///
+    /// # Errors
+    /// [`Damaged`](crate::Damaged) where they are not as they were written.
+    #[doc(hidden)]
+    fn fetch(cold: Cold<'_>) -> Result<(), Damaged> {
+        if Self::FIXED {
+            cold.bytes(size_of::<Self::Archived>()).map(drop)
+        } else {
+            cold.verify_all()
+        }
+    }
 
     /// Whether values take no room beyond that of their type: their [`size`](Self::size) is 0.
     #[doc(hidden)]

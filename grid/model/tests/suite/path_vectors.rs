@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
-use gridmill_model::path::{PathErrorKind, Position};
+use gridmill_model::path::{Index, PathErrorKind};
 use gridmill_model::prelude::*;
 
 type Tree = Map<Str, Map<Str, List<i64>>>;
@@ -77,7 +77,7 @@ fn an_index_moves_the_element() {
         assert_eq!(D.key("p").key("x").index(from).move_to(to).apply(&mut tree), 1);
         assert_eq!(x(&tree), expected);
     }
-    assert_eq!(D.key("p").key("x").index(2).select(&d()).unwrap(), [Position(2)]);
+    assert_eq!(D.key("p").key("x").index(2).select(&d()).unwrap(), [Index(2)]);
 }
 
 #[test]

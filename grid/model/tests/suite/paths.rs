@@ -214,7 +214,10 @@ fn results_and_visited_places_are_limited() {
     let counts: Map<u64, i64> = (0..100).map(|n| (n, n as i64)).collect();
     let store = Store::new(counts);
     let select = |results, places| {
-        COUNTS.map_vals().filter_lt(10).select_view(&store, Limits { results, places })
+        COUNTS
+            .map_vals()
+            .filter_lt(10)
+            .select_view(&store, Limits { results, places, ..Limits::NONE })
     };
     assert_eq!(select(10, 100).unwrap().len(), 10);
     let error = select(9, 100).unwrap_err();
@@ -224,7 +227,7 @@ fn results_and_visited_places_are_limited() {
     let whole = COUNTS.select_limited(&store, 99);
     assert_eq!(*whole.unwrap_err().kind(), PathErrorKind::Limit);
     let first = COUNTS.filter_selected(|it| it.map_vals()).len();
-    let places = Limits { results: 1, places: 2 };
+    let places = Limits { results: 1, places: 2, ..Limits::NONE };
     assert_eq!(first.select_one_view(&store, places).unwrap(), Some(100));
 }
 
@@ -234,7 +237,9 @@ trait SelectLimited {
 
 impl SelectLimited for PState<Map<u64, i64>> {
     fn select_limited(self, store: &Store<i64>, places: u64) -> Result<Map<u64, i64>, PathError> {
-        let found = self.into_path().select_one_view(store, Limits { results: 1, places })?;
+        let found = self
+            .into_path()
+            .select_one_view(store, Limits { results: 1, places, ..Limits::NONE })?;
         Ok(found.unwrap_or_default())
     }
 }

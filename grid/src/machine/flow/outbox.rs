@@ -6,17 +6,20 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use crate::module::Plan;
 use crate::topology::{Effects, Emit};
 
 use super::confirmed::Confirmed;
 use super::marks::Watermark;
+use super::outbox_file::OutboxRecord;
 use super::parcel::{Cutter, Parcel, by_channel};
 
 /// The outbox of one partition.
 #[derive(Debug)]
 pub(crate) struct Outbox {
     partition: u32,
-    confirmed: Arc<Confirmed>,
+    /// Absent where nothing is ever sent.
+    confirmed: Option<Arc<Confirmed>>,
     /// By topology and target.
     channels: BTreeMap<(usize, u32), Channel>,
     bytes: usize,
@@ -34,9 +37,30 @@ struct Channel {
 pub(crate) type Addressed = (u32, Arc<Parcel>);
 
 impl Outbox {
-    /// An empty one. What targets have confirmed says what was sent before.
-    pub(crate) fn new(partition: u32, confirmed: Arc<Confirmed>) -> Self {
-        Self { partition, confirmed, channels: BTreeMap::new(), bytes: 0 }
+    /// With what was sent before and is not confirmed: by topology, for each target in the order of causes.
+    pub(crate) fn new(
+        partition: u32,
+        confirmed: Option<Arc<Confirmed>>,
+        sent: Vec<Vec<OutboxRecord>>,
+    ) -> Self {
+        let mut outbox = Self { partition, confirmed, channels: BTreeMap::new(), bytes: 0 };
+        for (topology, mut records) in sent.into_iter().enumerate() {
+            // What came from a file stands before what a replay sent.
+            records.sort_by_key(|record| record.target);
+            for records in records.chunk_by(|one, next| one.target == next.target) {
+                outbox.restore(topology, records);
+            }
+        }
+        outbox
+    }
+
+    fn restore(&mut self, topology: usize, records: &[OutboxRecord]) {
+        let Some(target) = records.first().map(|record| record.target) else { return };
+        let mut cutter = Cutter::new(self.partition, self.channel(topology, target).end);
+        for OutboxRecord { cause, depot, variant, bytes, .. } in records {
+            cutter.push(topology, *cause, (*depot, *variant), bytes);
+        }
+        cutter.finish().for_each(|parcel| self.keep(target, &parcel));
     }
 
     /// Keeps what a step of a batch sends; returns it in parcels. Causes ascend from call to call.
@@ -65,7 +89,7 @@ impl Outbox {
     fn channel(&mut self, topology: usize, target: u32) -> &mut Channel {
         let Self { channels, confirmed, partition, .. } = self;
         channels.entry((topology, target)).or_insert_with(|| {
-            let end = confirmed.get(target, topology, *partition);
+            let end = confirmed_by(confirmed, target, topology, *partition);
             Channel { end, parcels: VecDeque::new() }
         })
     }
@@ -83,7 +107,7 @@ impl Outbox {
             return;
         }
         for (&(topology, target), channel) in &mut self.channels {
-            let confirmed = self.confirmed.get(target, topology, self.partition);
+            let confirmed = confirmed_by(&self.confirmed, target, topology, self.partition);
             let is_done = |parcel: &mut Arc<Parcel>| parcel.end() <= confirmed;
             while let Some(parcel) = channel.parcels.pop_front_if(is_done) {
                 self.bytes -= parcel.cost();
@@ -95,6 +119,12 @@ impl Outbox {
     pub(crate) fn again(&self, topology: usize, target: u32) -> Vec<Arc<Parcel>> {
         let channel = self.channels.get(&(topology, target));
         channel.into_iter().flat_map(|channel| &channel.parcels).cloned().collect()
+    }
+
+    /// What a flush has to keep of what a topology sent.
+    pub(crate) fn records(&self, plan: &Plan, topology: usize) -> Vec<OutboxRecord> {
+        let mine = self.unconfirmed().filter(|(_, parcel)| parcel.topology == topology);
+        mine.flat_map(|(target, parcel)| records_of(plan, target, parcel)).collect()
     }
 
     /// Everything that is not confirmed, with the partition that it goes to.
@@ -112,4 +142,25 @@ impl Outbox {
     pub(crate) fn is_empty(&self) -> bool {
         self.bytes == 0
     }
+}
+
+fn confirmed_by(
+    confirmed: &Option<Arc<Confirmed>>,
+    target: u32,
+    topology: usize,
+    source: u32,
+) -> Watermark {
+    confirmed.as_ref().map(|known| known.get(target, topology, source)).unwrap_or_default()
+}
+
+fn records_of(plan: &Plan, target: u32, parcel: &Parcel) -> Vec<OutboxRecord> {
+    let mut records = Vec::with_capacity(parcel.len());
+    for (cause, group) in parcel.groups() {
+        for (record, index) in group.zip(0..) {
+            let (depot, variant, bytes) = parcel.record(record);
+            let (kind, bytes) = (plan.depots[depot].sent_kind(), bytes.to_vec());
+            records.push(OutboxRecord { target, cause, index, kind, depot, variant, bytes });
+        }
+    }
+    records
 }

@@ -31,7 +31,7 @@ impl Partition {
     }
 
     /// A topology that reads the past flushes by itself: its snapshot may hold verdicts that the partition did
-    /// not come to log before it ended. They are logged before any order can be about them.
+    /// not come to log before it ended. They are logged before any command can be about them.
     fn log_unlogged(&mut self, topology: usize) -> Result<(), Fatal> {
         let held = &self.core.consumers[topology].quarantine;
         let Some(&first) = held.keys().min() else { return Ok(()) };

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use gridmill_client::AppendErrorKind;
 use gridmill_persistence::Position;
 use gridmill_persistence::planted::{Bug, is_planted};
-use parking_lot::Mutex;
 
 use crate::machine::flow::marks::Watermark;
 use crate::machine::flow::parcel::Parcel;
@@ -21,6 +20,7 @@ use super::commit::{Commit, PendingCommand, StepDone};
 use super::delivery::Delivery;
 use super::published::PartitionView;
 use super::waiting::Waiting;
+use crate::sync::Mutex;
 
 /// Where commits become visible. It is called under the lock of the commits: it must be quick, and must not
 /// ask the commits anything.
@@ -67,8 +67,8 @@ struct UnderWay {
 pub(crate) struct Completed(Vec<Commit>);
 
 impl Completed {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
     }
 
     /// Answers all callers.

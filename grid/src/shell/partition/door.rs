@@ -6,7 +6,6 @@ use gridmill_persistence::Position;
 use gridmill_persistence::planted::{Bug, is_planted};
 
 use crate::machine::batch::{Batch, Events, Item};
-use crate::machine::flow::confirmed::Confirmed;
 use crate::machine::flow::marks::{Marks, Watermark};
 use crate::machine::registry::Registry;
 use crate::module::Plan;
@@ -195,19 +194,5 @@ impl<'a> Splitting<'a> {
         let mut batch = Batch::new(items, logged.first);
         batch.careful = undecodable;
         (batch, waiting)
-    }
-}
-
-/// Tells partitions how far they need not send again: what is in the log that was opened is durable.
-pub(crate) fn confirm_logged(
-    confirmed: &Confirmed,
-    registry: &Registry,
-    partition: u32,
-    marks: &Marks,
-) {
-    for (channel, source, mark) in marks.iter() {
-        if let Some(topology) = registry.topology_of_channel(channel) {
-            confirmed.confirm(partition, topology, u32::from(source), mark);
-        }
     }
 }

@@ -3,16 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use gridmill_persistence::Position;
 use gridmill_persistence::planted::{Bug, is_planted};
 
 use crate::machine::budget::Account;
-use crate::machine::flow::confirmed::Confirmed;
 use crate::machine::flow::marks::Marks;
 use crate::machine::flow::outbox::{Addressed, Outbox};
+use crate::machine::flush::FlowsAtFlush;
+use crate::machine::manifest::Intake;
+use crate::module::Plan;
 use crate::topology::Effects;
 
 use super::door::Gap;
-use super::mailbox::Intake;
+use super::mailbox::Intake as LetIn;
 use super::{Msg, Partition};
 
 /// How long deliveries wait after they could not be written, unless a write goes well before.
@@ -30,13 +33,25 @@ pub(crate) struct Flows {
 }
 
 impl Flows {
-    pub(crate) fn new(
-        partition: u32,
-        marks: Marks,
-        confirmed: Arc<Confirmed>,
-        account: Account,
-    ) -> Self {
-        Self { marks, outbox: Outbox::new(partition, confirmed), account, on_hold: false }
+    /// With what has come, and what was sent and is not confirmed.
+    pub(crate) fn new(marks: Marks, outbox: Outbox, account: Account) -> Self {
+        let mut flows = Self { marks, outbox, account, on_hold: false };
+        flows.account.set(flows.outbox.bytes());
+        flows
+    }
+
+    /// What a flush of topologies is to say of flows, where the log ends at `end`.
+    pub(crate) fn at_flush(
+        &self,
+        plan: &Plan,
+        topologies: &[usize],
+        end: Position,
+    ) -> FlowsAtFlush {
+        let sends = |&&topology: &&usize| !plan.topologies[topology].outputs.is_empty();
+        let senders = topologies.iter().filter(sends);
+        let outboxes = senders.map(|&topology| (topology, self.outbox.records(plan, topology)));
+        let intake = Intake { at: end, marks: self.marks.snapshot() };
+        FlowsAtFlush { intake: Some(intake), outboxes: outboxes.collect() }
     }
 
     /// Keeps what a step of a batch sends until its targets have it; returns it in parcels.
@@ -54,10 +69,10 @@ impl Flows {
 
     /// What may be let in. Clients wait while too much is under way to other partitions; what these send never waits
     /// for that, so that everything under way arrives.
-    pub(crate) fn intake(&self) -> Intake {
+    pub(crate) fn intake(&self) -> LetIn {
         let events = !self.account.is_over(self.outbox.bytes());
         let gated = is_planted(Bug::GateHops) && !events;
-        Intake { deliveries: !self.on_hold && !gated, events }
+        LetIn { deliveries: !self.on_hold && !gated, events }
     }
 
     /// Deliveries can be written again.
@@ -90,6 +105,18 @@ impl Partition {
     pub(crate) fn send_again(&self, topology: usize, target: u32) {
         let parcels = self.flows.outbox.again(topology, target);
         self.shared.commits.send_again(target, parcels, &*self.shared);
+    }
+
+    /// What a flush of topologies is to say of flows.
+    pub(crate) fn flows_at_flush(&self, topologies: &[usize]) -> FlowsAtFlush {
+        self.flows.at_flush(&self.core.plan, topologies, self.writer.end())
+    }
+
+    /// Sends what was sent before this life began, and is not confirmed.
+    pub(crate) fn send_recovered(&self) {
+        for (target, parcel) in self.flows.outbox.unconfirmed() {
+            self.shared.commits.send_again(target, vec![Arc::clone(parcel)], &*self.shared);
+        }
     }
 
     /// Sees to what targets have confirmed, and asks to be told where that is waited for.

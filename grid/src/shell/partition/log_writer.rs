@@ -125,7 +125,6 @@ impl LogWriter {
         for (cause, records) in parcel.groups().skip(admitted.known) {
             for (record, index) in records.zip(0u32..) {
                 let (depot, variant, bytes) = parcel.record(record);
-                let is_stage = plan.depots[depot].inbox.is_some();
                 let stamp = Stamp {
                     cause,
                     // There are at most 4,096 partitions.
@@ -138,7 +137,7 @@ impl LogWriter {
                     depot_offset: self.next_offsets[depot],
                     type_id: self.registry.type_id(depot, variant),
                     source: self.registry.source(depot),
-                    kind: if is_stage { kind::HOP } else { kind::SENT },
+                    kind: plan.depots[depot].sent_kind(),
                     id: Some(stamp.to_bytes()),
                 };
                 self.log.push(&meta, bytes)?;

@@ -4,15 +4,15 @@
 //! many follow before it looks.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use gridmill_client::AppendErrorKind;
 use gridmill_client::engine::{Single, Submission};
-use parking_lot::{Mutex, MutexGuard};
 
 use super::delivery::Delivery;
 use super::queued::QueuedEvents;
 use crate::shell::load::Load;
+use crate::sync::{AtomicBool, Mutex, MutexGuard};
 
 /// What a partition has to log.
 #[derive(Debug)]

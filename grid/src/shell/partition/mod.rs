@@ -29,6 +29,8 @@ pub(crate) mod past;
 pub(crate) mod peers;
 pub(crate) mod published;
 mod queued;
+#[cfg(all(test, feature = "races"))]
+mod races;
 mod reading;
 mod senders;
 pub(crate) mod shared;
@@ -49,6 +51,7 @@ use crate::machine::answers::RecoveredAnswer;
 use crate::machine::budget::Budget;
 use crate::machine::control::Verdict;
 use crate::machine::core::{Core, Stop};
+use crate::machine::flow::outbox::Outbox;
 use crate::machine::flush::{FlushDone, FlushFault};
 use crate::machine::manifest::ManifestFile;
 use crate::machine::merge::MergeDone;
@@ -185,15 +188,26 @@ impl Partition {
         opened: Opened,
         host: Arc<dyn Host>,
     ) -> Result<Self, Fatal> {
-        let Opened { core, log, end, said, registry, flushes, next_offsets, last_time, .. } =
-            opened;
+        let Opened {
+            core,
+            log,
+            end,
+            said,
+            registry,
+            flushes,
+            next_offsets,
+            last_time,
+            marks,
+            sent,
+            ..
+        } = opened;
         let ActorOptions { durability, changes, tails, flows, clock } = options;
         let catch_ups = CatchUps::new(changes.clone());
         let manifest = Arc::clone(&flushes.manifest);
         let flushes = Flushes::new(&core, flushes, changes.account(), tails.account());
-        let confirmed = shared.peers.confirmed();
-        let marks = Default::default(); // SHIM
-        let flows = Flows::new(shared.partition, marks, confirmed, flows.account());
+        let confirmed = shared.peers.confirmed().cloned();
+        let outbox = Outbox::new(shared.partition, confirmed, sent);
+        let flows = Flows::new(marks, outbox, flows.account());
         let mut partition = Self {
             host,
             core,
@@ -223,6 +237,7 @@ impl Partition {
         let plan = Arc::clone(&self.core.plan);
         let recover = |waiting: &mut Waiting, from| waiting.recover(&plan, &said, from);
         self.shared.commits.recovered(end, view, recover, &*self.shared);
+        self.send_recovered();
         self.start_catch_ups()?;
         if let Durability::Interval(every) = self.syncing.durability() {
             self.host.every(every, || Msg::SyncDue);

@@ -31,7 +31,7 @@ impl Peers {
     }
 
     /// What the partitions have told each other of what they have made durable.
-    pub(crate) fn confirmed(&self) -> Arc<Confirmed> {
-        self.confirmed.get().cloned().unwrap_or_default()
+    pub(crate) fn confirmed(&self) -> Option<&Arc<Confirmed>> {
+        self.confirmed.get()
     }
 }

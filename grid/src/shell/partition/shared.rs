@@ -56,7 +56,9 @@ impl Publish for Shared {
 
     fn confirm(&self, received: &ReceivedMark) {
         let ReceivedMark { topology, source, mark } = *received;
-        self.peers.confirmed().confirm(self.partition, topology, source, mark);
+        if let Some(confirmed) = self.peers.confirmed() {
+            confirmed.confirm(self.partition, topology, source, mark);
+        }
         if let Some(peer) = self.peers.get(source)
             && peer.awaits_confirmation.swap(false, Ordering::AcqRel)
         {
@@ -124,7 +126,7 @@ impl Shared {
     }
 
     fn answer(&self, completed: Completed) {
-        if !completed.is_empty() {
+        if completed.len() > 0 {
             completed.answer();
             self.published.touch();
         }

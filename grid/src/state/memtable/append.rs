@@ -4,13 +4,13 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
 use gridmill_model::{KeyBytes, State};
-use parking_lot::MutexGuard;
 
 use super::super::room::Room;
 use super::blocks::{BLOCK_MAX, Spot};
 use super::entry::Entry;
 use super::versions::{Block, Version, version_bytes};
 use super::{Memtable, MemtableView, Writer};
+use crate::sync::MutexGuard;
 
 /// A batch drops this many times as many versions as it adds at most, so that what piled up behind a
 /// reader who took long does not hold up one batch alone.

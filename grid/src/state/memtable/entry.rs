@@ -1,11 +1,12 @@
 //! An entry: a key, and the way to the versions of its value.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use gridmill_model::KeyBytes;
 
 use super::super::prefetch::prefetch;
 use super::blocks::Spot;
+use crate::sync::AtomicU64;
 
 /// A key, and where its newest version lies.
 #[derive(Debug)]

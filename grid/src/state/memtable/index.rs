@@ -1,9 +1,10 @@
 //! From the hash of a key to its entry, for one writer and many readers.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use super::super::prefetch::prefetch;
 use super::blocks::{SPOT_BITS, Spot};
+use crate::sync::AtomicU64;
 
 /// Fewer cells than this are not worth a table's growing pains.
 const CELLS_MIN: usize = 64;

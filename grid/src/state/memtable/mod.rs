@@ -14,6 +14,8 @@ mod blocks;
 mod entry;
 mod index;
 mod order;
+#[cfg(all(test, feature = "races"))]
+mod races;
 mod retired;
 mod sort;
 #[cfg(test)]
@@ -25,10 +27,10 @@ use std::sync::{Arc, OnceLock};
 
 use gridmill_model::State;
 use gridmill_persistence::run::hash_key;
-use parking_lot::Mutex;
 
 use super::prefetch::{AHEAD, prefetch_held, prefetch_value};
 use super::room::Room;
+use crate::sync::Mutex;
 
 pub(crate) use append::Appender;
 use blocks::Blocks;

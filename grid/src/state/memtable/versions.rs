@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use gridmill_model::State;
-use parking_lot::Mutex;
 
 use super::super::prefetch::{AHEAD, prefetch, prefetch_held, prefetch_value};
 use super::super::room::Room;
 use super::blocks::{Numbered, Spot};
+use crate::sync::Mutex;
 
 /// What one batch made of an entry.
 #[derive(Debug)]

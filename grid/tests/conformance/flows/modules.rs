@@ -268,3 +268,60 @@ pub mod routes {
         Ok(())
     }
 }
+
+/// A post to many followers travels once to each partition.
+pub mod timelines {
+    use gridmill::prelude::*;
+
+    #[record]
+    pub struct Post {
+        pub author: u64,
+        pub id: u64,
+    }
+
+    pub const FOLLOWS: Depot<(u64, u64)> =
+        Depot::hash_by("social/follows", |(_, followed)| (*followed).into());
+    pub const POSTS: Depot<Post> = Depot::hash_by("social/posts", |post| post.author.into());
+    pub const FOLLOWERS: PState<Map<u64, Set<u64>>> = PState::new("social/followers");
+    pub const TIMELINES: PState<Map<u64, List<u64>>> = PState::new("social/timelines");
+    const DELIVER: Fan<u64, Post> = Fan::new("deliver");
+
+    type Views<'a> = (&'a mut Map<u64, Set<u64>>, &'a mut Map<u64, List<u64>>);
+
+    pub struct Social;
+
+    impl Module for Social {
+        const NAME: &'static str = "social";
+
+        fn define(module: &mut Setup) {
+            module.depot(FOLLOWS).depot(POSTS);
+            module
+                .stream("timelines", (FOLLOWERS, TIMELINES))
+                .source(FOLLOWS)
+                .over(FOLLOWERS)
+                .each(follow)
+                .source(POSTS)
+                .each_with(post)
+                .fan(DELIVER)
+                .over(TIMELINES)
+                .each(deliver);
+        }
+    }
+
+    fn follow((who, whom): (u64, u64), followers: &mut Map<u64, Set<u64>>) {
+        followers.entry(whom).or_default().insert(who);
+    }
+
+    fn post(post: Post, (followers, _): Views<'_>, flow: &mut Context<'_>) {
+        let Some(all) = followers.get(&post.author) else { return };
+        flow.fan(DELIVER, all.iter().copied(), post);
+    }
+
+    fn deliver(user: u64, post: &Post, timelines: &mut Map<u64, List<u64>>) {
+        let timeline = timelines.entry(user).or_default();
+        timeline.push_back(post.id);
+        if timeline.len() > 800 {
+            timeline.pop_front();
+        }
+    }
+}

@@ -3,7 +3,7 @@
 use gridmill::client::AppendErrorKind;
 use gridmill::prelude::*;
 
-use super::modules::{bank, walk, words};
+use super::modules::{bank, timelines, walk, words};
 
 type Test = Result<(), Box<dyn std::error::Error>>;
 
@@ -103,6 +103,24 @@ async fn r004_words_of_many_pages_are_counted_once_each() -> Test {
             client.select_one(words::COUNTS.key(format!("w{word}").as_str())).await?.unwrap_or(0);
     }
     assert_eq!(sum, 600);
+    Ok(())
+}
+
+#[tokio::test]
+async fn r005_a_post_reaches_every_follower_once_and_in_order() -> Test {
+    use timelines::{FOLLOWS, POSTS, Post, Social, TIMELINES};
+    let grid = Grid::in_memory().partitions(4).module::<Social>().start().await?;
+    let client = grid.client();
+    client.append_many(FOLLOWS, (0..500u64).map(|who| (who, 7)).collect::<Vec<_>>()).await?;
+    for id in 0..5 {
+        client.append(POSTS, Post { author: 7, id }).await?;
+    }
+    client.append(POSTS, Post { author: 8, id: 99 }).await?;
+    for who in 0..500 {
+        let timeline = client.select_one(TIMELINES.key(who)).await?;
+        let posts: Vec<u64> = timeline.iter().flat_map(|list| list.iter().copied()).collect();
+        assert_eq!(posts, [0, 1, 2, 3, 4], "follower {who}");
+    }
     Ok(())
 }
 

@@ -18,7 +18,7 @@ const SIDE: &str = "table.run.side.tmp";
 const TOP: u64 = (1 << 40) - 1;
 
 /// Entries of these prints, remembered within `room`.
-fn remembered(room: Room, prints: &[u64]) -> Remembered {
+fn remembered(room: MemoryLimits, prints: &[u64]) -> Remembered {
     let storage = Arc::new(SimStorage::new());
     let mut remembered = Remembered::new(storage, PathBuf::from(SIDE), room, 0);
     for (number, print) in prints.iter().enumerate() {
@@ -32,7 +32,7 @@ fn index(remembered: &Remembered, shape: Shape, entries: usize) -> Vec<u8> {
     let file = storage.create(Path::new("index")).unwrap();
     let mut sink = Sink::new(Arc::clone(&file));
     remembered.put_index(&mut sink, shape, entries as u64).unwrap();
-    sink.seal_pages().unwrap();
+    sink.finish_pages().unwrap();
     file.map(0..file.len().unwrap()).unwrap().to_vec()
 }
 
@@ -48,8 +48,8 @@ fn shapes() -> [Shape; 2] {
 /// Checks that both ways lead to one index; says from which slice on the slices had to be filled for
 /// what wraps around, and how much did.
 fn compare(prints: &[u64], shape: Shape) -> (usize, usize) {
-    let kept = remembered(Room { entries: prints.len(), ..Room::NONE }, prints);
-    let parted = remembered(Room { stream: 50 * RECORD, ..Room::NONE }, prints);
+    let kept = remembered(MemoryLimits { entries: prints.len(), ..MemoryLimits::NONE }, prints);
+    let parted = remembered(MemoryLimits { stream: 50 * RECORD, ..MemoryLimits::NONE }, prints);
     assert!(kept.streams.is_empty() && parted.words.is_empty());
     let expected = index(&kept, shape, prints.len());
     assert!(index(&parted, shape, prints.len()) == expected, "{} prints", prints.len());
@@ -133,7 +133,7 @@ fn models() -> impl Strategy<Value = Model> {
     })
 }
 
-fn write(storage: &SimStorage, room: Room, model: &Model) -> Result<RunInfo, RunError> {
+fn write(storage: &SimStorage, room: MemoryLimits, model: &Model) -> Result<RunInfo, RunError> {
     let options = RunOptions { value_align: 4, ..RunOptions::default() };
     let storage = Arc::new(storage.clone());
     let mut writer = RunWriter::create_within(storage, Path::new(PATH), options, room)?;
@@ -172,9 +172,9 @@ proptest! {
     #[test]
     fn both_ways_lead_to_the_same_run(model in models(), kept in 0..300_usize) {
         let storage = SimStorage::new();
-        write(&storage, Room::USUAL, &model).unwrap();
+        write(&storage, MemoryLimits::USUAL, &model).unwrap();
         let expected = bytes_of(&storage, PATH);
-        for room in [Room::NONE, Room { entries: kept, ..Room::NONE }] {
+        for room in [MemoryLimits::NONE, MemoryLimits { entries: kept, ..MemoryLimits::NONE }] {
             write(&storage, room, &model).unwrap();
             prop_assert!(bytes_of(&storage, PATH) == expected);
         }
@@ -195,7 +195,7 @@ fn the_file_is_there_while_it_is_needed_and_never_synced() {
     let options = RunOptions::default();
     let shared = Arc::new(storage.clone());
     let mut writer =
-        RunWriter::create_within(shared, Path::new(PATH), options, Room::NONE).unwrap();
+        RunWriter::create_within(shared, Path::new(PATH), options, MemoryLimits::NONE).unwrap();
     storage.set_faults(Faults { fail_sync: Some(1), ..Faults::default() });
     for (key, value) in &counted(600) {
         writer.add(key, value.as_deref()).unwrap();
@@ -212,7 +212,7 @@ fn small_runs_need_no_file() {
     let storage = SimStorage::new();
     let run = |model: &Model| {
         storage.set_faults(Faults::default());
-        write(&storage, Room::USUAL, model).unwrap();
+        write(&storage, MemoryLimits::USUAL, model).unwrap();
         storage.operations()
     };
     // Made, written, and its end; synced, renamed, its folder synced.
@@ -225,7 +225,7 @@ fn what_fails_leaves_nothing() {
     let model = counted(500);
     let fails = |faults: Faults| {
         let storage = SimStorage::with_faults(1, faults);
-        let written = write(&storage, Room::NONE, &model);
+        let written = write(&storage, MemoryLimits::NONE, &model);
         let left = names(&storage);
         if written.is_ok() {
             assert_eq!(left, [PATH]);
@@ -248,7 +248,7 @@ fn a_dropped_writer_takes_the_file_along() {
     let storage = SimStorage::new();
     let (shared, options) = (Arc::new(storage.clone()), RunOptions::default());
     let mut writer =
-        RunWriter::create_within(shared, Path::new(PATH), options, Room::NONE).unwrap();
+        RunWriter::create_within(shared, Path::new(PATH), options, MemoryLimits::NONE).unwrap();
     for key in 0..1000_u32 {
         writer.add(&key.to_be_bytes(), None).unwrap();
     }
@@ -266,7 +266,7 @@ fn power_loss_leaves_a_whole_run_or_none() {
         for operation in 1.. {
             let faults = Faults { power_off: Some(operation), ..Faults::default() };
             let storage = SimStorage::with_faults(seed, faults);
-            let finished = write(&storage, Room::NONE, &model).is_ok();
+            let finished = write(&storage, MemoryLimits::NONE, &model).is_ok();
             let after = storage.crash();
             let left = names(&after);
             assert!(left.iter().all(|name| name == PATH || is_unfinished(name)), "{left:?}");
@@ -288,7 +288,7 @@ fn what_the_disk_falsifies_fails_the_run() {
         let storage = SimStorage::new();
         let (shared, options) = (Arc::new(storage.clone()), RunOptions::default());
         let mut writer =
-            RunWriter::create_within(shared, Path::new(PATH), options, Room::NONE).unwrap();
+            RunWriter::create_within(shared, Path::new(PATH), options, MemoryLimits::NONE).unwrap();
         for key in 0..2000_u32 {
             writer.add(&key.to_be_bytes(), None).unwrap();
         }

@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 
-use gridmill_persistence::{LogError, SimStorage, manifest};
+use gridmill_persistence::log::{Log, RecordMeta};
+use gridmill_persistence::{LogError, SimStorage, Storage, manifest};
 
 use super::forge::{put, replace, reseal, segment, set_offsets, u64_at, whole};
 use super::{DIR, Maker, open, read_all, write};
@@ -38,7 +39,19 @@ fn read_every_way(storage: &SimStorage) -> Result<(), LogError> {
     reader.scan(recovered.end)?;
     log.bytes_after(recovered.end);
     read_all(&reader)?;
-    reader.verify().map(|_| ())
+    reader.verify()?;
+    go_on(log)?;
+    open(storage).map(drop)
+}
+
+/// Logs some more behind what was found, and stops.
+fn go_on(mut log: Log) -> Result<(), LogError> {
+    for payload in [0, 30 << 10] {
+        log.push(&RecordMeta::default(), &vec![1; payload])?;
+        log.write()?;
+        log.syncer().sync()?;
+    }
+    log.close_clean()
 }
 
 #[test]
@@ -53,7 +66,7 @@ fn an_offset_without_a_successor_is_damage() {
         assert!(error.to_string().contains("expected an offset below 2^64-1"), "{error}");
     }
     let (mut log, _) = open(&SimStorage::new()).expect("opened");
-    let meta = super::RecordMeta { depot_offset: u64::MAX, ..Default::default() };
+    let meta = RecordMeta { depot_offset: u64::MAX, ..Default::default() };
     let error = log.push(&meta, b"").expect_err("refused");
     assert!(matches!(error, LogError::OffsetsExhausted { source_number: 0 }), "{error}");
 }
@@ -71,6 +84,42 @@ fn record_numbers_that_would_begin_again_are_damage() {
     replace(&storage, &segment(1), &bytes);
     let error = read_every_way(&storage).expect_err("damage");
     assert!(matches!(error, LogError::Damaged { .. }), "{error}");
+}
+
+#[test]
+fn a_log_that_ends_near_the_last_record_number_is_damage() {
+    for (first, opens) in [((1 << 47) - 10_000, true), (1 << 47, false)] {
+        let storage = build(false);
+        for number in 1..=3 {
+            let mut bytes = whole(&storage, &segment(number));
+            let moved = |batch: &mut [u8]| {
+                let (base, durable_to) = (u64_at(batch, 16), u64_at(batch, 24));
+                put(batch, 16, base + first);
+                put(batch, 24, durable_to + first);
+            };
+            let header = |page: &mut [u8]| {
+                for field in [32, 56, 64] {
+                    let position = u64_at(page, field);
+                    put(page, field, position + first);
+                }
+            };
+            reseal(&mut bytes, header, moved);
+            replace(&storage, &segment(number), &bytes);
+        }
+        let read = read_every_way(&storage);
+        assert_eq!(read.is_ok(), opens, "{read:?}");
+        if let Err(error) = read {
+            assert!(error.to_string().contains("record numbers below 2^47"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_segment_with_the_last_of_all_numbers_is_damage() {
+    let storage = build(true);
+    storage.create(&segment(u64::MAX)).expect("made");
+    let error = read_every_way(&storage).expect_err("damage");
+    assert!(error.to_string().contains("expected a segment number below 2^63"), "{error}");
 }
 
 /// Numbers at which arithmetic ends.

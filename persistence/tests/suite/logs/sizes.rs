@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gridmill_persistence::log::{HowStopped, Log, LogOptions, RecordMeta};
-use gridmill_persistence::{Faults, FileStorage, Position, SimStorage, Storage};
+use gridmill_persistence::{Faults, FileStorage, LogError, Position, SimStorage, Storage};
 
 use super::forge::{put, replace, reseal, segment, u64_at, whole};
-use super::{DIR, Maker, open, read_all, write};
+use super::{DIR, Entry, Maker, open, options, push, read_all, write};
 
 fn files(storage: &SimStorage) -> Vec<String> {
     let mut names = storage.list(&Path::new(DIR).join("log")).expect("listed");
@@ -193,5 +193,127 @@ fn a_partition_of_ten_events_is_small() {
             log.close_clean().expect("closed");
         }
         assert!(bytes_in(&dir) <= 40 << 10, "{} bytes", bytes_in(&dir));
+    }
+}
+
+#[test]
+fn a_log_that_is_stopped_cleanly_goes_on_in_its_segment() {
+    let storage = SimStorage::new();
+    let mut maker = Maker::default();
+    for _ in 0..10 {
+        let (mut log, _) = open(&storage).expect("opened");
+        write(&mut log, &mut maker, 3);
+        assert_eq!(log.segments().len(), 1);
+        log.close_clean().expect("closed");
+    }
+    assert_eq!(files(&storage), ["0000000001.seg", "clean"]);
+}
+
+#[test]
+fn segments_grow_up_to_their_limit() {
+    let (mut log, _) = open(&SimStorage::new()).expect("opened");
+    let (mut maker, most) = (Maker::default(), options().segment_bytes_max);
+    while log.segments().len() < 12 {
+        write(&mut log, &mut maker, 20);
+        log.syncer().sync().expect("synced");
+    }
+    let sizes: Vec<_> = log.segments().iter().map(|segment| segment.capacity).collect();
+    assert!(sizes.is_sorted() && sizes[0] == options().segment_bytes_min, "{sizes:?}");
+    assert!(sizes[4..].iter().all(|size| *size == most), "{sizes:?}");
+}
+
+#[test]
+fn where_a_large_segment_finds_no_room_a_small_one_is_made() {
+    let storage = SimStorage::new();
+    let (mut log, _) = open(&storage).expect("opened");
+    let (mut maker, mut expected) = (Maker::default(), Vec::new());
+    expected.extend(write(&mut log, &mut maker, 5));
+    let small = options().segment_bytes_min;
+    storage.set_space_left(Some(small));
+    let refused = loop {
+        let (before, entry) = (maker.clone(), maker.next(1));
+        let position = push(&mut log, &entry);
+        match log.write() {
+            Ok(_) => expected.push((position, entry)),
+            Err(error) => {
+                maker = before;
+                break error;
+            }
+        }
+        log.syncer().sync().expect("synced");
+    };
+    assert!(matches!(refused, LogError::StorageFull { .. }), "{refused}");
+    let sizes: Vec<_> = log.segments().iter().map(|segment| segment.capacity).collect();
+    assert_eq!(sizes, [small, small], "the disk was used up");
+    storage.set_space_left(None);
+    expected.extend(write(&mut log, &mut maker, 5));
+    log.syncer().sync().expect("synced");
+    assert_eq!(read_all(&log.reader()).expect("read"), expected);
+}
+
+#[test]
+fn a_batch_larger_than_the_segment_that_is_ready_gets_one_of_its_size() {
+    let storage = SimStorage::new();
+    let (mut log, _) = open(&storage).expect("opened");
+    let (mut maker, mut expected) = (Maker::default(), Vec::new());
+    let half = (options().segment_bytes_min - 4096) / 2;
+    while log.segments()[0].used <= half {
+        expected.extend(write(&mut log, &mut maker, 5));
+        log.syncer().sync().expect("synced");
+    }
+    assert_eq!(files(&storage).len(), 2, "the next segment is ready");
+    expected.extend(write(&mut log, &mut maker, 2000));
+    expected.extend(write(&mut log, &mut maker, 5));
+    log.syncer().sync().expect("synced");
+    assert_eq!(read_all(&log.reader()).expect("read"), expected);
+    drop(log);
+    let (log, _) = open(&storage.crash()).expect("opened");
+    assert_eq!(read_all(&log.reader()).expect("read"), expected);
+    assert_eq!(files(&storage.kill()).len(), log.segments().len(), "what was ready is gone");
+}
+
+/// What `bytes_after` says, against what was written: never too little, and not much more.
+fn check_bytes_after(log: &Log, batches: &[(Position, u64)]) {
+    for (at, (position, _)) in batches.iter().enumerate().step_by(7) {
+        let exact: u64 = batches[at..].iter().map(|(_, bytes)| bytes).sum();
+        let told = log.bytes_after(*position);
+        // It counts from a place that an index knows, or from where the segment begins.
+        let most = exact + options().segment_bytes_max;
+        assert!((exact..=most).contains(&told), "{told} after {position}: {exact} to {most}");
+    }
+    assert!(log.bytes_after(log.next_position()) <= options().segment_bytes_max);
+}
+
+#[test]
+fn how_much_follows_a_position_is_known_in_every_life_of_a_log() {
+    let mut storage = SimStorage::new();
+    let (mut maker, mut batches) = (Maker::default(), Vec::<(Position, u64)>::new());
+    for life in 0..6 {
+        let (mut log, _) = open(&storage).expect("opened");
+        check_bytes_after(&log, &batches);
+        for _ in 0..60 {
+            let entries: Vec<Entry> = (0..20).map(|_| maker.next(1)).collect();
+            for entry in &entries {
+                push(&mut log, entry);
+            }
+            let written = log.write().expect("written");
+            batches.push((written.first, written.bytes));
+            if life % 2 == 0 {
+                log.syncer().sync().expect("synced");
+            }
+        }
+        check_bytes_after(&log, &batches);
+        storage.set_faults(Faults { fail_sync: Some(1), ..Faults::default() });
+        let synced = log.syncer().sync();
+        assert_eq!(synced.is_err(), life % 2 == 1);
+        storage.set_faults(Faults::default());
+        log.recover_from_failed_sync().expect("recovered");
+        check_bytes_after(&log, &batches);
+        if life % 3 == 2 {
+            log.close_clean().expect("closed");
+        } else {
+            drop(log);
+        }
+        storage = storage.kill();
     }
 }

@@ -3,6 +3,20 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use serde::{Deserialize, Serialize};
+
+/// The end of a transform as data that can be sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Term {
+    /// Writes a value, in postcard bytes.
+    Set(Box<[u8]>),
+    /// Takes the value out of what holds it.
+    Remove,
+    /// Adds a number, in postcard bytes of the value's type.
+    Add(Box<[u8]>),
+}
+
 /// The end of [`Navigate::set`](crate::path::Navigate::set) and
 /// [`Navigate::move_to`](crate::path::Navigate::move_to).
 #[derive(Clone, Debug)]
@@ -35,3 +49,7 @@ impl<L> Remove<L> {
         Self(PhantomData)
     }
 }
+
+/// The end of [`Navigate::add`](crate::path::Navigate::add).
+#[derive(Clone, Debug)]
+pub struct Add<L>(pub(in crate::path) L);

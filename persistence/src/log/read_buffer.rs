@@ -19,7 +19,7 @@ const KEPT: usize = 2 << 20;
 const BLOCK: u64 = 512;
 
 #[derive(Debug)]
-pub(crate) struct Window {
+pub(crate) struct ReadBuffer {
     /// The segment's file, from the first read on: what is sealed has no descriptor of its own.
     file: Option<Arc<dyn StorageFile>>,
     bytes: Arc<Vec<u8>>,
@@ -27,13 +27,13 @@ pub(crate) struct Window {
     ahead: u64,
 }
 
-impl Default for Window {
+impl Default for ReadBuffer {
     fn default() -> Self {
         Self { file: None, bytes: Arc::default(), start: 0, ahead: LEAST }
     }
 }
 
-impl Window {
+impl ReadBuffer {
     /// Forgets a segment; the next one is read as eagerly.
     pub(crate) fn leave(&mut self) {
         self.file = None;
@@ -53,6 +53,7 @@ impl Window {
         range: &Range<u64>,
         end: u64,
     ) -> Result<(), LogError> {
+        debug_assert!(range.start <= range.end && range.end <= end, "{range:?} lies before {end}");
         let held = self.start..self.start + self.bytes.len() as u64;
         if held.start <= range.start && range.end <= held.end {
             return Ok(());
@@ -88,7 +89,7 @@ impl Window {
         &self.bytes[(range.start - self.start) as usize..(range.end - self.start) as usize]
     }
 
-    /// A part of what is here, as a view that outlives the window.
+    /// A part of what is here, as a view that outlives the buffer.
     pub(crate) fn view(&self, range: Range<u64>) -> Mapped {
         let range = (range.start - self.start) as usize..(range.end - self.start) as usize;
         Mapped::new(Arc::clone(&self.bytes) as Arc<_>, range)
