@@ -43,8 +43,8 @@ const TEXTS: PState<Map<Str, Str>> = PState::new("cold/texts");
 fn note(n: u32) -> Note {
     let long = format!("a text that is too long to lie in the value itself, number {n}");
     Note {
-        text: if n % 2 == 0 { long.as_str().into() } else { "short".into() },
-        at: (n % 3 > 0).then_some(i64::from(n)),
+        text: if n.is_multiple_of(2) { long.as_str().into() } else { "short".into() },
+        at: (!n.is_multiple_of(3)).then_some(i64::from(n)),
         tags: (0..n % 5).map(|tag| Str::from(format!("tag-number-{tag}"))).collect(),
         parts: (0..n % 7).map(|part| (part, Str::from(format!("part {part} of {n}")))).collect(),
         by_day: (0..n % 4).map(|day| (day * 10, (0..i64::from(day)).collect())).collect(),

@@ -108,8 +108,8 @@ impl Outbox {
         }
         for (&(topology, target), channel) in &mut self.channels {
             let confirmed = confirmed_by(&self.confirmed, target, topology, self.partition);
-            let is_done = |parcel: &mut Arc<Parcel>| parcel.end() <= confirmed;
-            while let Some(parcel) = channel.parcels.pop_front_if(is_done) {
+            let done = channel.parcels.partition_point(|parcel| parcel.end() <= confirmed);
+            for parcel in channel.parcels.drain(..done) {
                 self.bytes -= parcel.cost();
             }
         }

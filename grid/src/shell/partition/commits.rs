@@ -134,7 +134,8 @@ impl Commits {
     /// Everything before `synced` is on the disk: partitions are told that what they sent is.
     pub(crate) fn synced(&self, synced: Position, publish: &impl Publish) {
         let received = &mut self.under_way.lock().received;
-        while let Some((_, marks)) = received.pop_front_if(|(end, _)| *end <= synced) {
+        let count = received.partition_point(|(end, _)| *end <= synced);
+        for (_, marks) in received.drain(..count) {
             marks.iter().for_each(|mark| publish.confirm(mark));
         }
     }

@@ -1,5 +1,7 @@
 //! Modules with stages, as a user would write them.
 
+#![expect(unreachable_pub, reason = "a user would make them public")]
+
 /// Debit, hop, credit; refused at either end.
 pub mod bank {
     use gridmill::prelude::*;
@@ -46,7 +48,7 @@ pub mod bank {
     }
 
     fn debit(transfer: Transfer, funds: &mut Funds, flow: &mut Context<'_>) -> Result<(), Str> {
-        let has = funds.get(&transfer.from).map_or(0, |cents| *cents);
+        let has = funds.get(transfer.from).map_or(0, |cents| *cents);
         let Some(left) = has.checked_sub(transfer.cents) else {
             return Err("insufficient funds".into());
         };
@@ -56,7 +58,7 @@ pub mod bank {
     }
 
     fn credit(transfer: Transfer, funds: &mut Funds, flow: &mut Context<'_>) {
-        match funds.get_mut(&transfer.to) {
+        match funds.get_mut(transfer.to) {
             Some(cents) => *cents += transfer.cents,
             None => {
                 // The caller is refused, and what was done stays: the money goes back.
@@ -143,7 +145,7 @@ pub mod walk {
     }
 
     fn step(walk: Walk, next: &mut Map<u64, u64>, flow: &mut Context<'_>) {
-        match next.get(&walk.at).map(|next| *next) {
+        match next.get(walk.at).map(|next| *next) {
             Some(at) => flow.send(STEP, Walk { at, steps: walk.steps + 1 }),
             None => flow.reply(&walk),
         }
@@ -313,7 +315,7 @@ pub mod timelines {
     }
 
     fn post(post: Post, (followers, _): Views<'_>, flow: &mut Context<'_>) {
-        let Some(all) = followers.get(&post.author) else { return };
+        let Some(all) = followers.get(post.author) else { return };
         flow.fan(DELIVER, all.iter().copied(), post);
     }
 

@@ -10,6 +10,9 @@ use gridmill_persistence::{LogError, Position, SimStorage, Storage, manifest};
 use super::forge::{put, replace, reseal, segment, u64_at, whole};
 use super::{DIR, LogOptions, Maker, open, options, write};
 
+/// What becomes of a number in a header.
+type Change = fn(u64) -> u64;
+
 /// Three segments, stopped cleanly or not.
 fn build(clean: bool) -> SimStorage {
     let storage = SimStorage::new();
@@ -43,7 +46,7 @@ const PREVIOUS_NEXT: usize = 56;
 fn segments_that_do_not_follow_each_other_are_damage() {
     for clean in [true, false] {
         verified(&build(clean)).expect("as it was written");
-        let cases: &[(usize, fn(u64) -> u64, &str)] = &[
+        let cases: &[(usize, Change, &str)] = &[
             (NUMBER, |number| number + 7, "expected segment 2, got segment 9"),
             (FIRST, |first| first + 1_000_000, "expected positions before"),
             (PREVIOUS_END, |_| 1 << 20, "expected batches up to byte 1048576"),
@@ -121,7 +124,7 @@ fn five(before: u64) -> SimStorage {
 fn a_marker_of_a_clean_stop_that_is_of_another_time_is_refused() {
     const CAPACITY: u64 = 16 << 10;
     let (number, offset, next) = (0, 8, 16);
-    let cases: &[(usize, fn(u64) -> u64)] = &[
+    let cases: &[(usize, Change)] = &[
         (number, |number| number - 1),
         (number, |number| number + 1),
         (offset, |_| 0),

@@ -7,6 +7,13 @@ use super::path::Path;
 use crate::path::data::step::{Amount, Step};
 use crate::{List, Root, State};
 
+/// The path `N` that also carries a collected `V`.
+pub(crate) type Collecting<N, V> = Path<
+    <N as Navigate>::Root,
+    <N as Navigate>::Leaf,
+    <<N as Navigate>::Carried as CarryMore<V>>::More,
+>;
+
 /// Steps that collect values for the results: each result is then the tuple of what was collected and the value
 /// that the path leads to. At most three are collected. Transforms walk on as if these steps were not there.
 ///
@@ -25,7 +32,7 @@ pub trait Collects: Navigate {
     fn collect_one<B>(
         self,
         path: impl FnOnce(Path<Self::Leaf, Self::Leaf>) -> B,
-    ) -> Path<Self::Root, Self::Leaf, <Self::Carried as CarryMore<B::Leaf>>::More>
+    ) -> Collecting<Self, B::Leaf>
     where
         Self::Leaf: Root,
         B: Navigate<Root = Self::Leaf, Carried = ()>,
@@ -39,7 +46,7 @@ pub trait Collects: Navigate {
     fn collect<B>(
         self,
         path: impl FnOnce(Path<Self::Leaf, Self::Leaf>) -> B,
-    ) -> Path<Self::Root, Self::Leaf, <Self::Carried as CarryMore<List<B::Leaf>>>::More>
+    ) -> Collecting<Self, List<B::Leaf>>
     where
         Self::Leaf: Root,
         B: Navigate<Root = Self::Leaf, Carried = ()>,

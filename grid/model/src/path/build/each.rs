@@ -5,6 +5,9 @@ use super::one::Navigate;
 use super::path::Path;
 use crate::path::data::step::{Every, Step};
 
+/// An element of the list `L`, with its position.
+pub(crate) type Indexed<L> = (u64, <L as Listed>::Elem);
+
 /// Steps to every element, value or key.
 ///
 /// ```
@@ -71,7 +74,7 @@ pub trait Each: Navigate {
 
     /// Goes to every element of a list with its position, as pairs. A changed position moves the element,
     /// a changed value replaces it. Elements have their turn from left to right; positions are those at the time.
-    fn indexed_vals(self) -> Path<Self::Root, (u64, <Self::Leaf as Listed>::Elem), Self::Carried>
+    fn indexed_vals(self) -> Path<Self::Root, Indexed<Self::Leaf>, Self::Carried>
     where
         Self::Leaf: Listed,
     {

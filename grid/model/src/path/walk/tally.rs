@@ -166,8 +166,8 @@ pub(super) fn of_values(
             Ok(best.map_or(Seen::Nothing, Seen::Value))
         }
         View::Sum(kind) => {
-            let sum = values.iter().filter_map(|value| value.number());
-            sum.fold(Ok(Number::zero(kind)), |sum, next| sum?.plus(next)).map(Seen::Number)
+            let mut numbers = values.iter().filter_map(|value| value.number());
+            numbers.try_fold(Number::zero(kind), Number::plus).map(Seen::Number)
         }
         View::Avg => {
             let mut numbers = values.iter().filter_map(|value| value.number());
