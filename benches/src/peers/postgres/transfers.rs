@@ -19,11 +19,11 @@ const TABLES: &str =
 /// One round trip. Both rows are locked in the order of their keys: transfers there and back would wait for each
 /// other otherwise.
 const PAY: &str = "
-    WITH both AS MATERIALIZED (
+    WITH pair AS MATERIALIZED (
         SELECT id FROM accounts WHERE id IN ($1::bigint, $2::bigint) ORDER BY id FOR UPDATE)
     UPDATE accounts SET cents = cents
         - CASE WHEN id = $1 THEN $3::bigint ELSE 0 END + CASE WHEN id = $2 THEN $3::bigint ELSE 0 END
-    WHERE id IN (SELECT id FROM both)";
+    WHERE id IN (SELECT id FROM pair)";
 
 struct Connection {
     client: Client,
