@@ -67,6 +67,7 @@
 //! | to | see |
 //! |---|---|
 //! | declare | [`record`], [`Depot`](prelude::Depot), [`PState`](prelude::PState), [`Module`], [`Setup`], [`Stream`] |
+//! | go on elsewhere | [`Stage`](prelude::Stage) with [`Stream::stage`] and [`Context::send`]; [`Fan`](prelude::Fan); [`Context::append`] |
 //! | run | [`Grid::builder`], [`GridBuilder`] with its limits, [`Grid::in_memory`] |
 //! | append | [`Client::append`](client::Client::append) and its kin; [`Ack`](client::Ack) says what is waited for |
 //! | read | [`Client::select`](client::Client::select), and [paths](model::path) |

@@ -53,6 +53,74 @@ impl<'m, S: StateSet> Stream<'m, S> {
     /// partition the stage's route says. Each record changes the state there exactly once, whatever crashes. Records
     /// that one partition sends to another arrive in the order in which they were sent.
     ///
+    /// ```
+    /// use gridmill::Local;
+    /// use gridmill::prelude::*;
+    ///
+    /// #[record]
+    /// pub struct Transfer {
+    ///     pub from: u64,
+    ///     pub to: u64,
+    ///     pub cents: u64,
+    /// }
+    ///
+    /// pub const TRANSFERS: Depot<Transfer> = Depot::hash_by("bank/transfers", |transfer| transfer.from.into());
+    /// pub const FUNDS: PState<Map<u64, u64>> =
+    ///     PState::starting_with("bank/funds", || [(1, 100), (2, 100)].into());
+    /// const CREDIT: Stage<Transfer> = Stage::hash_by("credit", |transfer| transfer.to.into());
+    /// const REFUND: Stage<Transfer> = Stage::hash_by("refund", |transfer| transfer.from.into());
+    ///
+    /// pub struct Bank;
+    ///
+    /// impl Module for Bank {
+    ///     const NAME: &'static str = "bank";
+    ///
+    ///     fn define(module: &mut Setup) {
+    ///         module.depot(TRANSFERS);
+    ///         module
+    ///             .stream("transfers", FUNDS)
+    ///             .source(TRANSFERS)
+    ///             .each_with(debit)
+    ///             .stage(CREDIT)
+    ///             .each_with(credit)
+    ///             .stage(REFUND)
+    ///             .each(|back: Transfer, funds: &mut Map<u64, u64>| {
+    ///                 *funds.entry(back.from).or_default() += back.cents;
+    ///             });
+    ///     }
+    /// }
+    ///
+    /// fn debit(transfer: Transfer, funds: &mut Map<u64, u64>, flow: &mut Context<'_>) -> Result<(), Str> {
+    ///     let has = funds.get(transfer.from).map_or(0, |cents| *cents);
+    ///     let left = has.checked_sub(transfer.cents).ok_or("insufficient funds")?;
+    ///     funds.insert(transfer.from, left);
+    ///     flow.send(CREDIT, transfer);
+    ///     Ok(())
+    /// }
+    ///
+    /// fn credit(transfer: Transfer, funds: &mut Map<u64, u64>, flow: &mut Context<'_>) {
+    ///     match funds.get_mut(transfer.to) {
+    ///         Some(cents) => *cents += transfer.cents,
+    ///         None => {
+    ///             // The appender is refused, and the money goes back.
+    ///             flow.reject(&"no such account");
+    ///             flow.send(REFUND, transfer);
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// let bank = Local::<Bank>::new(4)?;
+    /// bank.append(TRANSFERS, Transfer { from: 1, to: 2, cents: 30 })?;
+    /// assert_eq!(bank.select_one(FUNDS.key(2))?, Some(130));
+    /// let refused = bank.append(TRANSFERS, Transfer { from: 1, to: 9, cents: 30 }).unwrap_err();
+    /// assert_eq!(
+    ///     refused.kind.to_string(),
+    ///     "rejected by topology `transfers` in stage `credit`: no such account"
+    /// );
+    /// assert_eq!(bank.select_one(FUNDS.key(1))?, Some(70));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// [`Context::send`]: crate::Context::send
     pub fn stage<E: Event>(self, stage: Stage<E>) -> Source<'m, S, E> {
         Source::of_stage(self, stage)

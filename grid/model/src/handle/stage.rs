@@ -7,8 +7,12 @@ use crate::RouteKey;
 
 /// A stage: where handlers of a topology send records of type `E`, and how these find their partition.
 ///
-/// It is a constant. The topology declares it with `.stage(STAGE)`, its handlers send to it, and the records are
-/// handled there in an order that is kept for each pair of partitions. Nobody else can send to it.
+/// It is a constant. The topology declares it with `.stage(STAGE)` (`gridmill::Stream::stage`, which has a whole
+/// module), its handlers send to it with `Context::send`, and the records are handled there in an order that is kept for
+/// each pair of partitions. Nobody else can send to it.
+///
+/// Each record is logged on the partition that it is sent to, and handled once, whatever crashes. The name is what it
+/// is known by in the log: a stage that gets another name is another stage.
 ///
 /// ```
 /// use gridmill_model::prelude::*;
