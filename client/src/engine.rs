@@ -95,7 +95,12 @@ impl<V> fmt::Debug for ViewRoot<V> {
 }
 
 /// The published state of one partition of a module, kept as it was: the engine's own.
-pub struct Held(pub Box<dyn Any + Send + Sync>);
+pub struct Held {
+    /// The state, as the engine keeps it.
+    pub state: Box<dyn Any + Send + Sync>,
+    /// The position after the last record that it shows.
+    pub end: u64,
+}
 
 impl fmt::Debug for Held {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

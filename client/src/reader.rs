@@ -21,9 +21,16 @@ impl Client {
     /// Finds a PState and checks its type, so that selects on it need not, and so that a service that lacks one
     /// says so when it starts.
     ///
-    /// ```ignore
-    /// let scores = client.reader(SCORES)?;
-    /// let best = scores.select_one(|scores| scores.key("ann").max()).await?;
+    /// ```
+    /// # use gridmill_client::{Client, ReadError};
+    /// use gridmill_model::prelude::*;
+    ///
+    /// const SCORES: PState<Map<Str, List<u64>>> = PState::new("game/scores");
+    ///
+    /// async fn best(client: Client, who: &str) -> Result<Option<u64>, ReadError> {
+    ///     let scores = client.reader(SCORES)?;
+    ///     scores.select_one(|scores| scores.key(who).max()).await
+    /// }
     /// ```
     ///
     /// # Errors

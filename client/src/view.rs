@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use gridmill_model::path::{Carry, Limits, Navigate, Path, PathError, Selected, Walk};
-use gridmill_model::{Root, RouteKey};
+use gridmill_model::{PState, Root, RouteKey};
 use parking_lot::Mutex;
 
 use crate::client::Client;
@@ -28,10 +28,19 @@ impl Client {
     ///
     /// What is overwritten meanwhile is kept in memory for the view: let go of it soon.
     ///
-    /// ```ignore
-    /// let view = client.view_of("ann");
-    /// let account = view.select_one(ACCOUNTS.key("ann")).await?;
-    /// let payments = view.select(PAYMENTS.key("ann").last_n(20).all_rev()).await?;   // fits the account's balance
+    /// ```
+    /// # use gridmill_client::{Client, ReadError};
+    /// use gridmill_model::prelude::*;
+    ///
+    /// const BALANCES: PState<Map<Str, i64>> = PState::new("bank/balances");
+    /// const PAYMENTS: PState<Map<Str, List<i64>>> = PState::new("bank/payments");
+    ///
+    /// async fn statement(client: Client, who: &str) -> Result<(i64, Vec<i64>), ReadError> {
+    ///     let view = client.view_of(who);
+    ///     let balance = view.select_one(BALANCES.key(who)).await?.unwrap_or_default();
+    ///     // The newest first; they fit the balance.
+    ///     Ok((balance, view.select(PAYMENTS.key(who).last_n(20).all_rev()).await?))
+    /// }
     /// ```
     pub fn view_of(&self, key: impl Into<RouteKey>) -> KeyView {
         KeyView { client: self.clone(), key: key.into(), held: Mutex::new(Vec::new()) }
@@ -59,6 +68,17 @@ impl KeyView {
         let path = path.into_path();
         let limits = Limits { bytes: self.client.bytes, ..Limits::DEFAULT };
         self.look(&path, |store| path.select_one_view(store, limits))
+    }
+
+    /// The position after the last record of the partition's log that the view shows, in the module of `pstate`.
+    /// An append whose receipt has a position before that is in it.
+    ///
+    /// # Errors
+    /// As with [`select`](Self::select).
+    pub async fn end<R: Root>(&self, pstate: PState<R>) -> Result<u64, ReadError> {
+        let found = self.client.pstate(&pstate.into_path())?;
+        let partition = self.key.partition(found.module_partitions);
+        self.hold(found, partition).map(|held| held.end)
     }
 
     /// Has `walk` look at the view of the path's PState.

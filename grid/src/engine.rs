@@ -256,7 +256,9 @@ impl Engine for GridEngine {
         if view.roots.is_empty() {
             return Err(not_running(shared));
         }
-        Ok(Held(Box::new(HeldView { module: address.module, shared: Arc::clone(shared), view })))
+        let end = view.end.to_bits();
+        let state = HeldView { module: address.module, shared: Arc::clone(shared), view };
+        Ok(Held { state: Box::new(state), end })
     }
 
     fn view_held(
@@ -267,7 +269,7 @@ impl Engine for GridEngine {
         read: &mut dyn FnMut(&dyn Any),
     ) -> Result<bool, ReadError> {
         let Views { entry, address, topology, .. } = &self.pstates[pstate];
-        let held = held.0.downcast_ref::<HeldView>();
+        let held = held.state.downcast_ref::<HeldView>();
         let Some(held) = held.filter(|held| held.module == address.module) else {
             return Ok(false);
         };

@@ -210,7 +210,7 @@ impl LocalEngine {
         &self,
         pstate: usize,
         partition: u32,
-        read: impl FnOnce(&mut Core) -> T,
+        read: impl FnOnce(&mut Core, Position) -> T,
     ) -> Result<T, ReadError> {
         let mut machines = self.machines.lock();
         let machine = machines.get_mut(partition as usize);
@@ -221,7 +221,7 @@ impl LocalEngine {
         })?;
         match machine.stopped.clone() {
             Some(reason) => Err(ReadError::Stopped { partition, reason }),
-            None => Ok(read(&mut machine.core)),
+            None => Ok(read(&mut machine.core, machine.end)),
         }
     }
 
@@ -453,13 +453,16 @@ impl Engine for LocalEngine {
         _: bool,
         read: &mut dyn FnMut(&dyn Any),
     ) -> Result<(), ReadError> {
-        let root = self.read_state(pstate, partition, |core| core.cell_mut(pstate).view())?;
+        let root = self.read_state(pstate, partition, |core, _| core.cell_mut(pstate).view())?;
         read(&*root);
         Ok(())
     }
 
     fn hold(&self, pstate: usize, partition: u32) -> Result<Held, ReadError> {
-        Ok(Held(Box::new(self.read_state(pstate, partition, Core::views)?)))
+        self.read_state(pstate, partition, |core, end| Held {
+            state: Box::new(core.views()),
+            end: end.to_bits(),
+        })
     }
 
     fn view_held(
@@ -469,7 +472,7 @@ impl Engine for LocalEngine {
         _: bool,
         read: &mut dyn FnMut(&dyn Any),
     ) -> Result<bool, ReadError> {
-        let roots = held.0.downcast_ref::<Vec<AnyView>>();
+        let roots = held.state.downcast_ref::<Vec<AnyView>>();
         let Some(root) = roots.and_then(|roots| roots.get(pstate)) else { return Ok(false) };
         read(&**root);
         Ok(true)

@@ -159,7 +159,7 @@ impl Engine for Fake {
     }
 
     fn hold(&self, _: usize, partition: u32) -> Result<Held, ReadError> {
-        Ok(Held(Box::new(partition)))
+        Ok(Held { state: Box::new(partition), end: 0 })
     }
 
     fn view_held(
@@ -169,7 +169,7 @@ impl Engine for Fake {
         partial: bool,
         read: &mut dyn FnMut(&dyn Any),
     ) -> Result<bool, ReadError> {
-        let partition = held.0.downcast_ref().expect("it was held here");
+        let partition = held.state.downcast_ref().expect("it was held here");
         self.view(pstate, *partition, partial, read).map(|()| true)
     }
 

@@ -114,11 +114,13 @@ async fn r064_what_is_too_large_is_asked_for_in_parts() -> Result {
 async fn r071_several_paths_and_pstates_are_read_as_of_one_moment() -> Result {
     let grid = Grid::in_memory().partitions(4).module::<Fill>().start().await?;
     let client = grid.client();
-    client.append(FILLED, ("ann".into(), 3)).await?;
+    let first = client.append(FILLED, ("ann".into(), 3)).await?;
     let view = client.view_of("ann");
     assert_eq!(view.select_one(LINES.key("ann").len()).await?, Some(3));
-    client.append(FILLED, ("ann".into(), 5)).await?;
+    let second = client.append(FILLED, ("ann".into(), 5)).await?;
     assert_eq!(client.select_one(COUNTS.key("ann")).await?, Some(8));
+    let end = view.end(COUNTS).await?;
+    assert!(first.position < end && end <= second.position, "{end}");
     // The view is as of its first select, in all PStates of the module.
     assert_eq!(view.select_one(COUNTS.key("ann")).await?, Some(3));
     assert_eq!(view.select(LINES.key("ann").all().field(Line::AT)).await?, [0, 1, 2]);

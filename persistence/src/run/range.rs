@@ -5,7 +5,7 @@ use std::ops::Bound;
 
 use super::error::RunError;
 use super::info::Slot;
-use super::layout::GROUP;
+use super::layout::{GROUP, PAGE};
 use super::pages::Ahead;
 use super::seek::Cursor;
 use super::view::{RunEntry, View};
@@ -54,9 +54,11 @@ impl<'a> RunRange<'a> {
     }
 
     fn step(&mut self) -> Result<(&'a [u8], Slot<'a>), RunError> {
-        let entry = self.entry(self.front.at)?;
+        let at = self.front.at;
+        let entry = self.entry(at)?;
         self.front = Cursor { ordinal: self.front.ordinal + 1, at: entry.next };
-        if !self.unread {
+        // Keys that lie close together touch every page, whether or not values are read.
+        if !self.unread || entry.next - at < PAGE {
             self.ahead.come_to(entry.next, &self.view.run.pages);
         }
         Ok((entry.key, entry.slot))

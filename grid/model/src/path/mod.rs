@@ -86,13 +86,13 @@ mod walk;
 
 pub use build::branches::Branches;
 pub use build::carry::{Carry, CarryMore};
-pub use build::collects::Collects;
+pub use build::collects::{Collecting, Collects};
 pub use build::data_transform::DataTransform;
 pub use build::each::Each;
 pub use build::filters::Filters;
 pub use build::fits::{
-    Elements, Ends, IntoLeaf, Keyed, Listed, Measured, Numeric, Optional, Ordered, PartOf, SetOf,
-    Sorted, Sums, ToIndex, Valued,
+    Elements, Ends, Indexed, IntoLeaf, Keyed, Listed, Measured, Numeric, Optional, Ordered, PartOf,
+    SetOf, Sorted, Sums, ToIndex, Valued,
 };
 pub use build::one::Navigate;
 pub use build::parts::Parts;

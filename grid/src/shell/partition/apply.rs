@@ -48,7 +48,9 @@ impl Partition {
         if !applied.verdicts.is_empty() || has_control {
             self.note_quarantine();
         }
-        let (view, all) = (self.view(), !self.batching.has_rest());
+        let all = !self.batching.has_rest();
+        self.applied_to = if all { end } else { heard };
+        let view = self.view();
         if is_planted(Bug::PublishHalfBatch) {
             self.shared.published.show_half(&view);
         }

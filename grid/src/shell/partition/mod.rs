@@ -149,6 +149,8 @@ pub(crate) struct Partition {
     catch_ups: CatchUps,
     commands: Commands,
     flows: Flows,
+    /// The position after the last record that is applied.
+    applied_to: Position,
     /// What stands in quarantine, for the views to come.
     quarantine: Arc<Vec<Verdict>>,
     fence: Fence,
@@ -220,6 +222,7 @@ impl Partition {
             catch_ups,
             commands: Commands::default(),
             flows,
+            applied_to: end,
             quarantine: Arc::default(),
             shared,
         };
@@ -308,6 +311,7 @@ impl Partition {
             roots: self.core.views(),
             live: self.core.consumers.iter().map(|consumer| consumer.live).collect(),
             quarantine: Arc::clone(&self.quarantine),
+            end: self.applied_to,
         })
     }
 

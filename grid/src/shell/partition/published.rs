@@ -16,6 +16,8 @@ pub(crate) struct PartitionView {
     pub(crate) roots: Vec<AnyView>,
     /// By topology: whether its roots are those of the live flow.
     pub(crate) live: Vec<bool>,
+    /// The position after the last record that it shows.
+    pub(crate) end: Position,
     /// What stands in quarantine.
     pub(crate) quarantine: Arc<Vec<Verdict>>,
 }
@@ -70,7 +72,8 @@ impl Published {
             *first = Arc::clone(old);
         }
         let (live, quarantine) = (view.live.clone(), Arc::clone(&view.quarantine));
-        self.show(Arc::new(PartitionView { roots, live, quarantine }));
+        let end = view.end;
+        self.show(Arc::new(PartitionView { roots, live, end, quarantine }));
     }
 
     /// The log, once it is open.

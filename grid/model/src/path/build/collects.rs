@@ -7,11 +7,11 @@ use super::path::Path;
 use crate::path::data::step::{Amount, Step};
 use crate::{List, Root, State};
 
-/// The path `N` that also carries a collected `V`.
-pub(crate) type Collecting<N, V> = Path<
+/// The path `N` with one collected value of type `A` more.
+pub type Collecting<N, A> = Path<
     <N as Navigate>::Root,
     <N as Navigate>::Leaf,
-    <<N as Navigate>::Carried as CarryMore<V>>::More,
+    <<N as Navigate>::Carried as CarryMore<A>>::More,
 >;
 
 /// Steps that collect values for the results: each result is then the tuple of what was collected and the value
@@ -58,10 +58,7 @@ pub trait Collects: Navigate {
     }
 
     /// Collects a value that is known.
-    fn put<A: State>(
-        self,
-        value: A,
-    ) -> Path<Self::Root, Self::Leaf, <Self::Carried as CarryMore<A>>::More>
+    fn put<A: State>(self, value: A) -> Collecting<Self, A>
     where
         Self::Carried: CarryMore<A>,
     {

@@ -1,12 +1,9 @@
 //! Steps to every value of a collection.
 
-use super::fits::{Elements, Keyed, Listed};
+use super::fits::{Elements, Indexed, Keyed, Listed};
 use super::one::Navigate;
 use super::path::Path;
 use crate::path::data::step::{Every, Step};
-
-/// An element of the list `L`, with its position.
-pub(crate) type Indexed<L> = (u64, <L as Listed>::Elem);
 
 /// Steps to every element, value or key.
 ///

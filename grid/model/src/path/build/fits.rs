@@ -32,6 +32,9 @@ pub trait Listed: Walk {
     type Elem: State;
 }
 
+/// An element of a list with its position before it.
+pub type Indexed<L> = (u64, <L as Listed>::Elem);
+
 impl<T: State> Listed for List<T> {
     type Elem = T;
 }

@@ -12,14 +12,6 @@ use crate::path::data::term::{Add, Remove, Replace, Update};
 use crate::path::walk::Walk;
 use crate::path::walk::change::Terminal;
 
-/// The path `N`, ended by the update `F` of every value that it reaches.
-pub(crate) type Updating<N, F> = Transform<
-    <N as Navigate>::Root,
-    <N as Navigate>::Leaf,
-    Update<<N as Navigate>::Leaf, F>,
-    <N as Navigate>::Carried,
->;
-
 /// A path with what to do at its end. It does nothing until it is applied.
 #[must_use = "a transform does nothing until it is applied: call `.apply(&mut root)`"]
 pub struct Transform<R: Root, L, T, C: Carry = ()> {
@@ -66,7 +58,11 @@ pub trait Terms: Navigate {
     /// Ends the path: changes every value that it reaches.
     ///
     /// A missing value has nothing to change: put [`Navigate::or`] before it.
-    fn update<F>(self, update: F) -> Updating<Self, F>
+    #[expect(clippy::type_complexity, reason = "a transform is its path and its end")]
+    fn update<F>(
+        self,
+        update: F,
+    ) -> Transform<Self::Root, Self::Leaf, Update<Self::Leaf, F>, Self::Carried>
     where
         F: FnMut(&mut Self::Leaf),
     {

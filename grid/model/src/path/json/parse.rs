@@ -193,7 +193,7 @@ impl Parser<'_> {
         name: &str,
         argument: Option<&Value>,
     ) -> Result<Step, Misfit> {
-        if let Some(step) = self.navigators.step_of_json(name, argument.unwrap_or(&Value::Null)) {
+        if let Some(step) = self.navigators.read_json(name, argument.unwrap_or(&Value::Null)) {
             return step;
         }
         parse(at, name, argument, self.inserts).map_err(|misfit| match misfit {

@@ -16,15 +16,12 @@ use crate::path::data::step::Step;
 use crate::path::error::PathError;
 use crate::{Damaged, Key, State};
 
-/// Types of which nothing is held.
-type Of<K, V, C> = PhantomData<fn() -> (K, V, C)>;
-
 /// The entries of an archived map or set, which lie in the order of their keys.
 struct ColdEntries<'a, K, V, C> {
     whole: Cold<'a>,
     first: Cold<'a>,
     len: usize,
-    of: Of<K, V, C>,
+    of: PhantomData<(K, V, C)>,
 }
 
 /// What an entry takes in an archive: a set has elements only.

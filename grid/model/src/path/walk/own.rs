@@ -310,7 +310,7 @@ impl Navigators {
     }
 
     /// The step of that name, with arguments from JSON; none where no navigator has that name.
-    pub(in crate::path) fn step_of_json(
+    pub(in crate::path) fn read_json(
         &self,
         name: &str,
         args: &Value,
