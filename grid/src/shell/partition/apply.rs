@@ -55,7 +55,7 @@ impl Partition {
             self.shared.published.show_half(&view);
         }
         let failed = applied.verdicts.first().map(|verdict| verdict.message.clone());
-        let sent = self.flows.send(&applied.effects);
+        let sent = self.send(&applied.effects);
         let answers = applied.answers;
         let say = |waiting: &mut [Waiting], command: Option<&mut PendingCommand>| {
             if let (Some(command), Some(message)) = (command, failed) {

@@ -147,6 +147,7 @@ impl Partition {
         self.count(&logged);
         self.flows.release();
         let received = incoming.received();
+        Counters::add(&self.shared.counters.received, incoming.sent_records() as u64);
         let (batch, waiting) = self.split(incoming, logged);
         self.shared.commits.written(batch.end, waiting, received, None);
         self.put_down();

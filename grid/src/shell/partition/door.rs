@@ -84,6 +84,15 @@ impl Incoming {
         Dequeued { deliveries, events: self.events }
     }
 
+    /// How many records it has that partitions sent, and that are new here.
+    pub(crate) fn sent_records(&self) -> usize {
+        let new = |admitted: &Admitted| {
+            let groups = admitted.delivery.parcel.groups().skip(admitted.known);
+            groups.map(|(_, records)| records.len()).sum::<usize>()
+        };
+        self.admitted.iter().map(new).sum()
+    }
+
     /// How far it brings the channels, once it is logged.
     pub(crate) fn received(&self) -> Vec<ReceivedMark> {
         let of = |admitted: &Admitted| ReceivedMark {

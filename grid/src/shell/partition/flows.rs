@@ -9,11 +9,13 @@ use gridmill_persistence::planted::{Bug, is_planted};
 use crate::machine::budget::Account;
 use crate::machine::flow::marks::Marks;
 use crate::machine::flow::outbox::{Addressed, Outbox};
+use crate::machine::flow::parcel::Parcel;
 use crate::machine::flush::FlowsAtFlush;
 use crate::machine::manifest::Intake;
 use crate::module::Plan;
 use crate::topology::Effects;
 
+use super::counters::Counters;
 use super::door::Gap;
 use super::mailbox::Intake as LetIn;
 use super::{Msg, Partition};
@@ -86,6 +88,21 @@ impl Flows {
 }
 
 impl Partition {
+    /// Keeps what a step of a batch sends, and counts it; returns it in parcels.
+    pub(crate) fn send(&mut self, effects: &Effects) -> Vec<Addressed> {
+        let sent = self.flows.send(effects);
+        if !sent.is_empty() {
+            let records: usize = sent.iter().map(|(_, parcel)| parcel.len()).sum();
+            Counters::add(&self.shared.counters.sent, records as u64);
+            self.note_outbox();
+        }
+        sent
+    }
+
+    fn note_outbox(&self) {
+        Counters::set(&self.shared.counters.outbox_bytes, self.flows.outbox.bytes());
+    }
+
     /// Lets deliveries wait for the disk.
     pub(crate) fn hold_deliveries(&mut self) {
         self.flows.on_hold = true;
@@ -104,7 +121,13 @@ impl Partition {
     /// Sends a partition all of a topology that it has not confirmed.
     pub(crate) fn send_again(&self, topology: usize, target: u32) {
         let parcels = self.flows.outbox.again(topology, target);
+        self.count_again(parcels.iter());
         self.shared.commits.send_again(target, parcels, &*self.shared);
+    }
+
+    fn count_again<'a>(&self, parcels: impl Iterator<Item = &'a Arc<Parcel>>) {
+        let records: usize = parcels.map(|parcel| parcel.len()).sum();
+        Counters::add(&self.shared.counters.sent_again, records as u64);
     }
 
     /// What a flush of topologies is to say of flows.
@@ -114,6 +137,8 @@ impl Partition {
 
     /// Sends what was sent before this life began, and is not confirmed.
     pub(crate) fn send_recovered(&self) {
+        self.count_again(self.flows.outbox.unconfirmed().map(|(_, parcel)| parcel));
+        self.note_outbox();
         for (target, parcel) in self.flows.outbox.unconfirmed() {
             self.shared.commits.send_again(target, vec![Arc::clone(parcel)], &*self.shared);
         }
@@ -129,5 +154,6 @@ impl Partition {
             self.shared.await_confirmation();
         }
         self.flows.settle();
+        self.note_outbox();
     }
 }

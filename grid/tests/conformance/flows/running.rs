@@ -57,6 +57,10 @@ async fn r028_money_is_conserved_over_partitions_and_what_is_answered_is_seen() 
     assert!(refused > 0, "some go to accounts that do not exist");
     // Refused ones are answered when all that they led to is done: the refunds too.
     assert_eq!(total(&grid.client()).await?, ACCOUNTS * 1_000);
+    let stats = grid.stats();
+    let sent = stats.total(|partition| partition.sent);
+    assert!(sent > 800, "{sent} records were sent");
+    assert_eq!(stats.total(|partition| partition.received), sent);
     grid.shutdown().await?;
     Ok(())
 }
@@ -151,6 +155,10 @@ async fn r230_money_is_conserved_over_stops_and_halts() -> Test {
         grid = started(folder.path()).await?;
         grid.processed().await;
         assert_eq!(total(&grid.client()).await?, ACCOUNTS * 1_000, "round {round}");
+        if round % 2 == 1 {
+            let stats = grid.stats();
+            assert_eq!(stats.total(|partition| partition.sent_again), 0, "all had arrived before");
+        }
     }
     Ok(())
 }
