@@ -56,8 +56,11 @@ impl Outbox {
 
     fn restore(&mut self, topology: usize, records: &[OutboxRecord]) {
         let Some(target) = records.first().map(|record| record.target) else { return };
-        let mut cutter = Cutter::new(self.partition, self.channel(topology, target).end);
-        for OutboxRecord { cause, depot, variant, bytes, .. } in records {
+        let end = self.channel(topology, target).end;
+        let mut cutter = Cutter::new(self.partition, end);
+        // The target may have confirmed more since they were collected.
+        let to_come = records.iter().filter(|record| !end.has(record.cause));
+        for OutboxRecord { cause, depot, variant, bytes, .. } in to_come {
             cutter.push(topology, *cause, (*depot, *variant), bytes);
         }
         cutter.finish().for_each(|parcel| self.keep(target, &parcel));
