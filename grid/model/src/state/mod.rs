@@ -27,7 +27,7 @@ pub(crate) const NOWHERE: [Range<*const u8>; 3] = [const { std::ptr::null()..std
 /// A value that a PState may hold, at its root or inside.
 ///
 /// Numbers (but not `usize` and `isize`), `bool`, `char`, [`Str`](crate::Str), `String`,
-/// [`Bytes`](crate::Bytes), [`Uuid`](crate::Uuid), `Option`, tuples up to six, [`List`](crate::List),
+/// [`Bytes`](crate::Bytes), [`Uuid`](crate::Uuid), `Option`, tuples up to twelve, [`List`](crate::List),
 /// [`Set`](crate::Set), [`Map`](crate::Map), `Vec` (copied whole with each change) and every
 /// `#[record]` are such values. Do not implement it by hand: write `#[record]`.
 #[diagnostic::on_unimplemented(

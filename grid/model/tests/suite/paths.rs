@@ -377,6 +377,45 @@ fn by_hand(model: &mut BTreeMap<Str, Vec<u32>>, op: &Op) {
     }
 }
 
+/// What a path of a few bytes could make of one select: each is ended by its limit, whatever the data.
+#[test]
+fn branches_in_branches_come_to_an_end() {
+    use gridmill_model::path::{Term, Transformed};
+    let many = || Step::Multi(vec![0; 1_000].into());
+    let limits = Limits { places: 10_000, ..Limits::DEFAULT };
+    let select = |steps: &[Step]| {
+        let view = Store::new(Map::from([(Str::from("a"), List::from([1_u32]))]));
+        select_json::<Lists>("x", &view, steps, limits).unwrap_err()
+    };
+    let mut steps = vec![many(); 20];
+    assert_eq!(*select(&steps).kind(), PathErrorKind::Limit);
+    // Where the result is not even asked for, in conditions and in transforms of values on the way.
+    steps.insert(0, Step::FilterSelected(20));
+    steps.push(Step::Stop);
+    assert_eq!(*select(&steps).kind(), PathErrorKind::Limit);
+    steps[0] = Step::Transformed(Box::new(Transformed { count: 20, term: Term::Remove }));
+    steps.insert(0, Step::MapVals);
+    assert_eq!(*select(&steps).kind(), PathErrorKind::Limit);
+    steps[1] = Step::Subselect(20);
+    assert_eq!(*select(&steps).kind(), PathErrorKind::Limit);
+    let error = select(&vec![many(); 65]);
+    assert_eq!(error.expected(), "at most 64 steps");
+    // Results count by their bytes, too.
+    let text = Map::from([(Str::from("a"), List::from_iter((0..100_u32).collect::<Vec<_>>()))]);
+    let few = Limits { bytes: 300, ..Limits::DEFAULT };
+    let all = LISTS.key("a").all().select_view(&Store::new(text.clone()), few).unwrap_err();
+    assert_eq!(
+        (all.kind(), all.expected()),
+        (&PathErrorKind::Limit, "at most 300 bytes of values")
+    );
+    let whole = LISTS.key("a").select_one_view(&Store::new(text.clone()), few).unwrap_err();
+    assert_eq!(*whole.kind(), PathErrorKind::Limit);
+    assert_eq!(
+        LISTS.key("a").first_n(20).select_view(&Store::new(text), few).unwrap()[0].len(),
+        20
+    );
+}
+
 proptest! {
     #[test]
     fn transforms_equal_plain_rust(ops in prop::collection::vec(op(), 0..40)) {
