@@ -390,10 +390,10 @@ fn branches_in_branches_come_to_an_end() {
     let mut steps = vec![many(); 20];
     assert_eq!(*select(&steps).kind(), PathErrorKind::Limit);
     // Where the result is not even asked for, in conditions and in transforms of values on the way.
-    steps.insert(0, Step::FilterSelected(20));
+    steps.insert(0, Step::FilterSelected(21));
     steps.push(Step::Stop);
     assert_eq!(*select(&steps).kind(), PathErrorKind::Limit);
-    steps[0] = Step::Transformed(Box::new(Transformed { count: 20, term: Term::Remove }));
+    steps[0] = Step::Transformed(Box::new(Transformed { count: 20, term: Term::Set([0].into()) }));
     steps.insert(0, Step::MapVals);
     assert_eq!(*select(&steps).kind(), PathErrorKind::Limit);
     steps[1] = Step::Subselect(20);
