@@ -257,7 +257,8 @@ fn branches_parts_and_collected_values_are_selected() {
 fn parts_and_branches_are_transformed() {
     let px = || D.key("p").key("x");
     let even = || px().filtered(|n| n.filter(|n| n % 2 == 0));
-    let changes: [(&dyn Fn(&mut Tree) -> usize, &[i64]); 7] = [
+    type Change<'a> = (&'a dyn Fn(&mut Tree) -> usize, &'a [i64]);
+    let changes: [Change<'_>; 7] = [
         (&|t| px().before_index(1).set(9).apply(t), &[4, 9, 7, 2]),
         (&|t| px().end().set([8, 9]).apply(t), &[4, 7, 2, 8, 9]),
         (&|t| even().update(|l| *l = l.iter().rev().copied().collect()).apply(t), &[2, 7, 4]),
