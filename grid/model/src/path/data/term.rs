@@ -17,12 +17,12 @@ pub enum Term {
     Add(Box<[u8]>),
 }
 
-/// The end of [`Navigate::set`](crate::path::Navigate::set) and
-/// [`Navigate::move_to`](crate::path::Navigate::move_to).
+/// The end of [`Terms::set`](crate::path::Terms::set) and
+/// [`Terms::move_to`](crate::path::Terms::move_to).
 #[derive(Clone, Debug)]
 pub struct Replace<L>(pub(in crate::path) L);
 
-/// The end of [`Navigate::update`](crate::path::Navigate::update).
+/// The end of [`Terms::update`](crate::path::Terms::update).
 pub struct Update<L, F> {
     pub(in crate::path) update: F,
     of: PhantomData<fn(L)>,
@@ -40,7 +40,7 @@ impl<L, F> fmt::Debug for Update<L, F> {
     }
 }
 
-/// The end of [`Navigate::remove`](crate::path::Navigate::remove).
+/// The end of [`Terms::remove`](crate::path::Terms::remove).
 #[derive(Debug)]
 pub struct Remove<L>(PhantomData<fn(L)>);
 
@@ -50,6 +50,6 @@ impl<L> Remove<L> {
     }
 }
 
-/// The end of [`Navigate::add`](crate::path::Navigate::add).
+/// The end of [`Terms::add`](crate::path::Terms::add).
 #[derive(Clone, Debug)]
 pub struct Add<L>(pub(in crate::path) L);
