@@ -45,7 +45,9 @@ fn a_scan_follows_the_log_and_sees_only_what_is_durable() {
     for _ in 0..400 {
         let batch = write(&mut log, &mut maker, 3);
         assert!(scan.next().expect("read").is_none(), "not durable yet");
+        assert_eq!(log.reader().end(), batch[0].0);
         log.syncer().sync().expect("synced");
+        assert_eq!(log.reader().end(), log.next_position());
         for (position, entry) in batch {
             let record = scan.next().expect("read").expect("durable");
             assert_eq!((record.position, record.payload), (position, &entry.payload[..]));
