@@ -126,6 +126,18 @@ fn check_depots(reader: &LogReader, expected: &[(Position, super::Entry)]) {
         let offset = reader.depot_offset_at_time(source, time).expect("found");
         assert_eq!(offset, entry.meta.depot_offset);
     }
+    for (_, entry) in expected.iter().step_by(53) {
+        for source in 0..3 {
+            // Records of others may come first.
+            let later = |(_, known): &&(Position, super::Entry)| {
+                known.meta.source == source && known.meta.time >= entry.meta.time
+            };
+            let first = expected.iter().find(later).map(|(_, known)| known.meta.depot_offset);
+            let end = reader.depot_bounds(source).expect("bounds").1;
+            let offset = reader.depot_offset_at_time(source, entry.meta.time).expect("found");
+            assert_eq!(offset, first.unwrap_or(end));
+        }
+    }
     assert_eq!(reader.position_at_time(i64::MAX).expect("end"), reader.end());
     assert_eq!(
         reader.depot_offset_at_time(0, i64::MAX).expect("end"),
