@@ -391,6 +391,28 @@ fn a_failed_sync_of_what_was_not_retained_is_written_again_in_its_place() {
     }
 }
 
+// All before the segment is durable, and of the segment itself not even its header.
+#[test]
+fn a_segment_whose_first_sync_failed_is_there_after_a_restart_and_a_power_loss() {
+    for seed in 0..20 {
+        let storage = SimStorage::with_faults(seed, Faults::default());
+        let (mut log, _) = open(&storage).expect("opened");
+        let (mut maker, mut expected) = (Maker::default(), Vec::new());
+        while log.segments().len() < 2 {
+            log.syncer().sync().expect("synced");
+            expected.extend(write(&mut log, &mut maker, 1 + seed));
+        }
+        assert_eq!(log.durable(), log.segments()[1].first);
+        storage.set_faults(Faults { fail_sync: Some(2), ..Faults::default() });
+        assert!(matches!(log.syncer().sync(), Err(LogError::SyncFailed { .. })), "seed {seed}");
+        drop(log);
+        let storage = storage.kill();
+        let (log, _) = open(&storage).expect("opened");
+        assert_eq!(read_all(&log.reader()).expect("read"), expected, "seed {seed}");
+        assert_kept(&storage, log, &expected, seed);
+    }
+}
+
 // After a failed sync the system may have dropped what it could not write: then it is not there any more to
 // be written again, and nobody is told that it is durable.
 #[test]

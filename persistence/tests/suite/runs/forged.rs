@@ -8,9 +8,6 @@ use proptest::prelude::*;
 
 use super::{Model, aligned, bytes_of, counted, disk, disk_with, open, write};
 
-/// What is done to the bytes of a run.
-type Forge<'a> = &'a dyn Fn(&mut [u8]);
-
 const FOOTER: usize = 64;
 
 /// Puts `crc` in place of `old` wherever it stands in `bytes`.
@@ -150,11 +147,14 @@ fn a_number_of_a_run_that_does_not_fit_the_others_is_refused() {
     }
 }
 
+/// What is said, and of what change.
+type Case<'a> = (&'static str, &'a dyn Fn(&mut [u8]));
+
 #[test]
 fn what_the_sections_of_a_run_say_of_each_other_is_verified() {
     let key = |number: u64| format!("user-{number:012}").into_bytes();
     let entry = |bytes: &[u8], number: u64| find(bytes, 64, &key(number));
-    let cases: &[(&str, Forge<'_>)] = &[
+    let cases: &[Case<'_>] = &[
         ("keys are not in order", &|bytes| {
             let at = entry(bytes, 40);
             bytes[at..at + 17].copy_from_slice(&key(37));
