@@ -12,10 +12,11 @@ use crate::error::{BenchError, Result};
 use crate::workloads;
 
 /// The workloads and what each does.
-const WORKLOADS: [(&str, &str); 7] = [
+const WORKLOADS: [(&str, &str); 8] = [
     ("log", "durable appends, no topology"),
     ("todo", "new 50 %, complete 40 %, reorder 10 %"),
     ("count", "a counter per key"),
+    ("hops", "transfers between accounts of two partitions, beside `count --keys 10000`"),
     ("read", "point selects, alone and under full write load"),
     ("replay", "a new view over an existing depot"),
     ("open", "start on a folder with state until the first correct read"),
@@ -38,7 +39,8 @@ usage: gridbench WORKLOAD [options]
 workloads
 {workloads}
 options, with what holds without them; some depend on the workload, see below
-  --keys N                           keys or users
+  --keys N                           keys, users or accounts
+  --accounts N                       the same
   --partitions N                     partitions of the grid
   --batch N                          events a call; 1: `append`, more: `append_many`
   --in-flight N                      calls that wait for their answer at a time; {ONE_BY_ONE} with
@@ -51,6 +53,8 @@ options, with what holds without them; some depend on the workload, see below
   --durability sync|interval|os      what an answer promises: sync
   --ack none|appended|processed      when an append is answered: processed
   --dist uniform|zipf                how keys are chosen: uniform
+  --zipf S                           key number n with a weight of 1/n^S; 1 is `--dist zipf`, 0
+                                     `--dist uniform`
   --cap N                            todos a user may have; 0 is any number: {cap}
   --of count|todo                    what `replay` replays: count
   --peer NAME                        {peers}; may be repeated: none
@@ -77,12 +81,12 @@ fn default_row(name: &str) -> String {
 const ONE_BY_ONE: usize = 1024;
 
 /// How keys are chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Dist {
     /// Every key alike.
     Uniform,
-    /// Key number n with a weight of 1/n.
-    Zipf,
+    /// Key number n with a weight of 1/n to the power of this.
+    Zipf(f64),
 }
 
 /// What a run does.
@@ -214,7 +218,7 @@ impl Options {
 
     fn set(&mut self, asked: &mut Asked, name: &str, value: &str) -> Result<()> {
         match name {
-            "keys" => asked.keys = Some(count(name, value)? as usize),
+            "keys" | "accounts" => asked.keys = Some(count(name, value)? as usize),
             "partitions" => asked.partitions = Some(count(name, value)?),
             "batch" => asked.batch = Some(count(name, value)? as usize),
             "in-flight" => asked.in_flight = Some(count(name, value)? as usize),
@@ -226,6 +230,7 @@ impl Options {
             "durability" => self.durability = durability(value)?,
             "ack" => self.ack = ack(value)?,
             "dist" => self.dist = dist(value)?,
+            "zipf" => self.dist = zipf(value)?,
             "cap" => self.cap = number(name, value)?,
             "of" => self.of = of(value)?,
             "peer" => self.peers.push(peer(value)?),
@@ -259,7 +264,7 @@ impl Options {
             "in_flight": self.in_flight, "threads": self.threads,
             "warmup": self.warm_up.as_secs_f64(), "seconds": self.time.as_secs_f64(),
             "state": self.state, "durability": lower(&self.durability), "ack": lower(&self.ack),
-            "dist": lower(&self.dist), "cap": self.cap, "event_bytes": self.event_bytes,
+            "dist": lower(&self.dist), "zipf": exponent(self.dist), "cap": self.cap, "event_bytes": self.event_bytes,
             "of": lower(&self.of), "peers": self.peers,
         })
     }
@@ -267,8 +272,9 @@ impl Options {
 
 /// Refuses an unknown option before its value is asked for, which may be missing too.
 fn check_option(name: &str) -> Result<()> {
-    const OPTIONS: [&str; 18] = [
+    const OPTIONS: [&str; 20] = [
         "keys",
+        "accounts",
         "partitions",
         "batch",
         "in-flight",
@@ -280,6 +286,7 @@ fn check_option(name: &str) -> Result<()> {
         "durability",
         "ack",
         "dist",
+        "zipf",
         "cap",
         "of",
         "peer",
@@ -304,8 +311,16 @@ fn peer(value: &str) -> Result<String> {
 /// A choice as it is spelled on the command line.
 fn lower(choice: &impl std::fmt::Debug) -> String {
     let name = format!("{choice:?}").to_lowercase();
-    // `Interval` carries its time.
+    // `Interval` carries its time, `Zipf` its exponent.
     name.split('(').next().unwrap_or_default().to_owned()
+}
+
+/// The exponent of Zipf's law; 0 where all keys are alike.
+fn exponent(dist: Dist) -> f64 {
+    match dist {
+        Dist::Uniform => 0.0,
+        Dist::Zipf(exponent) => exponent,
+    }
 }
 
 /// A number from 1.
@@ -370,8 +385,17 @@ fn ack(value: &str) -> Result<Ack> {
 fn dist(value: &str) -> Result<Dist> {
     match value {
         "uniform" => Ok(Dist::Uniform),
-        "zipf" => Ok(Dist::Zipf),
+        "zipf" => Ok(Dist::Zipf(1.0)),
         _ => Err(BenchError::Usage(format!("--dist is uniform or zipf, got `{value}`"))),
+    }
+}
+
+/// From 0, where all keys are alike, to where hardly any other than the first is chosen.
+fn zipf(value: &str) -> Result<Dist> {
+    match number::<f64>("zipf", value)? {
+        0.0 => Ok(Dist::Uniform),
+        exponent if (0.0..=10.0).contains(&exponent) => Ok(Dist::Zipf(exponent)),
+        _ => Err(BenchError::Usage(format!("--zipf is from 0 to 10, got `{value}`"))),
     }
 }
 
@@ -400,6 +424,14 @@ mod tests {
     }
 
     #[test]
+    fn zipf_has_an_exponent() {
+        let dist = |args: &[&str]| parse(args).unwrap().dist;
+        assert_eq!(dist(&["hops", "--zipf", "1.5"]), Dist::Zipf(1.5));
+        assert_eq!(dist(&["hops", "--zipf", "0"]), Dist::Uniform);
+        assert_eq!(dist(&["todo", "--dist", "zipf"]), Dist::Zipf(1.0));
+    }
+
+    #[test]
     fn what_is_not_understood_is_named() {
         for (args, word) in [
             (&["nonsense"][..], "nonsense"),
@@ -409,6 +441,7 @@ mod tests {
             (&["open", "--state", "1XB"], "XB"),
             (&["replay", "--of", "log"], "log"),
             (&["memory", "--plot", "file.svg"], "memory"),
+            (&["hops", "--zipf", "-1"], "--zipf is from 0 to 10"),
             (&["todo", "--typo"], "--typo"),
             (&["todo", "--keys"], "--keys"),
             (&["todo", "--peer", "oracle"], "--peer is postgres, redis"),

@@ -14,7 +14,10 @@ pub struct Draw {
 impl Draw {
     /// Numbers below `bound`, chosen by `dist`.
     pub fn new(seed: u64, bound: usize, dist: Dist) -> Self {
-        let columns = if dist == Dist::Zipf { alias_table(bound) } else { Vec::new() };
+        let columns = match dist {
+            Dist::Uniform => Vec::new(),
+            Dist::Zipf(exponent) => alias_table(bound, exponent),
+        };
         Self { state: seed, bound: bound as u64, columns }
     }
 
@@ -41,10 +44,11 @@ impl Draw {
     }
 }
 
-/// Vose's alias table for weights of 1/n: a draw then costs one look-up, whatever the weights.
-fn alias_table(count: usize) -> Vec<(f32, u32)> {
-    let sum: f64 = (1..=count).map(|n| 1.0 / n as f64).sum();
-    let mut weights: Vec<f64> = (1..=count).map(|n| count as f64 / (n as f64 * sum)).collect();
+/// Vose's alias table for weights of 1/n^exponent: a draw then costs one look-up, whatever the weights.
+fn alias_table(count: usize, exponent: f64) -> Vec<(f32, u32)> {
+    let weight = |n: usize| (n as f64).powf(-exponent);
+    let sum: f64 = (1..=count).map(weight).sum();
+    let mut weights: Vec<f64> = (1..=count).map(|n| count as f64 * weight(n) / sum).collect();
     let mut columns = vec![(1.0_f32, 0_u32); count];
     let (mut small, mut large): (Vec<usize>, Vec<usize>) =
         (0..count).partition(|&n| weights[n] < 1.0);
@@ -66,7 +70,7 @@ mod tests {
 
     #[test]
     fn zipf_draws_the_first_number_most_often() {
-        let mut draw = Draw::new(1, 1000, Dist::Zipf);
+        let mut draw = Draw::new(1, 1000, Dist::Zipf(1.0));
         let mut seen = vec![0_u32; 1000];
         for _ in 0..100_000 {
             seen[draw.key() as usize] += 1;
@@ -74,6 +78,14 @@ mod tests {
         // 1/n over 1,000 numbers: the first has 13.4 % of the weight, the second half of that.
         assert!((12_900..13_900).contains(&seen[0]), "{}", seen[0]);
         assert!((6_300..7_100).contains(&seen[1]), "{}", seen[1]);
+    }
+
+    #[test]
+    fn a_larger_exponent_draws_it_more_often() {
+        let mut draw = Draw::new(1, 1000, Dist::Zipf(1.5));
+        let first = (0..100_000).filter(|_| draw.key() == 0).count();
+        // 1/n^1.5 over 1,000 numbers adds up to 2.55.
+        assert!((38_500..39_900).contains(&first), "{first}");
     }
 
     #[test]

@@ -157,3 +157,82 @@ pub mod count {
         }
     }
 }
+
+/// A debit, a hop and a credit.
+pub mod transfers {
+    use super::*;
+
+    /// Money goes from one account to another.
+    #[record]
+    pub struct Transfer {
+        /// Who pays.
+        pub from: u64,
+        /// Who is paid.
+        pub to: u64,
+        /// How much.
+        pub cents: u64,
+    }
+
+    type Funds = Map<u64, u64>;
+
+    /// Accounts, each with what it has at first.
+    pub const OPENED: Depot<(u64, u64)> =
+        Depot::hash_by("transfers/opened", |(account, _)| (*account).into());
+    /// What is paid.
+    pub const TRANSFERS: Depot<Transfer> =
+        Depot::hash_by("transfers/transfers", |transfer| transfer.from.into());
+    /// What each account has.
+    pub const FUNDS: PState<Funds> = PState::new("transfers/funds");
+    const CREDIT: Stage<Transfer> = Stage::hash_by("credit", |transfer| transfer.to.into());
+    const REFUND: Stage<Transfer> = Stage::hash_by("refund", |transfer| transfer.from.into());
+
+    /// The bank.
+    #[derive(Debug)]
+    pub struct TransferModule;
+
+    impl Module for TransferModule {
+        const NAME: &'static str = "transfers";
+
+        fn define(module: &mut Setup) {
+            module.depot(OPENED).depot(TRANSFERS);
+            module
+                .stream("transfers", FUNDS)
+                .source(OPENED)
+                .each(|(account, cents): (u64, u64), funds: &mut Funds| {
+                    funds.insert(account, cents);
+                })
+                .source(TRANSFERS)
+                .each_with(debit)
+                .stage(CREDIT)
+                .each_with(credit)
+                .stage(REFUND)
+                .each(|back: Transfer, funds: &mut Funds| {
+                    *funds.entry(back.from).or_default() += back.cents;
+                });
+        }
+    }
+
+    fn debit(
+        transfer: Transfer,
+        funds: &mut Funds,
+        flow: &mut Context<'_>,
+    ) -> std::result::Result<(), Str> {
+        let paid = funds.get_mut(transfer.from).and_then(|has| {
+            *has = has.checked_sub(transfer.cents)?;
+            Some(())
+        });
+        paid.ok_or("insufficient funds")?;
+        flow.send(CREDIT, transfer);
+        Ok(())
+    }
+
+    fn credit(transfer: Transfer, funds: &mut Funds, flow: &mut Context<'_>) {
+        match funds.get_mut(transfer.to) {
+            Some(cents) => *cents += transfer.cents,
+            None => {
+                flow.reject(&"no such account");
+                flow.send(REFUND, transfer);
+            }
+        }
+    }
+}

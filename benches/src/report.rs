@@ -6,7 +6,14 @@ use crate::args::Options;
 use crate::measure::Recorder;
 
 /// Figures that the object of `--json` has as well, where the workload measures them.
-const IN_JSON: [&str; 3] = ["first_read_ms", "state_bytes", "bytes_per_entry"];
+const IN_JSON: [&str; 6] = [
+    "first_read_ms",
+    "state_bytes",
+    "bytes_per_entry",
+    "records_per_s",
+    "record_ratio",
+    "alone_syncs",
+];
 
 /// One system's line.
 #[derive(Debug)]

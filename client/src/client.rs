@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use gridmill_model::path::Limits;
+
 use crate::engine::Engine;
 use crate::handles::Handles;
 
@@ -18,13 +20,20 @@ pub struct Client {
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) handles: Arc<Handles>,
     pub(crate) limit: usize,
+    pub(crate) bytes: u64,
     pub(crate) partial: bool,
 }
 
 impl Client {
     /// A client of `engine`. Applications get theirs from the grid.
     pub fn new(engine: Arc<dyn Engine>) -> Self {
-        Self { engine, handles: Arc::default(), limit: SELECT_LIMIT, partial: false }
+        Self {
+            engine,
+            handles: Arc::default(),
+            limit: SELECT_LIMIT,
+            bytes: Limits::DEFAULT.bytes,
+            partial: false,
+        }
     }
 
     /// The same client with another limit on how many values a select returns.
@@ -36,6 +45,16 @@ impl Client {
     #[must_use]
     pub fn with_limit(&self, values: usize) -> Self {
         Self { limit: values, ..self.clone() }
+    }
+
+    /// The same client with another limit on how many bytes of memory the values of a select may take, about:
+    /// without it 64 MiB.
+    ///
+    /// A select of more is an error, and a single value that is too large is refused before it is read: ask for a
+    /// part of it, for example with `range` or `key_range`.
+    #[must_use]
+    pub fn with_bytes(&self, bytes: u64) -> Self {
+        Self { bytes, ..self.clone() }
     }
 
     /// The same client, reading also PStates that are still catching up with their depots' past.
@@ -53,6 +72,7 @@ impl fmt::Debug for Client {
         f.debug_struct("Client")
             .field("engine", &self.engine)
             .field("limit", &self.limit)
+            .field("bytes", &self.bytes)
             .field("partial", &self.partial)
             .finish_non_exhaustive()
     }

@@ -76,6 +76,8 @@ pub struct PStateEntry {
     pub schema: Schema,
     /// How many partitions it has; 1 for a global PState.
     pub partitions: u32,
+    /// How many partitions its module has.
+    pub module_partitions: u32,
     /// Whether clients may not read it.
     pub private: bool,
 }
@@ -89,6 +91,20 @@ pub struct ViewRoot<V>(pub Box<dyn ReadStore<V> + Send + Sync>);
 impl<V> fmt::Debug for ViewRoot<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ViewRoot")
+    }
+}
+
+/// The published state of one partition of a module, kept as it was: the engine's own.
+pub struct Held {
+    /// The state, as the engine keeps it.
+    pub state: Box<dyn Any + Send + Sync>,
+    /// The position after the last record that it shows.
+    pub end: u64,
+}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Held")
     }
 }
 
@@ -144,6 +160,23 @@ pub trait Engine: fmt::Debug + Send + Sync + 'static {
         partial: bool,
         read: &mut dyn FnMut(&dyn Any),
     ) -> Result<(), ReadError>;
+    /// Keeps the latest published state of the partition of a PState as it is, with all PStates of its module.
+    ///
+    /// # Errors
+    /// [`ReadError::Stopped`] when the partition has never had a view.
+    fn hold(&self, pstate: usize, partition: u32) -> Result<Held, ReadError>;
+    /// Lends the root of a PState as of when it was kept, as a `&ViewRoot<V>`; false where the PState is one of
+    /// another module.
+    ///
+    /// # Errors
+    /// [`ReadError::CatchingUp`] as with [`view`](Self::view).
+    fn view_held(
+        &self,
+        held: &Held,
+        pstate: usize,
+        partial: bool,
+        read: &mut dyn FnMut(&dyn Any),
+    ) -> Result<bool, ReadError>;
     /// First and next offset of a depot's partition.
     fn depot_range(&self, depot: usize, partition: u32) -> Result<DepotRange, DepotError>;
     /// The records `[from, to)` of a depot's partition.

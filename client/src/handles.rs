@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use gridmill_model::{Depot, Event, Root};
 
-use crate::engine::{DepotEntry, Engine};
+use crate::engine::{DepotEntry, Engine, PStateEntry};
 use crate::error::{AppendErrorKind, DepotError, ReadError};
 
 /// What the client has resolved so far.
@@ -46,6 +46,7 @@ pub(crate) struct DepotRef {
 pub(crate) struct PStateRef {
     pub(crate) id: usize,
     pub(crate) partitions: u32,
+    pub(crate) module_partitions: u32,
 }
 
 /// Why a depot's handle does not resolve.
@@ -160,7 +161,8 @@ fn check_pstate<R: Root>(engine: &dyn Engine, name: &str) -> Result<PStateRef, R
     if entry.private {
         return Err(ReadError::Private { pstate: name.into() });
     }
-    Ok(PStateRef { id: entry.id, partitions: entry.partitions })
+    let PStateEntry { id, partitions, module_partitions, .. } = *entry;
+    Ok(PStateRef { id, partitions, module_partitions })
 }
 
 impl From<DepotMismatch> for AppendErrorKind {

@@ -14,6 +14,8 @@
 //!   partition of its first key.
 //! - [`select_in`](Client::select_in), [`select_on`](Client::select_on) and
 //!   [`select_all`](Client::select_all): the same, from another partition, or from all.
+//! - [`view_of`](Client::view_of): several selects of one moment.
+//! - [`reader`](Client::reader): one PState, found once for many selects.
 //! - [`depot_info`](Client::depot_info) and [`depot_read`](Client::depot_read): records as they
 //!   were logged.
 //! - [`append_json`](Client::append_json) and [`select_json`](Client::select_json): the same by
@@ -37,9 +39,11 @@ mod gate;
 mod handles;
 mod json;
 mod prepare;
+mod reader;
 mod receipt;
 mod select;
 mod submit;
+mod view;
 
 pub use append::Pending;
 pub use client::{Client, SELECT_LIMIT};
@@ -52,4 +56,6 @@ pub use error::{
 pub use gate::{Admission, Gate, Refused};
 #[doc(hidden)]
 pub use json::json_event;
+pub use reader::Reader;
 pub use receipt::{BatchReceipt, ManyReceipt, PartReceipt, Receipt, Rejected, Reply};
+pub use view::KeyView;

@@ -79,8 +79,8 @@ impl Receipt {
 pub struct Rejected {
     /// Where the event is, and what the other handlers replied.
     pub receipt: Receipt,
-    /// Who refused it and why, at most one a topology, in the order in which they were declared.
-    /// There is at least one.
+    /// Who refused it and why: handlers of the event in the order in which they were declared, at most one a
+    /// topology; then handlers of stages that it led to. There is at least one.
     pub rejections: Vec<Rejection>,
 }
 

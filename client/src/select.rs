@@ -3,7 +3,9 @@
 use std::any::Any;
 
 use gridmill_model::engine::ReadStore;
-use gridmill_model::path::{Limits, Navigate, Path, PathError, PathErrorKind, Walk};
+use gridmill_model::path::{
+    Carry, Limits, Navigate, Path, PathError, PathErrorKind, Selected, Walk,
+};
 use gridmill_model::{Root, RouteKey};
 
 use crate::client::Client;
@@ -26,7 +28,7 @@ impl Client {
     pub fn select<N: Navigate>(
         &self,
         path: N,
-    ) -> impl Future<Output = Result<Vec<N::Leaf>, ReadError>> {
+    ) -> impl Future<Output = Result<Vec<Selected<N>>, ReadError>> {
         let path = path.into_path();
         async move {
             let pstate = self.pstate(&path)?;
@@ -44,7 +46,7 @@ impl Client {
     pub fn select_one<N: Navigate>(
         &self,
         path: N,
-    ) -> impl Future<Output = Result<Option<N::Leaf>, ReadError>> {
+    ) -> impl Future<Output = Result<Option<Selected<N>>, ReadError>> {
         // The future borrows the path that it was made with; an `async fn` would first move it.
         let path = path.into_path();
         async move { self.one(&path) }
@@ -59,7 +61,7 @@ impl Client {
         &self,
         partition_key: impl Into<RouteKey>,
         path: N,
-    ) -> Result<Vec<N::Leaf>, ReadError> {
+    ) -> Result<Vec<Selected<N>>, ReadError> {
         let path = path.into_path();
         let pstate = self.pstate(&path)?;
         let partition = partition_key.into().partition(pstate.partitions);
@@ -75,7 +77,7 @@ impl Client {
         &self,
         partition: u32,
         path: N,
-    ) -> Result<Vec<N::Leaf>, ReadError> {
+    ) -> Result<Vec<Selected<N>>, ReadError> {
         let path = path.into_path();
         let pstate = self.pstate(&path)?;
         if partition >= pstate.partitions {
@@ -93,30 +95,46 @@ impl Client {
     ///
     /// # Errors
     /// As with [`select`](Self::select); one partition that cannot answer fails the whole call.
-    pub async fn select_all<N: Navigate>(&self, path: N) -> Result<Vec<N::Leaf>, ReadError> {
+    pub async fn select_all<N: Navigate>(&self, path: N) -> Result<Vec<Selected<N>>, ReadError> {
         let path = path.into_path();
         let pstate = self.pstate(&path)?;
         self.many(pstate, 0..=pstate.partitions.saturating_sub(1), &path)
     }
 
     #[inline]
-    fn pstate<R: Root, L: Walk>(&self, path: &Path<R, L>) -> Result<PStateRef, ReadError> {
+    pub(crate) fn pstate<R: Root, L: Walk, C: Carry>(
+        &self,
+        path: &Path<R, L, C>,
+    ) -> Result<PStateRef, ReadError> {
         self.handles.pstate::<R>(&*self.engine, path.pstate_name())
     }
 
     #[inline]
-    fn one<R: Root, L: Walk>(&self, path: &Path<R, L>) -> Result<Option<L>, ReadError> {
-        let pstate = self.pstate(path)?;
-        let partition = own_partition(pstate, path)?;
-        self.look(pstate, partition, path, |store| path.select_one_view(store, Limits::DEFAULT))
+    fn one<R: Root, L: Walk, C: Carry>(
+        &self,
+        path: &Path<R, L, C>,
+    ) -> Result<Option<C::With<L>>, ReadError> {
+        self.one_of(self.pstate(path)?, path)
     }
 
-    fn many<R: Root, L: Walk>(
+    /// The one value that a path on that PState reaches.
+    #[inline]
+    pub(crate) fn one_of<R: Root, L: Walk, C: Carry>(
+        &self,
+        pstate: PStateRef,
+        path: &Path<R, L, C>,
+    ) -> Result<Option<C::With<L>>, ReadError> {
+        let partition = own_partition(pstate, path)?;
+        let limits = Limits { bytes: self.bytes, ..Limits::DEFAULT };
+        self.look(pstate, partition, path, |store| path.select_one_view(store, limits))
+    }
+
+    pub(crate) fn many<R: Root, L: Walk, C: Carry>(
         &self,
         pstate: PStateRef,
         partitions: impl Iterator<Item = u32>,
-        path: &Path<R, L>,
-    ) -> Result<Vec<L>, ReadError> {
+        path: &Path<R, L, C>,
+    ) -> Result<Vec<C::With<L>>, ReadError> {
         let mut values = Vec::new();
         for partition in partitions {
             let limits = self.limits(values.len());
@@ -128,16 +146,17 @@ impl Client {
     }
 
     /// The limits of a walk after `found` values of the same select.
-    fn limits(&self, found: usize) -> Limits {
-        Limits { results: self.limit.saturating_sub(found) as u64, ..Limits::DEFAULT }
+    pub(crate) fn limits(&self, found: usize) -> Limits {
+        let results = self.limit.saturating_sub(found) as u64;
+        Limits { results, bytes: self.bytes, ..Limits::DEFAULT }
     }
 
     /// Has `walk` look at a partition's published view.
-    fn look<R: Root, L: Walk, T>(
+    fn look<R: Root, L: Walk, C: Carry, T>(
         &self,
         pstate: PStateRef,
         partition: u32,
-        path: &Path<R, L>,
+        path: &Path<R, L, C>,
         mut walk: impl FnMut(&Store<R>) -> Result<T, PathError>,
     ) -> Result<T, ReadError> {
         let mut answer = None;
@@ -152,16 +171,19 @@ impl Client {
 }
 
 /// What a view of a PState with the root `R` reads from.
-type Store<R> = dyn ReadStore<<R as Root>::Value>;
+pub(crate) type Store<R> = dyn ReadStore<<R as Root>::Value>;
 
-fn store_of<R: Root>(root: &dyn Any) -> Option<&Store<R>> {
+pub(crate) fn store_of<R: Root>(root: &dyn Any) -> Option<&Store<R>> {
     let ViewRoot(store) = root.downcast_ref::<ViewRoot<R::Value>>()?;
     Some(&**store)
 }
 
 /// The partition that a path names by its first key, if it names one.
 #[inline]
-fn own_partition<R: Root, L: Walk>(pstate: PStateRef, path: &Path<R, L>) -> Result<u32, ReadError> {
+pub(crate) fn own_partition<R: Root, L: Walk, C: Carry>(
+    pstate: PStateRef,
+    path: &Path<R, L, C>,
+) -> Result<u32, ReadError> {
     let count = pstate.partitions;
     match path.partition(count) {
         _ if count == 1 => Ok(0),
@@ -171,9 +193,9 @@ fn own_partition<R: Root, L: Walk>(pstate: PStateRef, path: &Path<R, L>) -> Resu
 }
 
 #[cold]
-fn no_partition<R: Root, L: Walk>(
+fn no_partition<R: Root, L: Walk, C: Carry>(
     pstate: PStateRef,
-    path: &Path<R, L>,
+    path: &Path<R, L, C>,
     partition: Option<u32>,
 ) -> ReadError {
     let count = pstate.partitions;
@@ -193,7 +215,10 @@ fn no_partition<R: Root, L: Walk>(
 
 /// What the walk's error means to a reader: damage is no fault of the path, whoever met it.
 #[cold]
-fn failed<R: Root, L: Walk>(error: PathError, path: &Path<R, L>) -> ReadError {
+pub(crate) fn failed<R: Root, L: Walk, C: Carry>(
+    error: PathError,
+    path: &Path<R, L, C>,
+) -> ReadError {
     match error.kind() {
         PathErrorKind::Damaged(damaged) => ReadError::Damaged(damaged.clone()),
         PathErrorKind::ManyValues => ReadError::NotOne { path: path.to_string(), got: 2 },

@@ -28,6 +28,18 @@ pub(crate) async fn send(
     );
     let mut stream = TcpStream::connect(address).await?;
     stream.write_all(request.as_bytes()).await?;
+    answer(stream).await
+}
+
+/// Sends a part of a request and breaks off; reads the whole answer.
+pub(crate) async fn send_half(address: SocketAddr, request: &str) -> Result<Answer, Failed> {
+    let mut stream = TcpStream::connect(address).await?;
+    stream.write_all(request.as_bytes()).await?;
+    stream.shutdown().await?;
+    answer(stream).await
+}
+
+async fn answer(mut stream: TcpStream) -> Result<Answer, Failed> {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await?;
     parse(&answer)

@@ -1,5 +1,6 @@
 //! The HTTP server, with a bound on whatever a caller may hold up: hyper under an axum router.
 
+use std::error::Error as _;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::Response;
 use axum::serve::Listener;
+use http_body_util::LengthLimitError;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -90,11 +92,21 @@ pub(crate) async fn within_limits(request: Request, next: Next) -> Result<Respon
         status: StatusCode::REQUEST_TIMEOUT,
         message: format!("the body did not come within {} s", BODY_TIME_MAX.as_secs()),
     })?;
-    let body = body.map_err(|_| Failure {
-        status: StatusCode::PAYLOAD_TOO_LARGE,
-        message: format!("the body has more than {BODY_BYTES_MAX} bytes, or was broken off"),
-    })?;
+    let body = body.map_err(|error| not_whole(&error))?;
     Ok(next.run(Request::from_parts(head, body.into())).await)
+}
+
+/// Why a body could not be read to its end.
+fn not_whole(error: &axum::Error) -> Failure {
+    if error.source().is_some_and(|source| source.is::<LengthLimitError>()) {
+        let status = StatusCode::PAYLOAD_TOO_LARGE;
+        return Failure {
+            status,
+            message: format!("the body has more than {BODY_BYTES_MAX} bytes"),
+        };
+    }
+    let status = StatusCode::BAD_REQUEST;
+    Failure { status, message: format!("the body was broken off: {error}") }
 }
 
 fn within(bytes: usize, what: &str, max: usize, status: StatusCode) -> Result<(), Failure> {

@@ -8,7 +8,7 @@ use gridmill_examples::Failed;
 use serde_json::{Value, json};
 
 use crate::Running;
-use crate::http::{Answer, send};
+use crate::http::{Answer, send, send_half};
 
 /// A request and the answer that is expected.
 struct Step {
@@ -133,7 +133,29 @@ async fn drive(folder: &Path, steps: Vec<Step>, times: &mut Times) -> Result<(),
     for step in steps {
         check(service.address, step, times).await?;
     }
+    check_bodies(service.address).await?;
     service.stop().await
+}
+
+/// A body that is too long, and one that ends too early.
+async fn check_bodies(service: SocketAddr) -> Result<(), Failed> {
+    let long =
+        format!("transfer-encoding: chunked\r\n\r\n11170\r\n{}\r\n0\r\n\r\n", "a".repeat(70_000));
+    for (rest, status, error) in [
+        (long.as_str(), 413, "the body has more than 65536 bytes"),
+        ("content-length: 100\r\n\r\n{\"text\":", 400, "the body was broken off"),
+    ] {
+        let request =
+            format!("POST /todos/alice HTTP/1.1\r\nhost: here\r\nconnection: close\r\n{rest}");
+        let answer = send_half(service, &request).await?;
+        let got = answer.body["error"].as_str().unwrap_or_default();
+        if answer.status != status || !got.starts_with(error) {
+            return Err(
+                format!("expected {status} {error:?}, got {} {got:?}", answer.status).into()
+            );
+        }
+    }
+    Ok(())
 }
 
 async fn check(service: SocketAddr, step: Step, times: &mut Times) -> Result<(), Failed> {

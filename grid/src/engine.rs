@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use gridmill_client::engine::{
-    DepotEntry, DepotRange, Engine, JsonEvent, PStateEntry, Single, StoredEvent, Submission,
+    DepotEntry, DepotRange, Engine, Held, JsonEvent, PStateEntry, Single, StoredEvent, Submission,
 };
 use gridmill_client::{AppendErrorKind, DepotError, Gate, ReadError};
 use gridmill_persistence::{LogError, LogReader};
@@ -15,6 +15,7 @@ use crate::machine::open::Opened;
 use crate::machine::registry::Registry;
 use crate::module::Plan;
 use crate::shell::partition::past::Progress;
+use crate::shell::partition::published::PartitionView;
 use crate::shell::partition::shared::Shared;
 use crate::shell::slot::Slot;
 use crate::topology::{PStateCodec, PStateDef};
@@ -39,6 +40,30 @@ impl ModuleRun {
         };
         let (partitions, registries) = opened.map(of).unzip();
         Self { plan, partitions, registries }
+    }
+
+    /// Whether handlers of the module send records.
+    pub(crate) fn sends(&self) -> bool {
+        self.plan.topologies.iter().any(|topology| !topology.outputs.is_empty())
+    }
+
+    /// Waits until nothing is under way on any partition, or between them.
+    pub(crate) async fn at_rest(&self) {
+        let sends = self.sends();
+        loop {
+            let before = self.arrivals();
+            for shared in &self.partitions {
+                shared.done().await;
+            }
+            // What one partition sent to another came after that one was looked at.
+            if !sends || self.arrivals() == before {
+                return;
+            }
+        }
+    }
+
+    fn arrivals(&self) -> u64 {
+        self.partitions.iter().map(|shared| shared.mailbox.arrivals()).sum()
     }
 }
 
@@ -92,7 +117,9 @@ impl GridEngine {
         for (number, depot) in run.plan.depots.iter().enumerate() {
             let id = self.depots.len();
             let entry = depot_entry(&run.plan, number, id, &gates, event_bytes_max);
-            self.depots_by_name.insert(depot.name.to_owned(), id);
+            if depot.inbox.is_none() {
+                self.depots_by_name.insert(depot.name.to_owned(), id);
+            }
             self.depots.push((entry, Address { module, number }));
         }
     }
@@ -110,6 +137,11 @@ impl GridEngine {
                 partitions: run.partitions.clone(),
             });
         }
+    }
+
+    fn no_partition(&self, pstate: usize, got: u32) -> ReadError {
+        let entry = &self.pstates[pstate].entry;
+        ReadError::BadPartition { name: entry.name.clone(), expected: entry.partitions, got }
     }
 
     fn depot_partition(
@@ -136,6 +168,20 @@ impl GridEngine {
     }
 }
 
+/// The published state of a partition of a module, kept for reads of one moment.
+struct HeldView {
+    module: usize,
+    shared: Arc<Shared>,
+    view: Arc<PartitionView>,
+}
+
+/// The partition has never had a view.
+fn not_running(shared: &Shared) -> ReadError {
+    let reason = shared.life.stopped();
+    let reason = reason.unwrap_or_else(|| "it is starting".to_owned());
+    ReadError::Stopped { partition: shared.partition, reason }
+}
+
 fn unreadable(partition: u32, error: LogError) -> DepotError {
     match error {
         LogError::Damaged { .. } => DepotError::Damaged(crate::folder::damage_of(error)),
@@ -153,7 +199,10 @@ impl Engine for GridEngine {
     }
 
     fn depot_names(&self) -> Vec<String> {
-        self.depots.iter().map(|(entry, _)| entry.name.clone()).collect()
+        let visible = |(_, address): &&(Arc<DepotEntry>, Address)| {
+            self.modules[address.module].plan.depots[address.number].inbox.is_none()
+        };
+        self.depots.iter().filter(visible).map(|(entry, _)| entry.name.clone()).collect()
     }
 
     fn pstate_names(&self) -> Vec<String> {
@@ -182,16 +231,10 @@ impl Engine for GridEngine {
         read: &mut dyn FnMut(&dyn Any),
     ) -> Result<(), ReadError> {
         let Views { entry, address, topology, partitions } = &self.pstates[pstate];
-        let Some(shared) = partitions.get(partition as usize) else {
-            let (name, expected) = (entry.name.clone(), entry.partitions);
-            return Err(ReadError::BadPartition { name, expected, got: partition });
-        };
+        let shared = partitions.get(partition as usize);
+        let shared = shared.ok_or_else(|| self.no_partition(pstate, partition))?;
         let view = shared.published.view();
-        let Some(root) = view.roots.get(address.number) else {
-            let reason = shared.life.stopped();
-            let reason = reason.unwrap_or_else(|| "it is starting".to_owned());
-            return Err(ReadError::Stopped { partition, reason });
-        };
+        let Some(root) = view.roots.get(address.number) else { return Err(not_running(shared)) };
         if view.live[*topology] {
             read(&**root);
             return Ok(());
@@ -203,6 +246,39 @@ impl Engine for GridEngine {
             None => return Err(catching_up(&entry.name, shared, *topology)),
         }
         Ok(())
+    }
+
+    fn hold(&self, pstate: usize, partition: u32) -> Result<Held, ReadError> {
+        let Views { address, partitions, .. } = &self.pstates[pstate];
+        let shared = partitions.get(partition as usize);
+        let shared = shared.ok_or_else(|| self.no_partition(pstate, partition))?;
+        let view = shared.published.view_full();
+        if view.roots.is_empty() {
+            return Err(not_running(shared));
+        }
+        let end = view.end.to_bits();
+        let state = HeldView { module: address.module, shared: Arc::clone(shared), view };
+        Ok(Held { state: Box::new(state), end })
+    }
+
+    fn view_held(
+        &self,
+        held: &Held,
+        pstate: usize,
+        partial: bool,
+        read: &mut dyn FnMut(&dyn Any),
+    ) -> Result<bool, ReadError> {
+        let Views { entry, address, topology, .. } = &self.pstates[pstate];
+        let held = held.state.downcast_ref::<HeldView>();
+        let Some(held) = held.filter(|held| held.module == address.module) else {
+            return Ok(false);
+        };
+        let Some(root) = held.view.roots.get(address.number) else { return Ok(false) };
+        if !held.view.live[*topology] && !partial {
+            return Err(catching_up(&entry.name, &held.shared, *topology));
+        }
+        read(&**root);
+        Ok(true)
     }
 
     fn depot_range(&self, depot: usize, partition: u32) -> Result<DepotRange, DepotError> {
@@ -286,6 +362,7 @@ pub(crate) fn pstate_entry(def: &PStateDef, id: usize, partitions: u32) -> Arc<P
         root: def.root,
         schema: def.schema.clone(),
         partitions: if def.global { 1 } else { partitions },
+        module_partitions: partitions,
         private: def.private,
     })
 }

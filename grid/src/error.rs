@@ -90,7 +90,7 @@ pub enum StartError {
         "{what} `{name}` of module `{module}` is in the folder but not in the code; declare it again, or call `module.remove(\"{name}\")` to delete it for good"
     )]
     Missing {
-        /// `depot`, `topology` or `PState`.
+        /// `depot`, `stage`, `topology` or `PState`.
         what: &'static str,
         /// Which one.
         name: String,
@@ -204,6 +204,44 @@ pub enum StartError {
         /// Where its folder was.
         folder: PathBuf,
     },
+    /// A partition has what another sent to it for records that the other does not have: the other has lost
+    /// something, or its folder is older than the rest. Nothing was changed.
+    #[error(
+        "partition {partition} of module `{module}` has lost records: what its first {known} records sent has come \
+         to partition {witness}, and the log in {} ends at record {end}; restore the data folder from a backup, \
+         all partitions as they were at one time",
+        folder.display()
+    )]
+    Behind {
+        /// The module.
+        module: String,
+        /// The partition that lacks records.
+        partition: u32,
+        /// Its folder.
+        folder: PathBuf,
+        /// The partition that has what they sent.
+        witness: u32,
+        /// How many records the log has had at least.
+        known: u64,
+        /// How many it has.
+        end: u64,
+    },
+    /// A topology is to be removed whose handlers appended events that have not arrived. Nothing was changed.
+    #[error(
+        "topology `{topology}` of module `{module}` has appended {events} events that are still on their way from \
+         partition {partition}; start once with the topology in the code and shut the grid down, and then remove \
+         it"
+    )]
+    InFlight {
+        /// The module.
+        module: String,
+        /// The partition on which they wait.
+        partition: u32,
+        /// The topology.
+        topology: String,
+        /// How many they are.
+        events: usize,
+    },
     /// The log cannot be opened or read.
     #[error("the log of partition {partition} of module `{module}`: {source}")]
     Log {
@@ -255,6 +293,7 @@ impl StartError {
             Self::Damaged { .. }
             | Self::Foreign { .. }
             | Self::Lost { .. }
+            | Self::Behind { .. }
             | Self::NotDeterministic { .. } => true,
             Self::Log { source, .. } => {
                 matches!(source, LogError::Damaged { .. } | LogError::WrongPartition { .. })

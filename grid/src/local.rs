@@ -4,6 +4,7 @@
 //! before the call returns.
 
 use std::any::Any;
+use std::collections::VecDeque;
 use std::fmt;
 use std::marker::PhantomData;
 use std::pin::pin;
@@ -11,23 +12,25 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use gridmill_client::engine::{
-    Ack, DepotEntry, DepotRange, Engine, JsonEvent, PStateEntry, StoredEvent, Submission,
+    Ack, DepotEntry, DepotRange, EncodedEvents, Engine, Held, JsonEvent, PStateEntry, StoredEvent,
+    Submission,
 };
 use gridmill_client::{
     AppendError, AppendErrorKind, BatchReceipt, Client, DepotError, Gate, ReadError, Receipt,
 };
-use gridmill_model::path::Navigate;
+use gridmill_model::path::{Navigate, Selected};
 use gridmill_model::{Depot, Event};
 use gridmill_persistence::Position;
 use parking_lot::Mutex;
 
 use crate::engine::{depot_entry, pstate_entry, select_json};
 use crate::error::StartError;
-use crate::machine::answers::complete;
+use crate::machine::answers::{LaterAnswers, complete, later};
 use crate::machine::batch::{Batch, Events, Item};
-use crate::machine::core::{Consumer, Core, Limits};
+use crate::machine::core::{Consumer, Core, ItemAnswers, Limits};
 use crate::module::{Module, Plan};
-use crate::topology::{AnyEvents, RecordInfo};
+use crate::state::AnyView;
+use crate::topology::{AnyEvents, Effects, Emit, HOP_BYTES_MAX, RecordInfo, SendLimits};
 
 /// What a mailbox may hold; here nothing ever waits in one.
 const MAILBOX_BYTES: u32 = 1 << 30;
@@ -40,6 +43,9 @@ const VALUE_BYTES_MAX: usize = 16 << 20;
 
 /// Bytes of decoded entries that a PState's cache may take, about.
 const CACHE_BYTES: usize = 32 << 20;
+
+/// How many records of stages one append may lead to.
+const STEPS_MAX: usize = 1_000_000;
 
 /// How often a record that panics is tried, as a grid has it unless it is told otherwise.
 const ATTEMPTS: u32 = 3;
@@ -120,7 +126,7 @@ impl<M: Module> Local<M> {
     ///
     /// # Errors
     /// As [`Client::select`].
-    pub fn select<N: Navigate>(&self, path: N) -> Result<Vec<N::Leaf>, ReadError> {
+    pub fn select<N: Navigate>(&self, path: N) -> Result<Vec<Selected<N>>, ReadError> {
         at_once(self.client.select(path))
     }
 
@@ -128,7 +134,7 @@ impl<M: Module> Local<M> {
     ///
     /// # Errors
     /// As [`Client::select_one`].
-    pub fn select_one<N: Navigate>(&self, path: N) -> Result<Option<N::Leaf>, ReadError> {
+    pub fn select_one<N: Navigate>(&self, path: N) -> Result<Option<Selected<N>>, ReadError> {
         at_once(self.client.select_one(path))
     }
 
@@ -163,7 +169,9 @@ struct Machine {
 /// What stands behind the client.
 struct LocalEngine {
     plan: Arc<Plan>,
-    machines: Vec<Mutex<Machine>>,
+    /// Behind one lock: what an append leads to on other partitions is part of it.
+    machines: Mutex<Vec<Machine>>,
+    partitions: u32,
     time: Mutex<i64>,
     depots: Vec<Arc<DepotEntry>>,
     pstates: Vec<Arc<PStateEntry>>,
@@ -173,7 +181,7 @@ impl fmt::Debug for LocalEngine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LocalEngine")
             .field("module", &self.plan.name)
-            .field("partitions", &self.machines.len())
+            .field("partitions", &self.partitions)
             .finish_non_exhaustive()
     }
 }
@@ -187,20 +195,124 @@ impl LocalEngine {
         let pstates = plan.pstates.iter().enumerate();
         let pstates = pstates.map(|(id, def)| pstate_entry(def, id, partitions)).collect();
         let machines = (0..partitions).map(|number| Machine::new(&plan, (number, partitions)));
-        let machines = machines.map(|machine| machine.map(Mutex::new));
-        let machines = machines.collect::<Result<_, _>>()?;
-        Ok(Self { plan, machines, time: Mutex::new(0), depots, pstates })
+        let machines = Mutex::new(machines.collect::<Result<_, _>>()?);
+        Ok(Self { plan, machines, partitions, time: Mutex::new(0), depots, pstates })
     }
 
-    /// The machine of a depot's partition; a global depot has one.
-    fn machine(&self, depot: usize, partition: u32) -> Result<&Mutex<Machine>, DepotError> {
+    /// The depots that clients see: not those of stages.
+    fn visible(&self) -> impl Iterator<Item = &Arc<DepotEntry>> {
+        let declared = self.depots.iter().zip(&self.plan.depots);
+        declared.filter(|(_, def)| def.inbox.is_none()).map(|(entry, _)| entry)
+    }
+
+    /// Reads from the machine of a PState's partition, while it is usable.
+    fn read_state<T>(
+        &self,
+        pstate: usize,
+        partition: u32,
+        read: impl FnOnce(&mut Core, Position) -> T,
+    ) -> Result<T, ReadError> {
+        let mut machines = self.machines.lock();
+        let machine = machines.get_mut(partition as usize);
+        let machine = machine.ok_or_else(|| ReadError::BadPartition {
+            name: self.pstates[pstate].name.clone(),
+            expected: self.pstates[pstate].partitions,
+            got: partition,
+        })?;
+        match machine.stopped.clone() {
+            Some(reason) => Err(ReadError::Stopped { partition, reason }),
+            None => Ok(read(&mut machine.core, machine.end)),
+        }
+    }
+
+    /// Reads from the machine of a depot's partition; a global depot has one.
+    fn with_machine<T>(
+        &self,
+        depot: usize,
+        partition: u32,
+        read: impl FnOnce(&Machine) -> T,
+    ) -> Result<T, DepotError> {
         let entry = &self.depots[depot];
-        let machine = self.machines.get(partition as usize);
-        machine.filter(|_| partition < entry.partitions).ok_or_else(|| DepotError::BadPartition {
+        let machines = self.machines.lock();
+        let machine = machines.get(partition as usize);
+        let machine = machine.filter(|_| partition < entry.partitions);
+        machine.map(read).ok_or_else(|| DepotError::BadPartition {
             depot: entry.name.clone(),
             expected: entry.partitions,
             got: partition,
         })
+    }
+
+    /// Applies a submission, and all that it leads to.
+    fn apply(&self, submission: Submission) -> Result<BatchReceipt, Refused> {
+        let time = *self.time.lock();
+        let (ack, partition) = (submission.ack, submission.partition as usize);
+        let mut machines = self.machines.lock();
+        let (mut receipt, answers, effects) = machines[partition].submit(submission, time)?;
+        let first = Position::from_bits(receipt.first_position).number();
+        let event_of = |cause: Position| (cause.number() - first) as u32;
+        let mut queue = Queue::default();
+        queue.extend(&effects, event_of);
+        let said_later = queue.run(&self.plan, &mut machines, time).map_err(|kind| (kind, None))?;
+        // Who waits for less is told less, as in a grid.
+        if ack == Ack::Processed {
+            answers.into_iter().for_each(|said| complete(&self.plan, &mut receipt, said));
+            said_later.enter(&self.plan, &mut receipt);
+        }
+        Ok(receipt)
+    }
+}
+
+/// Why a submission was not applied, with its events where these are not lost.
+type Refused = (AppendErrorKind, Option<AnyEvents>);
+
+/// A record that was sent, with the number of the event that led to it.
+struct Sent {
+    emit: Emit,
+    bytes: Vec<u8>,
+    event: u32,
+}
+
+/// Records that were sent and are not handled yet.
+#[derive(Default)]
+struct Queue {
+    sent: VecDeque<Sent>,
+    /// How many there have been.
+    steps: usize,
+}
+
+impl Queue {
+    fn extend(&mut self, effects: &Effects, event_of: impl Fn(Position) -> u32) {
+        self.sent.extend(effects.iter().map(|(emit, bytes)| {
+            let (emit, bytes, event) = (*emit, bytes.to_vec(), event_of(emit.cause));
+            Sent { emit, bytes, event }
+        }));
+    }
+
+    /// Handles all of them, and what they lead to, in the order in which they were sent.
+    fn run(
+        mut self,
+        plan: &Plan,
+        machines: &mut [Machine],
+        time: i64,
+    ) -> Result<LaterAnswers, AppendErrorKind> {
+        let mut said = LaterAnswers::default();
+        while let Some(Sent { emit, bytes, event }) = self.sent.pop_front() {
+            self.steps += 1;
+            if self.steps > STEPS_MAX {
+                let reason = format!(
+                    "the append led to more than {STEPS_MAX} records in stages: a stage that sends to itself has to \
+                     come to an end"
+                );
+                return Err(AppendErrorKind::Unknown { reason });
+            }
+            let machine = &mut machines[emit.target as usize];
+            let (answers, effects) = machine.receive(plan, &emit, &bytes, time)?;
+            self.extend(&effects, |_| event);
+            let answers = answers.into_iter().flat_map(|said| later(plan, emit.depot, said));
+            answers.for_each(|(_, answer)| said.add(event, answer));
+        }
+        Ok(said)
     }
 }
 
@@ -225,6 +337,7 @@ impl Machine {
             cache_bytes: CACHE_BYTES,
             // Nothing is ever written out.
             step_bytes: usize::MAX,
+            sends: SendLimits { event_bytes_max: EVENT_BYTES_MAX, hop_bytes_max: HOP_BYTES_MAX },
             attempts: ATTEMPTS,
             check_twice: true,
         };
@@ -234,26 +347,61 @@ impl Machine {
     }
 
     /// Keeps the events of a submission as records and lets the topologies handle them.
-    fn apply(
+    fn submit(
         &mut self,
-        plan: &Plan,
         submission: Submission,
         time: i64,
-    ) -> Result<BatchReceipt, (AppendErrorKind, Option<AnyEvents>)> {
-        let Submission { depot, events, encoded, ack, .. } = submission;
+    ) -> Result<(BatchReceipt, Vec<ItemAnswers>, Effects), Refused> {
+        let Submission { depot, events, encoded, .. } = submission;
         if let Some(reason) = &self.stopped {
             let kind = AppendErrorKind::NotLogged { reason: reason.clone() };
             return Err((kind, Some(events)));
         }
-        self.time = time.max(self.time);
-        let records = &mut self.records[depot];
-        let mut receipt = BatchReceipt {
+        let receipt = BatchReceipt {
             partition: self.core.partition,
             count: encoded.len() as u64,
-            first_offset: records.len() as u64,
+            first_offset: self.records[depot].len() as u64,
             first_position: self.end.to_bits(),
             ..BatchReceipt::default()
         };
+        let (answers, effects) =
+            self.handle(depot, events, encoded, time).map_err(|kind| (kind, None))?;
+        Ok((receipt, answers, effects))
+    }
+
+    /// Takes a record that a handler sent.
+    fn receive(
+        &mut self,
+        plan: &Plan,
+        emit: &Emit,
+        bytes: &[u8],
+        time: i64,
+    ) -> Result<(Vec<ItemAnswers>, Effects), AppendErrorKind> {
+        let unknown = |reason: String| AppendErrorKind::Unknown { reason };
+        if let Some(reason) = &self.stopped {
+            return Err(unknown(reason.clone()));
+        }
+        let def = &plan.depots[emit.depot];
+        let mut events = def.codec.events();
+        let decoded = def.codec.decode(&mut events, usize::from(emit.variant), bytes);
+        decoded.map_err(|error| {
+            unknown(format!("a record for `{}` cannot be decoded: {error}", def.name))
+        })?;
+        let mut encoded = EncodedEvents::default();
+        encoded.push(emit.variant, bytes);
+        self.handle(emit.depot, events, encoded, time)
+    }
+
+    /// Keeps events as records of a depot and lets the topologies handle them.
+    fn handle(
+        &mut self,
+        depot: usize,
+        events: AnyEvents,
+        encoded: EncodedEvents,
+        time: i64,
+    ) -> Result<(Vec<ItemAnswers>, Effects), AppendErrorKind> {
+        self.time = time.max(self.time);
+        let records = &mut self.records[depot];
         let mut infos = Vec::with_capacity(encoded.len());
         for (variant, bytes) in encoded.iter() {
             let (offset, position, time) = (records.len() as u64, self.end, self.time);
@@ -266,19 +414,15 @@ impl Machine {
         let mut batch = Batch::new(vec![Item::Events(events)], self.end);
         let applied = self.core.apply(&mut batch).map_err(|stop| {
             self.stopped = Some(stop.to_string());
-            (AppendErrorKind::Unknown { reason: stop.to_string() }, None)
+            AppendErrorKind::Unknown { reason: stop.to_string() }
         })?;
-        // Who waits for less is told less, as in a grid.
-        if ack == Ack::Processed {
-            applied.answers.into_iter().for_each(|said| complete(plan, &mut receipt, said));
-        }
-        Ok(receipt)
+        Ok((applied.answers, applied.effects))
     }
 }
 
 impl Engine for LocalEngine {
     fn depot(&self, name: &str) -> Option<Arc<DepotEntry>> {
-        self.depots.iter().find(|entry| entry.name == name).cloned()
+        self.visible().find(|entry| entry.name == name).cloned()
     }
 
     fn pstate(&self, name: &str) -> Option<Arc<PStateEntry>> {
@@ -286,7 +430,7 @@ impl Engine for LocalEngine {
     }
 
     fn depot_names(&self) -> Vec<String> {
-        self.depots.iter().map(|entry| entry.name.clone()).collect()
+        self.visible().map(|entry| entry.name.clone()).collect()
     }
 
     fn pstate_names(&self) -> Vec<String> {
@@ -295,10 +439,7 @@ impl Engine for LocalEngine {
 
     fn submit(&self, mut submission: Submission) {
         let done = submission.done.take();
-        let time = *self.time.lock();
-        let machine = &self.machines[submission.partition as usize];
-        let answer = machine.lock().apply(&self.plan, submission, time);
-        match (done, answer) {
+        match (done, self.apply(submission)) {
             (Some(done), Ok(receipt)) => done.answer(receipt),
             (Some(done), Err((kind, events))) => done.fail(kind, events),
             (None, _) => {}
@@ -312,26 +453,34 @@ impl Engine for LocalEngine {
         _: bool,
         read: &mut dyn FnMut(&dyn Any),
     ) -> Result<(), ReadError> {
-        let entry = &self.pstates[pstate];
-        let machine = self.machines.get(partition as usize);
-        let machine = machine.ok_or_else(|| ReadError::BadPartition {
-            name: entry.name.clone(),
-            expected: entry.partitions,
-            got: partition,
-        })?;
-        let mut machine = machine.lock();
-        if let Some(reason) = machine.stopped.clone() {
-            return Err(ReadError::Stopped { partition, reason });
-        }
-        let root = machine.core.cell_mut(pstate).view();
-        drop(machine);
+        let root = self.read_state(pstate, partition, |core, _| core.cell_mut(pstate).view())?;
         read(&*root);
         Ok(())
     }
 
+    fn hold(&self, pstate: usize, partition: u32) -> Result<Held, ReadError> {
+        self.read_state(pstate, partition, |core, end| Held {
+            state: Box::new(core.views()),
+            end: end.to_bits(),
+        })
+    }
+
+    fn view_held(
+        &self,
+        held: &Held,
+        pstate: usize,
+        _: bool,
+        read: &mut dyn FnMut(&dyn Any),
+    ) -> Result<bool, ReadError> {
+        let roots = held.state.downcast_ref::<Vec<AnyView>>();
+        let Some(root) = roots.and_then(|roots| roots.get(pstate)) else { return Ok(false) };
+        read(&**root);
+        Ok(true)
+    }
+
     fn depot_range(&self, depot: usize, partition: u32) -> Result<DepotRange, DepotError> {
-        let machine = self.machine(depot, partition)?.lock();
-        Ok(DepotRange { start: 0, end: machine.records[depot].len() as u64 })
+        let end = self.with_machine(depot, partition, |machine| machine.records[depot].len())?;
+        Ok(DepotRange { start: 0, end: end as u64 })
     }
 
     fn depot_read(
@@ -341,15 +490,17 @@ impl Engine for LocalEngine {
         from: u64,
         to: u64,
     ) -> Result<Vec<StoredEvent>, DepotError> {
-        let machine = self.machine(depot, partition)?.lock();
-        let records = &machine.records[depot];
         let range = usize::try_from(from).ok().zip(usize::try_from(to).ok());
-        let found = range.and_then(|(from, to)| records.get(from..to));
-        found.map(<[_]>::to_vec).ok_or_else(|| DepotError::OutOfRange {
+        let read = |machine: &Machine| {
+            let records = &machine.records[depot];
+            let found = range.and_then(|(from, to)| records.get(from..to));
+            found.map(<[_]>::to_vec).ok_or(records.len() as u64)
+        };
+        self.with_machine(depot, partition, read)?.map_err(|end| DepotError::OutOfRange {
             depot: self.depots[depot].name.clone(),
             partition,
             start: 0,
-            end: records.len() as u64,
+            end,
             from,
             to,
         })

@@ -55,6 +55,14 @@ pub struct PartitionStats {
     pub problem: Option<JobProblem>,
     /// Events that a handler refused.
     pub rejected: u64,
+    /// Records that its handlers sent to stages and depots, on this partition or others.
+    pub sent: u64,
+    /// Those of them that were sent again: after a start, or because their target missed some.
+    pub sent_again: u64,
+    /// Records that were sent to it and logged. What came twice is not among them.
+    pub received: u64,
+    /// Bytes of memory, about, that hold what it has sent and its targets have not made durable yet.
+    pub outbox_bytes: u64,
     /// Times that the partition's actor was started again.
     pub restarts: u64,
     /// Records that the last start replayed.
@@ -149,6 +157,10 @@ fn partition(run: &ModuleRun, shared: &Shared) -> PartitionStats {
             .problem()
             .map(|problem| JobProblem { message: problem.message, lasts: problem.since.elapsed() }),
         rejected: get(&counters.rejected),
+        sent: get(&counters.sent),
+        sent_again: get(&counters.sent_again),
+        received: get(&counters.received),
+        outbox_bytes: get(&counters.outbox_bytes),
         restarts: get(&counters.restarts),
         replayed: get(&counters.replayed),
         recovery: shared.life.recovery(),

@@ -151,5 +151,8 @@ pub struct Log {
     /// The marker of a clean stop still stands and must go before the first write.
     clean_marker: bool,
     /// Files of segments that recovery did not need: prepared ahead, or cut away.
-    leftovers: Vec<std::path::PathBuf>,
+    leftovers: Vec<PathBuf>,
+    /// The one of them that the last segment's footer names. Without it, the log would seem to have lost
+    /// its end; so it stays until there is a later segment.
+    successor: Option<PathBuf>,
 }

@@ -29,11 +29,25 @@ pub enum Bug {
     TwoOrdersOfSegments,
     /// A sync also claims what was written while it ran.
     ClaimUnsynced,
+    /// What others sent is logged again, although it is there.
+    DropStamp,
+    /// What partitions send waits like appends do where too much is under way.
+    GateHops,
+    /// What was sent is let go of before its target has it.
+    ForgetOutbox,
+    /// What a batch sends is handed over before the batch is durable.
+    ReleaseEarly,
+    /// A handler that refuses a record still sends what it had sent.
+    KeepHalfFan,
+    /// Marks are those of the snapshot, and not brought up to date from the log.
+    MarksOfSnapshot,
+    /// An append is answered before what it led to is done.
+    AckEarly,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 18] = [
         Self::AckBeforeSync,
         Self::SkipCrc,
         Self::PublishHalfBatch,
@@ -45,6 +59,13 @@ impl Bug {
         Self::AnswerAtRestart,
         Self::TwoOrdersOfSegments,
         Self::ClaimUnsynced,
+        Self::DropStamp,
+        Self::GateHops,
+        Self::ForgetOutbox,
+        Self::ReleaseEarly,
+        Self::KeepHalfFan,
+        Self::MarksOfSnapshot,
+        Self::AckEarly,
     ];
 
     /// The name on the command line of `simulate`.
@@ -61,6 +82,13 @@ impl Bug {
             Self::AnswerAtRestart => "answer_at_restart",
             Self::TwoOrdersOfSegments => "two_orders_of_segments",
             Self::ClaimUnsynced => "claim_unsynced",
+            Self::DropStamp => "drop_stamp",
+            Self::GateHops => "gate_hops",
+            Self::ForgetOutbox => "forget_outbox",
+            Self::ReleaseEarly => "release_early",
+            Self::KeepHalfFan => "keep_half_fan",
+            Self::MarksOfSnapshot => "marks_of_snapshot",
+            Self::AckEarly => "ack_early",
         }
     }
 }

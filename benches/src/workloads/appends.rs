@@ -121,6 +121,7 @@ const TOUCH_BATCH: usize = 4096;
 
 /// Appends of a feed's events, and how the result is checked.
 pub struct Appends<F: Feed, C> {
+    name: &'static str,
     pub(crate) running: Running,
     depot: Depot<F::Event>,
     pub(crate) feed: F,
@@ -135,7 +136,14 @@ where
 {
     /// Appends to `depot`; `checker` is given the feed and how many of its events were appended.
     pub fn new(running: Running, depot: Depot<F::Event>, feed: F, pace: Pace, checker: C) -> Self {
-        Self { running, depot, feed, pace, done: 0, checker }
+        Self { name: "gridmill", running, depot, feed, pace, done: 0, checker }
+    }
+
+    /// Calls it something else in the table.
+    #[must_use]
+    pub fn named(mut self, name: &'static str) -> Self {
+        self.name = name;
+        self
     }
 
     /// Makes calls until `until`, by `in_flight` callers who make one after the other.
@@ -194,7 +202,7 @@ where
     C: FnMut(&Running, &F, u64) -> Result<()>,
 {
     fn name(&self) -> &str {
-        "gridmill"
+        self.name
     }
 
     fn touch(&mut self) -> Result<()> {

@@ -1,9 +1,10 @@
 //! A counter for each key.
 
-use gridmill::prelude::Navigate;
+use gridmill::prelude::*;
 
 use crate::args::Options;
 use crate::error::{Result, check, failed};
+use crate::measure::Subject;
 use crate::modules::count::{COUNTS, CountModule, HITS};
 use crate::peers::fjall::FjallPeer;
 use crate::peers::hashmap::HashMapPeer;
@@ -14,19 +15,27 @@ use super::events::Hits;
 use super::{compare, log, with_peers};
 
 pub(super) fn run(options: &Options) -> Result<Report> {
-    let (keys, pace) = (options.keys, Pace::new(options));
-    let hits = || Hits::new(options);
-    let running = Running::start::<CountModule>(options)?;
-    let gridmill = Appends::new(running, HITS, hits(), pace, move |running, _, hits| {
-        check("gridmill", "sum of the counters", hits, sum(running, keys)?)
-    });
-    let subjects = with_peers(gridmill, options, |name| match name {
+    let (hits, pace) = (|| Hits::new(options), Pace::new(options));
+    let subjects = with_peers(gridmill(options)?, options, |name| match name {
         "hashmap" => Ok(Some(Box::new(HashMapPeer::new(hits(), pace.batch)))),
         "fjall" => Ok(Some(Box::new(FjallPeer::new(hits(), pace.batch)?))),
         "file" => Ok(Some(log::file(&mut hits(), pace, options)?)),
         _ => Ok(None),
     })?;
     compare(subjects, options)
+}
+
+/// The counter, and how its result is checked.
+pub(super) fn gridmill(options: &Options) -> Result<impl Subject + use<>> {
+    let keys = options.keys;
+    let running = Running::start::<CountModule>(options)?;
+    Ok(Appends::new(
+        running,
+        HITS,
+        Hits::new(options),
+        Pace::new(options),
+        move |running, _, hits| check("gridmill", "sum of the counters", hits, sum(running, keys)?),
+    ))
 }
 
 /// What all counters add up to.

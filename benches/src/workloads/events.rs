@@ -1,11 +1,13 @@
 //! The operations of the workloads, and what they add up to.
 
+use gridmill::model::RouteKey;
 use gridmill::prelude::Str;
 
 use crate::args::Options;
 use crate::draw::Draw;
 use crate::modules::count::Hit;
 use crate::modules::todo::TodoEvent;
+use crate::modules::transfers::Transfer;
 
 /// The seed of all operations: runs do the same.
 const SEED: u64 = 42;
@@ -181,4 +183,73 @@ impl Feed for Todos {
             Act::Move(from, to) => TodoEvent::Reorder { user, from, to },
         }
     }
+}
+
+/// What an account of the transfers has at first: nobody is ever without funds.
+pub const OPENING: u64 = 1 << 40;
+
+/// The most that a transfer moves.
+const CENTS_MAX: u64 = 100;
+
+/// After so many payees on the payer's own partition, the payer's neighbour is taken.
+const PAYEES_MAX: usize = 64;
+
+/// Transfers between accounts of different partitions.
+#[derive(Clone, Debug)]
+pub struct Transfers {
+    draw: Draw,
+    accounts: u64,
+    partitions: u32,
+}
+
+impl Transfers {
+    /// Transfers as the options want them.
+    pub fn new(options: &Options) -> Self {
+        Self::part(options, 0)
+    }
+
+    /// Those of one of several callers.
+    pub fn part(options: &Options, caller: usize) -> Self {
+        Self {
+            draw: Draw::new(SEED + caller as u64, options.keys, options.dist),
+            accounts: options.keys as u64,
+            partitions: options.partitions,
+        }
+    }
+
+    /// Somebody on another partition than `from`, where there is more than one.
+    fn payee(&mut self, from: u64) -> u64 {
+        for _ in 0..PAYEES_MAX {
+            let to = self.draw.key();
+            let partition = |account: u64| RouteKey::from(account).partition(self.partitions);
+            if to != from && (self.partitions == 1 || partition(to) != partition(from)) {
+                return to;
+            }
+        }
+        (from + 1) % self.accounts
+    }
+
+    /// Makes the next `count` transfers on plain numbers.
+    pub fn settle(mut self, count: u64, funds: &mut [u64]) {
+        for _ in 0..count {
+            let Transfer { from, to, cents } = self.next();
+            funds[from as usize] -= cents;
+            funds[to as usize] += cents;
+        }
+    }
+}
+
+impl Feed for Transfers {
+    type Event = Transfer;
+
+    fn next(&mut self) -> Transfer {
+        let from = self.draw.key();
+        Transfer { from, to: self.payee(from), cents: 1 + self.draw.below(CENTS_MAX) }
+    }
+}
+
+/// In how many places two lists differ, and in how many one of them has nothing.
+pub fn differing(expected: &[u64], got: &[u64]) -> u64 {
+    let different = expected.iter().zip(got).filter(|(expected, got)| expected != got).count();
+    (different + expected.len().abs_diff(got.len())) as u64
 }

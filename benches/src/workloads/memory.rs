@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use gridmill::prelude::Navigate;
+use gridmill::prelude::*;
 use tempfile::TempDir;
 
 use crate::args::Options;

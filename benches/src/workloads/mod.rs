@@ -5,6 +5,7 @@ mod beside;
 mod cores;
 mod count;
 pub mod events;
+mod hops;
 mod log;
 mod memory;
 mod open;
@@ -41,6 +42,7 @@ pub(crate) fn defaults(name: &str, of: Of) -> Result<Defaults> {
         // As many calls as Postgres has connections.
         "todo" => (100_000, 2, 256, 32, 0),
         "count" => (1_000_000, 2, 4096, 8, 0),
+        "hops" => (10_000, 2, 256, 64, 0),
         "read" => (1_000_000, 2, 1024, 4, 0),
         "replay" if of == Of::Todo => (100_000, 2, 4096, 4, 0),
         "open" | "memory" | "replay" => (1_000_000, 2, 4096, 4, 0),
@@ -58,6 +60,7 @@ pub fn run(options: &Options) -> Result<Report> {
         "log" => log::run(options),
         "todo" => todo::run(options),
         "count" => count::run(options),
+        "hops" => hops::run(options),
         "read" => read::run(options),
         "replay" => replay::run(options),
         "open" => open::run(options),

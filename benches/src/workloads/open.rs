@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use gridmill::prelude::Navigate;
+use gridmill::prelude::*;
 
 use crate::args::Options;
 use crate::error::{Result, check, failed};

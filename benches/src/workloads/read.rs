@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use gridmill::client::Client;
-use gridmill::prelude::Navigate;
+use gridmill::prelude::*;
 
 use crate::args::Options;
 use crate::draw::Draw;

@@ -1,6 +1,6 @@
 //! The seed's module: new todos, completed ones, others moved.
 
-use gridmill::prelude::Navigate;
+use gridmill::prelude::*;
 
 use crate::args::Options;
 use crate::error::{Result, check, failed};

@@ -43,31 +43,30 @@ impl<T> Sender<T> {
     /// The value, where nobody waits for it any more.
     pub fn send(mut self, value: T) -> Result<(), T> {
         let Some(state) = self.0.take() else { return Err(value) };
-        let mut state = state.lock();
-        match &mut *state {
-            State::Open(waiting) => {
-                let waiting = waiting.take();
-                *state = State::Sent(value);
-                drop(state);
-                waiting.into_iter().for_each(Waker::wake);
-                Ok(())
-            }
-            _ => Err(value),
+        match settle(&state, State::Sent(value)) {
+            Err(State::Sent(value)) => Err(value),
+            _ => Ok(()),
         }
     }
 }
 
 impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
-        let Some(state) = self.0.take() else { return };
-        let mut state = state.lock();
-        if let State::Open(waiting) = &mut *state {
-            let waiting = waiting.take();
-            *state = State::Over;
-            drop(state);
-            waiting.into_iter().for_each(Waker::wake);
+        if let Some(state) = self.0.take() {
+            let _ = settle(&state, State::Over);
         }
     }
+}
+
+/// Ends the wait, where nothing has yet, and wakes who waits.
+fn settle<T>(state: &Mutex<State<T>>, settled: State<T>) -> Result<(), State<T>> {
+    let mut state = state.lock();
+    let State::Open(waiting) = &mut *state else { return Err(settled) };
+    let waiting = waiting.take();
+    *state = settled;
+    drop(state);
+    waiting.into_iter().for_each(Waker::wake);
+    Ok(())
 }
 
 impl<T> Future for Receiver<T> {

@@ -15,6 +15,8 @@ use super::ReplyError;
 pub struct Rejection {
     /// The topology whose handler refused.
     pub topology: String,
+    /// The stage whose handler refused what the event had led to; `None` where it was the handler of the event.
+    pub stage: Option<String>,
     /// The handler's error as text.
     pub message: String,
     /// The handler's error, for [`Rejection::decode`]; `None` for a quarantined event.
@@ -37,7 +39,11 @@ impl Rejection {
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verb = if self.quarantined { "quarantined" } else { "rejected" };
-        write!(f, "{verb} by topology `{}`: {}", self.topology, self.message)
+        write!(f, "{verb} by topology `{}`", self.topology)?;
+        if let Some(stage) = &self.stage {
+            write!(f, " in stage `{stage}`")?;
+        }
+        write!(f, ": {}", self.message)
     }
 }
 

@@ -59,6 +59,21 @@ pub enum ReadError {
         /// What was asked for.
         got: u32,
     },
+    /// A view of one key was asked for what lies on another partition, which is of another moment.
+    #[error(
+        "the path `{path}` leads to partition {got} of PState `{pstate}`, the view is one of partition \
+         {partition}; select it with the client, or take a view of its key"
+    )]
+    OtherPartition {
+        /// The PState.
+        pstate: String,
+        /// The path.
+        path: String,
+        /// The partition that the view is of.
+        partition: u32,
+        /// The partition that the path leads to.
+        got: u32,
+    },
     /// The path does not fit the data or the shape.
     #[error(transparent)]
     Path(#[from] PathError),
@@ -88,7 +103,9 @@ pub enum ReadError {
     /// A file holds bytes that were not written there.
     #[error(transparent)]
     Damaged(#[from] Damaged),
-    /// The partition has no view to read.
+    /// The partition has no view of the PState to read: it is starting, or could not be started, or the
+    /// PState's topology can no longer catch up. A partition of a running grid that stopped later, because
+    /// its disk failed say, still answers from its last view, without this error.
     #[error("partition {partition} is not running: {reason}")]
     Stopped {
         /// The partition.

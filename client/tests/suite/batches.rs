@@ -80,6 +80,7 @@ fn with_remarks(submission: &Submission) -> BatchReceipt {
     let value = Encoded::new(&submission.partition).expect("it encodes");
     let reply = Reply { topology: "greeter".into(), value };
     let rejection = Rejection {
+        stage: None,
         topology: "greeter".into(),
         message: "no".into(),
         error: Encoded::new(&1_u8),

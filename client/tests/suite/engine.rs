@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::appends::BY_NAME;
 use gridmill_client::engine::{
-    DepotEntry, Engine, JsonEvent, PStateEntry, StoredEvent, Submission, ViewRoot,
+    DepotEntry, Engine, Held, JsonEvent, PStateEntry, StoredEvent, Submission, ViewRoot,
 };
 use gridmill_client::{
     AppendErrorKind, BatchReceipt, Client, DepotError, DepotRange, Gate, ReadError, json_event,
@@ -100,6 +100,7 @@ impl Fake {
             root: TypeId::of::<R>(),
             schema: R::schema(),
             partitions: partitions.len() as u32,
+            module_partitions: 4,
             private: pstate.is_private(),
         };
         for (partition, entries) in (0..).zip(partitions) {
@@ -155,6 +156,21 @@ impl Engine for Fake {
         }
         read(&*self.views[&(pstate, partition)]);
         Ok(())
+    }
+
+    fn hold(&self, _: usize, partition: u32) -> Result<Held, ReadError> {
+        Ok(Held { state: Box::new(partition), end: 0 })
+    }
+
+    fn view_held(
+        &self,
+        held: &Held,
+        pstate: usize,
+        partial: bool,
+        read: &mut dyn FnMut(&dyn Any),
+    ) -> Result<bool, ReadError> {
+        let partition = held.state.downcast_ref().expect("it was held here");
+        self.view(pstate, *partition, partial, read).map(|()| true)
     }
 
     fn depot_range(&self, _: usize, _: u32) -> Result<DepotRange, DepotError> {

@@ -66,7 +66,7 @@ async fn a_rejection_is_typed_and_gives_nothing_back() {
     let submission = fixture.next().await;
     let rejection = |topology: &str, message: &str, error, quarantined| {
         let (topology, message) = (topology.into(), message.into());
-        (0, Rejection { topology, message, error, quarantined })
+        (0, Rejection { topology, stage: None, message, error, quarantined })
     };
     let rejections = vec![
         rejection("greeter", "too many", Encoded::new(&5_u32), false),

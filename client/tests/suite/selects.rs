@@ -1,7 +1,7 @@
 //! Which partition is read, how much, and what is refused.
 
 use gridmill_client::ReadError;
-use gridmill_model::path::Navigate;
+use gridmill_model::path::{Each as _, Navigate as _};
 use gridmill_model::{List, Map, PState, RouteKey, Str};
 
 use crate::engine::{DAMAGED, Fixture};

@@ -13,6 +13,7 @@ pub(crate) fn implement(shape: &Shape) -> Tokens {
     let schema = schema(shape);
     let (size, resize) = (size(shape), resize(shape));
     let is_same = is_same(shape);
+    let in_place = in_place(shape);
     let types: Vec<_> = shape.fields().map(|field| &field.ty).collect();
     let states = shape.fields().map(|field| {
         let ty = &field.ty;
@@ -30,6 +31,8 @@ pub(crate) fn implement(shape: &Shape) -> Tokens {
             const FIXED: bool = true #(&& <#types as #model::State>::FIXED)*;
             const QUICK: bool = true #(&& <#types as #model::State>::QUICK)*;
             const REFLEXIVE: bool = true #(&& <#types as #model::State>::REFLEXIVE)*;
+
+            #in_place
 
             fn schema() -> #model::Schema {
                 #schema
@@ -51,6 +54,27 @@ pub(crate) fn implement(shape: &Shape) -> Tokens {
         }
 
         #model::__blob_root!([] #name);
+    }
+}
+
+/// That fields of an archived record are read alone, and what has to be read of it.
+fn in_place(shape: &Shape) -> Tokens {
+    let Shape { model, private, .. } = shape;
+    let Content::Struct(group) = &shape.content else { return Tokens::new() };
+    let archived = quote!(<Self as #private::rkyv::Archive>::Archived);
+    let types = group.fields.iter().map(|field| &field.ty);
+    let members = group.fields.iter().map(|field| &field.member);
+    quote! {
+        fn fetch(
+            cold: #model::engine::Cold<'_>,
+        ) -> ::core::result::Result<(), #model::engine::Damaged> {
+            cold.bytes(::core::mem::size_of::<#archived>())?;
+            #(if !<#types as #model::State>::FIXED {
+                let at = ::core::mem::offset_of!(#archived, #members);
+                <#types as #model::State>::fetch(cold.behind(at))?;
+            })*
+            ::core::result::Result::Ok(())
+        }
     }
 }
 

@@ -6,14 +6,85 @@
 use std::any::Any;
 use std::ops::Bound;
 
-use crate::{KeyBytes, Ref};
+use crate::{KeyBytes, Ref, State};
+
+mod cold;
+
+pub use cold::{Archive, Cold};
 
 /// The iterator of a store's entries, in the order of their key bytes.
 pub type StoreRange<'a, V> =
     Box<dyn DoubleEndedIterator<Item = Result<(KeyBytes, Ref<'a, V>), Damaged>> + 'a>;
 
+/// A value where it lies.
+#[derive(Debug)]
+pub enum Found<'a, V> {
+    /// In memory.
+    Live(&'a V),
+    /// Made or decoded for this look-up.
+    Made(V),
+    /// In a file: its parts are decoded as they are asked for.
+    Cold(Cold<'a>),
+}
+
+impl<'a, V: State> Found<'a, V> {
+    /// The value itself: cloned where it lives, decoded where it is cold.
+    ///
+    /// # Errors
+    /// [`Damaged`] when the bytes of a cold value cannot be read.
+    pub fn into_owned(self) -> Result<V, Damaged> {
+        match self {
+            Self::Live(value) => Ok(value.clone()),
+            Self::Made(value) => Ok(value),
+            Self::Cold(cold) => cold.decode(),
+        }
+    }
+
+    /// The value lent or owned.
+    ///
+    /// # Errors
+    /// As [`Found::into_owned`].
+    pub fn into_ref(self) -> Result<Ref<'a, V>, Damaged> {
+        match self {
+            Self::Live(value) => Ok(Ref::Borrowed(value)),
+            Self::Made(value) => Ok(Ref::Owned(value)),
+            Self::Cold(cold) => cold.decode().map(Ref::Owned),
+        }
+    }
+}
+
+impl<'a, V> From<Ref<'a, V>> for Found<'a, V> {
+    fn from(value: Ref<'a, V>) -> Self {
+        match value {
+            Ref::Borrowed(value) => Self::Live(value),
+            Ref::Owned(value) => Self::Made(value),
+        }
+    }
+}
+
+/// The iterator of a store's entries whose values are not decoded yet.
+pub type StoreScan<'a, V> =
+    Box<dyn DoubleEndedIterator<Item = Result<(KeyBytes, Found<'a, V>), Damaged>> + 'a>;
+
 /// What can be read of a stored root.
 pub trait ReadStore<V>: Send + Sync {
+    /// Looks up one entry, and leaves its value where it lies.
+    ///
+    /// # Errors
+    /// [`Damaged`] when what was read of the entry is damaged.
+    fn look(&self, key: &[u8]) -> Result<Option<Found<'_, V>>, Damaged> {
+        Ok(self.get(key)?.map(Found::from))
+    }
+
+    /// The entries between two key bounds, as [`range`](ReadStore::range) has them, with values left where
+    /// they lie.
+    fn scan<'a>(&'a self, from: Bound<&[u8]>, to: Bound<&[u8]>) -> StoreScan<'a, V>
+    where
+        V: 'a,
+    {
+        Box::new(self.range(from, to).map(|entry| entry.map(|(key, value)| (key, value.into()))))
+    }
+
     /// Looks up one entry.
     ///
     /// # Errors

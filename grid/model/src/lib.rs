@@ -34,8 +34,8 @@ pub use bytes::Bytes;
 pub use collections::map;
 pub use collections::{Damaged, List, Map, Ref, Set};
 pub use event::Event;
-pub use field::Field;
-pub use handle::{Depot, PState, Read};
+pub use field::{Field, Variant};
+pub use handle::{Depot, Fan, PState, Read, Stage};
 pub use key::{AsKey, Key, KeyBytes, KeyError, RouteKey};
 pub use path::{Navigate, Path, PathError};
 pub use schema::Schema;
@@ -50,7 +50,11 @@ pub type Str = smol_str::SmolStr;
 /// What a module and a client of Gridmill need in scope.
 pub mod prelude {
     pub use crate::{
-        AsKey, Bytes, Depot, Event, Field, Key, List, Map, Navigate, PState, Path, Read, Ref,
-        RouteKey, Set, State, Str, Uuid,
+        AsKey, Bytes, Depot, Event, Fan, Field, Key, List, Map, Navigate, PState, Path, Read, Ref,
+        RouteKey, Set, Stage, State, Str, Uuid, Variant,
+    };
+    // The steps of paths, which are called and not named.
+    pub use crate::path::{
+        Branches as _, Collects as _, Each as _, Filters as _, Parts as _, Terms as _, Views as _,
     };
 }

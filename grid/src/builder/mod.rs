@@ -4,6 +4,7 @@ mod start;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use gridmill_persistence::{Position, SimStorage, Storage};
 
@@ -12,6 +13,7 @@ use crate::memory::default_budget;
 use crate::module::{Module, Plan};
 use crate::shell::clock::Clock;
 use crate::shell::partition::Durability;
+use crate::topology::HOP_BYTES_MAX;
 
 #[cfg(feature = "simulate")]
 pub(crate) use start::DataFolder;
@@ -21,6 +23,9 @@ pub(crate) const LOCK_FILE: &str = "LOCK";
 
 /// The most partitions of a module.
 pub(crate) const PARTITIONS_MAX: u32 = 4096;
+
+/// The most that is under way between partitions by default.
+const FLOW_BYTES_MAX: usize = 256 << 20;
 
 /// Options of a grid, each with its default. [`GridBuilder::start`] brings it to life.
 ///
@@ -32,6 +37,7 @@ pub(crate) const PARTITIONS_MAX: u32 = 4096;
 /// | what | at most | over it |
 /// |---|---|---|
 /// | an event, encoded | [`event_bytes_max`](Self::event_bytes_max), up to 16 MiB | the append is refused |
+/// | records that one record sends to one partition | [`hop_bytes_max`](Self::hop_bytes_max), up to 64 MiB | the sending record is set aside |
 /// | events of one call for one partition | 128 MiB | the append is refused |
 /// | events that wait for a partition | [`mailbox_bytes_max`](Self::mailbox_bytes_max) | appends wait, or are refused |
 /// | the key of an entry at the root of a PState, encoded | 65,535 bytes | the record is set aside |
@@ -67,6 +73,9 @@ pub struct GridBuilder {
     tail_bytes_max: usize,
     mailbox_bytes_max: u32,
     event_bytes_max: usize,
+    hop_bytes_max: usize,
+    flow_bytes_max: usize,
+    drain: Duration,
     value_bytes_max: usize,
     cache_bytes_max: usize,
     attempts: u32,
@@ -100,6 +109,9 @@ impl GridBuilder {
             tail_bytes_max: 256 << 20,
             mailbox_bytes_max: 16 << 20,
             event_bytes_max: 1 << 20,
+            hop_bytes_max: HOP_BYTES_MAX,
+            flow_bytes_max: default_budget().min(FLOW_BYTES_MAX),
+            drain: Duration::from_secs(5),
             value_bytes_max: 16 << 20,
             cache_bytes_max: budget,
             attempts: 3,
@@ -154,6 +166,9 @@ impl GridBuilder {
     /// the process runs in, at most 1 GiB; 256 MiB where that is not known. Those that have more
     /// than an even share are flushed first. While flushes run it may be twice as much.
     ///
+    /// This bounds *changes*, whatever the name says: what a writer has decoded of older entries to work on, its
+    /// overlay, is bounded by [`cache_bytes_max`](Self::cache_bytes_max).
+    ///
     /// More memory means that a value that changes often is written out less often. Where the values
     /// that change all the time fit, flushes come by [`tail_bytes_max`](Self::tail_bytes_max) alone;
     /// where they do not, each flush writes most of them again, which can cost more than all else.
@@ -180,6 +195,28 @@ impl GridBuilder {
     /// The largest event in encoded bytes: 1 MiB; at most 16 MiB.
     pub fn event_bytes_max(mut self, bytes: usize) -> Self {
         self.event_bytes_max = bytes;
+        self
+    }
+
+    /// The most bytes that one record may send to one partition, with 64 for each record that it sends: 16 MiB, and
+    /// at most 64 MiB. A record that would send more is set aside.
+    pub fn hop_bytes_max(mut self, bytes: usize) -> Self {
+        self.hop_bytes_max = bytes;
+        self
+    }
+
+    /// Bytes of records that are under way from one partition to another, of all partitions of the grid: a sixteenth of
+    /// the memory, at most 256 MiB. Over it, partitions that have more than an even share under way take no more
+    /// from clients until some of it has arrived; what is under way is never held up.
+    pub fn flow_bytes_max(mut self, bytes: usize) -> Self {
+        self.flow_bytes_max = bytes;
+        self
+    }
+
+    /// How long [`Grid::shutdown`](crate::Grid::shutdown) waits for records that are under way from one partition to
+    /// another: 5 seconds. What has not arrived by then arrives after the next start.
+    pub fn drain(mut self, wait: Duration) -> Self {
+        self.drain = wait;
         self
     }
 

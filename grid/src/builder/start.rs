@@ -15,10 +15,12 @@ use crate::grid::Grid;
 use crate::identity::Root;
 use crate::machine::budget::{Budget, Budgets};
 use crate::machine::core::Limits;
+use crate::machine::flow::confirmed::Confirmed;
 use crate::machine::open::{OpenOptions, Opened, partition_dir};
 use crate::module::{Plan, refuse_common_names};
 use crate::shell::held::{self, Held};
 use crate::shell::load::Load;
+use crate::shell::partition::peers::Peers;
 use crate::shell::partition::shared::Shared;
 use crate::shell::partition::{ActorOptions, Durability};
 use crate::shell::slot::Slot;
@@ -26,6 +28,7 @@ use crate::shell::start::open_all;
 use crate::shell::threads::opening::OnThreads;
 use crate::shell::threads::supervisor::{Seat, Seats, Supervisor, run};
 use crate::shell::threads::worker::Workers;
+use crate::topology::SendLimits;
 
 use super::{GridBuilder, LOCK_FILE, PARTITIONS_MAX};
 
@@ -67,7 +70,7 @@ impl GridBuilder {
             workers.stop().await;
         }
         let engine = GridEngine::new(modules?, self.event_bytes_max);
-        Ok(Grid::new(engine, workers, storage, root))
+        Ok(Grid::new(engine, workers, storage, root, self.drain))
     }
 
     async fn start_modules(
@@ -127,6 +130,9 @@ impl GridBuilder {
             event.to_string(),
             "1 to 16 MiB",
         )?;
+        let hops = self.hop_bytes_max;
+        let fits = (1..=64 << 20).contains(&hops);
+        check("hop_bytes_max", fits, hops.to_string(), "1 to 64 MiB")?;
         let value = self.value_bytes_max;
         let fits = (1..=VALUE_BYTES_MAX).contains(&value);
         check("value_bytes_max", fits, value.to_string(), "1 to 32 MiB")?;
@@ -223,20 +229,31 @@ impl GridBuilder {
         let budgets = self.budgets();
         let mut slots = Vec::new();
         for plan in plans {
+            let confirmed = Arc::new(Confirmed::new(plan, self.partitions));
             for partition in 0..self.partitions {
                 let (thread, load) = place(slots.len());
                 let shared = Shared::new(plan.name, partition, self.mailbox_bytes_max, load);
                 slots.push(Slot {
                     shared: Arc::new(shared),
-                    open: self.open_options(plan, folder, &budgets.changes, partition),
+                    open: self.open_options(
+                        plan,
+                        folder,
+                        (&budgets.changes, &confirmed),
+                        partition,
+                    ),
                     options: ActorOptions {
                         durability: self.durability,
                         changes: budgets.changes.clone(),
                         tails: budgets.tails[thread].clone(),
+                        flows: budgets.flows.clone(),
                         clock: self.clock.clone(),
                     },
                 });
             }
+            let first = slots.len() - self.partitions as usize;
+            let module: Vec<_> =
+                slots[first..].iter().map(|slot| Arc::clone(&slot.shared)).collect();
+            Peers::introduce(&module, &confirmed);
         }
         slots
     }
@@ -246,6 +263,7 @@ impl GridBuilder {
         let topologies: usize = plans.map(|plan| plan.topologies.len()).sum();
         Budgets {
             changes: Budget::new(self.overlay_bytes_max, topologies * partitions),
+            flows: Budget::new(self.flow_bytes_max, self.plans.len() * partitions),
             tails: Budget::for_each(
                 self.threads,
                 self.tail_bytes_max,
@@ -274,7 +292,7 @@ impl GridBuilder {
         &self,
         plan: &Arc<Plan>,
         folder: DataFolder<'_>,
-        changes: &Budget,
+        (changes, confirmed): (&Budget, &Arc<Confirmed>),
         partition: u32,
     ) -> OpenOptions {
         let mine = |(module, number, _): &&(String, u32, Position)| {
@@ -291,6 +309,10 @@ impl GridBuilder {
                 value_bytes_max: self.value_bytes_max,
                 cache_bytes: self.cache_bytes_max / self.cells(),
                 step_bytes: self.overlay_bytes_max / (STEPS * self.threads.max(1)),
+                sends: SendLimits {
+                    event_bytes_max: self.event_bytes_max,
+                    hop_bytes_max: self.hop_bytes_max,
+                },
                 attempts: self.attempts,
                 check_twice: self.check_handlers,
             },
@@ -299,6 +321,8 @@ impl GridBuilder {
             accept_new_code: self.accept_new_code,
             quarantine_at: self.quarantine_at.iter().filter(mine).map(|&(.., at)| at).collect(),
             waiting_from: None,
+            confirmed: Arc::clone(confirmed),
+            synced: self.durability == Durability::Sync,
         }
     }
 }

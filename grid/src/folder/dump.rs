@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::inspect::as_text;
 use super::{Fault, Folder, FolderError, of_log};
+use crate::machine::control::kind;
 use crate::machine::manifest::{Manifest, VariantMeta};
 
 /// One record of a depot.
@@ -24,6 +25,9 @@ pub struct Record {
     pub position: Position,
     /// When it was logged, in microseconds since 1970 (UTC).
     pub time: i64,
+    /// `event` where a client appended it, `hop` where a topology sent it to one of its stages, `sent` where a
+    /// topology appended it to a depot.
+    pub kind: &'static str,
     /// The name of the event's variant; of a type with one variant, the type's.
     pub variant: String,
     /// The fields of the variant.
@@ -125,10 +129,11 @@ fn read(source: &Source, scan: &mut DepotScan) -> Result<Option<Record>, Fault> 
         None => Err(format!("the manifest has no event type {}", record.type_id)),
     };
     let (offset, position, time) = (record.depot_offset, record.position, record.time);
+    let kind = kind::word(record.kind);
     let variant = variant.map(|variant| variant.name.clone()).unwrap_or_default();
     let partition = source.partition;
     match event {
-        Ok(event) => Ok(Some(Record { partition, offset, position, time, variant, event })),
+        Ok(event) => Ok(Some(Record { partition, offset, position, time, kind, variant, event })),
         Err(message) => {
             let place = scan.place().map(|(file, byte)| (file.display().to_string(), byte));
             let (file, byte) = place.unwrap_or_default();

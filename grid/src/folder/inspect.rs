@@ -60,6 +60,8 @@ pub struct DepotInfo {
     pub name: String,
     /// Whether it has one partition only.
     pub global: bool,
+    /// The topology whose stage it belongs to, where it does: the records are those that were sent there.
+    pub stage_of: Option<String>,
     /// Whether it was removed; its records are still in the log.
     pub removed: bool,
     /// The offset of its first record.
@@ -205,6 +207,7 @@ fn inspect_depot(
     Ok(DepotInfo {
         name: depot.name.clone(),
         global: depot.global,
+        stage_of: depot.inbox.clone(),
         removed: depot.removed,
         start,
         end,

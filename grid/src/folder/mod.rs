@@ -5,6 +5,7 @@
 
 mod damage;
 mod dump;
+mod flows;
 mod inspect;
 mod time;
 mod verify;

@@ -1,5 +1,7 @@
 //! What handlers say to appenders, on its way into receipts: from the live flow, and from a replay.
 
+use std::collections::BTreeMap;
+
 use gridmill_client::{BatchReceipt, Encoded, Rejection, Reply};
 use gridmill_persistence::Position;
 
@@ -30,21 +32,87 @@ pub(crate) fn complete(plan: &Plan, receipt: &mut BatchReceipt, answers: ItemAns
             receipt.replies.push((index, Reply { topology: name.to_owned(), value }));
         }
         for (index, refusal) in answers.refusals {
-            receipt.rejections.push((
-                index,
-                Rejection {
-                    topology: name.to_owned(),
-                    message: refusal.message,
-                    error: refusal.error,
-                    quarantined: false,
-                },
-            ));
+            receipt.rejections.push((index, refused(name, None, refusal)));
         }
     }
     for (index, topology, message) in answers.quarantined {
-        let topology = plan.topologies[topology].name.to_owned();
-        let rejection = Rejection { topology, message, error: None, quarantined: true };
-        receipt.rejections.push((index, rejection));
+        let name = plan.topologies[topology].name;
+        receipt.rejections.push((index, set_aside(name, None, message)));
+    }
+}
+
+fn refused(topology: &str, stage: Option<&str>, refusal: Refusal) -> Rejection {
+    let Refusal { message, error } = refusal;
+    let (topology, stage) = (topology.to_owned(), stage.map(str::to_owned));
+    Rejection { topology, stage, message, error, quarantined: false }
+}
+
+fn set_aside(topology: &str, stage: Option<&str>, message: String) -> Rejection {
+    let (topology, stage) = (topology.to_owned(), stage.map(str::to_owned));
+    Rejection { topology, stage, message, error: None, quarantined: true }
+}
+
+/// What handlers of later stages said about the events of one append, which they are answered with beside what
+/// the handlers of the events themselves said.
+#[derive(Debug, Default)]
+pub(crate) struct LaterAnswers {
+    /// By index of the event in its append, and topology. A later reply takes the place of an earlier one.
+    replies: BTreeMap<(u32, usize), Encoded>,
+    rejections: Vec<(u32, Rejection)>,
+}
+
+/// What one handler of a later stage said about one record.
+#[derive(Debug)]
+pub(crate) enum LaterAnswer {
+    /// The topology, and what it replied.
+    Reply(usize, Encoded),
+    Rejection(Rejection),
+}
+
+/// What handlers of `depot` said, with the index of the record in its item.
+pub(crate) fn later(
+    plan: &Plan,
+    depot: usize,
+    answers: ItemAnswers,
+) -> impl Iterator<Item = (u32, LaterAnswer)> {
+    let stage = plan.depots[depot].inbox.map(|inbox| inbox.stage);
+    let of = answers.topologies.into_iter().flat_map(move |(topology, answers)| {
+        let name = plan.topologies[topology].name;
+        let reply = move |(index, value)| (index, LaterAnswer::Reply(topology, value));
+        let refuse =
+            move |(index, refusal)| (index, LaterAnswer::Rejection(refused(name, stage, refusal)));
+        answers.replies.into_iter().map(reply).chain(answers.refusals.into_iter().map(refuse))
+    });
+    let quarantined = answers.quarantined.into_iter().map(move |(index, topology, message)| {
+        let name = plan.topologies[topology].name;
+        (index, LaterAnswer::Rejection(set_aside(name, stage, message)))
+    });
+    of.chain(quarantined)
+}
+
+impl LaterAnswers {
+    /// Enters what a handler said about something that an event has led to.
+    pub(crate) fn add(&mut self, event: u32, answer: LaterAnswer) {
+        match answer {
+            LaterAnswer::Reply(topology, value) => {
+                self.replies.insert((event, topology), value);
+            }
+            LaterAnswer::Rejection(rejection) => self.rejections.push((event, rejection)),
+        }
+    }
+
+    /// Enters them into the receipt of the append.
+    pub(crate) fn enter(self, plan: &Plan, receipt: &mut BatchReceipt) {
+        let topology = |name: &str| plan.topologies.iter().position(|known| known.name == name);
+        let stays = |(index, reply): &(u32, Reply)| {
+            topology(&reply.topology).is_none_or(|at| !self.replies.contains_key(&(*index, at)))
+        };
+        receipt.replies.retain(stays);
+        for ((index, topology), value) in self.replies {
+            let topology = plan.topologies[topology].name.to_owned();
+            receipt.replies.push((index, Reply { topology, value }));
+        }
+        receipt.rejections.extend(self.rejections);
     }
 }
 
@@ -66,22 +134,17 @@ pub(crate) fn hear(
         // A submission has far less than 2^32 records.
         let index = index as u32;
         let topology = plan.topologies[*topology].name.to_owned();
-        let rejection = |message: &str, error: Option<&Encoded>, quarantined| Rejection {
-            topology: topology.clone(),
-            message: message.to_owned(),
-            error: error.cloned(),
-            quarantined,
-        };
         match what {
             AnswerBody::Reply(value) => {
                 let value = value.clone();
                 receipt.replies.push((index, Reply { topology, value }));
             }
             AnswerBody::Refusal(Refusal { message, error }) => {
-                receipt.rejections.push((index, rejection(message, error.as_ref(), false)));
+                let refusal = Refusal { message: message.clone(), error: error.clone() };
+                receipt.rejections.push((index, refused(&topology, None, refusal)));
             }
             AnswerBody::Quarantined(message) => {
-                receipt.rejections.push((index, rejection(message, None, true)));
+                receipt.rejections.push((index, set_aside(&topology, None, message.clone())));
             }
         }
     }

@@ -45,6 +45,8 @@ pub(crate) struct Batch {
     pub(crate) items: Vec<Item>,
     /// The position after the last record.
     pub(crate) end: Position,
+    /// A record of it cannot be decoded, so that the others have to be handled one by one.
+    pub(crate) careful: bool,
     /// Everything before it has been applied.
     at: Cursor,
 }
@@ -87,7 +89,7 @@ impl Step {
 
 impl Batch {
     pub(crate) fn new(items: Vec<Item>, end: Position) -> Self {
-        Self { items, end, at: Cursor::default() }
+        Self { items, end, careful: false, at: Cursor::default() }
     }
 
     /// Takes the next records to apply, at most so many.

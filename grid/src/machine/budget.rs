@@ -9,6 +9,8 @@ pub(crate) struct Budgets {
     pub(crate) changes: Budget,
     /// Logs that a restart would replay, for each thread, as threads replay beside each other.
     pub(crate) tails: Vec<Budget>,
+    /// What is under way between partitions.
+    pub(crate) flows: Budget,
 }
 
 /// A budget of bytes that several holders share: one may have what others leave.

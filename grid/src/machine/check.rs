@@ -3,6 +3,7 @@
 //! The folder is only read. A start checks every partition of every module before the first of them
 //! goes on, so that one that is refused has changed none.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use gridmill_model::engine::Damaged;
@@ -11,16 +12,21 @@ use gridmill_persistence::{LogError, LogReader, LogRecord, Position, Recovered, 
 use crate::error::StartError;
 use crate::folder::no_log;
 use crate::identity::foreign_manifest;
+use crate::module::{Plan, Topology};
 use crate::panics::caught;
 use crate::state::{Cell, Violation};
 
 use super::breadcrumbs;
 use super::control::kind;
 use super::core::place;
+use super::flow::generations;
+use super::flow::marks::Watermark;
+use super::flow::outbox_file::{self, OutboxFault, OutboxRecord};
 use super::manifest::{
-    Homes, Manifest, ManifestFile, PStateMeta, RunMeta, path as manifest_path, runs_dir,
+    Homes, Manifest, ManifestFile, PStateMeta, RunMeta, TopologyMeta, path as manifest_path,
+    runs_dir,
 };
-use super::open::OpenOptions;
+use super::open::{OpenOptions, Prescan};
 use super::reconcile::{LogFacts, reconcile};
 use super::registry::Registry;
 
@@ -28,23 +34,63 @@ use super::registry::Registry;
 /// little, however far apart the events of a depot lie.
 const RECORDS_ASKED: u64 = 16;
 
+/// What a folder says of itself; nothing where it is new.
+pub(crate) struct Surveyed {
+    stored: Option<Manifest>,
+}
+
+impl Surveyed {
+    pub(crate) fn stored(&self) -> Option<&Manifest> {
+        self.stored.as_ref()
+    }
+}
+
 /// A folder that a start fits.
 pub(crate) struct Checked {
     /// What the folder says of itself; nothing where it is new.
     pub(super) stored: Option<Manifest>,
+    /// Of each topology of the plan, where it was settled for all partitions.
+    pub(super) generations: Option<Arc<[u32]>>,
     /// The PStates as the folder has them.
     pub(super) cells: Vec<Box<dyn Cell>>,
+    /// By topology of the plan: what it had sent and was not confirmed.
+    pub(super) outboxes: Vec<Vec<OutboxRecord>>,
+    /// What the log's tail says before it is handled.
+    pub(super) known: Prescan,
+    registry: Registry,
+    /// Where the log ends.
+    end: Position,
+    /// What the manifest is to say as `synced`.
+    pub(super) synced: bool,
 }
 
-/// The first step of a start: whether the partition's folder is that of this partition, whole, and
-/// fits what the code declares. Changes nothing.
+/// The first step of a start: whose the partition's folder is. Changes nothing.
 ///
 /// # Errors
-/// [`StartError`] says what does not fit.
-pub(crate) fn check(options: &OpenOptions) -> Result<Checked, StartError> {
+/// [`StartError`]: it is another's, it is gone, or its manifest cannot be read.
+pub(crate) fn survey(options: &OpenOptions) -> Result<Surveyed, StartError> {
     let stored = ManifestFile::read(&*options.storage, &options.dir);
     let stored = stored.map_err(|fault| options.manifest_fault(fault))?;
     refuse_stored(options, stored.as_ref())?;
+    Ok(Surveyed { stored })
+}
+
+/// The generations of a module's topologies at a start, from what its partitions have.
+pub(crate) fn settle_generations(plan: &Plan, surveyed: &[Surveyed]) -> Arc<[u32]> {
+    let manifests: Vec<_> = surveyed.iter().map(Surveyed::stored).collect();
+    generations::settle(plan, &manifests).into()
+}
+
+/// The second step of a start: whether the partition's folder is whole, and fits what the code declares.
+/// Changes nothing.
+///
+/// # Errors
+/// [`StartError`] says what does not fit.
+pub(crate) fn check(
+    options: &OpenOptions,
+    (surveyed, generations): (Surveyed, Option<Arc<[u32]>>),
+) -> Result<Checked, StartError> {
+    let stored = surveyed.stored;
     let read = LogReader::open_dir(Arc::clone(&options.storage), &options.dir);
     let (reader, recovered) = read.map_err(|source| options.log_fault(source))?;
     if stored.is_some() && reader.segments().is_empty() {
@@ -55,13 +101,69 @@ pub(crate) fn check(options: &OpenOptions) -> Result<Checked, StartError> {
     refuse_gap(options, &manifest, stored.is_none(), &recovered)?;
     refuse_other_version(options, &manifest, &recovered)?;
     let facts = LogFacts { reader: &reader, end: recovered.end };
-    let manifest = reconcile(&options.plan, manifest, &facts)?;
+    let manifest = reconcile(&options.plan, manifest, &facts, generations.as_deref())?;
     refuse_poison(options, &manifest, recovered.end)?;
     let asked = EventsAsked { options, reader: &reader, manifest: &manifest };
     asked.refuse_moved()?;
     let cells = load_cells(options, &manifest)?;
     refuse_moved_keys(options, &manifest, &cells)?;
-    Ok(Checked { stored, cells })
+    let registry = Registry::new(&options.plan, &manifest);
+    refuse_lost_events(options, stored.as_ref(), &manifest, &registry)?;
+    let outboxes = load_outboxes(options, &manifest, &registry)?;
+    let known = Prescan::of(options, &manifest, &registry, &reader)?;
+    let (end, synced) = (recovered.end, stored.as_ref().is_some_and(|stored| stored.synced));
+    Ok(Checked { stored, generations, cells, outboxes, known, registry, end, synced })
+}
+
+/// The step between checking and opening, for all partitions of a module together: each knows from then on
+/// what the others have of what it sent. `module` has its partitions by number.
+///
+/// # Errors
+/// [`StartError::Behind`]: a partition has what another sent for a record that the other has not.
+pub(crate) fn meet(module: &mut [(&OpenOptions, Checked)]) -> Result<(), StartError> {
+    let mut lost = vec![false; module.len()];
+    for (target, checked) in module.iter() {
+        for (channel, source, mark) in checked.known.marks.iter() {
+            let topology = checked.registry.topology_of_channel(channel);
+            let Some((topology, other)) = topology.zip(module.get(usize::from(source))) else {
+                continue;
+            };
+            if mark.position().number() > other.1.end.number() {
+                note_behind(target, other, mark)?;
+                lost[usize::from(source)] = true;
+            }
+            target.confirmed.confirm(target.partition, topology, u32::from(source), mark);
+        }
+    }
+    for ((options, checked), lost) in module.iter_mut().zip(lost) {
+        checked.synced = options.synced && !lost;
+    }
+    Ok(())
+}
+
+/// A partition has what another sent for a record that is not in the other's log. Where the other let nobody
+/// hear of a record before it was synced, the log has lost something; otherwise a power loss may have.
+fn note_behind(
+    target: &OpenOptions,
+    (source, checked): &(&OpenOptions, Checked),
+    mark: Watermark,
+) -> Result<(), StartError> {
+    let module = source.plan.name;
+    let folder = source.storage.display(&source.dir);
+    let (partition, witness) = (source.partition, target.partition);
+    let (known, end) = (mark.position().number(), checked.end.number());
+    if !checked.stored.as_ref().is_some_and(|stored| stored.synced) {
+        tracing::warn!(
+            module,
+            partition,
+            witness,
+            known,
+            end,
+            "a power loss took records that had been sent on to another partition"
+        );
+        return Ok(());
+    }
+    Err(StartError::Behind { module: module.to_owned(), partition, folder, witness, known, end })
 }
 
 /// Refuses a folder that is another's, and one that is gone.
@@ -293,6 +395,61 @@ fn refuse_moved_keys(
     })
 }
 
+/// Refuses where a topology is gone that had appended events to depots which are there: they are not its own.
+fn refuse_lost_events(
+    options: &OpenOptions,
+    stored: Option<&Manifest>,
+    manifest: &Manifest,
+    registry: &Registry,
+) -> Result<(), StartError> {
+    for topology in stored.into_iter().flat_map(|stored| &stored.topologies) {
+        let stays = manifest.topology(&topology.name);
+        if stays.is_some_and(|stays| stays.generation == topology.generation) {
+            continue;
+        }
+        let sent = load_outbox(options, topology, registry)?;
+        let events = sent.iter().filter(|record| record.kind == kind::SENT).count();
+        if events > 0 {
+            return Err(StartError::InFlight {
+                module: options.plan.name.to_owned(),
+                partition: options.partition,
+                topology: topology.name.clone(),
+                events,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// By topology of the plan: what it had sent and was not confirmed.
+fn load_outboxes(
+    options: &OpenOptions,
+    manifest: &Manifest,
+    registry: &Registry,
+) -> Result<Vec<Vec<OutboxRecord>>, StartError> {
+    let load = |topology: &Topology| {
+        let meta = manifest.topology(topology.name);
+        meta.map_or(Ok(Vec::new()), |meta| load_outbox(options, meta, registry))
+    };
+    options.plan.topologies.iter().map(load).collect()
+}
+
+fn load_outbox(
+    options: &OpenOptions,
+    topology: &TopologyMeta,
+    registry: &Registry,
+) -> Result<Vec<OutboxRecord>, StartError> {
+    let Some(meta) = &topology.outbox else { return Ok(Vec::new()) };
+    let run = whole_run(options, meta, format_args!("the outbox of topology `{}`", topology.name))?;
+    outbox_file::read(&run, registry).map_err(|fault| match fault {
+        OutboxFault::Damaged(damage) => options.damaged(damage),
+        OutboxFault::Run(source) => {
+            let (module, partition) = (options.plan.name.to_owned(), options.partition);
+            StartError::Run { module, partition, source }
+        }
+    })
+}
+
 fn load_cells(
     options: &OpenOptions,
     manifest: &Manifest,
@@ -334,6 +491,22 @@ fn open_run(
     pstate: &str,
     schema: u64,
 ) -> Result<Run, StartError> {
+    let run = whole_run(options, meta, format_args!("PState `{pstate}`"))?;
+    if run.schema() != schema {
+        let file = run.file().display().to_string();
+        let got = run.schema();
+        let message = format!("expected schema {schema:#018x}, got {got:#018x}; restore the file");
+        return Err(options.damaged(Damaged::new(file, 0, message)));
+    }
+    Ok(run)
+}
+
+/// Opens a run that was written for `owner`, and no other.
+fn whole_run(
+    options: &OpenOptions,
+    meta: &RunMeta,
+    owner: impl Display,
+) -> Result<Run, StartError> {
     let path = runs_dir(&options.dir).join(&meta.file);
     let (module, partition) = (options.plan.name.to_owned(), options.partition);
     let run = Run::open(&*options.storage, &path).map_err(|source| StartError::Run {
@@ -341,16 +514,8 @@ fn open_run(
         partition,
         source,
     })?;
-    if let Some((expected, got)) = meta.mismatch(&run, pstate) {
-        let (module, partition) = (options.plan.name.to_owned(), options.partition);
-        let file = run.file().to_path_buf();
-        return Err(StartError::Foreign { module, partition, file, expected, got });
-    }
-    if run.schema() != schema {
-        let file = options.storage.display(&path).display().to_string();
-        let got = run.schema();
-        let message = format!("expected schema {schema:#018x}, got {got:#018x}; restore the file");
-        return Err(options.damaged(Damaged::new(file, 0, message)));
-    }
-    Ok(run)
+    let Some((expected, got)) = meta.mismatch(&run, owner) else { return Ok(run) };
+    let (module, partition) = (options.plan.name.to_owned(), options.partition);
+    let file = run.file().to_path_buf();
+    Err(StartError::Foreign { module, partition, file, expected, got })
 }

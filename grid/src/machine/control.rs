@@ -7,7 +7,7 @@ use super::core::Core;
 use super::registry::Registry;
 
 /// What a record of the log is, in its header. Those that are no events name a topology; the type in
-/// their header is its generation.
+/// their header is its generation. `persistence/FORMAT.md` has the table.
 pub(crate) mod kind {
     /// An event of a depot.
     pub(crate) const EVENT: u8 = 1;
@@ -17,6 +17,30 @@ pub(crate) mod kind {
     pub(crate) const RETRY: u8 = 3;
     /// A [`Retry`](super::Retry) given up: a quarantined record is forgotten.
     pub(crate) const DISCARD: u8 = 4;
+    /// A record that a topology sent to one of its stages; it carries a
+    /// [`Stamp`](crate::machine::flow::stamp::Stamp).
+    pub(crate) const HOP: u8 = 5;
+    /// An event of a depot that a topology appended; it carries a stamp too.
+    pub(crate) const SENT: u8 = 6;
+
+    /// Whether a record is one that handlers get: its type and offset are those of a depot or stage.
+    pub(crate) fn is_event(kind: u8) -> bool {
+        matches!(kind, EVENT | HOP | SENT)
+    }
+
+    /// Whether a record was sent by a topology, and carries a stamp.
+    pub(crate) fn is_sent(kind: u8) -> bool {
+        matches!(kind, HOP | SENT)
+    }
+
+    /// What to call a kind of event.
+    pub(crate) fn word(kind: u8) -> &'static str {
+        match kind {
+            HOP => "hop",
+            SENT => "sent",
+            _ => "event",
+        }
+    }
 }
 
 /// The depot number of records that belong to no depot.

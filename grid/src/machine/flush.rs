@@ -8,11 +8,14 @@ use gridmill_persistence::{LogError, LogSyncer, Position, Run, Storage};
 use parking_lot::Mutex;
 
 use crate::identity::Root;
+use crate::module::Plan;
 use crate::state::{FlushError, Flushed, Frozen, Spent, Stamp};
 
 use super::control::Verdict;
 use super::core::Core;
-use super::manifest::{ManifestFault, ManifestFile, RunMeta, runs_dir};
+use super::flow::outbox_file::{self, OutboxRecord, outbox_name};
+use super::manifest::{Intake, ManifestFault, ManifestFile, RunMeta, runs_dir};
+use super::registry::Registry;
 
 /// Why a flush or merge did not happen. Nothing is lost: the changes stay in memory and in the log.
 #[derive(Debug, thiserror::Error)]
@@ -35,11 +38,22 @@ pub(crate) struct FlushContext {
     pub(crate) syncer: LogSyncer,
 }
 
+/// What a flush is to say of records that topologies send. By default the manifest goes on saying what it says.
+#[derive(Debug, Default)]
+pub(crate) struct FlowsAtFlush {
+    /// What has come, as of the boundary at which the flush freezes.
+    pub(crate) intake: Option<Intake>,
+    /// Of each topology of the flush that sends: what it sent before its position and was not confirmed. Nothing
+    /// of a topology whose position moves on may be left out: no replay sends it again.
+    pub(crate) outboxes: Vec<(usize, Vec<OutboxRecord>)>,
+}
+
 /// What topologies changed up to one position, set aside to be written together.
-#[derive(Default)]
 pub(crate) struct FlushJob {
+    plan: Arc<Plan>,
     topologies: Vec<FrozenTopology>,
     pstates: Vec<FrozenPState>,
+    flows: FlowsAtFlush,
 }
 
 /// What the manifest is to say of a topology.
@@ -59,6 +73,21 @@ struct FrozenPState {
     frozen: Box<dyn Frozen>,
 }
 
+/// The runs of a flush, before a manifest names them.
+#[derive(Default)]
+struct Written<'a> {
+    pstates: Vec<(&'a FrozenPState, String, Flushed)>,
+    /// By topology: the run of its outbox, where there is something in it.
+    outboxes: Vec<(&'static str, Option<RunMeta>)>,
+}
+
+impl Written<'_> {
+    fn files(self) -> Vec<String> {
+        let outboxes = self.outboxes.into_iter().filter_map(|(_, run)| Some(run?.file));
+        self.pstates.into_iter().map(|(_, name, _)| name).chain(outboxes).collect()
+    }
+}
+
 /// What a flush wrote.
 #[derive(Debug)]
 pub(crate) struct FlushDone {
@@ -71,8 +100,9 @@ pub(crate) struct FlushDone {
 impl FlushJob {
     /// Freezes what topologies have changed since their last flush. Those of one group that are live
     /// have to be in one job.
-    pub(crate) fn freeze(core: &mut Core, topologies: &[usize]) -> Self {
-        let mut job = Self::default();
+    pub(crate) fn freeze(core: &mut Core, topologies: &[usize], flows: FlowsAtFlush) -> Self {
+        let (plan, frozen, pstates) = (Arc::clone(&core.plan), Vec::new(), Vec::new());
+        let mut job = Self { plan, topologies: frozen, pstates, flows };
         topologies.iter().for_each(|&topology| job.add(core, topology));
         job
     }
@@ -103,21 +133,20 @@ impl FlushJob {
     /// # Errors
     /// [`FlushFault`]: the snapshot is as it was; give the job's PStates to [`rejoin`].
     pub(crate) fn run(&self, context: &FlushContext) -> Result<FlushDone, FlushFault> {
-        let mut done = Vec::new();
+        let mut done = Written::default();
         if let Err(fault) = self.write_runs(context, &mut done) {
             // No manifest ever named them, and a full disk needs their room.
-            let unused: Vec<String> = done.into_iter().map(|(_, name, _)| name).collect();
-            remove_files(context, &unused);
+            remove_files(context, &done.files());
             return Err(fault);
         }
-        let bytes =
-            done.iter().filter_map(|(.., flushed)| flushed.run.as_ref()).map(Run::bytes).sum();
+        let runs = done.pstates.iter().filter_map(|(.., flushed)| flushed.run.as_ref());
+        let bytes = runs.map(Run::bytes).sum();
         let void = self.enter(context, &done)?;
         // Before a start has settled, the folder may go back to them; then they are removed.
         if context.manifest.lock().is_settled() {
             remove_files(context, &void);
         }
-        let pstates = done.into_iter().map(|(pstate, _, flushed)| (pstate.pstate, flushed));
+        let pstates = done.pstates.into_iter().map(|(pstate, _, flushed)| (pstate.pstate, flushed));
         let next = self.topologies.iter().map(|topology| (topology.topology, topology.next));
         Ok(FlushDone { next: next.collect(), pstates: pstates.collect(), bytes })
     }
@@ -125,14 +154,19 @@ impl FlushJob {
     fn write_runs<'a>(
         &'a self,
         context: &FlushContext,
-        done: &mut Vec<(&'a FrozenPState, String, Flushed)>,
+        done: &mut Written<'a>,
     ) -> Result<(), FlushFault> {
         for pstate in self.pstates.iter().filter(|pstate| !pstate.frozen.is_empty()) {
             let (name, path) = context.manifest.lock().next_run();
             let note = context.manifest.lock().run_note(pstate.name, &name).encode();
-            let stamp = Stamp { covers: self.covered(pstate).to_bits(), note };
+            let stamp = Stamp { covers: self.covered(pstate.topology).to_bits(), note };
             let flushed = pstate.frozen.write(&context.storage, &path, stamp)?;
-            done.push((pstate, name, flushed));
+            done.pstates.push((pstate, name, flushed));
+        }
+        for (topology, records) in &self.flows.outboxes {
+            let topology = self.plan.topologies[*topology].name;
+            let run = self.write_outbox(context, topology, records)?;
+            done.outboxes.push((topology, run));
         }
         if is_planted(Bug::ManifestBeforeLog) {
             return Ok(());
@@ -143,19 +177,34 @@ impl FlushJob {
         Ok(())
     }
 
-    /// The position that a PState's run covers: that of its topology.
-    fn covered(&self, pstate: &FrozenPState) -> Position {
-        let mut topologies = self.topologies.iter();
-        let owner = topologies.find(|topology| topology.name == pstate.topology);
+    /// Writes what a topology has sent and was not confirmed.
+    fn write_outbox(
+        &self,
+        context: &FlushContext,
+        topology: &str,
+        records: &[OutboxRecord],
+    ) -> Result<Option<RunMeta>, FlushFault> {
+        if records.is_empty() {
+            return Ok(None);
+        }
+        let mut manifest = context.manifest.lock();
+        let registry = Registry::new(&self.plan, manifest.get());
+        let (name, path) = manifest.next_run();
+        let note = manifest.run_note(&outbox_name(topology), &name).encode();
+        drop(manifest);
+        let stamp = Stamp { covers: self.covered(topology).to_bits(), note };
+        let run = outbox_file::write(&context.storage, &path, stamp, &registry, records);
+        Ok(Some(RunMeta::of(&name, &run.map_err(FlushError::from)?)))
+    }
+
+    /// The position that the runs of a topology cover.
+    fn covered(&self, topology: &str) -> Position {
+        let owner = self.topologies.iter().find(|known| known.name == topology);
         owner.map_or(Position::START, |owner| owner.next)
     }
 
     /// Enters the flush into the manifest; returns the files that nothing names any more.
-    fn enter(
-        &self,
-        context: &FlushContext,
-        done: &[(&FrozenPState, String, Flushed)],
-    ) -> Result<Vec<String>, FlushFault> {
+    fn enter(&self, context: &FlushContext, done: &Written<'_>) -> Result<Vec<String>, FlushFault> {
         let mut void = Vec::new();
         context.manifest.lock().update(|manifest| {
             for topology in &self.topologies {
@@ -169,7 +218,7 @@ impl FlushJob {
                 let known = meta.pstate_mut(frozen.name);
                 let Some(known) = known else { continue };
                 known.len = frozen.len;
-                let flush = done.iter().find(|(pstate, ..)| pstate.pstate == frozen.pstate);
+                let flush = done.pstates.iter().find(|(pstate, ..)| pstate.pstate == frozen.pstate);
                 let Some((_, name, flushed)) = flush else { continue };
                 if flushed.cleared {
                     void.extend(known.runs.drain(..).map(|run| run.file));
@@ -177,6 +226,14 @@ impl FlushJob {
                 if let Some(run) = &flushed.run {
                     known.runs.insert(0, RunMeta::of(name, run));
                 }
+            }
+            for (topology, run) in &done.outboxes {
+                let Some(meta) = manifest.topology_mut(topology) else { continue };
+                let old = std::mem::replace(&mut meta.outbox, run.clone());
+                void.extend(old.map(|run| run.file));
+            }
+            if let Some(intake) = &self.flows.intake {
+                manifest.intake.clone_from(intake);
             }
         })?;
         Ok(void)
@@ -215,8 +272,9 @@ pub(crate) fn flush_now(
     core: &mut Core,
     topologies: &[usize],
     context: &FlushContext,
+    flows: FlowsAtFlush,
 ) -> Result<u64, FlushFault> {
-    let job = FlushJob::freeze(core, topologies);
+    let job = FlushJob::freeze(core, topologies, flows);
     match job.run(context) {
         Ok(done) => {
             let bytes = done.bytes;

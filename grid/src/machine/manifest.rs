@@ -7,7 +7,9 @@
 //! them.
 
 mod v1;
+mod v2;
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -17,12 +19,13 @@ use gridmill_persistence::{LogError, Position, Run, Storage};
 use serde::{Deserialize, Serialize};
 
 use super::control::Verdict;
+use super::flow::marks::StoredMark;
 use crate::identity::{GridId, RunNote};
 
 const FILE: &str = "MANIFEST";
 
 /// The version that is written; older ones are read.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// The whole file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,6 +48,28 @@ pub(crate) struct Manifest {
     pub(crate) topologies: Vec<TopologyMeta>,
     /// The last generation of each topology by name, also of those that were removed.
     pub(crate) generations: Vec<(String, u32)>,
+    /// What sends to partitions, by the number that stands in stamps; numbers are never given again.
+    pub(crate) channels: Vec<ChannelMeta>,
+    pub(crate) intake: Intake,
+    /// Whether the last start let nobody hear of a record before it was synced, so that the log has all that
+    /// others know of it. Only kept where something is sent.
+    pub(crate) synced: bool,
+}
+
+/// One life of a topology that sends records.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ChannelMeta {
+    pub(crate) topology: String,
+    pub(crate) generation: u32,
+}
+
+/// What has come of what partitions sent to this one, as of a position of its log.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Intake {
+    /// The marks count what was logged before this position.
+    pub(crate) at: Position,
+    /// By channel, then by partition.
+    pub(crate) marks: Vec<StoredMark>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -53,6 +78,8 @@ pub(crate) struct DepotMeta {
     pub(crate) global: bool,
     /// Its records stay in the log, but nobody reads them.
     pub(crate) removed: bool,
+    /// The topology whose stage it belongs to, where it does.
+    pub(crate) inbox: Option<String>,
     pub(crate) variants: Vec<VariantMeta>,
 }
 
@@ -76,6 +103,8 @@ pub(crate) struct TopologyMeta {
     pub(crate) sources: Vec<SourceMeta>,
     pub(crate) quarantine: Vec<Verdict>,
     pub(crate) pstates: Vec<PStateMeta>,
+    /// A run of what it sent before `next` and was not confirmed; `None` where that is nothing.
+    pub(crate) outbox: Option<RunMeta>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -138,24 +167,38 @@ impl Manifest {
             depots: Vec::new(),
             topologies: Vec::new(),
             generations: Vec::new(),
+            channels: Vec::new(),
+            intake: Intake::default(),
+            synced: false,
         }
     }
 
     /// The generation of a new topology with this name.
-    pub(crate) fn next_generation(&mut self, name: &str) -> u32 {
-        if let Some((_, last)) = self.generations.iter_mut().find(|(known, _)| known == name) {
-            *last += 1;
-            return *last;
-        }
+    pub(crate) fn next_generation(&self, name: &str) -> u32 {
         // Not 0: version 1 does not tell which topologies there have been.
-        self.generations.push((name.to_owned(), 1));
-        1
+        self.last_generation(name).map_or(1, |last| last + 1)
+    }
+
+    /// The generation of the last topology with this name, also where it was removed.
+    pub(crate) fn last_generation(&self, name: &str) -> Option<u32> {
+        let held = self.topology(name).map(|topology| topology.generation);
+        let known = self.generations.iter().find(|(known, _)| known == name);
+        held.max(known.map(|&(_, last)| last))
+    }
+
+    /// There was a topology of this name and generation.
+    pub(crate) fn note_generation(&mut self, name: &str, generation: u32) {
+        match self.generations.iter_mut().find(|(known, _)| known == name) {
+            Some((_, last)) => *last = generation.max(*last),
+            None => self.generations.push((name.to_owned(), generation)),
+        }
     }
 
     /// How many records the log has had at least.
     pub(crate) fn known_end(&self) -> u64 {
         let next = self.topologies.iter().map(|topology| topology.next.number());
-        next.fold(self.end.number(), u64::max)
+        let known = self.end.number().max(self.intake.at.number());
+        next.fold(known, u64::max)
     }
 
     pub(crate) fn topology(&self, name: &str) -> Option<&TopologyMeta> {
@@ -169,7 +212,17 @@ impl Manifest {
     /// Every run that the manifest names.
     pub(crate) fn runs(&self) -> impl Iterator<Item = &str> {
         let pstates = self.topologies.iter().flat_map(|topology| &topology.pstates);
-        pstates.flat_map(|pstate| pstate.runs.iter().map(|run| run.file.as_str()))
+        let outboxes = self.topologies.iter().filter_map(|topology| topology.outbox.as_ref());
+        let runs = pstates.flat_map(|pstate| &pstate.runs).chain(outboxes);
+        runs.map(|run| run.file.as_str())
+    }
+
+    /// The number of a topology's channel, in the life that it has here.
+    pub(crate) fn channel(&self, topology: &TopologyMeta) -> Option<u16> {
+        let known = |channel: &ChannelMeta| {
+            channel.topology == topology.name && channel.generation == topology.generation
+        };
+        self.channels.iter().position(known).and_then(|index| u16::try_from(index).ok())
     }
 }
 
@@ -188,8 +241,8 @@ impl RunMeta {
         Self { file: file.to_owned(), seal: Some(run.seal()) }
     }
 
-    /// What was expected and what is there, where the file is not the run that was written there.
-    pub(crate) fn mismatch(&self, run: &Run, pstate: &str) -> Option<(String, String)> {
+    /// What was expected and what is there, where the file is not the run that was written there for `owner`.
+    pub(crate) fn mismatch(&self, run: &Run, owner: impl Display) -> Option<(String, String)> {
         let (expected, got) = (self.seal?, run.seal());
         if expected == got {
             return None;
@@ -198,7 +251,7 @@ impl RunMeta {
             || "a run that does not say whose it is".to_owned(),
             |note| note.to_string(),
         );
-        let expected = format!("run {expected:#018x} of PState `{pstate}`");
+        let expected = format!("run {expected:#018x} of {owner}");
         Some((expected, format!("{got:#018x}, {whose}")))
     }
 }
@@ -303,6 +356,7 @@ impl ManifestFile {
         let Some((version, bytes)) = read(storage, dir)? else { return Ok(None) };
         let decoded = match version {
             1 => v1::decode(&bytes),
+            2 => v2::decode(&bytes),
             _ => postcard::from_bytes(&bytes),
         };
         decoded.map(Some).map_err(|error| ManifestFault::Decode {

@@ -8,7 +8,8 @@ use crate::error::StartError;
 use crate::module::{Plan, StartFrom, Topology};
 
 use super::manifest::{
-    DepotMeta, Homes, Manifest, PStateMeta, SourceMeta, TopologyMeta, VariantMeta,
+    ChannelMeta, DepotMeta, Homes, Intake, Manifest, PStateMeta, SourceMeta, TopologyMeta,
+    VariantMeta,
 };
 
 /// What a folder's log says, as far as reconciling needs it.
@@ -17,26 +18,65 @@ pub(crate) struct LogFacts<'a> {
     pub(crate) end: Position,
 }
 
-/// The manifest of the folder after this start, and the names of depots in the order of `plan`.
+/// The manifest of the folder after this start. `generations` has that of each topology of the plan, where it
+/// was settled for all partitions; otherwise they are as this folder has them.
 pub(crate) fn reconcile(
     plan: &Plan,
     mut manifest: Manifest,
     log: &LogFacts<'_>,
+    generations: Option<&[u32]>,
 ) -> Result<Manifest, StartError> {
+    let number = |name: &str| plan.topologies.iter().position(|known| known.name == name);
+    // Other partitions know that it was removed since.
+    drop_topologies(&mut manifest, |topology| {
+        let settled = generations.zip(number(&topology.name)).map(|(all, number)| all[number]);
+        settled.is_some_and(|settled| settled != topology.generation)
+    });
     refuse_missing(plan, &manifest)?;
+    drop_topologies(&mut manifest, |topology| number(&topology.name).is_none());
     for depot in &mut manifest.depots {
         depot.removed |= plan.removed.contains(&depot.name);
     }
     for depot in 0..plan.depots.len() {
         enter_depot(plan, depot, &mut manifest)?;
     }
-    manifest
-        .topologies
-        .retain(|topology| plan.topologies.iter().any(|known| known.name == topology.name));
-    for topology in &plan.topologies {
-        enter_topology(plan, topology, &mut manifest, log)?;
+    for (number, topology) in plan.topologies.iter().enumerate() {
+        let generation = generations.map(|all| all[number]);
+        enter_topology(plan, topology, &mut manifest, log, generation)?;
     }
+    enter_channels(plan, &mut manifest, log);
     Ok(manifest)
+}
+
+/// Drops topologies for good, with their stages. That there was one stays known.
+fn drop_topologies(manifest: &mut Manifest, gone: impl Fn(&TopologyMeta) -> bool) {
+    let dropped: Vec<_> = manifest.topologies.extract_if(.., |topology| gone(topology)).collect();
+    for topology in dropped {
+        for depot in &mut manifest.depots {
+            depot.removed |= depot.inbox.as_ref() == Some(&topology.name);
+        }
+        manifest.note_generation(&topology.name, topology.generation);
+    }
+}
+
+/// Numbers for what sends, in the life that it has now; what is known of former lives is forgotten.
+fn enter_channels(plan: &Plan, manifest: &mut Manifest, log: &LogFacts<'_>) {
+    let senders = plan.topologies.iter().filter(|topology| sends(topology));
+    let senders = senders.filter_map(|topology| manifest.topology(topology.name)).cloned();
+    let senders: Vec<TopologyMeta> = senders.collect();
+    let is_new = |sender: &TopologyMeta| manifest.channel(sender).is_none();
+    if !senders.is_empty() && senders.iter().all(is_new) {
+        // What none of them has sent need not be looked for in all of the log.
+        manifest.intake = Intake { at: log.end, marks: Vec::new() };
+    }
+    for sender in &senders {
+        if manifest.channel(sender).is_none() {
+            let (topology, generation) = (sender.name.clone(), sender.generation);
+            manifest.channels.push(ChannelMeta { topology, generation });
+        }
+    }
+    let current: Vec<u16> = senders.iter().filter_map(|sender| manifest.channel(sender)).collect();
+    manifest.intake.marks.retain(|(channel, ..)| current.contains(channel));
 }
 
 fn refuse_missing(plan: &Plan, manifest: &Manifest) -> Result<(), StartError> {
@@ -45,8 +85,16 @@ fn refuse_missing(plan: &Plan, manifest: &Manifest) -> Result<(), StartError> {
         Err(StartError::Missing { what, name: name.clone(), module: plan.name.to_owned() })
     };
     for depot in manifest.depots.iter().filter(|depot| !depot.removed) {
-        if !plan.depots.iter().any(|known| known.name == depot.name) && !gone(&depot.name) {
-            return missing("depot", &depot.name);
+        if plan.depots.iter().any(|known| known.name == depot.name) || gone(&depot.name) {
+            continue;
+        }
+        match &depot.inbox {
+            None => return missing("depot", &depot.name),
+            Some(topology) if plan.topologies.iter().any(|known| known.name == topology) => {
+                return missing("stage", &depot.name);
+            }
+            // It goes with its topology.
+            Some(_) => {}
         }
     }
     for topology in &manifest.topologies {
@@ -88,6 +136,11 @@ fn refuse_other_owner(
     )
 }
 
+/// Whether the handlers of a topology may send records: it has stages, or appends to depots.
+pub(crate) fn sends(topology: &Topology) -> bool {
+    !topology.outputs.is_empty()
+}
+
 fn may_refill(plan: &Plan, topology: &Topology) -> bool {
     plan.refilled.iter().any(|name| name == topology.name)
 }
@@ -99,6 +152,13 @@ fn refilling(plan: &Plan, topology: &Topology) -> String {
         return format!(
             "topology `{name}` reads PStates of others, so that it cannot be filled from the past: give \
              it and its PStates new names, call `module.remove(\"{name}\")` and let its sources \
+             `start_from(StartFrom::End)`, where they begin empty"
+        );
+    }
+    if sends(topology) {
+        return format!(
+            "topology `{name}` sends records, and what sends records cannot be filled from the past: give it \
+             and its PStates new names, call `module.remove(\"{name}\")` and let its sources \
              `start_from(StartFrom::End)`, where they begin empty"
         );
     }
@@ -121,6 +181,8 @@ fn incompatible<T>(plan: &Plan, problem: String) -> Result<T, StartError> {
 
 fn enter_depot(plan: &Plan, depot: usize, manifest: &mut Manifest) -> Result<(), StartError> {
     let def = &plan.depots[depot];
+    let inbox = def.inbox.map(|inbox| plan.topologies[inbox.topology].name.to_owned());
+    let what = if inbox.is_some() { "stage" } else { "depot" };
     let known = |meta: &DepotMeta| meta.name == def.name && !meta.removed;
     let index = match manifest.depots.iter().position(known) {
         Some(index) => index,
@@ -129,17 +191,26 @@ fn enter_depot(plan: &Plan, depot: usize, manifest: &mut Manifest) -> Result<(),
                 name: def.name.to_owned(),
                 global: def.global,
                 removed: false,
+                inbox: inbox.clone(),
                 variants: Vec::new(),
             });
             manifest.depots.len() - 1
         }
     };
     let (meta, next_type) = (&mut manifest.depots[index], &mut manifest.next_type);
+    if meta.inbox != inbox {
+        let (name, was) = (def.name, if meta.inbox.is_some() { "stage" } else { "depot" });
+        let problem = format!(
+            "`{name}` is a {was} in this folder and a {what} in the code; leave it as it was, and give the \
+             {what} another name"
+        );
+        return incompatible(plan, problem);
+    }
     if meta.global != def.global {
         return incompatible(
             plan,
             format!(
-                "depot `{}` is {} in this folder and {} in the code; leave it as it was, with its \
+                "{what} `{}` is {} in this folder and {} in the code; leave it as it was, with its \
                  events, and declare another one beside it",
                 def.name,
                 globality(meta.global),
@@ -184,6 +255,7 @@ fn enter_topology(
     topology: &Topology,
     manifest: &mut Manifest,
     log: &LogFacts<'_>,
+    generation: Option<u32>,
 ) -> Result<(), StartError> {
     let known = manifest.topologies.iter().position(|meta| meta.name == topology.name);
     let mut meta = match known {
@@ -197,11 +269,21 @@ fn enter_topology(
                 Some(error) => return Err(error),
             }
         }
-        None => TopologyMeta {
-            generation: manifest.next_generation(topology.name),
-            ..new_topology(plan, topology, manifest, log)?
-        },
+        None => {
+            let meta = new_topology(plan, topology, manifest, log)?;
+            let generation = generation.unwrap_or_else(|| manifest.next_generation(topology.name));
+            manifest.note_generation(topology.name, generation);
+            TopologyMeta { generation, ..meta }
+        }
     };
+    if !meta.live && sends(topology) {
+        let problem = format!(
+            "topology `{}` still reads the past on partition {}, and what sends records cannot do that; let \
+             it catch up with the code from before, and then give it its stages",
+            topology.name, manifest.partition
+        );
+        return incompatible(plan, problem);
+    }
     enter_sources(plan, topology, manifest, &mut meta, log)?;
     enter_pstates(plan, topology, &mut meta);
     let at = known.unwrap_or(manifest.topologies.len());
@@ -294,10 +376,11 @@ fn filled_again(
         // The log has the verdicts, and says of which records there is an end.
         quarantine: Vec::new(),
         pstates: Vec::new(),
+        outbox: None,
     };
     enter_sources(plan, topology, manifest, &mut again, log)?;
     if has_past(plan, manifest, &again, log)? {
-        if topology.reads || plan.is_read(topology) {
+        if topology.reads || sends(topology) || plan.is_read(topology) {
             return incompatible(plan, refilling(plan, topology));
         }
         (again.live, again.next) = (false, Position::START);
@@ -331,6 +414,16 @@ fn new_topology(
             ),
         );
     }
+    if past && sends(topology) {
+        return incompatible(
+            plan,
+            format!(
+                "topology `{}` sends records and would start in the past, which is not supported; let its \
+                 sources `start_from(StartFrom::End)`",
+                topology.name
+            ),
+        );
+    }
     Ok(TopologyMeta {
         name: topology.name.to_owned(),
         generation: 0,
@@ -339,6 +432,7 @@ fn new_topology(
         sources,
         quarantine: Vec::new(),
         pstates: Vec::new(),
+        outbox: None,
     })
 }
 

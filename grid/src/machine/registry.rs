@@ -15,6 +15,8 @@ pub(crate) struct Registry {
     types: HashMap<u32, (usize, u16)>,
     /// By topology of the plan: its generation.
     generations: Vec<u32>,
+    /// By topology of the plan: the number of its channel here, where it sends records.
+    channels: Vec<Option<u16>>,
 }
 
 impl Registry {
@@ -36,6 +38,9 @@ impl Registry {
         let generation = |name| manifest.topology(name).map_or(0, |meta| meta.generation);
         let topologies = plan.topologies.iter();
         registry.generations = topologies.map(|topology| generation(topology.name)).collect();
+        let channel = |name| manifest.topology(name).and_then(|meta| manifest.channel(meta));
+        let topologies = plan.topologies.iter();
+        registry.channels = topologies.map(|topology| channel(topology.name)).collect();
         registry
     }
 
@@ -56,5 +61,21 @@ impl Registry {
     /// Depot and variant of a record; `None` where the code has no such depot any more.
     pub(crate) fn event(&self, type_id: u32) -> Option<(usize, u16)> {
         self.types.get(&type_id).copied()
+    }
+
+    /// The number in stamps, on this partition, of what a topology sends.
+    pub(crate) fn channel(&self, topology: usize) -> Option<u16> {
+        self.channels[topology]
+    }
+
+    /// The topology whose records carry a channel's number; `None` where it is a former one of its name, or is
+    /// no more.
+    pub(crate) fn topology_of_channel(&self, channel: u16) -> Option<usize> {
+        self.channels.iter().position(|&known| known == Some(channel))
+    }
+
+    /// Whether any topology sends records.
+    pub(crate) fn has_channels(&self) -> bool {
+        self.channels.iter().any(Option::is_some)
     }
 }

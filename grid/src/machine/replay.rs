@@ -74,7 +74,7 @@ impl Replay {
             records += 1;
             self.next = record.position.next();
             match record.kind {
-                kind::EVENT => {
+                of if kind::is_event(of) => {
                     let known = self.registry.event(record.type_id);
                     if let Some((depot, variant)) = known.filter(|&(depot, _)| self.wanted[depot]) {
                         push_event(&self.plan, &mut batch, depot, variant, &record)?;
@@ -235,10 +235,19 @@ pub(crate) fn verdicts(
     let mut scan = reader.scan(from)?;
     while let Some(record) = scan.next()? {
         if record.kind == kind::VERDICT {
-            let verdict: Verdict = decode(&record)?;
-            let topology = concerned(plan, registry, &verdict.topology, &record);
-            found.extend(topology.map(|topology| (topology, verdict.position)));
+            found.extend(verdict_in(plan, registry, &record)?);
         }
     }
     Ok(found)
+}
+
+/// Topology and position of a verdict, where it concerns a topology that is there.
+pub(crate) fn verdict_in(
+    plan: &Plan,
+    registry: &Registry,
+    record: &LogRecord<'_>,
+) -> Result<Option<(usize, Position)>, ReplayError> {
+    let verdict: Verdict = decode(record)?;
+    let topology = concerned(plan, registry, &verdict.topology, record);
+    Ok(topology.map(|topology| (topology, verdict.position)))
 }

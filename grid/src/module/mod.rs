@@ -1,11 +1,13 @@
 //! Modules: what they declare, and that checked and with its names resolved.
 
+mod fan;
 mod names;
 mod plan;
 mod setup;
 mod source;
 mod stream;
 
+pub use fan::FanSource;
 pub use setup::Setup;
 pub use source::{Source, StartFrom};
 pub use stream::Stream;

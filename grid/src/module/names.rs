@@ -1,8 +1,31 @@
 //! Names that the modules of one grid must not have in common: clients find depots and PStates by name alone.
 
+use std::collections::HashSet;
+
+use parking_lot::Mutex;
+
 use crate::error::StartError;
 
 use super::plan::Plan;
+
+/// The name of a stage's hidden depot.
+pub(super) fn inbox_name(topology: &str, stage: &str) -> &'static str {
+    interned(format!("{topology}#{stage}"))
+}
+
+/// A name that is made and not written in the code. It is kept as long as the process runs, and once, however often
+/// a module is started.
+fn interned(name: String) -> &'static str {
+    static NAMES: Mutex<Option<HashSet<&'static str>>> = Mutex::new(None);
+    let mut names = NAMES.lock();
+    let names = names.get_or_insert_default();
+    if let Some(known) = names.get(name.as_str()) {
+        return known;
+    }
+    let name: &'static str = Box::leak(name.into_boxed_str());
+    names.insert(name);
+    name
+}
 
 /// Refuses two modules that have a name in common.
 pub(crate) fn refuse_common_names(one: &Plan, other: &Plan) -> Result<(), StartError> {
@@ -10,7 +33,7 @@ pub(crate) fn refuse_common_names(one: &Plan, other: &Plan) -> Result<(), StartE
     if one.name == other.name {
         problems.push("another module has this name; rename one".to_owned());
     }
-    for depot in &other.depots {
+    for depot in other.depots.iter().filter(|depot| depot.inbox.is_none()) {
         if one.depots.iter().any(|known| known.name == depot.name) {
             let (name, module) = (depot.name, one.name);
             problems.push(format!("depot `{name}` is declared by module `{module}` too"));

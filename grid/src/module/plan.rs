@@ -3,12 +3,12 @@
 use gridmill_persistence::planted::{Bug, is_planted};
 
 use crate::error::StartError;
-use crate::topology::{PStateDef, Stage};
+use crate::topology::{Handler, Output, OutputKind, PStateDef, StateUse};
 
 use super::Module;
 use super::setup::{DepotDef, Setup};
 use super::source::{SourceDef, StartFrom};
-use super::stream::TopologyDef;
+use super::stream::{AppendDef, TopologyDef};
 
 /// What every partition of a module runs.
 pub(crate) struct Plan {
@@ -40,13 +40,19 @@ pub(crate) struct Topology {
     /// Its place in [`Plan::groups`].
     pub(crate) group: usize,
     pub(crate) sources: Vec<Source>,
+    /// Where its handlers may send records.
+    pub(crate) outputs: Vec<Output>,
 }
 
 /// What a topology does with a depot.
 pub(crate) struct Source {
     pub(crate) depot: usize,
+    /// The PStates that its handler gets, in order.
+    pub(crate) at: Vec<usize>,
+    /// Those of them that it may change.
+    pub(crate) owned: Vec<usize>,
     pub(crate) start: StartFrom,
-    pub(crate) stage: Box<dyn Stage>,
+    pub(crate) handler: Box<dyn Handler>,
     /// No later topology reads the depot, so that events can be moved into this one.
     pub(crate) last: bool,
 }
@@ -169,10 +175,16 @@ fn resolve(
     pstates: &[PStateDef],
     problems: &mut Vec<String>,
 ) -> Topology {
-    let TopologyDef { name, uses, sources } = def;
-    let (at, owned, sources_of) = (Vec::new(), Vec::new(), Vec::new());
-    let mut topology =
-        Topology { name, at, owned, reads: false, group: number, sources: sources_of };
+    let TopologyDef { name, uses, sources, appends } = def;
+    let mut topology = Topology {
+        name,
+        at: Vec::new(),
+        owned: Vec::new(),
+        reads: false,
+        group: number,
+        sources: Vec::new(),
+        outputs: outputs(number, name, &appends, depots, problems),
+    };
     if sources.is_empty() {
         problems
             .push(format!("topology `{name}` has no source; add `.source(DEPOT).each(handler)`"));
@@ -212,16 +224,86 @@ fn resolve(
             problems
                 .push(format!("topology `{name}` reads `{depot}` as another type than {holds}"));
         }
+        let SourceDef { start, handler, over, .. } = source;
+        let (at, owned) = match over {
+            None => (topology.at.clone(), topology.owned.clone()),
+            Some(over) => narrowed(&topology, &over, pstates, problems),
+        };
         let global = |&&index: &&usize| pstates[index].global;
-        if let (false, Some(&state)) = (depots[depot].global, topology.owned.iter().find(global)) {
+        if let (false, Some(&state)) = (depots[depot].global, owned.iter().find(global)) {
             let (depot, state) = (depots[depot].name, pstates[state].name);
             problems.push(format!(
                 "PState `{state}` is global but depot `{depot}` of its topology `{name}` is not: make \
                  the depot global, or the PState partitioned"
             ));
         }
-        let SourceDef { start, stage, .. } = source;
-        topology.sources.push(Source { depot, start, stage, last: false });
+        topology.sources.push(Source { depot, at, owned, start, handler, last: false });
     }
     topology
+}
+
+/// The PStates of a source's `over(..)`, and those of them that it may change.
+fn narrowed(
+    topology: &Topology,
+    over: &[StateUse],
+    pstates: &[PStateDef],
+    problems: &mut Vec<String>,
+) -> (Vec<usize>, Vec<usize>) {
+    let (mut at, mut owned) = (Vec::new(), Vec::new());
+    for state in over {
+        let fits = |&&index: &&usize| {
+            let def = &pstates[index];
+            def.name == state.name
+                && def.root == state.root
+                && (topology.owned.contains(&index) || !state.owned)
+        };
+        match topology.at.iter().find(fits) {
+            Some(&index) if at.contains(&index) => problems.push(format!(
+                "a source of topology `{}` is `over(..)` PState `{}` twice",
+                topology.name, state.name
+            )),
+            Some(&index) => {
+                at.push(index);
+                owned.extend(state.owned.then_some(index));
+            }
+            None => problems.push(format!(
+                "a source of topology `{0}` is `over(..)` PState `{1}`, which `stream(\"{0}\", ..)` does not \
+                 name so; add it there",
+                topology.name, state.name
+            )),
+        }
+    }
+    (at, owned)
+}
+
+/// Where the handlers of a topology may send records: its stages, and the depots that it appends to.
+fn outputs(
+    number: usize,
+    name: &str,
+    appends: &[AppendDef],
+    depots: &[DepotDef],
+    problems: &mut Vec<String>,
+) -> Vec<Output> {
+    let mut outputs = Vec::new();
+    for (depot, def) in depots.iter().enumerate() {
+        if let Some(inbox) = def.inbox.filter(|inbox| inbox.topology == number) {
+            let kind = OutputKind::Stage;
+            outputs.push(Output { name: inbox.stage, event: def.event, depot, kind });
+        }
+    }
+    for append in appends {
+        let known = |def: &DepotDef| def.name == append.depot && def.event == append.event;
+        match depots.iter().position(known) {
+            Some(depot) => {
+                let (name, event, kind) = (append.depot, append.event, OutputKind::Depot);
+                outputs.push(Output { name, event, depot, kind });
+            }
+            None => problems.push(format!(
+                "topology `{name}` appends to depot `{}`, which is not declared with this event; add \
+                 `module.depot(..)`",
+                append.depot
+            )),
+        }
+    }
+    outputs
 }

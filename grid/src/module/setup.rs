@@ -2,19 +2,36 @@
 
 use std::any::TypeId;
 
-use gridmill_model::{Depot, Event};
+use gridmill_model::{Depot, Event, Stage};
 
-use crate::topology::{DepotCodec, PStateDef, StateSet, TypedDepot, Uses, id_mark};
+use crate::machine::control::kind;
+use crate::topology::{DepotCodec, PStateDef, StateSet, TypedDepot, TypedInbox, Uses, id_mark};
 
 use super::stream::{Stream, TopologyDef};
+
+/// The stage whose records a depot holds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Inbox {
+    pub(crate) topology: usize,
+    pub(crate) stage: &'static str,
+}
 
 /// A depot as declared.
 pub(crate) struct DepotDef {
     pub(crate) name: &'static str,
     pub(crate) global: bool,
+    /// Whose stage it is, where it is one: only its topology appends to it, and clients do not see it.
+    pub(crate) inbox: Option<Inbox>,
     pub(crate) event: TypeId,
     pub(crate) event_name: &'static str,
     pub(crate) codec: Box<dyn DepotCodec>,
+}
+
+impl DepotDef {
+    /// The kind of the records that topologies send to it.
+    pub(crate) fn sent_kind(&self) -> u8 {
+        if self.inbox.is_some() { kind::HOP } else { kind::SENT }
+    }
 }
 
 /// Collects what a module declares.
@@ -46,11 +63,24 @@ impl Setup {
         self.depots.push(DepotDef {
             name: depot.name(),
             global: depot.is_global(),
+            inbox: None,
             event: TypeId::of::<E>(),
             event_name: std::any::type_name::<E>(),
             codec: Box::new(TypedDepot::new(depot)),
         });
         self
+    }
+
+    /// Declares the hidden depot of a stage.
+    pub(super) fn inbox<E: Event>(&mut self, topology: usize, name: &'static str, stage: Stage<E>) {
+        self.depots.push(DepotDef {
+            name,
+            global: stage.is_global(),
+            inbox: Some(Inbox { topology, stage: stage.name() }),
+            event: TypeId::of::<E>(),
+            event_name: std::any::type_name::<E>(),
+            codec: Box::new(TypedInbox::new(stage)),
+        });
     }
 
     /// Declares a stream topology that owns the PStates of `states`: one handle, or a tuple of them.
@@ -73,7 +103,7 @@ impl Setup {
         states.declare(&mut declared);
         let Uses { uses, owned, .. } = declared;
         owned.into_iter().for_each(|pstate| self.pstate(pstate));
-        self.topologies.push(TopologyDef { name, uses, sources: Vec::new() });
+        self.topologies.push(TopologyDef { name, uses, sources: Vec::new(), appends: Vec::new() });
         Stream::new(self, topology)
     }
 

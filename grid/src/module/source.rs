@@ -1,13 +1,16 @@
 //! Declaring what a topology reads, and what it does with it.
 
 use std::any::TypeId;
+use std::marker::PhantomData;
 use std::time::SystemTime;
 
-use gridmill_model::handle::Partitioning;
-use gridmill_model::{Depot, Event};
+use gridmill_model::handle::{Partitioning, Route};
+use gridmill_model::{Depot, Event, RouteKey, Stage};
 
-use crate::topology::{Context, Each, Outcome, Stage, StateSet, id_mark};
+use crate::topology::{Context, Each, Handler, Outcome, StateSet, StateUse, Uses, id_mark};
 
+use super::names::inbox_name;
+use super::setup::Setup;
 use super::stream::Stream;
 
 /// Where a topology begins to read a depot that it meets for the first time. Later starts go on
@@ -30,31 +33,101 @@ pub(crate) struct SourceDef {
     pub(crate) depot: &'static str,
     pub(crate) event: TypeId,
     pub(crate) start: StartFrom,
-    pub(crate) stage: Box<dyn Stage>,
+    /// The PStates that its handler gets, where these are not all of the topology.
+    pub(crate) over: Option<Vec<StateUse>>,
+    pub(crate) handler: Box<dyn Handler>,
 }
 
-/// A source that is being declared.
+/// What a source reads.
+enum Origin<E: 'static> {
+    Depot(Depot<E>),
+    Stage(Stage<E>),
+}
+
+impl<E> Origin<E> {
+    /// The key that records are partitioned by, where there is one.
+    fn key(&self) -> Option<fn(&E) -> RouteKey> {
+        match self {
+            Self::Depot(depot) => match depot.partitioning() {
+                Partitioning::HashBy(key) => Some(*key),
+                _ => None,
+            },
+            Self::Stage(stage) => match stage.route() {
+                Route::HashBy(key) => Some(*key),
+                _ => None,
+            },
+        }
+    }
+}
+
+/// A source that is being declared: a depot or a stage, of which a handler gets the PStates `T`.
 #[must_use = "a source without a handler does nothing: add `.each(handler)`"]
-pub struct Source<'m, S, E: 'static> {
+pub struct Source<'m, S, E: 'static, T = S> {
     stream: Stream<'m, S>,
-    depot: Depot<E>,
+    origin: Origin<E>,
     start: StartFrom,
+    over: Option<Vec<StateUse>>,
+    states: PhantomData<fn() -> T>,
 }
 
-impl<S, E> std::fmt::Debug for Source<'_, S, E> {
+impl<S, E, T> std::fmt::Debug for Source<'_, S, E, T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Source").field("start", &self.start).finish_non_exhaustive()
     }
 }
 
 impl<'m, S: StateSet, E: Event> Source<'m, S, E> {
-    pub(super) fn new(stream: Stream<'m, S>, depot: Depot<E>) -> Self {
-        Self { stream, depot, start: StartFrom::Beginning }
+    pub(super) fn of_depot(stream: Stream<'m, S>, depot: Depot<E>) -> Self {
+        Self::new(stream, Origin::Depot(depot))
     }
 
-    /// Where to begin when the topology meets the depot for the first time.
+    pub(super) fn of_stage(stream: Stream<'m, S>, stage: Stage<E>) -> Self {
+        Self::new(stream, Origin::Stage(stage))
+    }
+
+    fn new(stream: Stream<'m, S>, origin: Origin<E>) -> Self {
+        let (start, over, states) = (StartFrom::Beginning, None, PhantomData);
+        Self { stream, origin, start, over, states }
+    }
+
+    /// Gives the handler some of the topology's PStates instead of all of them: a handle, a tuple of handles, or
+    /// `()`. One that the topology does not have is refused at start.
+    ///
+    /// ```
+    /// use gridmill::prelude::*;
+    ///
+    /// const PAGES: Depot<Str> = Depot::random("words/pages");
+    /// const COUNTS: PState<Map<Str, u64>> = PState::new("words/counts");
+    /// const WORDS: Stage<Str> = Stage::hash_by("words", |word| word.as_str().into());
+    ///
+    /// fn define(module: &mut Setup) {
+    ///     module.depot(PAGES);
+    ///     module
+    ///         .stream("count", COUNTS)
+    ///         .source(PAGES)
+    ///         .over(())
+    ///         .each_with(|page: Str, (): (), flow: &mut Context<'_>| {
+    ///             page.split_whitespace().for_each(|word| flow.send(WORDS, word.into()));
+    ///         })
+    ///         .stage(WORDS)
+    ///         .each(|word: Str, counts: &mut Map<Str, u64>| *counts.entry(word).or_default() += 1);
+    /// }
+    /// ```
+    pub fn over<T: StateSet>(self, states: T) -> Source<'m, S, E, T> {
+        let Self { stream, origin, start, .. } = self;
+        let mut declared = Uses::of(stream.topology);
+        states.declare(&mut declared);
+        Source { stream, origin, start, over: Some(declared.uses), states: PhantomData }
+    }
+}
+
+impl<'m, S: StateSet, E: Event, T: StateSet> Source<'m, S, E, T> {
+    /// Where to begin when the topology meets the depot for the first time. A stage has no past: for one it
+    /// says nothing.
     pub fn start_from(mut self, start: StartFrom) -> Self {
-        self.start = start;
+        if let Origin::Depot(_) = self.origin {
+            self.start = start;
+        }
         self
     }
 
@@ -63,9 +136,9 @@ impl<'m, S: StateSet, E: Event> Source<'m, S, E> {
     pub fn each<F, R>(self, handler: F) -> Stream<'m, S>
     where
         R: Outcome + 'static,
-        F: for<'a> Fn(E, S::Refs<'a>) -> R + Send + Sync + 'static,
+        F: for<'a> Fn(E, T::Refs<'a>) -> R + Send + Sync + 'static,
     {
-        self.each_with(move |event: E, states: S::Refs<'_>, _: &mut Context<'_>| {
+        self.each_with(move |event: E, states: T::Refs<'_>, _: &mut Context<'_>| {
             handler(event, states)
         })
     }
@@ -74,28 +147,47 @@ impl<'m, S: StateSet, E: Event> Source<'m, S, E> {
     pub fn each_with<F, R>(self, handler: F) -> Stream<'m, S>
     where
         R: Outcome + 'static,
-        F: for<'a, 'b, 'c> Fn(E, S::Refs<'a>, &'b mut Context<'c>) -> R + Send + Sync + 'static,
+        F: for<'a, 'b, 'c> Fn(E, T::Refs<'a>, &'b mut Context<'c>) -> R + Send + Sync + 'static,
     {
-        let Self { stream, depot, start } = self;
+        let key = self.origin.key();
+        let Self { stream, origin, start, over, .. } = self;
+        let Some(depot) = enter(stream.setup, stream.topology, &origin) else { return stream };
         let topology = &mut stream.setup.topologies[stream.topology];
-        if topology.sources.iter().any(|source| source.depot == depot.name()) {
-            let (name, depot) = (topology.name, depot.name());
-            stream.setup.problems.push(format!(
-                "topology `{name}` reads depot `{depot}` twice; put both into one handler"
-            ));
-            return stream;
-        }
-        let key = match depot.partitioning() {
-            Partitioning::HashBy(key) => Some(*key),
-            _ => None,
-        };
         let mark = id_mark(topology.name);
         topology.sources.push(SourceDef {
-            depot: depot.name(),
+            depot,
             event: TypeId::of::<E>(),
             start,
-            stage: Box::new(Each::<E, S, F>::new(handler, key, mark)),
+            over,
+            handler: Box::new(Each::<E, T, F>::new(handler, key, mark)),
         });
         stream
     }
+}
+
+/// Enters what a source reads; the depot's name, or `None` where the topology reads it already.
+fn enter<E: Event>(setup: &mut Setup, topology: usize, origin: &Origin<E>) -> Option<&'static str> {
+    let (name, stage) = match origin {
+        Origin::Depot(depot) => (depot.name(), None),
+        Origin::Stage(stage) => {
+            (inbox_name(setup.topologies[topology].name, stage.name()), Some(*stage))
+        }
+    };
+    let known = &setup.topologies[topology];
+    if known.sources.iter().any(|source| source.depot == name) {
+        let topology = known.name;
+        setup.problems.push(match stage {
+            None => format!(
+                "topology `{topology}` reads depot `{name}` twice; put both into one handler"
+            ),
+            Some(stage) => {
+                format!("topology `{topology}` has two stages `{}`; rename one", stage.name())
+            }
+        });
+        return None;
+    }
+    if let Some(stage) = stage {
+        setup.inbox(topology, name, stage);
+    }
+    Some(name)
 }

@@ -1,11 +1,13 @@
 //! Declaring a stream topology.
 
+use std::any::TypeId;
 use std::marker::PhantomData;
 
-use gridmill_model::{Depot, Event};
+use gridmill_model::{Depot, Event, Fan, Key, Stage};
 
 use crate::topology::{StateSet, StateUse};
 
+use super::fan::FanSource;
 use super::setup::Setup;
 use super::source::{Source, SourceDef};
 
@@ -14,6 +16,14 @@ pub(crate) struct TopologyDef {
     pub(crate) name: &'static str,
     pub(crate) uses: Vec<StateUse>,
     pub(crate) sources: Vec<SourceDef>,
+    /// Depots that its handlers append to.
+    pub(crate) appends: Vec<AppendDef>,
+}
+
+/// A depot that the handlers of a topology append to.
+pub(crate) struct AppendDef {
+    pub(crate) depot: &'static str,
+    pub(crate) event: TypeId,
 }
 
 /// A stream topology that is being declared; see [`Setup::stream`].
@@ -36,6 +46,133 @@ impl<'m, S: StateSet> Stream<'m, S> {
 
     /// Reads a depot. Its records are handled on the partition that holds them, in their order.
     pub fn source<E: Event>(self, depot: Depot<E>) -> Source<'m, S, E> {
-        Source::new(self, depot)
+        Source::of_depot(self, depot)
+    }
+
+    /// Declares a stage: where handlers of this topology send records with [`Context::send`], on whichever
+    /// partition the stage's route says. Each record changes the state there exactly once, whatever crashes. Records
+    /// that one partition sends to another arrive in the order in which they were sent.
+    ///
+    /// ```
+    /// use gridmill::Local;
+    /// use gridmill::prelude::*;
+    ///
+    /// #[record]
+    /// pub struct Transfer {
+    ///     pub from: u64,
+    ///     pub to: u64,
+    ///     pub cents: u64,
+    /// }
+    ///
+    /// pub const TRANSFERS: Depot<Transfer> = Depot::hash_by("bank/transfers", |transfer| transfer.from.into());
+    /// pub const FUNDS: PState<Map<u64, u64>> =
+    ///     PState::starting_with("bank/funds", || [(1, 100), (2, 100)].into());
+    /// const CREDIT: Stage<Transfer> = Stage::hash_by("credit", |transfer| transfer.to.into());
+    /// const REFUND: Stage<Transfer> = Stage::hash_by("refund", |transfer| transfer.from.into());
+    ///
+    /// pub struct Bank;
+    ///
+    /// impl Module for Bank {
+    ///     const NAME: &'static str = "bank";
+    ///
+    ///     fn define(module: &mut Setup) {
+    ///         module.depot(TRANSFERS);
+    ///         module
+    ///             .stream("transfers", FUNDS)
+    ///             .source(TRANSFERS)
+    ///             .each_with(debit)
+    ///             .stage(CREDIT)
+    ///             .each_with(credit)
+    ///             .stage(REFUND)
+    ///             .each(|back: Transfer, funds: &mut Map<u64, u64>| {
+    ///                 *funds.entry(back.from).or_default() += back.cents;
+    ///             });
+    ///     }
+    /// }
+    ///
+    /// fn debit(transfer: Transfer, funds: &mut Map<u64, u64>, flow: &mut Context<'_>) -> Result<(), Str> {
+    ///     let has = funds.get(transfer.from).map_or(0, |cents| *cents);
+    ///     let left = has.checked_sub(transfer.cents).ok_or("insufficient funds")?;
+    ///     funds.insert(transfer.from, left);
+    ///     flow.send(CREDIT, transfer);
+    ///     Ok(())
+    /// }
+    ///
+    /// fn credit(transfer: Transfer, funds: &mut Map<u64, u64>, flow: &mut Context<'_>) {
+    ///     match funds.get_mut(transfer.to) {
+    ///         Some(cents) => *cents += transfer.cents,
+    ///         None => {
+    ///             // The appender is refused, and the money goes back.
+    ///             flow.reject(&"no such account");
+    ///             flow.send(REFUND, transfer);
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// let bank = Local::<Bank>::new(4)?;
+    /// bank.append(TRANSFERS, Transfer { from: 1, to: 2, cents: 30 })?;
+    /// assert_eq!(bank.select_one(FUNDS.key(2))?, Some(130));
+    /// let refused = bank.append(TRANSFERS, Transfer { from: 1, to: 9, cents: 30 }).unwrap_err();
+    /// assert_eq!(
+    ///     refused.kind.to_string(),
+    ///     "rejected by topology `transfers` in stage `credit`: no such account"
+    /// );
+    /// assert_eq!(bank.select_one(FUNDS.key(1))?, Some(70));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// [`Context::send`]: crate::Context::send
+    pub fn stage<E: Event>(self, stage: Stage<E>) -> Source<'m, S, E> {
+        Source::of_stage(self, stage)
+    }
+
+    /// Declares a fan: where handlers of this topology send one record under many keys with [`Context::fan`]. Its
+    /// handler runs once for each key, on the partition where that lives.
+    ///
+    /// ```
+    /// use gridmill::prelude::*;
+    ///
+    /// const FOLLOWS: Depot<(u64, u64)> = Depot::hash_by("social/follows", |(_, whom)| (*whom).into());
+    /// const POSTS: Depot<(u64, Str)> = Depot::hash_by("social/posts", |(author, _)| (*author).into());
+    /// const FOLLOWERS: PState<Map<u64, Set<u64>>> = PState::new("social/followers");
+    /// const TIMELINES: PState<Map<u64, List<Str>>> = PState::new("social/timelines");
+    /// const DELIVER: Fan<u64, Str> = Fan::new("deliver");
+    ///
+    /// fn define(module: &mut Setup) {
+    ///     module.depot(FOLLOWS).depot(POSTS);
+    ///     module
+    ///         .stream("timelines", (FOLLOWERS, TIMELINES))
+    ///         .source(FOLLOWS)
+    ///         .over(FOLLOWERS)
+    ///         .each(|(who, whom): (u64, u64), followers: &mut Map<u64, Set<u64>>| {
+    ///             followers.entry(whom).or_default().insert(who);
+    ///         })
+    ///         .source(POSTS)
+    ///         .over(FOLLOWERS)
+    ///         .each_with(|(author, text): (u64, Str), followers: &mut Map<u64, Set<u64>>, flow: &mut Context<'_>| {
+    ///             let Some(all) = followers.get(&author) else { return };
+    ///             flow.fan(DELIVER, all.iter().copied(), text);
+    ///         })
+    ///         .fan(DELIVER)
+    ///         .over(TIMELINES)
+    ///         .each(|user: u64, text: &Str, timelines: &mut Map<u64, List<Str>>| {
+    ///             timelines.entry(user).or_default().push_back(text.clone());
+    ///         });
+    /// }
+    /// ```
+    ///
+    /// [`Context::fan`]: crate::Context::fan
+    pub fn fan<K: Key, E: Event>(self, fan: Fan<K, E>) -> FanSource<'m, S, K, E> {
+        FanSource::new(self, fan)
+    }
+
+    /// Lets handlers of this topology append to a depot, with [`Context::append`]. It has to be said, so that one
+    /// sees who writes a depot.
+    ///
+    /// [`Context::append`]: crate::Context::append
+    pub fn appends<E: Event>(self, depot: Depot<E>) -> Self {
+        let def = AppendDef { depot: depot.name(), event: TypeId::of::<E>() };
+        self.setup.topologies[self.topology].appends.push(def);
+        self
     }
 }

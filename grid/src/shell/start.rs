@@ -9,7 +9,7 @@ use std::sync::Arc;
 use gridmill_persistence::planted::{Bug, is_planted};
 
 use crate::error::StartError;
-use crate::machine::check::check;
+use crate::machine::check::{Checked, Surveyed, check, meet, settle_generations, survey};
 use crate::machine::open::{OpenOptions, Opened, begin, enter, open, settle};
 
 use super::slot::Slot;
@@ -52,11 +52,46 @@ pub(crate) async fn open_all(
         let inputs = vec![(); slots.len()];
         return opening.each(slots, inputs, |options, ()| open(options)).await;
     }
-    let checked = opening.each(slots, vec![(); slots.len()], |options, ()| check(options)).await?;
+    let inputs = vec![(); slots.len()];
+    let surveyed = opening.each(slots, inputs, |options, ()| survey(options)).await?;
+    let checked = opening.each(slots, with_generations(slots, surveyed), check).await?;
+    let checked = together(slots, checked)?;
     let replayed = opening.each(slots, checked, begin).await?;
     let entered = opening.each(slots, replayed, enter).await?;
     let entered = enter_root(slots, entered, opening).await?;
     opening.each(slots, entered, |options, opened| Ok(settle(options, opened))).await
+}
+
+/// What each partition has, with the generations that its module's partitions agree on.
+fn with_generations(
+    slots: &[Slot],
+    surveyed: Vec<Surveyed>,
+) -> Vec<(Surveyed, Option<Arc<[u32]>>)> {
+    let mut surveyed = surveyed.into_iter();
+    let mut all = Vec::with_capacity(slots.len());
+    for module in slots.chunk_by(same_module) {
+        let mine: Vec<Surveyed> = surveyed.by_ref().take(module.len()).collect();
+        let generations = settle_generations(&module[0].open.plan, &mine);
+        all.extend(mine.into_iter().map(|one| (one, Some(Arc::clone(&generations)))));
+    }
+    all
+}
+
+/// Lets the partitions of each module know what the others have of what they sent.
+fn together(slots: &[Slot], checked: Vec<Checked>) -> Result<Vec<Checked>, StartError> {
+    let mut checked = checked.into_iter();
+    let mut all = Vec::with_capacity(slots.len());
+    for module in slots.chunk_by(same_module) {
+        let mut mine: Vec<_> = module.iter().map(|slot| &slot.open).zip(checked.by_ref()).collect();
+        meet(&mut mine)?;
+        all.extend(mine.into_iter().map(|(_, checked)| checked));
+    }
+    Ok(all)
+}
+
+/// The partitions of a module stand together, by number.
+fn same_module(one: &Slot, next: &Slot) -> bool {
+    one.shared.module == next.shared.module
 }
 
 /// Lets the file at the root of the data folder hold the modules: the last that can fail of what a start

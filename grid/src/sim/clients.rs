@@ -1,6 +1,7 @@
 //! What clients do: send, read, and look after the quarantine.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use crate::shell::partition::{Msg, QuarantineCommand};
 use super::choices::Choices;
 use super::ledger::{COUNTS, LISTS, OPS, Op};
 use super::oracle::Oracle;
+use super::passing;
 use super::tasks::pause;
 
 /// Keys that events are about.
@@ -51,6 +53,7 @@ pub(super) async fn send(common: Common, mut choices: Choices, sender: u64, coun
         }
         if logged && ack == Ack::Processed {
             read_own(&common, &op).await;
+            read_sent(&common, &op).await;
         }
         if choices.once_in(3) {
             pause().await;
@@ -65,6 +68,19 @@ async fn read_own(common: &Common, op: &Op) {
     if times != 1 {
         let text = format!("event {:x} was processed and is {times} times in its view", op.id);
         common.oracle.borrow_mut().wrong(text);
+    }
+}
+
+/// All that it led to is visible, once.
+async fn read_sent(common: &Common, op: &Op) {
+    let mut arrived = BTreeMap::new();
+    for bucket in 0..passing::BUCKETS {
+        let Ok(list) = common.client.select_one(passing::ARRIVED.key(bucket)).await else { return };
+        arrived.insert(bucket, list.iter().flat_map(|list| list.iter().copied()).collect());
+    }
+    let may_be_more = common.oracle.borrow().may_have_more_sent;
+    if let Err(wrong) = passing::is_complete(op.id, &arrived, may_be_more) {
+        common.oracle.borrow_mut().wrong(format!("after its append was processed, {wrong}"));
     }
 }
 

@@ -107,6 +107,8 @@ pub(super) fn named(message: &Msg) -> &'static str {
         Msg::SetAside(_) => "SetAside",
         Msg::CatchUpEnded(..) => "CatchUpEnded",
         Msg::PutOff(..) => "PutOff",
+        Msg::Release => "Release",
+        Msg::SendAgain { .. } => "SendAgain",
         Msg::Quarantined(_) => "Quarantined",
         Msg::Shutdown(_) => "Shutdown",
     }

@@ -17,6 +17,7 @@ use super::clients::KEYS;
 use super::grid::SimGrid;
 use super::ledger::{COPIES, COUNTS, Entry, LATE, LISTS, NAME, OPS, Views, views_of};
 use super::oracle::Oracle;
+use super::passing;
 
 /// Runs a future that never waits.
 pub(super) fn now<F: Future>(future: F) -> Result<F::Output, String> {
@@ -33,7 +34,7 @@ pub(super) fn look(
     late: Option<&[Position]>,
 ) -> Result<(), String> {
     let mut expected = Views::default();
-    let mut quarantine = BTreeSet::new();
+    let (mut quarantine, mut logs) = (BTreeSet::new(), Vec::new());
     for shared in grid.shared() {
         let partition = shared.partition;
         let info = now(grid.client.depot_info(OPS))?.map_err(|error| error.to_string())?;
@@ -41,6 +42,7 @@ pub(super) fn look(
         let records = grid.client.depot_read(OPS, partition, range.start..range.end);
         let records = now(records)?.map_err(|error| error.to_string())?;
         oracle.check_depot(partition, &records);
+        logs.push(records.iter().map(|record| record.event.id).collect::<Vec<u64>>());
         let reader = shared.published.reader().ok_or("a partition has no log")?;
         let events = records
             .into_iter()
@@ -62,7 +64,8 @@ pub(super) fn look(
     }
     let got = Views { quarantine, ..views(grid, late.is_some())? };
     oracle.check_views(&expected, &got);
-    Ok(())
+    let (may_miss, may_be_more) = (oracle.may_miss_sent, oracle.may_have_more_sent);
+    passing::check(&logs, &arrived(grid)?, may_miss, may_be_more)
 }
 
 /// The control records of a log.
@@ -116,6 +119,17 @@ fn views(grid: &SimGrid, late: bool) -> Result<Views, String> {
         }
     }
     Ok(views)
+}
+
+/// What was sent, where it arrived.
+fn arrived(grid: &SimGrid) -> Result<BTreeMap<u64, Vec<(u64, u64)>>, String> {
+    let mut arrived = BTreeMap::new();
+    for bucket in 0..passing::BUCKETS {
+        let list = now(grid.client.select_one(passing::ARRIVED.key(bucket)))?;
+        let list = list.map_err(|error| error.to_string())?;
+        arrived.insert(bucket, list.iter().flat_map(|list| list.iter().copied()).collect());
+    }
+    Ok(arrived)
 }
 
 /// The folder of a grid that has stopped.

@@ -147,6 +147,7 @@ impl Module for Newer {
 fn declare(module: &mut Setup) {
     module.depot(OPS);
     module.stream("keep", (LISTS, COUNTS)).source(OPS).each_with(keep);
+    super::passing::declare(module);
     module.stream("copy", (COPIES, COUNTS.read())).source(OPS).each(copy);
 }
 

@@ -12,6 +12,7 @@ mod inspect;
 mod ledger;
 mod options;
 mod oracle;
+mod passing;
 mod run;
 mod tasks;
 

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use gridmill_client::{AppendError, AppendErrorKind, Receipt, Recorded};
 
+use crate::shell::partition::Durability;
+
 use super::ledger::{Op, Views, must_reply};
 
 /// What became of an event, as its sender was told.
@@ -24,6 +26,10 @@ pub(super) struct Oracle {
     /// By key: the longest list that a reader saw.
     seen: BTreeMap<u64, Vec<u64>>,
     wrong: Option<String>,
+    /// The power took what a partition had told another that it has.
+    pub(super) may_miss_sent: bool,
+    /// The power took events that had sent something.
+    pub(super) may_have_more_sent: bool,
     pub(super) acknowledged: u64,
 }
 
@@ -71,7 +77,9 @@ impl Oracle {
 
     /// The power went where nothing was synced before it was answered: what was logged may be gone. It is
     /// in the log once or not at all, and views may be those of a shorter log.
-    pub(super) fn forgives(&mut self) {
+    pub(super) fn forgives(&mut self, durability: Durability) {
+        self.may_have_more_sent = true;
+        self.may_miss_sent |= durability == Durability::Os;
         let logged = |told: &&mut Told| matches!(told, Told::Logged(..));
         self.told.values_mut().filter(logged).for_each(|told| *told = Told::Unknown);
         self.seen.clear();

@@ -154,6 +154,7 @@ impl Run {
             .overlay_bytes_max(6 << 10)
             .tail_bytes_max(6 << 10)
             .cache_bytes_max(4 << 10)
+            .flow_bytes_max(2 << 10)
     }
 
     /// Remembers from where on the topology that comes and goes is another one than before.
@@ -324,7 +325,7 @@ impl Run {
     fn lose_power(&mut self) -> SimStorage {
         self.choices.note(Chosen::Fault("the power goes"));
         if self.durability != Durability::Sync {
-            self.oracle.borrow_mut().forgives();
+            self.oracle.borrow_mut().forgives(self.durability);
         }
         self.storage.crash()
     }

@@ -3,13 +3,13 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
-use gridmill_model::engine::{Damaged, ReadStore, StoreRange};
+use gridmill_model::engine::{Damaged, Found, ReadStore, StoreRange, StoreScan};
 use gridmill_model::{Ref, State};
 use gridmill_persistence::run::hash_key;
 use gridmill_persistence::{Run, Slot};
 
 use super::memtable::{Memtable, MemtableView};
-use super::merge::{MergedRange, Source};
+use super::merge::{MergedRange, MergedScan, Source};
 use super::room::Room;
 use super::table::damaged;
 
@@ -118,6 +118,28 @@ impl<V: State> Layers<V> {
         Ok(None)
     }
 
+    /// One entry, whose value is left where it lies.
+    pub(crate) fn look(&self, key: &[u8]) -> Result<Option<Found<'_, V>>, Damaged> {
+        let hash = hash_key(key);
+        if let Some(said) = self.cuts().find_map(|cut| cut.get(key, hash)) {
+            return Ok(said.map(Found::Made));
+        }
+        for run in self.counting_runs() {
+            match run.look_hashed(key, hash).map_err(damaged)? {
+                Some(Slot::Value(bytes)) => return found(run, bytes).map(Some),
+                Some(Slot::Deleted) => return Ok(None),
+                None => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// All entries in `from..to`, in key order, whose values are left where they lie.
+    pub(crate) fn scan<'a>(&'a self, from: Bound<&[u8]>, to: Bound<&[u8]>) -> MergedScan<'a, V> {
+        let runs = self.counting_runs().iter().map(|run| Source::unread(run, from, to));
+        MergedScan::new(self.sources(None, from, to).chain(runs).collect())
+    }
+
     /// All entries in `from..to`, in key order, under `top` (changes newer than every layer).
     pub(crate) fn range<'a>(
         &'a self,
@@ -125,13 +147,23 @@ impl<V: State> Layers<V> {
         from: Bound<&[u8]>,
         to: Bound<&[u8]>,
     ) -> MergedRange<'a, V> {
+        let runs = self.counting_runs().iter().map(|run| Source::run(run, from, to));
+        MergedRange::new(self.sources(top, from, to).chain(runs).collect())
+    }
+
+    /// What lies in memory of `from..to`, newest first.
+    fn sources<'a>(
+        &'a self,
+        top: Option<Source<'a, V>>,
+        from: Bound<&[u8]>,
+        to: Bound<&[u8]>,
+    ) -> impl Iterator<Item = Source<'a, V>> {
         let mut sources: Vec<Source<'a, V>> = top.into_iter().collect();
         for cut in self.cuts() {
             let lists = cut.sorted().iter();
             sources.extend(lists.map(|list| Source::entries(cut, list, from, to)));
         }
-        sources.extend(self.counting_runs().iter().map(|run| Source::run(run, from, to)));
-        MergedRange::new(sources)
+        sources.into_iter()
     }
 
     /// Layers to which a batch of `count` entries can be added: with `clears`, everything older is
@@ -199,6 +231,15 @@ pub(crate) fn decode<V: State>(run: &Run, bytes: &[u8]) -> Result<V, Damaged> {
     V::unarchive(bytes).map_err(|error| super::table::undecodable(run, &error))
 }
 
+/// An archived value where it lies; decoded, where it cannot be read in place.
+pub(crate) fn found<'a, V: State>(run: &'a Run, bytes: &'a [u8]) -> Result<Found<'a, V>, Damaged> {
+    if let Some(cold) = super::table::archive(run, bytes).root::<V>() {
+        return Ok(Found::Cold(cold));
+    }
+    run.verify_part(bytes).map_err(damaged)?;
+    decode(run, bytes).map(Found::Made)
+}
+
 /// A published root: layers that nobody changes, and how many entries they have.
 pub(crate) struct View<V> {
     layers: Layers<V>,
@@ -214,6 +255,17 @@ impl<V: State> View<V> {
 impl<V: State> ReadStore<V> for View<V> {
     fn get(&self, key: &[u8]) -> Result<Option<Ref<'_, V>>, Damaged> {
         Ok(self.layers.get(key)?.map(Ref::Owned))
+    }
+
+    fn look(&self, key: &[u8]) -> Result<Option<Found<'_, V>>, Damaged> {
+        self.layers.look(key)
+    }
+
+    fn scan<'a>(&'a self, from: Bound<&[u8]>, to: Bound<&[u8]>) -> StoreScan<'a, V>
+    where
+        V: 'a,
+    {
+        Box::new(self.layers.scan(from, to))
     }
 
     fn contains(&self, key: &[u8]) -> Result<bool, Damaged> {

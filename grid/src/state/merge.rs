@@ -3,11 +3,11 @@
 
 use std::ops::Bound;
 
-use gridmill_model::engine::Damaged;
+use gridmill_model::engine::{Damaged, Found};
 use gridmill_model::{KeyBytes, Ref, State};
 use gridmill_persistence::{Run, RunRange, Slot};
 
-use super::layers::decode;
+use super::layers::found;
 use super::memtable::{MemtableView, Spot};
 use super::table::damaged;
 
@@ -98,6 +98,11 @@ impl<'a, V: State> Source<'a, V> {
         Self::new(Cursor::Run(run, Box::new(run.range(from, to))))
     }
 
+    /// A run whose values are not read before they are asked for.
+    pub(crate) fn unread(run: &'a Run, from: Bound<&[u8]>, to: Bound<&[u8]>) -> Self {
+        Self::new(Cursor::Run(run, Box::new(run.range(from, to).unread())))
+    }
+
     /// The next entry from one end. An entry that the other end looked at already still counts.
     fn peek(&mut self, back: bool) -> Option<&Peeked<'a, V>> {
         let (near, far) = if back {
@@ -166,7 +171,7 @@ impl<'a, V: State> MergedRange<'a, V> {
         Some((winner, entry))
     }
 
-    fn step(&mut self, back: bool) -> Option<Result<(KeyBytes, Ref<'a, V>), Damaged>> {
+    fn step(&mut self, back: bool) -> Option<Result<(KeyBytes, Found<'a, V>), Damaged>> {
         while !self.failed {
             let (source, entry) = self.pull(back)?;
             let found = match entry {
@@ -174,14 +179,14 @@ impl<'a, V: State> MergedRange<'a, V> {
                 | Peeked::Entry(_, None)
                 | Peeked::Cold(_, Slot::Deleted) => continue,
                 Peeked::Touched(key, Some(value)) => {
-                    Ok((KeyBytes::from_slice(key), Ref::Borrowed(value)))
+                    Ok((KeyBytes::from_slice(key), Found::Live(value)))
                 }
                 Peeked::Entry(key, Some(value)) => {
-                    Ok((KeyBytes::from_slice(key), Ref::Owned(value)))
+                    Ok((KeyBytes::from_slice(key), Found::Made(value)))
                 }
-                Peeked::Cold(key, Slot::Value(bytes)) => self
-                    .decode(source, bytes)
-                    .map(|value| (KeyBytes::from_slice(key), Ref::Owned(value))),
+                Peeked::Cold(key, Slot::Value(bytes)) => {
+                    self.found(source, bytes).map(|value| (KeyBytes::from_slice(key), value))
+                }
                 Peeked::Failed(damage) => Err(damage),
             };
             self.failed = found.is_err();
@@ -190,9 +195,9 @@ impl<'a, V: State> MergedRange<'a, V> {
         None
     }
 
-    fn decode(&self, source: usize, bytes: &[u8]) -> Result<V, Damaged> {
+    fn found(&self, source: usize, bytes: &'a [u8]) -> Result<Found<'a, V>, Damaged> {
         match &self.sources[source].cursor {
-            Cursor::Run(run, _) => decode(run, bytes),
+            Cursor::Run(run, _) => found(run, bytes),
             Cursor::Entries(..) | Cursor::Touched(_) => {
                 unreachable!("only runs hold cold entries")
             }
@@ -204,16 +209,47 @@ fn nearer(key: Option<&[u8]>, held: Option<&[u8]>, back: bool) -> bool {
     if back { key > held } else { key < held }
 }
 
+/// An entry with its value lent or decoded.
+fn lent<V: State>(
+    entry: Result<(KeyBytes, Found<'_, V>), Damaged>,
+) -> Result<(KeyBytes, Ref<'_, V>), Damaged> {
+    let (key, value) = entry?;
+    Ok((key, value.into_ref()?))
+}
+
 impl<'a, V: State> Iterator for MergedRange<'a, V> {
     type Item = Result<(KeyBytes, Ref<'a, V>), Damaged>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.step(false)
+        self.step(false).map(lent)
     }
 }
 
 impl<V: State> DoubleEndedIterator for MergedRange<'_, V> {
     fn next_back(&mut self) -> Option<Self::Item> {
-        self.step(true)
+        self.step(true).map(lent)
+    }
+}
+
+/// A [`MergedRange`] whose values are left where they lie.
+pub(crate) struct MergedScan<'a, V>(MergedRange<'a, V>);
+
+impl<'a, V: State> MergedScan<'a, V> {
+    pub(crate) fn new(sources: Vec<Source<'a, V>>) -> Self {
+        Self(MergedRange::new(sources))
+    }
+}
+
+impl<'a, V: State> Iterator for MergedScan<'a, V> {
+    type Item = Result<(KeyBytes, Found<'a, V>), Damaged>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.step(false)
+    }
+}
+
+impl<V: State> DoubleEndedIterator for MergedScan<'_, V> {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        self.0.step(true)
     }
 }

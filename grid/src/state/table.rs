@@ -1,7 +1,9 @@
 //! Errors of runs, in the words of the model.
 
+use std::any::Any;
+
 use gridmill_model::archive::ArchiveError;
-use gridmill_model::engine::Damaged;
+use gridmill_model::engine::{Archive, Damaged};
 use gridmill_persistence::{Run, RunError};
 
 /// A run that cannot be read where it should be.
@@ -25,6 +27,25 @@ pub(crate) fn damaged(error: RunError) -> Damaged {
         _ => error.to_string(),
     };
     Damaged::new(shown, offset, message)
+}
+
+/// An archived value in a run, whose parts are made sure of when they are asked for.
+pub(crate) fn archive<'a>(run: &'a Run, bytes: &'a [u8]) -> Archive<'a> {
+    Archive::new(bytes, run, verify_part, unreadable)
+}
+
+fn run_of(keeper: &(dyn Any + Send + Sync)) -> &Run {
+    let Some(run) = keeper.downcast_ref::<Run>() else { unreachable!("archives here lie in runs") };
+    run
+}
+
+fn verify_part(keeper: &(dyn Any + Send + Sync), part: &[u8]) -> Result<(), Damaged> {
+    run_of(keeper).verify_part(part).map_err(damaged)
+}
+
+fn unreadable(keeper: &(dyn Any + Send + Sync), what: String) -> Damaged {
+    let file = run_of(keeper).file().display().to_string();
+    Damaged::new(file, 0, format!("a value cannot be read: {what}"))
 }
 
 /// A checksum fits but the value does not: the file was written by something else.

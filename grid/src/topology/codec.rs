@@ -7,8 +7,10 @@ use gridmill_client::engine::{DepotEntry, JsonEvent, ViewRoot};
 use gridmill_model::engine::Damaged;
 use gridmill_model::event::{DecodeError, Variant};
 use gridmill_model::handle::Partitioning;
-use gridmill_model::path::{JsonPath, Limits, PathError, Step, parse_json_path, select_json};
-use gridmill_model::{Depot, Event, Key, PState, Root};
+use gridmill_model::path::{
+    JsonPath, Limits, Navigators, PathError, Step, parse_json_text, select_json,
+};
+use gridmill_model::{Depot, Event, Key, PState, Root, Stage};
 use gridmill_persistence::Run;
 
 use crate::state::{Cell, CellPlace, RootCell, Violation};
@@ -28,6 +30,8 @@ pub(crate) trait DepotCodec: Send + Sync {
         variant: usize,
         bytes: &[u8],
     ) -> Result<(), DecodeError>;
+    /// Puts a place at the end of `events` for a record that cannot be decoded.
+    fn push_unknown(&self, events: &mut AnyEvents);
     /// The partition of so many that an event of `events` is appended to; `None` where it may be any.
     fn partition(&self, events: &AnyEvents, event: usize, partitions: u32) -> Option<u32>;
     /// Decodes and encodes an event that came as JSON.
@@ -59,11 +63,13 @@ impl<E: Event> DepotCodec for TypedDepot<E> {
         variant: usize,
         bytes: &[u8],
     ) -> Result<(), DecodeError> {
-        let event = E::decode_fields(variant, bytes)?;
+        decode_into::<E>(events, variant, bytes)
+    }
+
+    fn push_unknown(&self, events: &mut AnyEvents) {
         if let Some(events) = events.downcast_mut::<Vec<Option<E>>>() {
-            events.push(Some(event));
+            events.push(None);
         }
-        Ok(())
     }
 
     fn partition(&self, events: &AnyEvents, event: usize, partitions: u32) -> Option<u32> {
@@ -79,6 +85,63 @@ impl<E: Event> DepotCodec for TypedDepot<E> {
     fn decode_json(&self, entry: &DepotEntry, json: &str) -> Result<JsonEvent, AppendErrorKind> {
         gridmill_client::json_event(&self.depot, entry, json)
     }
+}
+
+/// The record type of a stage.
+pub(crate) struct TypedInbox<E: 'static> {
+    stage: Stage<E>,
+}
+
+impl<E: Event> TypedInbox<E> {
+    pub(crate) fn new(stage: Stage<E>) -> Self {
+        Self { stage }
+    }
+}
+
+impl<E: Event> DepotCodec for TypedInbox<E> {
+    fn variants(&self) -> Vec<Variant> {
+        E::variants()
+    }
+
+    fn events(&self) -> AnyEvents {
+        Box::new(Vec::<Option<E>>::new())
+    }
+
+    fn decode(
+        &self,
+        events: &mut AnyEvents,
+        variant: usize,
+        bytes: &[u8],
+    ) -> Result<(), DecodeError> {
+        decode_into::<E>(events, variant, bytes)
+    }
+
+    fn push_unknown(&self, events: &mut AnyEvents) {
+        if let Some(events) = events.downcast_mut::<Vec<Option<E>>>() {
+            events.push(None);
+        }
+    }
+
+    /// Where a record was sent is logged; a stage may be routed otherwise from one release to the next.
+    fn partition(&self, _: &AnyEvents, _: usize, _: u32) -> Option<u32> {
+        None
+    }
+
+    fn decode_json(&self, _: &DepotEntry, _: &str) -> Result<JsonEvent, AppendErrorKind> {
+        Err(AppendErrorKind::Disallowed { depot: self.stage.name().to_owned() })
+    }
+}
+
+fn decode_into<E: Event>(
+    events: &mut AnyEvents,
+    variant: usize,
+    bytes: &[u8],
+) -> Result<(), DecodeError> {
+    let event = E::decode_fields(variant, bytes)?;
+    if let Some(events) = events.downcast_mut::<Vec<Option<E>>>() {
+        events.push(Some(event));
+    }
+    Ok(())
 }
 
 /// The root type of a PState.
@@ -118,9 +181,7 @@ impl<R: Root> PStateCodec for TypedPState<R> {
         path: &str,
         partitions: u32,
     ) -> Result<(JsonPath, Option<u32>), PathError> {
-        // What is no JSON at all is no array of steps either: let the parser say so.
-        let json = serde_json::from_str(path).unwrap_or_else(|_| path.into());
-        let path = parse_json_path::<R>(self.pstate.name(), &json)?;
+        let path = parse_json_text::<R>(self.pstate.name(), path, &Navigators::new())?;
         let key = match path.steps.first() {
             Some(Step::Key(key) | Step::Must(key)) if R::KEYED => Some(key),
             _ => None,

@@ -1,10 +1,20 @@
-//! What a handler may ask about the record that it handles.
+//! What a handler may ask about the record that it handles, and what it may do beside changing state.
+
+use std::any::TypeId;
+use std::fmt::Display;
 
 use gridmill_client::Encoded;
+use gridmill_model::event::Fanned;
+use gridmill_model::handle::{Partitioning, Route};
+use gridmill_model::{Depot, Event, Fan, Key, RouteKey, Stage};
+use gridmill_persistence::Position;
 use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::builder::PARTITIONS_MAX;
+
+use super::effects::{Effects, Output, OutputKind, SendLimits};
+use super::outcome::Refusal;
 
 /// The bits of an id below those of the partition count calls, those above tell topologies apart.
 const COUNT_BITS: u32 = 32;
@@ -20,17 +30,40 @@ pub(crate) fn id_mark(topology: &str) -> u32 {
     1 + (xxh3_64(topology.as_bytes()) % marks) as u32
 }
 
+/// Where handlers of a topology send records, and what became of it.
+#[derive(Debug)]
+pub(crate) struct Sending<'a> {
+    /// The topology's number.
+    pub(crate) topology: usize,
+    pub(crate) outputs: &'a [Output],
+    pub(crate) partitions: u32,
+    pub(crate) limits: SendLimits,
+    pub(crate) effects: &'a mut Effects,
+}
+
 /// The record that is being handled. Everything here is the same when the record is handled again.
 #[derive(Debug)]
 pub struct Context<'a> {
     pub(crate) partition: u32,
-    pub(crate) position: u64,
+    pub(crate) position: Position,
     pub(crate) offset: u64,
     pub(crate) time: i64,
     /// Of the topology: [`id_mark`].
     pub(crate) mark: u32,
     pub(crate) ids: u32,
+    pub(crate) randoms: u32,
     pub(crate) reply: &'a mut Option<Encoded>,
+    pub(crate) refusal: &'a mut Option<Refusal>,
+    pub(crate) sending: Sending<'a>,
+}
+
+impl Sending<'_> {
+    /// Lends it for one record.
+    pub(super) fn again(&mut self) -> Sending<'_> {
+        let Sending { topology, outputs, partitions, limits, effects } = self;
+        let (topology, partitions, limits) = (*topology, *partitions, *limits);
+        Sending { topology, outputs, partitions, limits, effects }
+    }
 }
 
 impl Context<'_> {
@@ -45,7 +78,12 @@ impl Context<'_> {
         self.partition
     }
 
-    /// The record's offset in its depot's partition.
+    /// How many partitions the module has.
+    pub fn partitions(&self) -> u32 {
+        self.sending.partitions
+    }
+
+    /// The record's offset in its depot's partition, or among the records of its stage there.
     pub fn offset(&self) -> u64 {
         self.offset
     }
@@ -54,15 +92,148 @@ impl Context<'_> {
     /// the topology's name and a count. It is the same in every replay, and ordered by time within a partition.
     pub fn unique_id(&mut self) -> u128 {
         self.ids += 1;
-        let place = u128::from(self.position) << 64 | u128::from(self.partition) << COUNT_BITS;
+        let position = u128::from(self.position.to_bits()) << 64;
+        let place = position | u128::from(self.partition) << COUNT_BITS;
         place | u128::from(self.mark) << (PARTITION_BITS + COUNT_BITS) | u128::from(self.ids)
+    }
+
+    /// A number that looks random, and is the same in every replay: from the record's place in the log, the
+    /// partition, the topology's name and a count. Do not use it where somebody gains by guessing it.
+    pub fn random(&mut self) -> u64 {
+        self.randoms += 1;
+        let mut place = [0; 20];
+        place[..8].copy_from_slice(&self.position.to_bits().to_le_bytes());
+        place[8..12].copy_from_slice(&self.partition.to_le_bytes());
+        place[12..16].copy_from_slice(&self.mark.to_le_bytes());
+        place[16..].copy_from_slice(&self.randoms.to_le_bytes());
+        xxh3_64(&place)
     }
 
     /// Replies to the appender: it finds `value` in its receipt under the topology's name, and reads
     /// it as the type that it is here. The last reply to a record counts. Nothing is replied when the
-    /// handler then returns `Err`.
+    /// handler then returns `Err`. A handler of a stage replies to the append that all began with.
     pub fn reply<T: Serialize + 'static>(&mut self, value: &T) {
         // Only a `Serialize` that fails of its own will cannot be encoded; it then has no reply.
         *self.reply = Encoded::new(value);
     }
+
+    /// Refuses to the appender, as returning `Err` does, and undoes nothing: what the handler changes and sends
+    /// stays. It is for a stage that has to make up for what stages before it did. The last refusal counts.
+    pub fn reject<R: Display + Serialize + 'static>(&mut self, error: &R) {
+        *self.refusal = Some(Refusal { message: error.to_string(), error: Encoded::new(error) });
+    }
+
+    /// Sends a record to a stage of this topology, on the partition that the stage's route gives. It is handled there
+    /// once, after this record: also where either partition, or the whole grid, is killed meanwhile. Nothing is sent
+    /// when the handler returns `Err`.
+    ///
+    /// A stage that the topology does not declare, a partition that there is not, and a record that is too large
+    /// set the record that is being handled aside, with a message that says so.
+    pub fn send<E: Event>(&mut self, stage: Stage<E>, record: E) {
+        let partitions = self.sending.partitions;
+        let hashed = |key: RouteKey| Targets::One(key.partition(partitions));
+        let targets = match stage.route() {
+            Route::HashBy(key) => hashed(key(&record)),
+            Route::Custom(choose) => Targets::One(choose(&record, partitions)),
+            Route::All => Targets::All,
+            Route::Global => Targets::One(0),
+            Route::Shuffle => Targets::One((self.random() % u64::from(partitions)) as u32),
+            _ => Targets::One(self.partition),
+        };
+        self.emit::<E>(OutputKind::Stage, stage.name(), targets, &record);
+    }
+
+    /// Sends a record to a stage of this topology on a partition of your choice, whatever the stage's route.
+    /// As [`send`](Self::send) otherwise.
+    pub fn send_to<E: Event>(&mut self, partition: u32, stage: Stage<E>, record: E) {
+        self.emit::<E>(OutputKind::Stage, stage.name(), Targets::One(partition), &record);
+    }
+
+    /// Sends one record to a fan of this topology under many keys: each is handled on the partition where it lives, in
+    /// the order in which they come here. The record travels to each partition once, whatever the number of its keys.
+    /// As [`send`](Self::send) otherwise.
+    pub fn fan<K: Key, E: Event>(
+        &mut self,
+        fan: Fan<K, E>,
+        keys: impl IntoIterator<Item = K>,
+        record: E,
+    ) {
+        let partitions = self.sending.partitions;
+        let mut by_partition: Vec<Vec<K>> = (0..partitions).map(|_| Vec::new()).collect();
+        for key in keys {
+            by_partition[key.route().partition(partitions) as usize].push(key);
+        }
+        for (partition, keys) in (0..).zip(by_partition).filter(|(_, keys)| !keys.is_empty()) {
+            let fanned = Fanned { keys, record: record.clone() };
+            self.emit(OutputKind::Stage, fan.name(), Targets::One(partition), &fanned);
+        }
+    }
+
+    /// Appends an event to a depot of this module, on the partition that the depot's partitioning gives. It is logged
+    /// there once, also through crashes, and all topologies that read the depot handle it. The topology has to say
+    /// so with [`Stream::appends`](crate::Stream::appends).
+    ///
+    /// A depot that only topologies may append to has no partitioning: use [`append_here`](Self::append_here).
+    pub fn append<E: Event>(&mut self, depot: Depot<E>, event: E) {
+        let partitions = self.sending.partitions;
+        let target = match depot.partitioning() {
+            _ if depot.is_global() => 0,
+            Partitioning::HashBy(key) => key(&event).partition(partitions),
+            Partitioning::Custom(choose) => choose(&event, partitions),
+            Partitioning::Random => (self.random() % u64::from(partitions)) as u32,
+            _ => {
+                let name = depot.name();
+                return self.sending.effects.fail(format!(
+                    "depot `{name}` says of no partition that an event belongs there; use `append_here`"
+                ));
+            }
+        };
+        self.emit::<E>(OutputKind::Depot, depot.name(), Targets::One(target), &event);
+    }
+
+    /// Appends an event to a depot on this partition, whatever its partitioning; a global depot has only
+    /// partition 0. As [`append`](Self::append) otherwise.
+    pub fn append_here<E: Event>(&mut self, depot: Depot<E>, event: E) {
+        let target = if depot.is_global() { 0 } else { self.partition };
+        self.emit::<E>(OutputKind::Depot, depot.name(), Targets::One(target), &event);
+    }
+
+    fn emit<E: Event>(&mut self, kind: OutputKind, name: &str, targets: Targets, record: &E) {
+        let Sending { topology, outputs, partitions, limits, effects } = &mut self.sending;
+        let fits = |output: &&Output| {
+            output.kind == kind && output.name == name && output.event == TypeId::of::<E>()
+        };
+        let Some(output) = outputs.iter().find(fits) else {
+            return effects.fail(undeclared(kind, name, outputs, std::any::type_name::<E>()));
+        };
+        let targets = match targets {
+            Targets::All => 0..*partitions,
+            Targets::One(target) if target < *partitions => target..target + 1,
+            Targets::One(target) => {
+                return effects.fail(format!(
+                    "a record for `{name}` is sent to partition {target}, and there are {partitions} (0 to {})",
+                    *partitions - 1
+                ));
+            }
+        };
+        effects.push((self.position, *topology, output), targets, record, *limits);
+    }
+}
+
+/// Where a record goes.
+enum Targets {
+    One(u32),
+    All,
+}
+
+/// What to say of a handle that the topology did not declare.
+fn undeclared(kind: OutputKind, name: &str, outputs: &[Output], event: &str) -> String {
+    let (what, how) = match kind {
+        OutputKind::Stage => ("stage", "`.stage(..)` and a handler"),
+        OutputKind::Depot => ("depot", "`.appends(..)`"),
+    };
+    if outputs.iter().any(|output| output.kind == kind && output.name == name) {
+        return format!("{what} `{name}` was declared with another type than {event}");
+    }
+    format!("{what} `{name}` was not declared in this topology; add {how}")
 }

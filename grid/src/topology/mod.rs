@@ -2,19 +2,21 @@
 
 mod codec;
 mod context;
+mod effects;
+mod handler;
 mod lookahead;
 mod outcome;
-mod stage;
 mod states;
 mod uses;
 
 pub use context::Context;
 pub use outcome::Outcome;
-pub(crate) use outcome::Refusal;
+pub(crate) use outcome::{FanOutcome, Refusal};
 pub use states::{AnyCell, Cells, StateSet, StateUnit};
 pub use uses::Uses;
 
-pub(crate) use codec::{AnyEvents, DepotCodec, PStateCodec, TypedDepot};
-pub(crate) use context::id_mark;
-pub(crate) use stage::{Answers, Each, RecordInfo, Stage, StageError, StageRun, Window};
+pub(crate) use codec::{AnyEvents, DepotCodec, PStateCodec, TypedDepot, TypedInbox};
+pub(crate) use context::{Sending, id_mark};
+pub(crate) use effects::{Effects, Emit, HOP_BYTES_MAX, Output, OutputKind, SendLimits};
+pub(crate) use handler::{Answers, Each, Handler, HandlerError, HandlerRun, RecordInfo, Window};
 pub(crate) use uses::{PStateDef, StateUse};

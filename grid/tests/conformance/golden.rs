@@ -316,3 +316,9 @@ async fn folders_of_version_1_open_with_their_values_and_go_on() -> Result {
     opens("v1-clean", 2).await?;
     opens("v1-killed", 4).await
 }
+
+#[tokio::test]
+async fn folders_of_version_2_open_with_their_values_and_go_on() -> Result {
+    opens("v2-clean", 2).await?;
+    opens("v2-killed", 4).await
+}

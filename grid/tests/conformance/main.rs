@@ -1,4 +1,5 @@
-//! Rows of the feature list, one test each, named after their row.
+//! What a grid promises, a test for each promise. The number in a name tells the promise from others and has no
+//! other meaning; numbers have gaps.
 
 mod advice;
 mod appends;
@@ -6,6 +7,7 @@ mod bad_input;
 mod callers;
 mod catch_up;
 mod changes;
+mod cold_reads;
 mod compiler;
 mod coupled;
 mod crash;
@@ -14,6 +16,7 @@ mod disk;
 mod emptied;
 mod execution;
 mod faults;
+mod flows;
 mod garbage;
 mod golden;
 mod identity;
@@ -36,6 +39,7 @@ mod rejections;
 mod seed;
 mod shapes;
 mod simulator;
+mod stages;
 mod steps;
 mod streams;
 mod todo;

@@ -172,6 +172,11 @@ pub(crate) const ROWS: &[(&str, &[Case])] = &[
                 "counts",
                 r#"{"a":1}"#,
             ),
+            case(
+                |(.., counts, _)| COUNTS.map_key("a").set("c").apply(counts),
+                "counts",
+                r#"{"b":2,"c":1}"#,
+            ),
         ],
     ),
     (
@@ -216,6 +221,21 @@ pub(crate) const ROWS: &[(&str, &[Case])] = &[
                 |(tree, ..)| TREE.key("p").map_vals().before_elem().set(9).apply(tree),
                 "tree",
                 r#"{"p":{"x":[9,4,7,2],"y":[9,5]},"q":{"z":[8,9]}}"#,
+            ),
+            case(
+                |(tree, ..)| TREE.key("p").key("x").before_index(1).set(9).apply(tree),
+                "tree",
+                r#"{"p":{"x":[4,9,7,2],"y":[5]},"q":{"z":[8,9]}}"#,
+            ),
+            case(
+                |(tree, ..)| TREE.key("p").key("x").beginning().set([8, 9]).apply(tree),
+                "tree",
+                r#"{"p":{"x":[8,9,4,7,2],"y":[5]},"q":{"z":[8,9]}}"#,
+            ),
+            case(
+                |(tree, ..)| TREE.key("p").key("x").end().set([8, 9]).apply(tree),
+                "tree",
+                r#"{"p":{"x":[4,7,2,8,9],"y":[5]},"q":{"z":[8,9]}}"#,
             ),
         ],
     ),
@@ -321,5 +341,146 @@ pub(crate) const ROWS: &[(&str, &[Case])] = &[
                 r#"{"n":[4],"s":[1,2,3]}"#,
             ),
         ],
+    ),
+    (
+        "104",
+        &[
+            case(
+                |(tree, ..)| {
+                    TREE.key("p")
+                        .key("x")
+                        .indexed_vals()
+                        .filter(|(_, n)| *n == 2)
+                        .first()
+                        .set(0_u64)
+                        .apply(tree)
+                },
+                "tree",
+                r#"{"p":{"x":[2,4,7],"y":[5]},"q":{"z":[8,9]}}"#,
+            ),
+            case(
+                |(tree, ..)| TREE.key("p").key("x").indexed_vals().last().add(1).apply(tree),
+                "tree",
+                r#"{"p":{"x":[5,8,3],"y":[5]},"q":{"z":[8,9]}}"#,
+            ),
+        ],
+    ),
+    (
+        "105",
+        &[
+            case(
+                |(tree, ..)| TREE.key("p").key("x").range(1..3).set([8]).apply(tree),
+                "tree",
+                r#"{"p":{"x":[4,8],"y":[5]},"q":{"z":[8,9]}}"#,
+            ),
+            case(
+                |(tree, ..)| {
+                    let even = TREE.key("p").key("x").filtered(|n| n.filter(|n| n % 2 == 0));
+                    even.update(|l| *l = l.iter().rev().copied().collect()).apply(tree)
+                },
+                "tree",
+                r#"{"p":{"x":[2,7,4],"y":[5]},"q":{"z":[8,9]}}"#,
+            ),
+            case(
+                |(tree, ..)| TREE.key("p").key("x").last_n(2).remove().apply(tree),
+                "tree",
+                r#"{"p":{"x":[4],"y":[5]},"q":{"z":[8,9]}}"#,
+            ),
+            case(
+                |(.., counts, _)| COUNTS.sub_map(["a", "b"]).set([("b".into(), 9)]).apply(counts),
+                "counts",
+                r#"{"b":9,"c":3}"#,
+            ),
+            case(
+                |(_, sets, ..)| SETS.key("s").subset([1, 2]).set([9]).apply(sets),
+                "sets",
+                r#"{"s":[3,9]}"#,
+            ),
+        ],
+    ),
+    (
+        "107",
+        &[
+            case(
+                |(.., letters)| LETTERS.key_range(2..6).remove().apply(letters),
+                "letters",
+                r#"{"1":"a","9":"d"}"#,
+            ),
+            case(
+                |(.., letters)| LETTERS.last_keys(1).set([(7, 'x')]).apply(letters),
+                "letters",
+                r#"{"1":"a","2":"b","5":"c","7":"x"}"#,
+            ),
+        ],
+    ),
+    (
+        "110",
+        &[
+            case(
+                |(tree, ..)| {
+                    TREE.key("p")
+                        .key("x")
+                        .transformed(|it| it.end().set([9]))
+                        .nth(0)
+                        .set(1)
+                        .apply(tree)
+                },
+                "tree",
+                r#"{"p":{"x":[1,7,2,9],"y":[5]},"q":{"z":[8,9]}}"#,
+            ),
+            case(
+                |(tree, ..)| TREE.key("p").key("x").sum().set(1).apply(tree),
+                "tree",
+                r#"{"p":{"x":[4,7,2],"y":[5]},"q":{"z":[8,9]}}"#,
+            ),
+            case(
+                |(.., counts, _)| COUNTS.map_vals().add(1).apply(counts),
+                "counts",
+                r#"{"a":2,"b":3,"c":4}"#,
+            ),
+        ],
+    ),
+    (
+        "111",
+        &[
+            case(
+                |(tree, ..)| {
+                    TREE.key("p")
+                        .key("x")
+                        .all()
+                        .when(|n| n.filter_gt(3), |n| n)
+                        .remove()
+                        .apply(tree)
+                },
+                "tree",
+                r#"{"p":{"x":[2],"y":[5]},"q":{"z":[8,9]}}"#,
+            ),
+            case(
+                |(.., counts, _)| {
+                    let twice = COUNTS.multi(|it| [it.clone().key("n").or(0), it.key("n").or(0)]);
+                    twice.update(|n| *n += 1).apply(counts)
+                },
+                "counts",
+                r#"{"a":1,"b":2,"c":3,"n":2}"#,
+            ),
+            case(
+                |(tree, ..)| TREE.stop::<i64>().set(1).apply(tree),
+                "tree",
+                r#"{"p":{"x":[4,7,2],"y":[5]},"q":{"z":[8,9]}}"#,
+            ),
+        ],
+    ),
+    (
+        "112",
+        &[case(
+            |(tree, ..)| {
+                let odd =
+                    |it: Path<Tree, Tree>| it.map_vals().map_vals().all().filter(|n| n % 2 == 1);
+                let reverse = |l: &mut List<i64>| *l = l.iter().rev().copied().collect();
+                TREE.subselect(odd).update(reverse).apply(tree)
+            },
+            "tree",
+            r#"{"p":{"x":[4,9,2],"y":[5]},"q":{"z":[8,7]}}"#,
+        )],
     ),
 ];

@@ -157,7 +157,7 @@ impl Selects {
     /// What `path` selects, everywhere the same.
     async fn select<N>(&self, path: N) -> Result<Vec<N::Leaf>>
     where
-        N: Navigate + Clone,
+        N: Navigate<Carried = ()> + Clone,
         N::Root: Plain,
         N::Leaf: PartialEq + std::fmt::Debug,
     {
@@ -225,8 +225,8 @@ async fn r100_elements_values_and_keys() -> Result {
     assert_eq!(on.select(x().all()).await?, [4, 7, 2]);
     assert_eq!(on.select(TREE.key("p").map_vals().all()).await?, [4, 7, 2, 5]);
     assert_eq!(on.select(TREE.map_keys()).await?, ["p", "q"]);
-    // One key, as Rama's `mapKey` has it.
-    assert_eq!(on.select(TREE.map_keys().filter_eq("q")).await?, ["q"]);
+    assert_eq!(on.select(TREE.map_key("q")).await?, ["q"]);
+    assert_eq!(on.select(TREE.map_keys_rev()).await?, ["q", "p"]);
     let pairs = [("a".into(), 1), ("b".into(), 2), ("c".into(), 3)];
     assert_eq!(on.select(COUNTS.all()).await?, pairs);
     assert_eq!(on.select(COUNTS.all().first()).await?, ["a", "b", "c"]);
@@ -243,8 +243,7 @@ async fn r101_members_of_sets() -> Result {
 }
 
 #[tokio::test]
-async fn r102_inserts_at_both_ends() -> Result {
-    // Inserts before an index and of whole lists come with the rest of paths.
+async fn r102_inserts_at_both_ends_and_between() -> Result {
     transforms("102").await
 }
 
@@ -273,7 +272,6 @@ async fn r106_ranges_of_keys() -> Result {
 
 #[tokio::test]
 async fn r108_filters() -> Result {
-    // The opposite of a comparison is another comparison; `filterNotSelected` comes with the rest.
     let on = Selects::new().await?;
     let x = || TREE.key("p").key("x").all();
     assert_eq!(on.select(x().filter_eq(4)).await?, [4]);
@@ -284,6 +282,8 @@ async fn r108_filters() -> Result {
     assert_eq!(on.select(x().filter_le(4)).await?, [4, 2]);
     let with_five = |inner: Path<_, Map<Str, List<i64>>>| inner.map_vals().all().filter_eq(5);
     assert_eq!(on.select(TREE.map_vals().filter_selected(with_five).map_keys()).await?, ["x", "y"]);
+    assert_eq!(on.select(TREE.map_vals().filter_not_selected(with_five).map_keys()).await?, ["z"]);
+    assert_eq!(on.select(x().filter(|n| n % 2 == 1)).await?, [7]);
     transforms("108").await
 }
 
@@ -295,4 +295,88 @@ async fn r109_values_for_what_is_missing() -> Result {
     assert_eq!(on.select(TREE.key("n").key("n").or_default()).await?, [List::new()]);
     assert_eq!(on.select(SETS.key("n").or_default()).await?, [Set::new()]);
     transforms("109").await
+}
+
+#[tokio::test]
+async fn r104_elements_with_their_positions() -> Result {
+    let on = Selects::new().await?;
+    let x = || TREE.key("p").key("x");
+    assert_eq!(on.select(x().indexed_vals()).await?, [(0, 4), (1, 7), (2, 2)]);
+    assert_eq!(
+        on.select(x().indexed_vals().filter_selected(|it| it.last().filter_gt(4)).first()).await?,
+        [1]
+    );
+    transforms("104").await
+}
+
+#[tokio::test]
+async fn r105_parts_of_lists_maps_and_sets() -> Result {
+    let on = Selects::new().await?;
+    let x = || TREE.key("p").key("x");
+    assert_eq!(on.select(x().range(0..2)).await?, [[4, 7]]);
+    assert_eq!(on.select(x().range(1..)).await?, [[7, 2]]);
+    assert_eq!(on.select(x().last_n(2).all_rev()).await?, [2, 7]);
+    assert_eq!(on.select(x().filtered(|n| n.filter_gt(3))).await?, [[4, 7]]);
+    assert_eq!(on.select(TREE.key("nope").key("x").first_n(2)).await?, [List::new()]);
+    assert_eq!(on.select(COUNTS.sub_map(["a", "c", "z"]).map_vals()).await?, [1, 3]);
+    assert_eq!(on.select(SETS.key("s").subset([3, 7])).await?, [Set::from([3])]);
+    transforms("105").await
+}
+
+#[tokio::test]
+async fn r107_ranges_are_deleted_and_replaced() -> Result {
+    // Removing a range stands for setting it to null.
+    transforms("107").await
+}
+
+#[tokio::test]
+async fn r110_views_and_transformed_values() -> Result {
+    let on = Selects::new().await?;
+    let x = || TREE.key("p").key("x");
+    assert_eq!(on.select(x().sum()).await?, [13]);
+    assert_eq!(on.select(x().min()).await?, [2]);
+    assert_eq!(on.select(x().max()).await?, [7]);
+    assert_eq!(on.select(SETS.key("s").avg()).await?, [2.0]);
+    assert_eq!(on.select(x().transformed(|it| it.nth(0).set(0))).await?, [[0, 7, 2]]);
+    assert_eq!(on.select(x()).await?, [[4, 7, 2]]);
+    transforms("110").await
+}
+
+#[tokio::test]
+async fn r111_branches() -> Result {
+    let on = Selects::new().await?;
+    let x = || TREE.key("p").key("x");
+    let nine = |it: Path<List<i64>, List<i64>>| it.all().filter_eq(9);
+    assert_eq!(on.select(x().if_path(nine, |it| it.first(), |it| it.last())).await?, [2]);
+    assert!(on.select(x().when(nine, |it| it.first())).await?.is_empty());
+    let both = TREE.multi(|it| [it.clone().key("p").key("y").first(), it.key("q").key("z").last()]);
+    assert_eq!(on.select(both).await?, [5, 9]);
+    assert!(on.select(TREE.map_vals().stop::<u8>()).await?.is_empty());
+    transforms("111").await
+}
+
+#[tokio::test]
+async fn r112_what_a_sub_path_reaches_is_one_list() -> Result {
+    let on = Selects::new().await?;
+    let even = TREE.key("p").map_vals().subselect(|it| it.all().filter(|n| n % 2 == 0));
+    assert_eq!(on.select(even).await?, [List::from([4, 2]), List::new()]);
+    let all = |it: Path<Tree, Tree>| it.map_vals().map_vals().all();
+    assert_eq!(on.select(TREE.subselect(all).sum()).await?, [35]);
+    assert_eq!(on.select(TREE.subselect(all).last_n(2)).await?, [[8, 9]]);
+    transforms("112").await
+}
+
+#[tokio::test]
+async fn r113_values_are_collected() -> Result {
+    let data = Data::new();
+    let path = || TREE.collect_one(|it| it.key("p").key("y").first()).key("p").key("x").all();
+    let expected = [(5, 4), (5, 7), (5, 2)];
+    assert_eq!(path().select(&data.tree)?, expected);
+    for grid in &Selects::new().await?.grids {
+        assert_eq!(grid.client().select(path()).await?, expected);
+        let json =
+            r#"[{"collect_one": [{"key": "p"}, {"key": "y"}, "first"]}, {"key": "q"}, "map_keys"]"#;
+        assert_eq!(grid.client().select_json("paths/tree", json).await?, r#"[[5,"z"]]"#);
+    }
+    Ok(())
 }

@@ -144,8 +144,7 @@ async fn r069_routing_by_first_key_or_explicit_key() -> Result {
 
 #[tokio::test]
 async fn r070_only_what_a_path_reaches_travels() -> Result {
-    // A count stands for the sum over a subselect, which comes with the rest of paths. What would
-    // travel to a remote client is the JSON answer.
+    // What would travel to a remote client is the JSON answer.
     let grid = Grid::in_memory().module::<TodoModule>().start().await?;
     let client = grid.client();
     let new = |n: u32| TodoEvent::New { user: "ann".into(), text: format!("todo {n}").into() };
@@ -157,6 +156,11 @@ async fn r070_only_what_a_path_reaches_travels() -> Result {
     let one = r#"[{"key": "ann"}, "all", {"field": "text"}, {"filter_eq": "todo 700"}]"#;
     assert_eq!(client.select_json("todo/todos", one).await?, r#"["todo 700"]"#);
     assert_eq!(client.select_one(TODOS.key("ann").len()).await?, Some(1_000));
+    // One number for all users of the partition.
+    assert_eq!(
+        client.select_in("ann", TODOS.subselect(|it| it.map_vals().len()).sum()).await?,
+        [1_000]
+    );
     Ok(())
 }
 

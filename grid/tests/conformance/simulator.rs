@@ -1,5 +1,6 @@
 //! Grids that are driven from a seed: everything that goes wrong on its way may go wrong at any step.
 
+use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use gridmill::persistence::planted::{Bug, plant};
@@ -51,4 +52,17 @@ fn each_planted_bug_is_found() {
         let (seed, failure) = found(bug).unwrap_or_else(|| panic!("nothing finds {bug:?}"));
         println!("{bug:?} is found by seed {seed}: {}", failure.what);
     }
+}
+
+#[test]
+fn the_simulator_ends_quietly_when_nobody_reads_what_it_finds() -> std::io::Result<()> {
+    for arguments in [&["--help"][..], &["--seeds", "1"]] {
+        let (reader, writer) = std::io::pipe()?;
+        drop(reader);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_simulate"));
+        let ended = command.args(arguments).stdout(writer).output()?;
+        assert_eq!(String::from_utf8_lossy(&ended.stderr), "");
+        assert!(ended.status.success(), "{:?}", ended.status);
+    }
+    Ok(())
 }

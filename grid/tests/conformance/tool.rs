@@ -130,13 +130,14 @@ async fn dump_prints_records_with_positions_and_times() -> Checked {
     assert_eq!(code, 0, "{text}");
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines.len(), 4, "{text}");
-    assert_eq!(lines[0], "# PARTITION/OFFSET at EPOCH:POSITION TIME EVENT FIELDS");
+    assert_eq!(lines[0], "# PARTITION/OFFSET at EPOCH:POSITION TIME [hop|sent] EVENT FIELDS");
     let head = "1/2 at 0:2 1970-01-01T00:00:01.000000Z New {\"text\":\"task ";
     assert!(lines[1].starts_with(head), "{text}");
     let (_, all) = depot(&["--json"])?;
     let mut texts = Vec::new();
     for line in all.lines() {
         let record: serde_json::Value = serde_json::from_str(line)?;
+        assert_eq!(record["kind"], "event");
         texts.push(record["event"]["text"].as_str().unwrap_or_default().to_owned());
     }
     let mut expected: Vec<String> = (0..40).map(|number| format!("task {number}")).collect();

@@ -103,8 +103,8 @@ pub(super) fn chain(
         let end = segments.last().map_or(DATA_START, |after| after.header.previous_end);
         let segment = Segment::new(header, found.path, Arc::clone(shared), found.len, end);
         check_link(&segment, segments.last(), found.len)?;
-        if !segments.is_empty() {
-            segment.close(end);
+        if let Some(after) = segments.last() {
+            segment.close(end, after.number());
         }
         segments.push(segment);
     }
@@ -161,15 +161,20 @@ fn previous(
     after: &Segment,
 ) -> Result<Candidate, LogError> {
     by_number.remove(&after.header.previous).ok_or_else(|| {
-        let dir = after.path.parent().unwrap_or(Path::new(""));
-        LogError::Damaged {
-            file: storage.display(&dir.join(segment_name(after.header.previous))),
-            offset: 0,
-            expected: format!("the segment before {}", segment_name(after.number())),
-            got: "no such file".into(),
-            hint: DAMAGE_HINT,
-        }
+        let expected = format!("the segment before {}", segment_name(after.number()));
+        missing(storage, after, after.header.previous, expected)
     })
+}
+
+/// The segment with that number is not in the folder that `beside` lies in.
+pub(super) fn missing(
+    storage: &dyn Storage,
+    beside: &Segment,
+    number: u64,
+    expected: String,
+) -> LogError {
+    let file = storage.display(&beside.sibling(number));
+    header_damage(file, expected, "no such file".into())
 }
 
 fn header_error(storage: &dyn Storage, path: &Path, error: DecodeError) -> LogError {

@@ -315,8 +315,9 @@ pub(crate) fn finish_batch(batch: &mut [u8], count: u32, base: Position, to: Pos
     BatchHeader { len: batch.len() as u32, count, base, durable_to: to }.encode(salt, batch);
 }
 
-/// Wraps the index of a sealed segment into the block that ends it.
-pub(crate) fn encode_footer(index: &[u8], salt: u32) -> Vec<u8> {
+/// Wraps the index of a sealed segment, behind which the log goes on in segment `successor`, into the block
+/// that ends it.
+pub(crate) fn encode_footer(index: &[u8], successor: u64, salt: u32) -> Vec<u8> {
     let mut block = vec![0; BATCH_HEADER];
     block.extend_from_slice(index);
     block.resize(aligned(block.len()), 0);
@@ -324,14 +325,16 @@ pub(crate) fn encode_footer(index: &[u8], salt: u32) -> Vec<u8> {
     put(&mut block, 0, &FOOTER_MAGIC.to_le_bytes());
     put(&mut block, 8, &len.to_le_bytes());
     put(&mut block, 12, &(index.len() as u32).to_le_bytes());
+    put(&mut block, 16, &successor.to_le_bytes());
     let crc = crc32c::crc32c_append(salt, &block[8..]);
     put(&mut block, 4, &crc.to_le_bytes());
-    debug_assert_eq!(decode_footer(&block, salt), Some(index));
+    debug_assert_eq!(decode_footer(&block, salt), Some((index, successor)));
     block
 }
 
-/// The index in the footer at the start of `bytes`, if it is whole.
-pub(crate) fn decode_footer(bytes: &[u8], salt: u32) -> Option<&[u8]> {
+/// The index in the footer at the start of `bytes`, and the number of the next segment, if it is whole.
+/// Earlier builds left the number 0.
+pub(crate) fn decode_footer(bytes: &[u8], salt: u32) -> Option<(&[u8], u64)> {
     let len = u32_at(bytes, 8) as usize;
     let block = bytes.get(..len).filter(|block| block.len() >= BATCH_HEADER)?;
     let whole = u32_at(block, 0) == FOOTER_MAGIC
@@ -339,5 +342,6 @@ pub(crate) fn decode_footer(bytes: &[u8], salt: u32) -> Option<&[u8]> {
     if !whole {
         return None;
     }
-    block[BATCH_HEADER..].get(..u32_at(block, 12) as usize)
+    let index = block[BATCH_HEADER..].get(..u32_at(block, 12) as usize)?;
+    Some((index, u64_at(block, 16)))
 }

@@ -95,6 +95,12 @@ impl Log {
                 LogError::unreadable(segment.shown.clone(), at, source)
             })?;
         }
+        let named = match ended {
+            Some(_) => segment.footer_at(offset)?.map(|footer| segment.sibling(footer.successor)),
+            None => None,
+        };
+        let mut leftovers = analysis.garbage;
+        let successor = leftovers.extract_if(.., |path| named.as_ref() == Some(path)).next();
         let log = Self {
             offset,
             pages,
@@ -108,7 +114,8 @@ impl Log {
             segment,
             file,
             preparation: Preparation::default(),
-            leftovers: analysis.garbage,
+            leftovers,
+            successor,
             broken: false,
             ended,
         };

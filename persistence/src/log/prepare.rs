@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use super::segment::create_file;
+use super::segment::{Segment, create_file};
 use crate::{Storage, StorageFile};
 
 /// A zero-filled file that no segment has begun in, under the name of the segment to come.
@@ -35,10 +35,21 @@ impl Preparation {
     }
 
     /// Starts to make a file: on a thread of its own, or, where a seed decides the order of things,
-    /// at once.
-    pub(crate) fn start(storage: Arc<dyn Storage>, number: u64, path: PathBuf, size: u64) -> Self {
+    /// at once. Syncs `sealed` by the way, for its footer, which a power loss is not to take: it says that
+    /// the log goes on. All else in there is durable, and nothing is lost where that fails.
+    pub(crate) fn start(
+        storage: Arc<dyn Storage>,
+        number: u64,
+        path: PathBuf,
+        size: u64,
+        sealed: Option<Arc<Segment>>,
+    ) -> Self {
+        debug_assert!(sealed.as_ref().is_none_or(|sealed| sealed.is_settled()));
         let inline = storage.deterministic();
         let make = move || {
+            if let Some(sealed) = sealed {
+                let _ = sealed.sync();
+            }
             let file = create_file(&*storage, &path, size, None)?;
             Ok(NewFile { number, path, file, capacity: size })
         };

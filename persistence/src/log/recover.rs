@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::chain::{Candidate, candidates, chain};
+use super::chain::{Candidate, candidates, chain, missing};
 use super::clean;
-use super::format::DATA_START;
+use super::format::{DATA_START, segment_name};
 use super::index::SegmentIndex;
 use super::orphans::Orphans;
 use super::segment::Segment;
@@ -111,7 +111,7 @@ pub(crate) fn analyse(storage: &Arc<dyn Storage>, dir: &Path) -> Result<Analysis
             orphans.refuse_beyond(Position::START)?;
             stop.apply(&**storage, dir, &mut analysis)?;
         }
-        None => find_end(&mut analysis, orphans)?,
+        None => find_end(&**storage, &mut analysis, orphans)?,
     }
     Ok(analysis)
 }
@@ -128,17 +128,43 @@ struct WalkEnd {
 }
 
 /// Walks from the last segment that is not proven durable by a later header to the end.
-fn find_end(analysis: &mut Analysis, orphans: Orphans) -> Result<(), LogError> {
+fn find_end(
+    storage: &dyn Storage,
+    analysis: &mut Analysis,
+    orphans: Orphans,
+) -> Result<(), LogError> {
     let segments = &analysis.segments;
     let proven = segments.iter().map(|segment| segment.header.durable_to).max();
     let proven = proven.unwrap_or_default();
     let first = segments.iter().rposition(|segment| segment.header.first <= proven).unwrap_or(0);
     let stop = walk_tail(segments, first)?;
-    let lost = judge(segments, &stop, proven)? + orphans.bytes;
+    let footer = segments[stop.at].footer_at(stop.offset)?;
+    let lost = judge(segments, &stop, footer.is_some(), proven)? + orphans.bytes;
     orphans.refuse_beyond(stop.next)?;
+    if let Some(footer) = footer {
+        check_successor(storage, analysis, &stop, footer.successor)?;
+    }
     analysis.proven = proven.max(stop.durable_to);
     cut(analysis, &stop, lost);
     Ok(())
+}
+
+/// Where the log ends with a footer, it had gone on behind it: the file of the segment that the footer names
+/// was durable before the footer was written, and stays in the folder until the log goes on elsewhere.
+fn check_successor(
+    storage: &dyn Storage,
+    analysis: &Analysis,
+    stop: &WalkEnd,
+    successor: u64,
+) -> Result<(), LogError> {
+    let last = &analysis.segments[stop.at];
+    let is_last = stop.at + 1 == analysis.segments.len();
+    if successor == 0 || !is_last || analysis.garbage.contains(&last.sibling(successor)) {
+        return Ok(());
+    }
+    let expected =
+        format!("the segment in which the log goes on after {}", segment_name(last.number()));
+    Err(missing(storage, last, successor, expected))
 }
 
 fn walk_tail(segments: &[Arc<Segment>], first: usize) -> Result<WalkEnd, LogError> {
@@ -176,9 +202,13 @@ fn walk_segment(segments: &[Arc<Segment>], at: usize, len: u64) -> Result<WalkEn
 
 /// How many bytes lie behind the stop; an error if any of them proves that what should stand at the
 /// stop had been durable.
-fn judge(segments: &[Arc<Segment>], stop: &WalkEnd, proven: Position) -> Result<u64, LogError> {
+fn judge(
+    segments: &[Arc<Segment>],
+    stop: &WalkEnd,
+    footer: bool,
+    proven: Position,
+) -> Result<u64, LogError> {
     let segment = &segments[stop.at];
-    let footer = segment.footer_at(stop.offset)?.is_some();
     let beyond = look_beyond(segment, stop.offset)?;
     let mut lost = if footer { 0 } else { beyond.written_to - stop.offset };
     let mut durable_to = proven.max(beyond.durable_to);

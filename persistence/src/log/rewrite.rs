@@ -39,7 +39,7 @@ impl Log {
         let end = kept.durable.load(Ordering::Acquire);
         end_at(&kept, end);
         shared.replace_tail(&mut state, keep, &rewritten);
-        kept.close(end);
+        kept.close(end, rewritten.number());
         self.offset = rewritten.visible_end();
         let sought = self.pages.seek(&*file, self.offset);
         self.broken = sought.is_err();

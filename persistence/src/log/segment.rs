@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 
-use super::format::{BATCH_HEADER, DATA_START, SegmentHeader, decode_footer, encode_footer};
+use super::format::{
+    BATCH_HEADER, DATA_START, SegmentHeader, decode_footer, encode_footer, segment_name,
+};
 use super::index::SegmentIndex;
 use super::read_buffer::ReadBuffer;
 use super::walk::{Walk, WalkStep};
@@ -19,6 +21,14 @@ const OPEN: u64 = u64::MAX;
 const PIECE: u64 = 256 << 10;
 pub(crate) const DAMAGE_HINT: &str =
     "restore the file from a backup or a replica; nothing was skipped or changed";
+
+/// What a sealed segment says of itself.
+#[derive(Debug)]
+pub(crate) struct Footer {
+    pub(crate) index: SegmentIndex,
+    /// The number of the segment in which the log goes on; 0 where an earlier build wrote it.
+    pub(crate) successor: u64,
+}
 
 /// A segment of the log. Offsets are in bytes from the start of its file.
 #[derive(Debug)]
@@ -40,8 +50,9 @@ pub(crate) struct Segment {
     pub(crate) written: AtomicU64,
     pub(crate) visible: AtomicU64,
     pub(crate) durable: AtomicU64,
-    /// Where the log goes on in the next segment, or `OPEN`.
+    /// Where the log goes on in the next segment, or `OPEN`; and the number of that one.
     end: AtomicU64,
+    successor: AtomicU64,
     index: RwLock<Option<SegmentIndex>>,
 }
 
@@ -67,12 +78,18 @@ impl Segment {
             visible: AtomicU64::new(end),
             durable: AtomicU64::new(end),
             end: AtomicU64::new(OPEN),
+            successor: AtomicU64::new(0),
             index: RwLock::new(None),
         }
     }
 
     pub(crate) fn with_index(self, index: Option<SegmentIndex>) -> Self {
         Self { index: RwLock::new(index), ..self }
+    }
+
+    /// Where segment `number` of its log lies, or would.
+    pub(crate) fn sibling(&self, number: u64) -> PathBuf {
+        self.path.with_file_name(segment_name(number))
     }
 
     /// Keeps the descriptor of its file until nothing more is to be written or synced.
@@ -142,12 +159,22 @@ impl Segment {
         self.written.store(end, Ordering::Release);
     }
 
-    /// Closes the segment: the log goes on in the next one, which readers must already see. At 0 where it
-    /// is no part of the log any more.
-    pub(crate) fn close(&self, end: u64) {
-        let inside = end == 0 || (DATA_START..=self.capacity).contains(&end);
+    /// Closes the segment: the log goes on in segment `successor`, which readers must already see.
+    pub(crate) fn close(&self, end: u64, successor: u64) {
+        let inside = (DATA_START..=self.capacity).contains(&end);
         assert!(inside, "a segment of {} bytes is closed at byte {end}", self.capacity);
+        self.successor.store(successor, Ordering::Relaxed);
         self.end.store(end, Ordering::Release);
+    }
+
+    /// The segment is no part of the log any more.
+    pub(crate) fn give_up(&self) {
+        self.end.store(0, Ordering::Release);
+    }
+
+    /// Whether nothing more will be written to it, and all its batches are durable.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.closed_at() == Some(self.durable.load(Ordering::Acquire))
     }
 
     /// Where the segment was closed, if it was.
@@ -174,7 +201,7 @@ impl Segment {
             return Ok(ask(index));
         }
         let made = match self.footer()? {
-            Some(index) => index,
+            Some(footer) => footer.index,
             None => self.rebuild_index()?,
         };
         Ok(ask(self.index.write().get_or_insert(made)))
@@ -194,14 +221,14 @@ impl Segment {
         *self.index.write() = Some(index);
     }
 
-    /// The index that stands behind the last batch, if it is whole.
-    pub(crate) fn footer(&self) -> Result<Option<SegmentIndex>, LogError> {
+    /// What stands behind the last batch, if it is whole.
+    pub(crate) fn footer(&self) -> Result<Option<Footer>, LogError> {
         let Some(end) = self.closed_at() else { return Ok(None) };
         self.footer_at(end)
     }
 
-    /// The index at `end`, if there is one and it is of batches that end there.
-    pub(crate) fn footer_at(&self, end: u64) -> Result<Option<SegmentIndex>, LogError> {
+    /// The footer at `end`, if there is one and it is of batches that end there.
+    pub(crate) fn footer_at(&self, end: u64) -> Result<Option<Footer>, LogError> {
         let (mut buffer, head) = (ReadBuffer::default(), end + BATCH_HEADER as u64);
         if head > self.capacity {
             return Ok(None);
@@ -212,9 +239,12 @@ impl Segment {
             return Ok(None);
         }
         buffer.cover(self, &(end..footer_end), self.capacity)?;
-        let index = decode_footer(buffer.at(end..footer_end), self.salt);
-        let index = index.and_then(SegmentIndex::decode);
-        Ok(index.filter(|index| index.fits(self.header.first, &(DATA_START..end))))
+        let Some((index, successor)) = decode_footer(buffer.at(end..footer_end), self.salt) else {
+            return Ok(None);
+        };
+        let index = SegmentIndex::decode(index);
+        let index = index.filter(|index| index.fits(self.header.first, &(DATA_START..end)));
+        Ok(index.map(|index| Footer { index, successor }))
     }
 
     /// Reads the visible records. Sources that are only in earlier segments are not known then.
@@ -263,7 +293,8 @@ impl Segment {
     pub(crate) fn write_footer(&self) {
         let Some(end) = self.closed_at() else { return };
         let Some(index) = self.known_index(SegmentIndex::encode) else { return };
-        let footer = encode_footer(&index, self.salt);
+        let successor = self.successor.load(Ordering::Relaxed);
+        let footer = encode_footer(&index, successor, self.salt);
         // A sync that came between the next segment and its first batch has let go of the file.
         let written = self.writable().and_then(|file| {
             file.write_at(end, &footer).map_err(|source| self.io("write", source))

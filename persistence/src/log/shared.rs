@@ -147,6 +147,11 @@ impl SharedLog {
         open.try_for_each(|segment| segment.sync().map_err(|error| self.fail(segment, &error)))
     }
 
+    /// The segment before the one that is written to.
+    pub(crate) fn last_sealed(&self) -> Option<Arc<Segment>> {
+        self.segments.read().iter().rev().nth(1).cloned()
+    }
+
     fn fail(&self, segment: &Segment, error: &LogError) -> LogError {
         let failed = FailedSync { file: segment.shown.clone(), reason: reason(error) };
         self.state.lock().failed = Some(failed.clone());
@@ -218,7 +223,7 @@ impl SharedLog {
         push_segment(&mut self.segments.write(), segment);
         self.state.lock().unsynced.push(Arc::clone(segment));
         // Only now: who sees the end goes on to look for the next segment.
-        before.close(end);
+        before.close(end, segment.number());
     }
 
     /// Puts `rewritten` in the place of everything behind `kept`, all of it durable in there.
@@ -234,7 +239,7 @@ impl SharedLog {
             push_segment(&mut segments, rewritten);
             dropped
         };
-        dropped.iter().for_each(|segment| segment.close(0));
+        dropped.iter().for_each(|segment| segment.give_up());
         // What was dropped keeps its file, which has no name any more, for the scans that are in it.
         let kept = |segment: &&Arc<Segment>| segment.closed_at() != Some(0);
         state.unsynced.iter().filter(kept).for_each(|segment| segment.let_go());

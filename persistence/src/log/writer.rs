@@ -158,6 +158,12 @@ impl Log {
         }
     }
 
+    /// A later segment is durable: what the footer before it named is needed no longer.
+    fn remove_successor(&mut self) {
+        self.leftovers.extend(self.successor.take());
+        self.remove_leftovers();
+    }
+
     /// Whether the next batch must not go into this segment, whatever room it has.
     fn must_move_on(&self) -> bool {
         self.broken || self.ended.is_some()
@@ -197,6 +203,7 @@ impl Log {
             return Err(LogError::io("write", self.shared.storage.display(&path), source));
         }
         self.enter(header, path, file, capacity, durable);
+        self.remove_successor();
         Ok(())
     }
 
@@ -303,16 +310,18 @@ impl Log {
         next.min(most).max(least).max(2 * DATA_START)
     }
 
-    /// Has the next segment made when a quarter of this one is full: it is twice as large, and
-    /// zeros are to be written faster than batches, not as fast. A small one is to be half full first:
-    /// most of these are never filled.
+    /// Has the next segment made when a quarter of this one is full: that one is twice as large where this
+    /// is not the largest, and zeros are to be written faster than batches, not as fast. A small one, whose
+    /// next may be four times as large, is to be half full first: most of these are never filled.
     fn prepare_ahead(&mut self) {
         let (used, room) = (self.offset - DATA_START, self.segment.capacity - DATA_START);
         let part = if self.segment.capacity < LARGE { room / 2 } else { room / 4 };
         if self.preparation.is_idle() && used > part {
             let (number, path) = self.next_number();
             let storage = Arc::clone(&self.shared.storage);
-            self.preparation = Preparation::start(storage, number, path, self.next_capacity());
+            let sealed = self.shared.last_sealed().filter(|sealed| sealed.is_settled());
+            let capacity = self.next_capacity();
+            self.preparation = Preparation::start(storage, number, path, capacity, sealed);
         }
     }
 

@@ -1,4 +1,4 @@
-//! The hash index: buckets of one cache line, twelve entries each, ten of them taken.
+//! The hash index: buckets of one cache line, twelve slots each, of which ten are taken on average.
 //!
 //! A bucket holds twelve one-byte tags, twelve four-byte locations, and 32 bits that say which keys
 //! had to move on to the next bucket because this one was full. A key that is not in the run is

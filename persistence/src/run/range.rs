@@ -5,10 +5,10 @@ use std::ops::Bound;
 
 use super::error::RunError;
 use super::info::Slot;
-use super::layout::GROUP;
+use super::layout::{GROUP, PAGE};
 use super::pages::Ahead;
 use super::seek::Cursor;
-use super::view::View;
+use super::view::{RunEntry, View};
 
 /// The entries of a range of one run, in key order, from either end.
 ///
@@ -24,6 +24,8 @@ pub struct RunRange<'a> {
     group_starts: [u64; GROUP as usize],
     failed: Option<RunError>,
     ahead: Ahead,
+    /// Whether values are left unread.
+    unread: bool,
 }
 
 impl<'a> RunRange<'a> {
@@ -33,7 +35,16 @@ impl<'a> RunRange<'a> {
             Err(error) => (Cursor::start(), 0, Some(error)),
         };
         let (group_starts, ahead) = ([0; GROUP as usize], Ahead::of(front.at));
-        Self { view, front, back, group: None, group_starts, failed, ahead }
+        Self { view, front, back, group: None, group_starts, failed, ahead, unread: false }
+    }
+
+    /// The same entries, with values whose bytes are not read yet: see [`Run::look_hashed`](super::Run::look_hashed).
+    pub fn unread(self) -> Self {
+        Self { unread: true, ..self }
+    }
+
+    fn entry(&self, at: u64) -> Result<RunEntry<'a>, RunError> {
+        if self.unread { self.view.entry_unread(at) } else { self.view.entry(at) }
     }
 
     /// How many entries are left, deletions included; exact unless the run is damaged.
@@ -43,9 +54,13 @@ impl<'a> RunRange<'a> {
     }
 
     fn step(&mut self) -> Result<(&'a [u8], Slot<'a>), RunError> {
-        let entry = self.view.entry(self.front.at)?;
+        let at = self.front.at;
+        let entry = self.entry(at)?;
         self.front = Cursor { ordinal: self.front.ordinal + 1, at: entry.next };
-        self.ahead.come_to(entry.next, &self.view.run.pages);
+        // Keys that lie close together touch every page, whether or not values are read.
+        if !self.unread || entry.next - at < PAGE {
+            self.ahead.come_to(entry.next, &self.view.run.pages);
+        }
         Ok((entry.key, entry.slot))
     }
 
@@ -55,7 +70,7 @@ impl<'a> RunRange<'a> {
         if self.group != Some(group) {
             self.load(group, within)?;
         }
-        let entry = self.view.entry(self.group_starts[within as usize])?;
+        let entry = self.entry(self.group_starts[within as usize])?;
         self.back -= 1;
         Ok((entry.key, entry.slot))
     }

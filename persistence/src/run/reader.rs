@@ -15,7 +15,7 @@ use super::pages::{Pages, fetch, part};
 use super::range::RunRange;
 use super::uniform::Uniform;
 use super::verify;
-use super::view::View;
+use super::view::{RunEntry, View};
 use crate::{Mapped, Storage};
 
 /// An open run. Clones share it; the file may be removed while it is open.
@@ -115,6 +115,45 @@ impl Run {
         let view = View::new(&self.inner);
         let found = locate(view, key, Print::of(hash))?;
         Ok(found.map(|(_, slot)| slot))
+    }
+
+    /// As [`Run::get_hashed`], but a value's bytes are not read yet: who reads a part of them has
+    /// [`Run::verify_part`] make sure of it first. So what is not asked for is not read from the disk.
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use std::sync::Arc;
+    /// # use gridmill_persistence::run::{Run, RunOptions, RunWriter, Slot, hash_key};
+    /// # use gridmill_persistence::{SimStorage, Storage};
+    /// # let storage: Arc<dyn Storage> = Arc::new(SimStorage::new());
+    /// # let options = RunOptions { value_align: 1, ..RunOptions::default() };
+    /// # let mut writer = RunWriter::create(Arc::clone(&storage), Path::new("a.run"), options)?;
+    /// writer.add(b"key", Some(&[7; 1 << 20]))?;
+    /// # writer.finish()?;
+    /// # let run = Run::open(&*storage, Path::new("a.run"))?;
+    /// let Some(Slot::Value(value)) = run.look_hashed(b"key", hash_key(b"key"))? else { panic!() };
+    /// run.verify_part(&value[500_000..500_008])?;
+    /// assert_eq!(value[500_000], 7);
+    /// assert!(run.pages_read() < 8);
+    /// # Ok::<(), gridmill_persistence::run::RunError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Run::get`].
+    pub fn look_hashed(&self, key: &[u8], hash: u64) -> Result<Option<Slot<'_>>, RunError> {
+        let view = View::new(&self.inner);
+        let found = locate_by(view, key, Print::of(hash), View::entry_unread)?;
+        Ok(found.map(|(_, slot)| slot))
+    }
+
+    /// Makes sure that bytes of this run are as they were written: a part of what [`Run::look_hashed`] or
+    /// [`RunRange::unread`] gave.
+    ///
+    /// # Errors
+    /// As [`Run::get`]; `Malformed` where the bytes are none of this run's.
+    #[inline]
+    pub fn verify_part(&self, part: &[u8]) -> Result<(), RunError> {
+        View::new(&self.inner).verify_part(part)
     }
 
     /// Brings what [`Run::get_hashed`] will look at for `hashes` into the processor's cache.
@@ -277,6 +316,17 @@ pub(super) fn locate<'a>(
     key: &[u8],
     print: Print,
 ) -> Result<Option<(u64, Slot<'a>)>, RunError> {
+    locate_by(view, key, print, View::entry)
+}
+
+/// [`locate`] with what reads an entry.
+#[inline]
+fn locate_by<'a>(
+    view: View<'a>,
+    key: &[u8],
+    print: Print,
+    read: impl Fn(View<'a>, u64) -> Result<RunEntry<'a>, RunError>,
+) -> Result<Option<(u64, Slot<'a>)>, RunError> {
     let (buckets, shape) = (view.run.meta.buckets(), &view.run.shape);
     let mut number = print.home(buckets);
     for _ in 0..buckets {
@@ -284,7 +334,7 @@ pub(super) fn locate<'a>(
         let mut hits = shape.matches(bucket, print);
         while hits != 0 {
             let at = view.run.uniform.place(shape.first_location(bucket, hits));
-            let entry = view.entry(at)?;
+            let entry = read(view, at)?;
             if same(entry.key, key) {
                 return Ok(Some((at, entry.slot)));
             }

@@ -70,6 +70,27 @@ impl<'a> View<'a> {
         Ok(RunEntry { key, slot, next: parts.next })
     }
 
+    /// The entry at `at` as its key and head say: the bytes of its value are not looked at.
+    pub(super) fn entry_unread(self, at: u64) -> Result<RunEntry<'a>, RunError> {
+        let parts = self.parts(at)?;
+        let key = self.slice(parts.key.0, parts.key.1)?;
+        let slot = match parts.value {
+            Some((from, to)) => Slot::Value(part(self.bytes, from, to)),
+            None => Slot::Deleted,
+        };
+        Ok(RunEntry { key, slot, next: parts.next })
+    }
+
+    /// Makes sure of bytes that lie in the run.
+    pub(super) fn verify_part(self, of: &[u8]) -> Result<(), RunError> {
+        let start = (of.as_ptr() as usize).checked_sub(self.bytes.as_ptr() as usize);
+        let end = start.and_then(|start| start.checked_add(of.len()));
+        match (start, end.filter(|end| *end as u64 <= self.run.meta.table_at)) {
+            (Some(start), Some(end)) => self.run.pages.touch(self.bytes, start as u64, end as u64),
+            _ => Err(self.malformed(0, "what is to be verified lies outside the pages")),
+        }
+    }
+
     /// The key at `at` and the position after its entry; does not touch the value.
     #[inline]
     pub(super) fn key(self, at: u64) -> Result<(&'a [u8], u64), RunError> {

@@ -8,6 +8,7 @@ mod forge;
 mod forged;
 mod golden;
 mod lookup;
+mod lost;
 mod other_times;
 mod reading;
 mod sizes;

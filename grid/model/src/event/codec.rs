@@ -72,6 +72,11 @@ impl<'a> FieldReader<'a> {
         Self { bytes, len: bytes.len() }
     }
 
+    /// The bytes that are not read yet.
+    pub fn rest(&self) -> &'a [u8] {
+        self.bytes
+    }
+
     /// Reads the next field.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 mod codec;
 mod errors;
+mod fanned;
 mod scalars;
 
 use std::fmt::Debug;
@@ -15,6 +16,8 @@ pub(crate) use codec::encoded_len;
 #[doc(hidden)]
 pub use codec::{FieldReader, FieldWriter};
 pub use errors::{DecodeError, EncodeError, JsonError};
+#[doc(hidden)]
+pub use fanned::Fanned;
 
 /// One form that an event can take: an enum has several, anything else has one.
 ///

@@ -1,13 +1,17 @@
 //! Typed names: what a module declares and every client uses.
 
 mod depot;
+mod fan;
 mod pstate;
+mod stage;
 
 pub use depot::{Depot, Partitioning};
+pub use fan::Fan;
 pub use pstate::{Kind, PState, Read};
+pub use stage::{Route, Stage};
 
 /// Refuses an empty name while the constant is evaluated.
 const fn checked(name: &'static str) -> &'static str {
-    assert!(!name.is_empty(), "a depot or PState needs a name, such as \"todo/events\"");
+    assert!(!name.is_empty(), "a depot, PState or stage needs a name, such as \"todo/events\"");
     name
 }

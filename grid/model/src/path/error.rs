@@ -29,13 +29,15 @@ pub enum PathErrorKind {
     /// The path does not fit the type that it is walked on.
     Path,
     /// A place cannot be written so: an element moved out of its list, a field or the root
-    /// removed, a computed value set.
+    /// removed, a computed value set, a sum too large for its type.
     Write,
-    /// A select of one value reached several.
+    /// A select of one value reached several, or `collect_one` did not reach exactly one.
     ManyValues,
-    /// A select reached more results, or visited more places, than its [`Limits`](super::Limits)
-    /// allow.
+    /// A select reached more results or more bytes of them, or visited more places, than its
+    /// [`Limits`](super::Limits) allow.
     Limit,
+    /// A sum is too large for its type.
+    Overflow,
     /// A value could not be written as JSON.
     Json,
     /// A stored entry could not be read.
@@ -135,14 +137,14 @@ impl fmt::Display for Details {
     }
 }
 
-/// A condition that claims more steps than are left.
-pub(super) fn short_condition(count: u16, left: usize) -> Misfit {
-    let (expected, got) = (format!("a condition of {count} steps"), format!("{left} steps"));
-    Misfit::new(expected, got, "build the path with `filter_selected`")
+/// A branch that claims more steps than are left.
+pub(super) fn short_branch(count: u16, left: usize) -> Misfit {
+    let (expected, got) = (format!("a branch of {count} steps"), format!("{left} steps"));
+    Misfit::new(expected, got, "build the path with `Navigate`")
 }
 
-/// A condition in a condition, and so on, more than `most` times.
+/// A branch in a branch, and so on, more than `most` times.
 pub(super) fn too_deep(most: usize) -> Misfit {
-    let expected = format!("conditions nested at most {most} deep");
-    Misfit::new(expected, "a deeper one", "put the conditions one after the other")
+    let expected = format!("conditions and branches nested at most {most} deep");
+    Misfit::new(expected, "a deeper one", "put conditions one after the other")
 }

@@ -46,6 +46,14 @@ impl<'p> Trail<'p> {
         self.whole(misfit)
     }
 
+    /// A transform of values on the way of a select looks at more than the select may.
+    #[cold]
+    pub(super) fn too_many(&self) -> PathError {
+        let help = "narrow the path, or raise the limits of the select";
+        let misfit = Misfit::new("fewer places visited", "more than the limit", help);
+        PathError::new(PathErrorKind::Limit, self.pstate, 0, String::new(), misfit)
+    }
+
     /// An error about the path as a whole.
     pub(super) fn whole(&self, misfit: Misfit) -> PathError {
         PathError::new(PathErrorKind::Path, self.pstate, 0, String::new(), misfit)
@@ -61,6 +69,16 @@ impl<'p> Trail<'p> {
     ) -> PathError {
         let number = self.total.saturating_sub(self.tail + left);
         PathError::new(kind, self.pstate, number, step.to_string(), misfit)
+    }
+
+    /// The step comes to a sum that its type cannot hold.
+    pub(super) fn overflow(
+        &self,
+        step: &dyn fmt::Display,
+        left: usize,
+        misfit: Misfit,
+    ) -> PathError {
+        self.at(PathErrorKind::Overflow, step, left, misfit)
     }
 
     /// The step does not fit the value that it stands at.

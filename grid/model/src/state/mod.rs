@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 
 use crate::Schema;
 use crate::archive::{ArchiveBuf, ArchiveError, Archiver, Checker, Unarchiver};
+use crate::engine::{Cold, Damaged};
 use crate::path::Walk;
 
 pub use root::Root;
@@ -26,7 +27,7 @@ pub(crate) const NOWHERE: [Range<*const u8>; 3] = [const { std::ptr::null()..std
 /// A value that a PState may hold, at its root or inside.
 ///
 /// Numbers (but not `usize` and `isize`), `bool`, `char`, [`Str`](crate::Str), `String`,
-/// [`Bytes`](crate::Bytes), [`Uuid`](crate::Uuid), `Option`, tuples up to six, [`List`](crate::List),
+/// [`Bytes`](crate::Bytes), [`Uuid`](crate::Uuid), `Option`, tuples up to twelve, [`List`](crate::List),
 /// [`Set`](crate::Set), [`Map`](crate::Map), `Vec` (copied whole with each change) and every
 /// `#[record]` are such values. Do not implement it by hand: write `#[record]`.
 #[diagnostic::on_unimplemented(
@@ -58,6 +59,23 @@ pub trait State:
 
     /// The shape of the type, as data.
     fn schema() -> Schema;
+
+    /// Whether parts of an archived value may be decoded alone.
+    #[doc(hidden)]
+    const IN_PLACE: bool = true;
+
+    /// Makes sure of the bytes that an archived value is decoded from.
+    ///
+    /// # Errors
+    /// [`Damaged`](crate::Damaged) where they are not as they were written.
+    #[doc(hidden)]
+    fn fetch(cold: Cold<'_>) -> Result<(), Damaged> {
+        if Self::FIXED {
+            cold.bytes(size_of::<Self::Archived>()).map(drop)
+        } else {
+            cold.verify_all()
+        }
+    }
 
     /// Whether values take no room beyond that of their type: their [`size`](Self::size) is 0.
     #[doc(hidden)]

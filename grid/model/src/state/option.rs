@@ -1,11 +1,20 @@
 //! `Option` as a state.
 
+use crate::engine::{Cold, Damaged};
 use crate::{Schema, Size, State};
 
 impl<T: State> State for Option<T> {
     const FIXED: bool = T::FIXED;
     const QUICK: bool = T::QUICK;
     const REFLEXIVE: bool = T::REFLEXIVE;
+
+    fn fetch(cold: Cold<'_>) -> Result<(), Damaged> {
+        cold.bytes(size_of::<Self::Archived>())?;
+        match cold.content::<T>()? {
+            Some(content) if !T::FIXED => T::fetch(content),
+            _ => Ok(()),
+        }
+    }
 
     fn schema() -> Schema {
         Schema::Option(Box::new(T::schema()))

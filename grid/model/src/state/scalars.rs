@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use crate::archive::{ArchiveBuf, ArchiveError, invalid};
+use crate::engine::{Cold, Damaged};
 use crate::{Bytes, Schema, Size, State, Str};
 
 /// A number's archive is its little-endian bytes, so it is written and read without rkyv's help.
@@ -10,6 +11,7 @@ macro_rules! numbers {
     ($reflexive:literal: $($type:ty => $schema:ident),* $(,)?) => { $(
         impl State for $type {
             const ARCHIVE_ALIGN: usize = 1;
+            const IN_PLACE: bool = false;
             const FIXED: bool = true;
             const REFLEXIVE: bool = $reflexive;
 
@@ -67,7 +69,7 @@ fn text_size(text: &Str) -> Size {
 }
 
 macro_rules! others {
-    ($($type:ty => $schema:ident, $fixed:literal, $size:expr;)*) => { $(
+    ($($type:ty => $schema:ident, $fixed:literal, $size:expr $(, $fetch:ident)?;)*) => { $(
         impl State for $type {
             // What these point to is bytes.
             const ARCHIVE_ALIGN: usize = align_of::<<Self as rkyv::Archive>::Archived>();
@@ -86,6 +88,10 @@ macro_rules! others {
             fn is_same(&self, other: &Self) -> bool {
                 self == other
             }
+
+            $(fn fetch(cold: Cold<'_>) -> Result<(), Damaged> {
+                cold.$fetch()
+            })?
         }
 
         crate::__blob_root!([] $type);
@@ -98,7 +104,7 @@ others! {
     bool => Bool, true, |_| Size::default();
     char => Char, true, |_| Size::default();
     Uuid => Uuid, true, |_| Size::default();
-    Str => String, false, text_size;
-    String => String, false, |text| bytes_size(text.len(), false, ARCHIVED_INLINE);
+    Str => String, false, text_size, fetch_text;
+    String => String, false, |text| bytes_size(text.len(), false, ARCHIVED_INLINE), fetch_text;
     Bytes => Bytes, false, |bytes| bytes_size(bytes.len(), true, 0);
 }

@@ -1,5 +1,8 @@
 //! Tuples as states.
 
+use std::mem::offset_of;
+
+use crate::engine::{Cold, Damaged};
 use crate::{Schema, Size, State};
 
 macro_rules! tuples {
@@ -8,6 +11,14 @@ macro_rules! tuples {
             const FIXED: bool = true $(&& $part::FIXED)+;
             const QUICK: bool = true $(&& $part::QUICK)+;
             const REFLEXIVE: bool = true $(&& $part::REFLEXIVE)+;
+
+            fn fetch(cold: Cold<'_>) -> Result<(), Damaged> {
+                cold.bytes(size_of::<Self::Archived>())?;
+                $(if !$part::FIXED {
+                    $part::fetch(cold.behind(offset_of!(<Self as rkyv::Archive>::Archived, $index)))?;
+                })+
+                Ok(())
+            }
 
             fn schema() -> Schema {
                 Schema::Tuple(vec![$($part::schema()),+])
@@ -37,4 +48,10 @@ tuples! {
     A 0, B 1, C 2, D 3;
     A 0, B 1, C 2, D 3, E 4;
     A 0, B 1, C 2, D 3, E 4, F 5;
+    A 0, B 1, C 2, D 3, E 4, F 5, G 6;
+    A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7;
+    A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8;
+    A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9;
+    A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10;
+    A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10, L 11;
 }

@@ -1,8 +1,17 @@
 //! The conformance vectors for selects, transforms and ranges.
+//!
+//! What the typed design says in another way:
+//!
+//! - A null is `None` of `select_one`, or no value; keys of one map have values of one type, so that `q.z` holds numbers.
+//! - `sublist` is `range`, `transformed(.. termVal)` is `transformed(|it| .. .set(..))`, `term(f)` is `update`,
+//!   `termVoid` is `remove`, `nullToVal` is `or`, `mapKey` is `map_key`, `view(SIZE)` is `len`.
+//! - A map has values of one type, so a list of fresh maps is a list of records, made with `or_default`.
+//! - A transform without a term does not compile (`tests/compile_fail` of the engine). The removal of the root is an
+//!   error of `try_apply`; `apply` leaves it be.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
-use gridmill_model::path::{PathErrorKind, Position};
+use gridmill_model::path::{Index, PathErrorKind};
 use gridmill_model::prelude::*;
 
 type Tree = Map<Str, Map<Str, List<i64>>>;
@@ -77,7 +86,7 @@ fn an_index_moves_the_element() {
         assert_eq!(D.key("p").key("x").index(from).move_to(to).apply(&mut tree), 1);
         assert_eq!(x(&tree), expected);
     }
-    assert_eq!(D.key("p").key("x").index(2).select(&d()).unwrap(), [Position(2)]);
+    assert_eq!(D.key("p").key("x").index(2).select(&d()).unwrap(), [Index(2)]);
 }
 
 #[test]
@@ -220,4 +229,51 @@ fn ranges_are_replaced_and_deleted() {
     let mut sets: Map<Str, Set<i64>> = [("s".into(), [1, 2, 3, 4].into())].into();
     SETS.key("s").key_range(2..=3).remove().apply(&mut sets);
     assert_eq!(SETS.key("s").all().select(&sets).unwrap(), [1, 4]);
+}
+
+/// The rest of the table of selects.
+#[test]
+fn branches_parts_and_collected_values_are_selected() {
+    let d = d();
+    let px = || D.key("p").key("x");
+    assert_eq!(px().range(0..2).select(&d).unwrap(), [[4, 7]]);
+    assert_eq!(px().transformed(|it| it.nth(0).set(0)).select(&d).unwrap(), [[0, 7, 2]]);
+    let nine = |it: Path<List<i64>, List<i64>>| it.all().filter_eq(9);
+    assert_eq!(px().if_path(nine, |it| it.first(), |it| it.last()).select(&d).unwrap(), [2]);
+    let nothing = px().if_path(|it| it.stop::<i64>(), |it| it, |it| it.stop());
+    assert!(nothing.select(&d).unwrap().is_empty());
+    let both = D.multi(|it| [it.clone().key("p").key("y").first(), it.key("q").key("z").last()]);
+    assert_eq!(both.select(&d).unwrap(), [5, 9]);
+    let even = D.key("p").map_vals().subselect(|it| it.all().filter(|n| n % 2 == 0));
+    assert_eq!(even.select(&d).unwrap(), [List::from([4, 2]), List::new()]);
+    let with_five = D.collect_one(|it| it.key("p").key("y").first()).key("p").key("x").all();
+    assert_eq!(with_five.select(&d).unwrap(), [(5, 4), (5, 7), (5, 2)]);
+    let error = D.key("q").key("z").collect_one(|it| it.all()).select(&d).unwrap_err();
+    assert_eq!(*error.kind(), PathErrorKind::ManyValues);
+}
+
+/// The rest of the table of transforms, each on a fresh `D`.
+#[test]
+fn parts_and_branches_are_transformed() {
+    let px = || D.key("p").key("x");
+    let even = || px().filtered(|n| n.filter(|n| n % 2 == 0));
+    type Change<'a> = (&'a dyn Fn(&mut Tree) -> usize, &'a [i64]);
+    let changes: [Change<'_>; 7] = [
+        (&|t| px().before_index(1).set(9).apply(t), &[4, 9, 7, 2]),
+        (&|t| px().end().set([8, 9]).apply(t), &[4, 7, 2, 8, 9]),
+        (&|t| even().update(|l| *l = l.iter().rev().copied().collect()).apply(t), &[2, 7, 4]),
+        (&|t| px().range(1..3).set([8]).apply(t), &[4, 8]),
+        (&|t| px().all().filter(|n| n % 2 == 0).remove().apply(t), &[7]),
+        (&|t| D.must("zz").key("x").set([1]).apply(t), &[4, 7, 2]),
+        (&|t| D.key("p").map_key("x").set("k").apply(t), &[]),
+    ];
+    for (change, expected) in changes {
+        let mut tree = d();
+        change(&mut tree);
+        assert_eq!(x(&tree), expected);
+    }
+    let mut counts = Map::new();
+    let twice = COUNTS.multi(|it| [it.clone().key("c").or(0), it.key("c").or(0)]);
+    twice.update(|n| *n += 1).apply(&mut counts);
+    assert_eq!(counts, [("c".into(), 2)].into());
 }

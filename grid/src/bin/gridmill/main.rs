@@ -19,7 +19,7 @@ const DAMAGED: u8 = 1;
 const WRONG_ARGUMENTS: u8 = 2;
 
 /// The first line of a dump: what stands where in the lines of its records.
-const LEGEND: &str = "# PARTITION/OFFSET at EPOCH:POSITION TIME EVENT FIELDS";
+const LEGEND: &str = "# PARTITION/OFFSET at EPOCH:POSITION TIME [hop|sent] EVENT FIELDS";
 /// Something could not be read, or the output not be written, for a reason that says nothing of the
 /// files; as far as they were read, they are whole.
 const UNREAD: u8 = 3;
@@ -39,7 +39,8 @@ fn main() -> ExitCode {
     let command = match options::read(std::env::args_os().skip(1)) {
         Ok(command) => command,
         Err(Usage::Help) => {
-            println!("{USAGE}");
+            // Whoever does not read it has seen enough.
+            let _ = writeln!(io::stdout(), "{USAGE}");
             return ExitCode::SUCCESS;
         }
         Err(Usage::Wrong(problem)) => {
@@ -142,7 +143,11 @@ fn print_records(dump: &Dump, out: &mut impl Write) -> Result<(), Failed> {
         }
         let (partition, offset, position) = (record.partition, record.offset, record.position);
         let (time, variant, event) = (rfc3339(record.time), record.variant, record.event);
-        writeln!(out, "{partition}/{offset} at {position} {time} {variant} {event}")?;
+        let kind = match record.kind {
+            "event" => String::new(),
+            sent => format!("{sent} "),
+        };
+        writeln!(out, "{partition}/{offset} at {position} {time} {kind}{variant} {event}")?;
     }
     Ok(())
 }

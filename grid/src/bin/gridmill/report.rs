@@ -34,6 +34,7 @@ fn depots(module: &ModuleInfo) -> Table {
         let records: u64 = all.map(|depot| depot.end - depot.start).sum();
         let kind = match (depot.removed, depot.global) {
             (true, _) => "removed",
+            _ if depot.stage_of.is_some() => "stage",
             (false, true) => "global",
             (false, false) => "partitioned",
         };

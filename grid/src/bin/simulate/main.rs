@@ -1,5 +1,7 @@
 //! Runs the simulator on many seeds: a grid, its disk and its clients, with all that can go wrong.
 
+use std::fmt;
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -47,7 +49,8 @@ fn main() -> ExitCode {
         Ok(None) => {
             let bugs = Bug::ALL.map(Bug::name).join(" ");
             let workloads = Workload::ALL.map(Workload::name).join(" ");
-            println!("{}", USAGE.replace("BUGS", &bugs).replace("WORKLOADS", &workloads));
+            let usage = USAGE.replace("BUGS", &bugs).replace("WORKLOADS", &workloads);
+            say(format_args!("{usage}"));
             ExitCode::SUCCESS
         }
         Err(error) => {
@@ -119,7 +122,7 @@ fn simulate(arguments: &Arguments) -> ExitCode {
     silence_simulated_panics();
     let begun = Instant::now();
     let Arguments { first, count, threads, .. } = *arguments;
-    println!("seeds {first} to {}", first.wrapping_add(count - 1));
+    say(format_args!("seeds {first} to {}", first.wrapping_add(count - 1)));
     let (next, failed) = (AtomicU64::new(0), AtomicU64::new(0));
     let (steps, acknowledged) = (AtomicU64::new(0), AtomicU64::new(0));
     std::thread::scope(|scope| {
@@ -141,23 +144,34 @@ fn simulate(arguments: &Arguments) -> ExitCode {
     });
     let (done, failed) = (next.into_inner().min(count), failed.into_inner());
     let seconds = begun.elapsed().as_secs_f64();
-    println!(
+    say(format_args!(
         "{done} seeds, {failed} failed; {} choices, {} events acknowledged; {seconds:.1} s, {:.0} seeds a minute",
         steps.into_inner(),
         acknowledged.into_inner(),
         60.0 * done as f64 / seconds.max(0.001),
-    );
+    ));
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Prints a line. Where nobody reads any more (`simulate | head`), that is the end, and no failure.
+fn say(line: fmt::Arguments<'_>) {
+    if let Err(error) = writeln!(io::stdout().lock(), "{line}") {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            std::process::exit(0);
+        }
+        eprintln!("simulate: cannot write what was found: {error}");
+        std::process::exit(2);
+    }
 }
 
 /// Runs a seed, sometimes twice, and shows what it found.
 fn one(seed: u64, number: u64, arguments: &Arguments) -> Outcome {
     let outcome = run(seed, arguments.options);
     if let Some(failure) = &outcome.failure {
-        println!(
+        say(format_args!(
             "seed {seed} fails at step {}: {failure}repeat it with --seed {seed}",
             outcome.steps
-        );
+        ));
     } else if number.is_multiple_of(TWICE) {
         let again = run(seed, arguments.options);
         assert_eq!(again.digest, outcome.digest, "seed {seed}: two runs made other choices");

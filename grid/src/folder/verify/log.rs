@@ -6,6 +6,7 @@ use std::sync::Arc;
 use gridmill_model::engine::Damaged;
 use gridmill_persistence::{HowStopped, LogReader, LogRecord, LogScan, Position};
 
+use super::super::flows::Stamps;
 use super::super::{Fault, no_log, of_log};
 use super::partition::Check;
 use crate::machine::control::{NO_DEPOT, kind};
@@ -82,10 +83,12 @@ impl Check<'_> {
     /// Every record names a depot and a type that the manifest knows, and offsets have no gaps.
     fn records(&self, manifest: &Manifest, reader: &LogReader) -> Result<(), Fault> {
         let mut next: HashMap<u16, u64> = HashMap::new();
+        let mut stamps = Stamps::default();
         let mut time = i64::MIN;
         let mut scan = reader.scan(Position::START).map_err(of_log)?;
         while let Some(record) = scan.next().map_err(of_log)? {
-            let mut problem = contradiction_in(manifest, &record);
+            let stamped = stamps.contradiction(manifest, &record);
+            let mut problem = contradiction_in(manifest, &record).or(stamped);
             if record.time < time {
                 problem = Some("its time is before that of an earlier record".to_owned());
             }
@@ -135,7 +138,7 @@ impl Check<'_> {
 
 /// What a record's header says that cannot be.
 fn contradiction_in(manifest: &Manifest, record: &LogRecord<'_>) -> Option<String> {
-    if record.kind != kind::EVENT {
+    if !kind::is_event(record.kind) {
         let known = [kind::VERDICT, kind::RETRY, kind::DISCARD].contains(&record.kind);
         return (!known).then(|| format!("its kind {} is unknown", record.kind));
     }

@@ -12,8 +12,16 @@ use super::partition::{Check, OpenedRuns};
 use crate::machine::manifest::{Homes, Manifest, PStateMeta, RunMeta};
 
 impl Check<'_> {
-    /// The runs of all PStates, each read once.
+    /// The runs of all PStates, and of what topologies had sent, each read once.
     pub(super) fn pstates(&mut self, manifest: &Manifest, mut opened: OpenedRuns) {
+        for topology in &manifest.topologies {
+            let Some(outbox) = &topology.outbox else { continue };
+            let checked = opened.remove(&outbox.file).map_or(Ok(()), |run| {
+                let whose = format!("the outbox of topology `{}`", topology.name);
+                self.whole(&run.map_err(of_run)?, outbox, &whose)
+            });
+            self.note(checked);
+        }
         for pstate in manifest.topologies.iter().flat_map(|topology| &topology.pstates) {
             let checked = self.pstate(pstate, manifest, &mut opened);
             self.note(checked);
@@ -57,15 +65,21 @@ impl Check<'_> {
         Ok(())
     }
 
-    fn run(&mut self, run: &Run, meta: &RunMeta, pstate: &PStateMeta) -> Result<(), Fault> {
+    /// A run is whole, and is the one that was written.
+    fn whole(&mut self, run: &Run, meta: &RunMeta, whose: &str) -> Result<(), Fault> {
         self.report.runs += 1;
         self.report.entries += run.len();
         self.report.bytes += run.bytes();
         run.verify().map_err(of_run)?;
-        if let Some((expected, got)) = meta.mismatch(run, &pstate.name) {
-            let message = format!("expected {expected}, got {got}; restore the file from a backup");
-            return Err(Damaged::new(run.file().display().to_string(), 0, message).into());
-        }
+        let Some((expected, got)) = meta.mismatch(run, format_args!("{whose}")) else {
+            return Ok(());
+        };
+        let message = format!("expected {expected}, got {got}; restore the file from a backup");
+        Err(Damaged::new(run.file().display().to_string(), 0, message).into())
+    }
+
+    fn run(&mut self, run: &Run, meta: &RunMeta, pstate: &PStateMeta) -> Result<(), Fault> {
+        self.whole(run, meta, &format!("PState `{}`", pstate.name))?;
         let (expected, got) = (pstate.schema.fingerprint(), run.schema());
         if expected == got {
             return Ok(());

@@ -8,7 +8,7 @@ use gridmill_client::engine::EncodedEvents;
 
 use crate::machine::batch::{Batch, Events, Item, Step};
 use crate::machine::control::Verdict;
-use crate::topology::StageError;
+use crate::topology::{Effects, HandlerError};
 
 use super::panics::{panic_message, shortened};
 use super::{Applied, Core, ItemAnswers, Stop};
@@ -83,12 +83,18 @@ impl Core {
         applied: &mut Applied,
     ) -> Result<(), Stop> {
         let mut message = String::new();
-        for attempt in 1..=self.limits.attempts {
-            match self.attempt(one, events, &mut applied.answers[one.item])? {
+        for number in 1..=self.limits.attempts {
+            let sent = applied.effects.mark();
+            let to = (&mut applied.answers[one.item], &mut applied.effects);
+            let attempt = self.attempt(one, events, to)?;
+            if !matches!(attempt, Attempt::Done) {
+                applied.effects.truncate(sent);
+            }
+            match attempt {
                 Attempt::Done => return Ok(()),
                 Attempt::Failed(why) => message = why,
                 Attempt::Refused(why) => {
-                    return self.quarantine(one, events, attempt, why, applied);
+                    return self.quarantine(one, events, number, why, applied);
                 }
             }
         }
@@ -99,7 +105,7 @@ impl Core {
         &mut self,
         one: One<'_>,
         events: &Events,
-        answers: &mut ItemAnswers,
+        (answers, effects): (&mut ItemAnswers, &mut Effects),
     ) -> Result<Attempt, Stop> {
         let codec = &self.plan.depots[events.depot].codec;
         let mut single = Events {
@@ -112,14 +118,20 @@ impl Core {
         if let Err(error) = codec.decode(&mut single.events, usize::from(one.variant), one.bytes) {
             return Ok(Attempt::Refused(format!("the event cannot be decoded: {error}")));
         }
-        let run = || self.run(one.topology, &mut single, 0..1, one.index, answers);
+        let sent = effects.mark();
+        let run = || self.run(one.topology, &mut single, 0..1, one.index, (answers, &mut *effects));
         match catch_unwind(AssertUnwindSafe(run)) {
             Ok(Ok(())) => {}
-            Ok(Err(StageError::Lost)) => {
+            Ok(Err(HandlerError::Lost)) => {
                 self.rollback()?;
+                effects.truncate(sent);
                 return Ok(Attempt::Done);
             }
-            Ok(Err(StageError::Damaged(damage))) => return Err(damage.into()),
+            Ok(Err(HandlerError::Fault(fault))) => {
+                self.rollback()?;
+                return Ok(Attempt::Refused(fault));
+            }
+            Ok(Err(HandlerError::Damaged(damage))) => return Err(damage.into()),
             Err(panic) => {
                 let message = panic_message(panic)?;
                 self.rollback()?;

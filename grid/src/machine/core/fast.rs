@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::machine::batch::{Batch, Events, Item, Step};
 use crate::module::Plan;
-use crate::topology::{Answers, StageError, StageRun, Window};
+use crate::topology::{Answers, Effects, HandlerError, HandlerRun, Sending, Window};
 
 use super::panics::panic_message;
 use super::{Applied, Core, ItemAnswers, Stop};
@@ -17,19 +17,19 @@ impl Core {
         batch: &mut Batch,
         step: Step,
     ) -> Result<Option<Applied>, Stop> {
-        let mut answers = Vec::new();
-        if !self.run_guarded(batch, step, &mut answers)? {
+        let mut applied = Applied::default();
+        if !self.run_guarded(batch, step, &mut applied)? {
             self.rollback()?;
             return Ok(None);
         }
-        if self.limits.check_twice && !self.run_again(batch, step)? {
+        if self.limits.check_twice && !self.run_again(batch, step, &applied.effects)? {
             return Ok(None);
         }
         self.seal()?;
         for number in step.items().filter(|&number| step.ends(number)) {
             self.apply_control(&batch.items[number]);
         }
-        Ok(Some(Applied { answers, verdicts: Vec::new() }))
+        Ok(Some(applied))
     }
 
     /// Runs a step; false where a handler panicked or made a value that is not allowed.
@@ -37,12 +37,12 @@ impl Core {
         &mut self,
         batch: &mut Batch,
         step: Step,
-        answers: &mut Vec<ItemAnswers>,
+        applied: &mut Applied,
     ) -> Result<bool, Stop> {
-        match catch_unwind(AssertUnwindSafe(|| self.run_all(batch, step, answers))) {
+        match catch_unwind(AssertUnwindSafe(|| self.run_all(batch, step, applied))) {
             Ok(Ok(())) => {}
-            Ok(Err(StageError::Lost)) => return Ok(false),
-            Ok(Err(StageError::Damaged(damage))) => return Err(damage.into()),
+            Ok(Err(HandlerError::Lost | HandlerError::Fault(_))) => return Ok(false),
+            Ok(Err(HandlerError::Damaged(damage))) => return Err(damage.into()),
             Err(panic) => {
                 panic_message(panic)?;
                 return Ok(false);
@@ -57,7 +57,12 @@ impl Core {
     }
 
     /// Rolls a step back, runs it again from its bytes and compares what both runs touched.
-    pub(super) fn run_again(&mut self, batch: &mut Batch, step: Step) -> Result<bool, Stop> {
+    pub(super) fn run_again(
+        &mut self,
+        batch: &mut Batch,
+        step: Step,
+        sent: &Effects,
+    ) -> Result<bool, Stop> {
         let first = self.digests()?;
         self.rollback()?;
         for item in &mut batch.items[step.items()] {
@@ -66,16 +71,21 @@ impl Core {
                 return Ok(true);
             }
         }
-        if !self.run_guarded(batch, step, &mut Vec::new())? {
+        let mut again = Applied::default();
+        if !self.run_guarded(batch, step, &mut again)? {
             self.rollback()?;
             return Ok(false);
+        }
+        if let Some(topology) = sent.difference(&again.effects) {
+            let topology = self.plan.topologies[topology].name.to_owned();
+            return Err(Stop::NotDeterministic { topology, what: "sent different records".into() });
         }
         let second = self.digests()?;
         if let Some(differs) = first.iter().zip(&second).position(|(a, b)| a != b) {
             let pstate = &self.plan.pstates[differs];
             return Err(Stop::NotDeterministic {
                 topology: self.plan.topologies[pstate.topology].name.to_owned(),
-                pstate: pstate.name.to_owned(),
+                what: format!("gave PState `{}` two different contents", pstate.name),
             });
         }
         Ok(true)
@@ -91,9 +101,9 @@ impl Core {
         &mut self,
         batch: &mut Batch,
         step: Step,
-        answers: &mut Vec<ItemAnswers>,
-    ) -> Result<(), StageError> {
-        answers.clear();
+        applied: &mut Applied,
+    ) -> Result<(), HandlerError> {
+        let Applied { answers, effects, .. } = applied;
         answers.resize_with(batch.items.len(), ItemAnswers::default);
         let topologies = self.plan.topologies.len();
         for number in step.items() {
@@ -103,7 +113,8 @@ impl Core {
             for start in records.clone().step_by(together) {
                 let range = start..(start + together).min(records.end);
                 for topology in 0..topologies {
-                    self.run(topology, events, range.clone(), 0, &mut answers[number])?;
+                    let (range, to) = (range.clone(), (&mut answers[number], &mut *effects));
+                    self.run(topology, events, range, 0, to)?;
                 }
             }
         }
@@ -118,8 +129,8 @@ impl Core {
         events: &mut Events,
         range: Range<usize>,
         base: usize,
-        answers: &mut ItemAnswers,
-    ) -> Result<(), StageError> {
+        (answers, effects): (&mut ItemAnswers, &mut Effects),
+    ) -> Result<(), HandlerError> {
         let consumer = &self.consumers[topology];
         if !consumer.live || events.only.is_some_and(|only| only != topology) {
             return Ok(());
@@ -133,7 +144,7 @@ impl Core {
         let Some((_, answers)) = answers.topologies.last_mut() else { return Ok(()) };
         let skip = (!consumer.skip.is_empty()).then_some(&consumer.skip);
         let start = if events.only.is_some() { 0 } else { consumer.starts[number] };
-        source.stage.run(StageRun {
+        source.handler.run(HandlerRun {
             events: &mut events.events,
             infos: &events.infos,
             range,
@@ -141,9 +152,16 @@ impl Core {
             take: source.last,
             window: Window { after: consumer.next, start, skip },
             cells: &mut self.cells,
-            at: &plan.at,
-            owned: &plan.owned,
+            at: &source.at,
+            owned: &source.owned,
             partition: self.partition,
+            sending: Sending {
+                topology,
+                outputs: &plan.outputs,
+                partitions: self.partitions,
+                limits: self.limits.sends,
+                effects,
+            },
             answers,
         })
     }

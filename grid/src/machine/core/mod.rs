@@ -15,7 +15,7 @@ use gridmill_model::engine::Damaged;
 
 use crate::module::Plan;
 use crate::state::{AnyView, Cell, CellPlace, Frozen};
-use crate::topology::{Answers, AnyCell, Cells};
+use crate::topology::{Answers, AnyCell, Cells, Effects, SendLimits};
 
 use super::batch::{Batch, Item};
 use super::control::Verdict;
@@ -32,6 +32,8 @@ pub(crate) struct Limits {
     pub(crate) cache_bytes: usize,
     /// Bytes, about, that the records which are applied together may touch.
     pub(crate) step_bytes: usize,
+    /// What handlers may send.
+    pub(crate) sends: SendLimits,
     /// How often a record that panics is tried before it goes into quarantine.
     pub(crate) attempts: u32,
     /// Apply every batch twice and compare, to catch handlers that are not deterministic.
@@ -44,10 +46,10 @@ pub(crate) enum Stop {
     #[error(transparent)]
     Damaged(#[from] Damaged),
     #[error(
-        "topology `{topology}` is not deterministic: the same records gave PState `{pstate}` two \
-         different contents; a handler must not use clocks, random numbers or hash order"
+        "topology `{topology}` is not deterministic: the same records {what}; a handler must not use \
+         clocks, random numbers or hash order"
     )]
-    NotDeterministic { topology: String, pstate: String },
+    NotDeterministic { topology: String, what: String },
 }
 
 /// What handlers said about one item of a batch, by topology.
@@ -73,6 +75,8 @@ pub(crate) struct Applied {
     pub(crate) answers: Vec<ItemAnswers>,
     /// New verdicts; they have to be logged before anything of the batch is shown.
     pub(crate) verdicts: Vec<Verdict>,
+    /// What handlers sent.
+    pub(crate) effects: Effects,
 }
 
 pub(crate) struct Core {
@@ -109,7 +113,7 @@ impl Core {
         let step = batch.step(self.pace.records());
         let items = &batch.items[step.items()];
         let has_retry = items.iter().any(|item| matches!(item, Item::Retry(..)));
-        let fast = if has_retry { None } else { self.apply_fast(batch, step)? };
+        let fast = if has_retry || batch.careful { None } else { self.apply_fast(batch, step)? };
         let applied = match fast {
             Some(applied) => applied,
             None => self.apply_one_by_one(batch, step)?,

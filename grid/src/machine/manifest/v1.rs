@@ -5,7 +5,7 @@ use gridmill_persistence::Position;
 use serde::Deserialize;
 
 use super::{
-    DepotMeta, Homes, Manifest, PStateMeta, RunMeta, SourceMeta, TopologyMeta, VariantMeta,
+    DepotMeta, Homes, Intake, Manifest, PStateMeta, RunMeta, SourceMeta, TopologyMeta, VariantMeta,
 };
 use crate::machine::control::Verdict;
 
@@ -91,6 +91,9 @@ impl From<ManifestV1> for Manifest {
             depots: old.depots.into_iter().map(DepotMeta::from).collect(),
             topologies: old.topologies.into_iter().map(TopologyMeta::from).collect(),
             generations: Vec::new(),
+            channels: Vec::new(),
+            intake: Intake::default(),
+            synced: false,
         }
     }
 }
@@ -101,7 +104,7 @@ impl From<DepotV1> for DepotMeta {
         let variants = variants
             .into_iter()
             .map(|VariantV1 { type_id, name, schema }| VariantMeta { type_id, name, schema });
-        Self { name, global, removed, variants: variants.collect() }
+        Self { name, global, removed, inbox: None, variants: variants.collect() }
     }
 }
 
@@ -118,6 +121,7 @@ impl From<TopologyV1> for TopologyMeta {
             sources: sources.collect(),
             quarantine: quarantine.into_iter().map(Verdict::from).collect(),
             pstates: pstates.into_iter().map(PStateMeta::from).collect(),
+            outbox: None,
         }
     }
 }

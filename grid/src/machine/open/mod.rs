@@ -2,7 +2,10 @@
 
 mod load;
 mod prescan;
+mod sent;
 mod tail;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,16 +20,22 @@ use crate::module::Plan;
 
 use super::answers::RecoveredAnswer;
 use super::budget::Budget;
-use super::check::{Checked, check};
+use super::check::{Checked, check, survey};
 use super::control::{Verdict, log_verdicts};
 use super::core::{Core, Limits, Stop};
+use super::flow::confirmed::Confirmed;
+use super::flow::marks::Marks;
+use super::flow::outbox_file::OutboxRecord;
 use super::flush::FlushContext;
 use super::manifest::{Manifest, ManifestFault, ManifestFile, runs_dir};
 use super::reconcile::{LogFacts, reconcile};
 use super::registry::Registry;
 use super::replay::ReplayError;
 
+pub(crate) use prescan::Prescan;
+
 use load::{adopt, core_over, remove_orphans};
+use sent::Sent;
 use tail::replay;
 
 /// What opening a partition needs.
@@ -49,6 +58,10 @@ pub(crate) struct OpenOptions {
     pub(crate) quarantine_at: Vec<Position>,
     /// Appenders of records from here on still wait for what handlers say.
     pub(crate) waiting_from: Option<Position>,
+    /// What partitions of the module have of what others sent them.
+    pub(crate) confirmed: Arc<Confirmed>,
+    /// Whether nobody hears of a record before it is synced.
+    pub(crate) synced: bool,
 }
 
 /// A partition, ready to run.
@@ -67,6 +80,11 @@ pub(crate) struct Opened {
     pub(crate) how: HowStopped,
     /// Records that were replayed.
     pub(crate) replayed: u64,
+    /// How far it is with what partitions sent it: all that its log has.
+    pub(crate) marks: Marks,
+    /// By topology of the plan: what it had sent that its targets did not have, for each target in the order of
+    /// causes.
+    pub(crate) sent: Vec<Vec<OutboxRecord>>,
 }
 
 impl OpenOptions {
@@ -128,17 +146,23 @@ pub(crate) struct Replayed {
 /// # Errors
 /// [`StartError`]; files that exist are then as they were, but for a cut torn tail.
 pub(crate) fn open(options: &OpenOptions) -> Result<Opened, StartError> {
-    let replayed = begin(options, check(options)?)?;
-    let opened = enter(options, replayed)?;
-    Ok(settle(options, opened))
+    let checked = check(options, (survey(options)?, None))?;
+    let opened = settle(options, enter(options, begin(options, checked)?)?);
+    // The log that they were read from is durable now.
+    for (channel, source, mark) in opened.marks.iter() {
+        if let Some(topology) = opened.registry.topology_of_channel(channel) {
+            options.confirmed.confirm(options.partition, topology, u32::from(source), mark);
+        }
+    }
+    Ok(opened)
 }
 
-/// The second step: recovers the log and replays its tail. All that the folder gets is what recovery
+/// The step after checking: recovers the log and replays its tail. All that the folder gets is what recovery
 /// may always do: a torn tail is cut, a new epoch begins. Dropping what this returns takes back the
 /// rest.
 pub(crate) fn begin(options: &OpenOptions, checked: Checked) -> Result<Replayed, StartError> {
     let storage = &options.storage;
-    let Checked { stored, cells } = checked;
+    let Checked { stored, generations, cells, outboxes, known, synced, .. } = checked;
     let made = storage.create_dir_all(&runs_dir(&options.dir));
     made.map_err(|source| StartError::Folder { folder: storage.display(&options.dir), source })?;
     if let Some(stored) = &stored {
@@ -151,9 +175,11 @@ pub(crate) fn begin(options: &OpenOptions, checked: Checked) -> Result<Replayed,
     let (log, recovered) = opened.map_err(|source| options.log_fault(source))?;
     let (reader, end) = (log.reader(), log.next_position());
     let before = stored.clone().unwrap_or_else(|| options.new_manifest());
-    let mut manifest = reconcile(&options.plan, before, &LogFacts { reader: &reader, end })?;
+    let facts = LogFacts { reader: &reader, end };
+    let mut manifest = reconcile(&options.plan, before, &facts, generations.as_deref())?;
     manifest.version = options.plan.version;
     let registry = Registry::new(&options.plan, &manifest);
+    manifest.synced = synced && registry.has_channels();
     let core = core_over(options, &manifest, cells);
     adopt(options, &mut manifest, &core, log.partition());
     if stored.as_ref() != Some(&manifest) {
@@ -170,14 +196,28 @@ pub(crate) fn begin(options: &OpenOptions, checked: Checked) -> Result<Replayed,
     };
     let next_offsets = next_offsets(&options.plan, &registry, &recovered);
     let Recovered { how, last_time, .. } = recovered;
-    let (replayed, said) = (0, Vec::new());
-    let mut opened =
-        Opened { core, log, end, registry, flushes, next_offsets, last_time, how, replayed, said };
-    let found = replay(options, &mut opened)?;
+    let Prescan { verdicts, marks } = known;
+    let mut opened = Opened {
+        core,
+        log,
+        said: Vec::new(),
+        end,
+        registry,
+        flushes,
+        next_offsets,
+        last_time,
+        how,
+        replayed: 0,
+        marks,
+        sent: Vec::new(),
+    };
+    let mut sent = Sent::of(options, outboxes);
+    let found = replay(options, &mut opened, verdicts, &mut sent)?;
+    opened.sent = sent.into_topologies();
     Ok(Replayed { opened, found })
 }
 
-/// The third step: the folder says what the code declares. Dropping what this returns takes it back.
+/// The next step: the folder says what the code declares. Dropping what this returns takes it back.
 pub(crate) fn enter(options: &OpenOptions, replayed: Replayed) -> Result<Opened, StartError> {
     let Replayed { mut opened, found } = replayed;
     let entered = opened.flushes.manifest.lock().enter();

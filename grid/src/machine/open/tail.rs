@@ -17,13 +17,17 @@ use crate::machine::flush::{FlushContext, FlushFault, flush_now};
 use crate::machine::replay::Replay;
 use crate::state::Cell;
 
-use super::prescan::{asked_for, known_verdicts};
+use super::prescan::asked_for;
+use super::sent::Sent;
 use super::{OpenOptions, Opened};
 
-/// Applies the log's tail to the topologies of the live flow; returns what the replay set aside.
+/// Applies the log's tail to the topologies of the live flow; returns what the replay set aside. `skip` has the
+/// verdicts of the tail. What handlers send goes to `sent`.
 pub(super) fn replay(
     options: &OpenOptions,
     opened: &mut Opened,
+    mut skip: HashSet<(usize, Position)>,
+    sent: &mut Sent,
 ) -> Result<Vec<Verdict>, StartError> {
     let plan = Arc::clone(&options.plan);
     let live: Vec<usize> = (0..plan.topologies.len())
@@ -38,7 +42,6 @@ pub(super) fn replay(
     warn_of_apart(options, &opened.core);
     let reader = opened.log.reader();
     let registry = Arc::new(opened.registry.clone());
-    let mut skip = known_verdicts(options, opened, from)?;
     // Before the replay: what it flushes must not pass over records that stand nowhere.
     let mut found = asked_for(options, opened, &mut skip)?;
     set_skips(&mut opened.core, &skip);
@@ -63,7 +66,8 @@ pub(super) fn replay(
                 note_said(&batch, applied.answers, from, &mut opened.said);
             }
             found.extend(applied.verdicts);
-            flush_full(&mut opened.core, &mut changes, &opened.flushes)
+            sent.add(&applied.effects);
+            flush_full(&mut opened.core, &mut changes, &opened.flushes, sent)
                 .map_err(|e| options.fail(e))?;
             if batch.is_applied() {
                 break;
@@ -88,13 +92,14 @@ fn flush_full(
     core: &mut Core,
     changes: &mut Account,
     flushes: &FlushContext,
+    sent: &Sent,
 ) -> Result<(), FlushFault> {
     let groups = core.plan.groups.len();
     for group in 0..groups {
         changes.set((0..groups).map(|group| core.weight_of(group)).sum());
         if changes.is_over(core.weight_of(group)) {
             let live: Vec<usize> = core.live_of(group).collect();
-            flush_now(core, &live, flushes)?;
+            flush_now(core, &live, flushes, sent.at_flush(&live))?;
         }
     }
     Ok(())

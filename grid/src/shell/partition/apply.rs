@@ -7,9 +7,9 @@ use crate::machine::batch::{Batch, Item};
 use crate::machine::control::{Verdict, generation, kind};
 use crate::machine::core::ItemAnswers;
 
-use super::callers::Callers;
 use super::commit::{PendingCommand, StepDone};
 use super::counters::Counters;
+use super::waiting::Waiting;
 use super::{Fatal, Partition};
 
 impl Partition {
@@ -48,26 +48,30 @@ impl Partition {
         if !applied.verdicts.is_empty() || has_control {
             self.note_quarantine();
         }
-        let (view, all) = (self.view(), !self.batching.has_rest());
+        let all = !self.batching.has_rest();
+        self.applied_to = if all { end } else { heard };
+        let view = self.view();
         if is_planted(Bug::PublishHalfBatch) {
             self.shared.published.show_half(&view);
         }
         let failed = applied.verdicts.first().map(|verdict| verdict.message.clone());
+        let sent = self.send(&applied.effects);
         let answers = applied.answers;
-        let say = |callers: &mut [Callers], command: Option<&mut PendingCommand>| {
+        let say = |waiting: &mut [Waiting], command: Option<&mut PendingCommand>| {
             if let (Some(command), Some(message)) = (command, failed) {
                 command.fail(format!("it failed again: {message}"));
             }
-            self.enter_answers(callers, answers);
+            self.enter_answers(waiting, answers);
         };
-        self.shared.applied(StepDone { heard, end, all, view }, say);
+        let step = StepDone { heard, end, all, view, sent };
+        self.shared.applied(&self.core.plan, step, say);
         Ok(())
     }
 
-    fn enter_answers(&self, callers: &mut [Callers], answers: Vec<ItemAnswers>) {
-        for (callers, answers) in callers.iter_mut().zip(answers) {
+    fn enter_answers(&self, waiting: &mut [Waiting], answers: Vec<ItemAnswers>) {
+        for (waiting, answers) in waiting.iter_mut().zip(answers) {
             Counters::add(&self.shared.counters.rejected, answers.rejected() as u64);
-            callers.say(&self.core.plan, answers);
+            waiting.say(&self.core.plan, answers);
         }
     }
 

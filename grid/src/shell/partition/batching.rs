@@ -1,16 +1,16 @@
 //! One batch on its way in: out of the mailbox and into the log.
 
-use gridmill_client::{AppendErrorKind, BatchReceipt};
+use gridmill_client::AppendErrorKind;
 use gridmill_persistence::LogError;
 
-use crate::machine::batch::{Batch, Events, Item};
-use crate::topology::RecordInfo;
+use crate::machine::batch::Batch;
 use gridmill_persistence::Position;
 
-use super::callers::Callers;
 use super::counters::Counters;
+use super::door::{Incoming, Splitting};
 use super::log_writer::Logged;
-use super::queued::QueuedEvents;
+use super::mailbox::{Dequeued, Intake};
+use super::waiting::Waiting;
 use super::{Durability, Fatal, Msg, Partition};
 
 /// What the events of one batch may cost (see [`QueuedEvents::cost`]), about: a millisecond of work, so that callers
@@ -31,8 +31,6 @@ const HANDLED_MAX: usize = 16;
 /// The batch in the making, and one that is applied in part.
 #[derive(Default)]
 pub(crate) struct Batching {
-    /// What makes up the batch in the making; kept for its allocation.
-    dequeued: Vec<QueuedEvents>,
     /// A batch that was logged, and applied in part.
     rest: Option<Batch>,
     /// A `GoOn` is under way.
@@ -40,16 +38,6 @@ pub(crate) struct Batching {
 }
 
 impl Batching {
-    /// An empty list for what is dequeued.
-    fn list(&mut self) -> Vec<QueuedEvents> {
-        std::mem::take(&mut self.dequeued)
-    }
-
-    /// Keeps the allocation of a list that is empty again.
-    fn keep(&mut self, list: Vec<QueuedEvents>) {
-        self.dequeued = list;
-    }
-
     /// Whether a batch is applied in part.
     pub(crate) fn has_rest(&self) -> bool {
         self.rest.is_some()
@@ -98,61 +86,70 @@ impl Partition {
 
     /// Logs and applies what waits in the mailbox, as much as makes one batch.
     pub(crate) fn next_batch(&mut self) -> Result<(), Fatal> {
-        let mut dequeued = self.batching.list();
-        self.shared.mailbox.dequeue(BATCH_BYTES, &mut dequeued);
-        if dequeued.is_empty() {
-            self.batching.keep(dequeued);
+        let incoming = self.come_in();
+        if incoming.is_empty() {
+            self.put_down();
+            self.ring_again();
             return Ok(());
         }
         self.closed_loop.arrived();
         let span = tracing::debug_span!("batch", partition = self.shared.partition);
         let _entered = span.enter();
-        let alone = self.is_alone(&dequeued);
-        match self.writer.write_events(&dequeued, alone) {
-            Ok(logged) => self.logged(dequeued, logged, alone)?,
-            Err(error) => self.not_logged(dequeued, &error)?,
+        let alone = self.is_alone(&incoming);
+        match self.writer.write(&self.core.plan, &incoming, alone) {
+            Ok(logged) => self.logged(incoming, logged, alone)?,
+            Err(error) => self.not_logged(incoming, &error)?,
         }
         self.ring_again();
         Ok(())
     }
 
+    /// Takes out of the mailbox what makes one batch; of what partitions sent, what is new.
+    fn come_in(&mut self) -> Incoming {
+        let mut dequeued = Dequeued::default();
+        self.shared.mailbox.dequeue(BATCH_BYTES, self.flows.intake(), &mut dequeued);
+        let mut gaps = Vec::new();
+        let marks = &mut self.flows.marks;
+        let incoming = Incoming::admit(dequeued, self.writer.registry(), marks, &mut gaps);
+        self.ask_again(gaps);
+        incoming
+    }
+
     /// Others of this thread first; the rest of the mailbox comes with the next message.
     pub(crate) fn ring_again(&self) {
-        if !self.shared.mailbox.is_idle() {
+        if self.shared.mailbox.has(self.flows.intake()) {
             self.shared.send(Msg::Wake);
         }
     }
 
-    /// Whether to bring `dequeued` to the disk on this thread: nothing of this partition can go on
+    /// Whether to bring `incoming` to the disk on this thread: nothing of this partition can go on
     /// meanwhile, no other partition of the thread waits, and handlers have little to do that could be
     /// done beside the sync.
-    fn is_alone(&self, dequeued: &[QueuedEvents]) -> bool {
+    fn is_alone(&self, incoming: &Incoming) -> bool {
         self.syncing.durability() == Durability::Sync
             && !self.syncing.is_running()
             && self.shared.commits.len() == 0
             && !self.shared.mailbox.has_waiting(1)
             && !self.shared.mailbox.load().is_shared()
-            && self.handled(dequeued) <= HANDLED_MAX
+            && self.handled(incoming) <= HANDLED_MAX
     }
 
-    /// How many events go to handlers.
-    fn handled(&self, dequeued: &[QueuedEvents]) -> usize {
+    /// How many records go to handlers.
+    fn handled(&self, incoming: &Incoming) -> usize {
         let is_read = |depot| self.core.plan.topologies.iter().any(|t| t.source(depot).is_some());
-        let read = dequeued.iter().filter(|events| is_read(events.depot()));
-        read.map(|events| events.encoded().len()).sum()
+        let read = incoming.events.iter().filter(|events| is_read(events.depot()));
+        let sent = incoming.admitted.iter().map(|admitted| admitted.delivery.parcel.len());
+        read.map(|events| events.encoded().len()).chain(sent).sum()
     }
 
     /// Makes a batch durable that was written, and applies it.
-    fn logged(
-        &mut self,
-        mut dequeued: Vec<QueuedEvents>,
-        logged: Logged,
-        alone: bool,
-    ) -> Result<(), Fatal> {
+    fn logged(&mut self, incoming: Incoming, logged: Logged, alone: bool) -> Result<(), Fatal> {
         self.count(&logged);
-        let (batch, callers) = self.split(&mut dequeued, logged);
-        self.batching.keep(dequeued);
-        self.shared.commits.written(batch.end, callers, None);
+        self.flows.release();
+        let received = incoming.received();
+        Counters::add(&self.shared.counters.received, incoming.sent_records() as u64);
+        let (batch, waiting) = self.split(incoming, logged);
+        self.shared.commits.written(batch.end, waiting, received, None);
         self.put_down();
         if !alone {
             self.make_durable();
@@ -174,37 +171,17 @@ impl Partition {
     }
 
     /// Splits what was logged into what is applied and who waits for it.
-    fn split(&self, dequeued: &mut Vec<QueuedEvents>, logged: Logged) -> (Batch, Vec<Callers>) {
-        let Logged { first: mut position, time, mut offsets, .. } = logged;
-        let mut callers = Vec::with_capacity(dequeued.len());
-        let mut items = Vec::with_capacity(dequeued.len());
-        for queued in dequeued.drain(..) {
-            let (depot, count) = (queued.depot(), queued.encoded().len() as u64);
-            let offset = offsets[depot];
-            let (events, encoded, waits) = queued.logged(BatchReceipt {
-                partition: self.shared.partition,
-                count,
-                first_offset: offset,
-                first_position: position.to_bits(),
-                ..BatchReceipt::default()
-            });
-            callers.push(waits);
-            let infos = (0..count).map(|record| RecordInfo {
-                position: position.forward(record),
-                offset: offset + record,
-                time,
-            });
-            let infos = infos.collect();
-            items.push(Item::Events(Events { depot, events, encoded, infos, only: None }));
-            offsets[depot] += count;
-            position = position.forward(count);
-        }
-        (Batch::new(items, position), callers)
+    fn split(&self, incoming: Incoming, logged: Logged) -> (Batch, Vec<Waiting>) {
+        let mut splitting = Splitting::new(&self.core.plan, self.shared.partition, logged);
+        incoming.admitted.into_iter().for_each(|admitted| splitting.sent(admitted));
+        incoming.events.into_iter().for_each(|events| splitting.appended(events));
+        splitting.finish()
     }
 
     /// The batch was not logged, or nobody knows: tell everybody, with their events back where it is
     /// certain. A failed sync is recovered from, and the batch is tried again.
-    fn not_logged(&mut self, dequeued: Vec<QueuedEvents>, error: &LogError) -> Result<(), Fatal> {
+    fn not_logged(&mut self, incoming: Incoming, error: &LogError) -> Result<(), Fatal> {
+        let mut dequeued = incoming.take_back(&mut self.flows.marks);
         if let LogError::SyncFailed { .. } = error {
             self.shared.mailbox.put_back(dequeued);
             return self.recover_log();
@@ -217,22 +194,27 @@ impl Partition {
             LogError::Unsettled { .. } => AppendErrorKind::Unknown { reason: error.to_string() },
             other => AppendErrorKind::NotLogged { reason: other.to_string() },
         };
-        dequeued.into_iter().for_each(|events| events.fail(&kind));
+        dequeued.events.drain(..).for_each(|events| events.fail(&kind));
+        // What partitions sent cannot be refused: what sent it has happened.
+        if !dequeued.deliveries.is_empty() {
+            self.hold_deliveries();
+        }
+        self.shared.mailbox.put_back(dequeued);
         self.put_down();
         Ok(())
     }
 
     /// Gives back what waits in the mailbox, while changes cannot be written out.
     pub(crate) fn refuse_waiting(&mut self) {
-        let mut dequeued = self.batching.list();
-        self.shared.mailbox.dequeue(usize::MAX, &mut dequeued);
+        let mut dequeued = Dequeued::default();
+        let intake = Intake { deliveries: false, events: true };
+        self.shared.mailbox.dequeue(usize::MAX, intake, &mut dequeued);
         if !dequeued.is_empty() {
             let problem = self.shared.life.problem();
             let message = problem.map_or_else(String::new, |problem| problem.message);
             let kind = AppendErrorKind::ChangesFull { partition: self.shared.partition, message };
-            dequeued.drain(..).for_each(|events| events.fail(&kind));
+            dequeued.events.drain(..).for_each(|events| events.fail(&kind));
         }
-        self.batching.keep(dequeued);
         self.put_down();
     }
 

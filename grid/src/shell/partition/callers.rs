@@ -1,13 +1,18 @@
 //! Who waits for events that were logged, and what each is told of its own.
 
+use std::sync::Arc;
+
 use gridmill_client::engine::{Ack, Done};
 use gridmill_client::{Admission, AppendErrorKind, BatchReceipt};
 use gridmill_persistence::Position;
+use gridmill_persistence::planted::{Bug, is_planted};
 
 use crate::machine::answers::{RecoveredAnswer, complete, hear};
 use crate::machine::core::ItemAnswers;
 use crate::module::Plan;
 use crate::topology::AnyEvents;
+
+use super::tree::{Token, Tree};
 
 /// One call to append, which waits for its answer.
 #[derive(Debug)]
@@ -16,12 +21,14 @@ pub(crate) struct Caller {
     ack: Ack,
     /// How many of the events are its own. They follow those of the callers before it.
     count: u32,
+    /// What its events have led to.
+    tree: Option<Arc<Tree>>,
 }
 
 impl Caller {
     /// A call with so many events.
     pub(crate) fn new(done: Option<Done>, ack: Ack, count: u32) -> Self {
-        Self { done, ack, count }
+        Self { done, ack, count, tree: None }
     }
 
     /// How many events are its own.
@@ -40,6 +47,7 @@ impl Caller {
 /// The callers whose events were logged one after the other.
 #[derive(Debug)]
 pub(crate) struct Callers {
+    depot: usize,
     callers: Vec<Caller>,
     admission: Option<Admission>,
     /// What is known of all of its events.
@@ -48,8 +56,13 @@ pub(crate) struct Callers {
 
 impl Callers {
     /// `callers` had room by `admission`. `receipt` says where all of their events are.
-    pub(crate) fn new(callers: Vec<Caller>, admission: Admission, receipt: BatchReceipt) -> Self {
-        Self { callers, admission: Some(admission), receipt }
+    pub(crate) fn new(
+        depot: usize,
+        callers: Vec<Caller>,
+        admission: Admission,
+        receipt: BatchReceipt,
+    ) -> Self {
+        Self { depot, callers, admission: Some(admission), receipt }
     }
 
     /// The position of the first event.
@@ -69,11 +82,46 @@ impl Callers {
         self.callers.iter().any(|caller| caller.ack == Ack::Processed)
     }
 
-    /// Enters what handlers said in a replay about its records from `from` on.
-    pub(crate) fn hear(&mut self, plan: &Plan, said: &[RecoveredAnswer], from: Position) {
-        if self.is_for_processed() {
-            hear(plan, &mut self.receipt, said, from);
+    /// For what the event with this index leads to; `None` where its caller does not wait for that.
+    pub(crate) fn token(&mut self, plan: &Arc<Plan>, index: u32) -> Option<Token> {
+        let (number, first) = self.whose(index)?;
+        let caller = &mut self.callers[number];
+        if caller.ack != Ack::Processed || caller.done.is_none() {
+            return None;
         }
+        let tree = caller.tree.get_or_insert_with(|| Tree::new(plan));
+        Some(tree.token(index - first))
+    }
+
+    /// The caller of the event with this index, and the index of its first one.
+    fn whose(&self, index: u32) -> Option<(usize, u32)> {
+        // Callers of single events are many, those of lists are few.
+        if self.receipt.count == self.callers.len() as u64 {
+            return (u64::from(index) < self.receipt.count).then_some((index as usize, index));
+        }
+        let mut first = 0;
+        for (number, caller) in self.callers.iter().enumerate() {
+            if index < first + caller.count {
+                return Some((number, first));
+            }
+            first += caller.count;
+        }
+        None
+    }
+
+    /// After a restart of the partition: enters what handlers said in the replay about its records from `from` on.
+    /// Where these may have sent something, it is not known how far that is.
+    pub(crate) fn recover(&mut self, plan: &Arc<Plan>, said: &[RecoveredAnswer], from: Position) {
+        if !self.is_for_processed() {
+            return;
+        }
+        hear(plan, &mut self.receipt, said, from);
+        let sends = plan
+            .topologies
+            .iter()
+            .any(|topology| !topology.outputs.is_empty() && topology.source(self.depot).is_some());
+        let all = 0..if sends { self.receipt.count } else { 0 };
+        all.for_each(|index| drop(self.token(plan, index as u32)));
     }
 
     /// Answers those who wait for nothing but the log.
@@ -108,8 +156,11 @@ impl Callers {
                 receipt.replies.clear();
                 receipt.rejections.clear();
             }
-            if let Some(done) = caller.done.take() {
-                done.answer(receipt);
+            match (caller.done.take(), caller.tree.take()) {
+                (Some(done), Some(_)) if is_planted(Bug::AckEarly) => done.answer(receipt),
+                (Some(done), Some(tree)) => tree.root_done(done, receipt),
+                (Some(done), None) => done.answer(receipt),
+                (None, _) => {}
             }
             first = end;
         }

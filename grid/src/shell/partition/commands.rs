@@ -72,7 +72,12 @@ impl Partition {
             return self.after_failed_write(&error);
         }
         let batch = Batch::new(vec![item], self.writer.end());
-        self.shared.commits.written(batch.end, Vec::new(), Some(PendingCommand::new(done)));
+        self.shared.commits.written(
+            batch.end,
+            Vec::new(),
+            Vec::new(),
+            Some(PendingCommand::new(done)),
+        );
         self.make_durable();
         self.apply(batch)
     }

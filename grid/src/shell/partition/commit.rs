@@ -6,8 +6,14 @@ use gridmill_client::AppendErrorKind;
 use gridmill_client::engine::once;
 use gridmill_persistence::Position;
 
-use super::callers::Callers;
+use crate::machine::flow::outbox::Addressed;
+use crate::machine::flow::parcel::Parcel;
+use crate::module::Plan;
+
+use super::delivery::Delivery;
 use super::published::PartitionView;
+use super::tree::Token;
+use super::waiting::Waiting;
 
 /// A command of the operator (a retry, a discard) that waits until its effect is durable and shown.
 #[derive(Debug)]
@@ -37,7 +43,7 @@ impl PendingCommand {
 pub(super) struct Commit {
     /// The position after its last record.
     pub(super) end: Position,
-    callers: Vec<Callers>,
+    waiting: Vec<Waiting>,
     command: Option<PendingCommand>,
     /// What handlers said about the records before it is entered.
     heard: Position,
@@ -45,6 +51,8 @@ pub(super) struct Commit {
     applied: bool,
     /// The view that shows what is applied of it, until it is published.
     view: Option<Arc<PartitionView>>,
+    /// What its records send, with the partition that it goes to.
+    outgoing: Vec<(u32, Delivery)>,
 }
 
 /// A step through the machine of the newest batch.
@@ -57,16 +65,18 @@ pub(crate) struct StepDone {
     pub(crate) all: bool,
     /// It shows what was applied.
     pub(crate) view: Arc<PartitionView>,
+    /// What its records send.
+    pub(crate) sent: Vec<Addressed>,
 }
 
 impl Commit {
     pub(super) fn new(
         end: Position,
-        callers: Vec<Callers>,
+        waiting: Vec<Waiting>,
         command: Option<PendingCommand>,
     ) -> Self {
         let heard = Position::START;
-        Self { end, callers, command, heard, applied: false, view: None }
+        Self { end, waiting, command, heard, applied: false, view: None, outgoing: Vec::new() }
     }
 
     pub(super) fn is_applied(&self) -> bool {
@@ -76,14 +86,35 @@ impl Commit {
     /// A step of it was applied; `say` enters what handlers said.
     pub(super) fn applied(
         &mut self,
+        plan: &Arc<Plan>,
         step: StepDone,
-        say: impl FnOnce(&mut [Callers], Option<&mut PendingCommand>),
+        say: impl FnOnce(&mut [Waiting], Option<&mut PendingCommand>),
     ) {
-        say(&mut self.callers, self.command.as_mut());
+        say(&mut self.waiting, self.command.as_mut());
+        for (target, parcel) in step.sent {
+            let tokens = parcel.groups().map(|(cause, _)| self.token(plan, cause)).collect();
+            self.outgoing.push((target, Delivery { parcel, tokens }));
+        }
         self.heard = step.heard;
         self.end = self.end.max(step.end);
         self.applied = step.all;
         self.view = Some(step.view);
+    }
+
+    /// For what the record at `cause` leads to, where it is one of this batch and somebody waits for it.
+    fn token(&mut self, plan: &Arc<Plan>, cause: Position) -> Option<Token> {
+        let after = self.waiting.partition_point(|waiting| waiting.first_position() <= cause);
+        self.waiting.get_mut(after.checked_sub(1)?)?.token(plan, cause)
+    }
+
+    /// Whether a parcel is among what its records send.
+    pub(super) fn sends(&self, parcel: &Arc<Parcel>) -> bool {
+        self.outgoing.iter().any(|(_, delivery)| Arc::ptr_eq(&delivery.parcel, parcel))
+    }
+
+    /// What its records send, with the partition that it goes to.
+    pub(super) fn take_outgoing(&mut self) -> Vec<(u32, Delivery)> {
+        std::mem::take(&mut self.outgoing)
     }
 
     /// The view that is to be published next.
@@ -93,25 +124,25 @@ impl Commit {
 
     /// The first record whose appender has not heard yet what handlers say.
     pub(super) fn waiting_from(&self) -> Option<Position> {
-        let first = self.callers.first().filter(|_| !self.applied)?;
+        let first = self.waiting.first().filter(|_| !self.applied)?;
         Some(self.heard.max(first.first_position()))
     }
 
     /// It was not applied before a restart, or in part: `hear` enters what handlers said in the replay about
     /// the rest.
-    pub(super) fn hear(&mut self, hear: impl Fn(&mut Callers, Position)) {
+    pub(super) fn recover(&mut self, recover: impl Fn(&mut Waiting, Position)) {
         let heard = self.heard;
-        self.callers.iter_mut().for_each(|callers| hear(callers, heard));
+        self.waiting.iter_mut().for_each(|waiting| recover(waiting, heard));
     }
 
     /// Answers those who wait for nothing but the log.
     pub(super) fn answer_appended(&mut self) {
-        self.callers.iter_mut().for_each(Callers::answer_appended);
+        self.waiting.iter_mut().for_each(Waiting::answer_appended);
     }
 
     /// Answers everybody who has no answer yet.
     pub(super) fn answer(&mut self) {
-        self.callers.iter_mut().for_each(Callers::answer);
+        self.waiting.iter_mut().for_each(Waiting::answer);
         if let Some(command) = self.command.take() {
             command.answer();
         }
@@ -119,6 +150,6 @@ impl Commit {
 
     /// Tells everybody who has no answer yet that it went wrong.
     pub(super) fn fail(&mut self, kind: &AppendErrorKind) {
-        self.callers.iter_mut().for_each(|callers| callers.fail(kind));
+        self.waiting.iter_mut().for_each(|waiting| waiting.fail(kind));
     }
 }

@@ -12,9 +12,14 @@ use gridmill_client::AppendErrorKind;
 use gridmill_persistence::Position;
 use gridmill_persistence::planted::{Bug, is_planted};
 
-use super::callers::Callers;
+use crate::machine::flow::marks::Watermark;
+use crate::machine::flow::parcel::Parcel;
+use crate::module::Plan;
+
 use super::commit::{Commit, PendingCommand, StepDone};
+use super::delivery::Delivery;
 use super::published::PartitionView;
+use super::waiting::Waiting;
 use crate::sync::Mutex;
 
 /// Where commits become visible. It is called under the lock of the commits: it must be quick, and must not
@@ -22,6 +27,19 @@ use crate::sync::Mutex;
 pub(crate) trait Publish {
     /// Shows the newest view of what is durable.
     fn show(&self, view: Arc<PartitionView>);
+    /// Hands over what records of a commit send, to the partition with this number. The view that shows these
+    /// records has gone first.
+    fn deliver(&self, target: u32, delivery: Delivery);
+    /// Tells a partition that what it sent is durable here.
+    fn confirm(&self, mark: &ReceivedMark);
+}
+
+/// How far a batch has brought a channel.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ReceivedMark {
+    pub(crate) topology: usize,
+    pub(crate) source: u32,
+    pub(crate) mark: Watermark,
 }
 
 /// All batches that are under way.
@@ -37,6 +55,8 @@ struct UnderWay {
     /// Everything before it is durable. It is kept because a batch's end may move on (a verdict
     /// comes behind its events) after the sync that covers both.
     durable: Position,
+    /// What batches have brought of other partitions, with the position after each batch; until it is on the disk.
+    received: VecDeque<(Position, Vec<ReceivedMark>)>,
     /// Why nothing will be answered any more.
     abandoned: Option<String>,
 }
@@ -66,11 +86,15 @@ impl Commits {
     pub(crate) fn written(
         &self,
         end: Position,
-        callers: Vec<Callers>,
+        waiting: Vec<Waiting>,
+        received: Vec<ReceivedMark>,
         command: Option<PendingCommand>,
     ) {
-        let mut commit = Commit::new(end, callers, command);
+        let mut commit = Commit::new(end, waiting, command);
         let mut under_way = self.under_way.lock();
+        if !received.is_empty() {
+            under_way.received.push_back((end, received));
+        }
         match &under_way.abandoned {
             // A dropped grid's actor may be in the middle of a batch: nobody else would answer.
             Some(reason) => commit.fail(&unknown(reason)),
@@ -81,13 +105,18 @@ impl Commits {
     /// A step of the newest batch was applied: `say` enters what handlers said.
     pub(crate) fn applied(
         &self,
+        plan: &Arc<Plan>,
         step: StepDone,
-        say: impl FnOnce(&mut [Callers], Option<&mut PendingCommand>),
+        say: impl FnOnce(&mut [Waiting], Option<&mut PendingCommand>),
         publish: &impl Publish,
     ) -> Completed {
         let mut under_way = self.under_way.lock();
         if let Some(commit) = under_way.commits.back_mut() {
-            commit.applied(step, say);
+            commit.applied(plan, step, say);
+            if is_planted(Bug::ReleaseEarly) {
+                let outgoing = commit.take_outgoing().into_iter();
+                outgoing.for_each(|(target, delivery)| publish.deliver(target, delivery));
+            }
         }
         under_way.complete(publish)
     }
@@ -102,19 +131,46 @@ impl Commits {
         under_way.complete(publish)
     }
 
+    /// Everything before `synced` is on the disk: partitions are told that what they sent is.
+    pub(crate) fn synced(&self, synced: Position, publish: &impl Publish) {
+        let received = &mut self.under_way.lock().received;
+        let count = received.partition_point(|(end, _)| *end <= synced);
+        for (_, marks) in received.drain(..count) {
+            marks.iter().for_each(|mark| publish.confirm(mark));
+        }
+    }
+
+    /// Hands parcels over to a target again that misses something; those that are not durable here will come by
+    /// themselves.
+    pub(crate) fn send_again(
+        &self,
+        target: u32,
+        parcels: Vec<Arc<Parcel>>,
+        publish: &impl Publish,
+    ) {
+        let under_way = self.under_way.lock();
+        let is_to_come =
+            |parcel: &Arc<Parcel>| under_way.commits.iter().any(|commit| commit.sends(parcel));
+        for parcel in parcels.into_iter().take_while(|parcel| !is_to_come(parcel)) {
+            publish.deliver(target, Delivery::unasked(parcel));
+        }
+    }
+
     /// After a restart: `view` shows everything before `end`, which is what the log has kept. What
-    /// is in it is answered, with what `hear` enters; the rest is not in it. A sync of the old actor that
+    /// is in it is answered, with what `recover` enters; the rest is not in it. A sync of the old actor that
     /// ends only now finds nothing to show any more.
     pub(crate) fn recovered(
         &self,
         end: Position,
         view: Arc<PartitionView>,
-        hear: impl Fn(&mut Callers, Position),
+        recover: impl Fn(&mut Waiting, Position),
         publish: &impl Publish,
     ) {
         let commits = {
             let mut under_way = self.under_way.lock();
             publish.show(view);
+            // The log says what has come, and opening it has confirmed that.
+            under_way.received.clear();
             std::mem::take(&mut under_way.commits)
         };
         let reason = "the partition restarted before it was written".to_owned();
@@ -125,7 +181,7 @@ impl Commits {
                 continue;
             }
             if !commit.is_applied() && !is_planted(Bug::AnswerAtRestart) {
-                commit.hear(&hear);
+                commit.recover(&recover);
             }
             commit.answer();
         }
@@ -159,8 +215,13 @@ impl UnderWay {
         if let Some(view) = may_show.filter_map(Commit::take_view).last() {
             publish.show(view);
         }
+        let mut completed: Vec<Commit> = commits.drain(..count).collect();
+        // Under the lock: what is sent on a channel must not be overtaken.
+        for (target, delivery) in completed.iter_mut().flat_map(Commit::take_outgoing) {
+            publish.deliver(target, delivery);
+        }
         // An answer promises that readers see the batch: the view has gone first.
-        Completed(commits.drain(..count).collect())
+        Completed(completed)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Figures that only grow, but for the last two.
+/// Figures that only grow, but for the last three.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) records: AtomicU64,
@@ -17,6 +17,10 @@ pub(crate) struct Counters {
     pub(crate) restarts: AtomicU64,
     pub(crate) failed_jobs: AtomicU64,
     pub(crate) replayed: AtomicU64,
+    pub(crate) sent: AtomicU64,
+    pub(crate) sent_again: AtomicU64,
+    pub(crate) received: AtomicU64,
+    pub(crate) outbox_bytes: AtomicU64,
     pub(crate) tail_bytes: AtomicU64,
     pub(crate) overlay_bytes: AtomicU64,
 }

@@ -97,7 +97,8 @@ impl Partition {
     pub(crate) fn start_flush(&mut self, group: usize) {
         self.maintenance.flushes.asked.remove(&group);
         let live: Vec<usize> = self.core.live_of(group).collect();
-        let job = FlushJob::freeze(&mut self.core, &live);
+        let flows = self.flows_at_flush(&live);
+        let job = FlushJob::freeze(&mut self.core, &live, flows);
         self.run_flush(group, job);
     }
 

@@ -8,7 +8,7 @@ use crate::machine::flush::FlushJob;
 use crate::machine::replay::Replay;
 
 use super::catch_ups::CaughtUp;
-use super::commits::Publish;
+
 use super::failing::JobKind;
 use super::reading::flush_past;
 use super::{Fatal, Msg, Partition};
@@ -58,7 +58,8 @@ impl Partition {
             return Ok(());
         }
         let live: Vec<usize> = self.core.live_of(group).collect();
-        let mut job = FlushJob::freeze(&mut self.core, &live);
+        let flows = self.flows_at_flush(&live);
+        let mut job = FlushJob::freeze(&mut self.core, &live, flows);
         job.add(&mut caught_up.core, topology);
         self.catch_ups.enter(caught_up);
         self.run_flush(group, job);

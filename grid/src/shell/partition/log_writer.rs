@@ -6,9 +6,12 @@ use gridmill_persistence::{Log, LogError, LogReader, Position, RecordMeta, Writt
 use serde::Serialize;
 
 use crate::machine::control::{kind, push_control};
+use crate::machine::flow::stamp::Stamp;
 use crate::machine::registry::Registry;
+use crate::module::Plan;
 use crate::shell::clock::Clock;
 
+use super::door::{Admitted, Incoming};
 use super::queued::QueuedEvents;
 
 /// The log, and what its next records get: their time, and of each depot their offsets.
@@ -69,14 +72,18 @@ impl LogWriter {
         self.last_time
     }
 
-    /// Writes events as one batch; past the page cache where `direct`. On an error the log is as it was.
-    pub(crate) fn write_events(
+    /// Writes what came in as one batch; past the page cache where `direct`. On an error the log is as it was.
+    pub(crate) fn write(
         &mut self,
-        dequeued: &[QueuedEvents],
+        plan: &Plan,
+        batch: &Incoming,
         direct: bool,
     ) -> Result<Logged, LogError> {
         let (time, offsets) = (self.time(), self.next_offsets.clone());
-        let written = self.push_events(dequeued, time).and_then(|()| match direct {
+        let pushed =
+            batch.admitted.iter().try_for_each(|admitted| self.push_sent(plan, admitted, time));
+        let pushed = pushed.and_then(|()| self.push_events(&batch.events, time));
+        let written = pushed.and_then(|()| match direct {
             true => self.log.write_direct(),
             false => self.log.write(),
         });
@@ -105,6 +112,33 @@ impl LogWriter {
                     source,
                     kind: kind::EVENT,
                     id: None,
+                };
+                self.log.push(&meta, bytes)?;
+                self.next_offsets[depot] += 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn push_sent(&mut self, plan: &Plan, admitted: &Admitted, time: i64) -> Result<(), LogError> {
+        let parcel = &admitted.delivery.parcel;
+        for (cause, records) in parcel.groups().skip(admitted.known) {
+            for (record, index) in records.zip(0u32..) {
+                let (depot, variant, bytes) = parcel.record(record);
+                let stamp = Stamp {
+                    cause,
+                    // There are at most 4,096 partitions.
+                    partition: parcel.source as u16,
+                    channel: admitted.channel,
+                    index,
+                };
+                let meta = RecordMeta {
+                    time,
+                    depot_offset: self.next_offsets[depot],
+                    type_id: self.registry.type_id(depot, variant),
+                    source: self.registry.source(depot),
+                    kind: plan.depots[depot].sent_kind(),
+                    id: Some(stamp.to_bytes()),
                 };
                 self.log.push(&meta, bytes)?;
                 self.next_offsets[depot] += 1;

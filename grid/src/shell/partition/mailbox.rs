@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use gridmill_client::AppendErrorKind;
 use gridmill_client::engine::{Single, Submission};
 
+use super::delivery::Delivery;
 use super::queued::QueuedEvents;
 use crate::shell::load::Load;
 use crate::sync::{AtomicBool, Mutex, MutexGuard};
@@ -24,6 +25,8 @@ pub(crate) struct Mailbox {
 
 #[derive(Debug, Default)]
 struct Queue {
+    /// What partitions sent.
+    deliveries: VecDeque<Delivery>,
     waiting: VecDeque<QueuedEvents>,
     /// The actor has been told, and has not looked yet.
     rung: bool,
@@ -32,11 +35,19 @@ struct Queue {
     /// The partition is counted among those of its thread that have something to do.
     busy: bool,
     closed: Option<String>,
+    /// How often something has come.
+    arrivals: u64,
 }
 
 impl Queue {
     fn is_idle(&self) -> bool {
-        self.waiting.is_empty() && !self.in_hand
+        self.waiting.is_empty() && self.deliveries.is_empty() && !self.in_hand
+    }
+
+    /// Whether something waits that may be taken out.
+    fn has(&self, intake: Intake) -> bool {
+        intake.deliveries && !self.deliveries.is_empty()
+            || intake.events && !self.waiting.is_empty()
     }
 
     fn rest(&mut self, load: &Load) {
@@ -46,7 +57,29 @@ impl Queue {
     }
 }
 
-/// What callers do.
+/// What the actor may take out now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Intake {
+    /// What partitions sent.
+    pub(crate) deliveries: bool,
+    /// What clients appended.
+    pub(crate) events: bool,
+}
+
+/// What was taken out, to be logged as one batch: deliveries first.
+#[derive(Debug, Default)]
+pub(crate) struct Dequeued {
+    pub(crate) deliveries: Vec<Delivery>,
+    pub(crate) events: Vec<QueuedEvents>,
+}
+
+impl Dequeued {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.deliveries.is_empty() && self.events.is_empty()
+    }
+}
+
+/// What callers and partitions do.
 impl Mailbox {
     /// An empty one, of a partition whose thread has this load.
     pub(crate) fn new(load: Load) -> Self {
@@ -79,7 +112,21 @@ impl Mailbox {
         self.push(Submission::from(single).into(), wake);
     }
 
+    /// Puts a delivery at the end of what partitions sent. Where the mailbox is closed, nobody will ever take it out:
+    /// it is dropped.
+    pub(crate) fn deliver(&self, delivery: Delivery, wake: impl FnOnce()) {
+        let mut queue = self.queue.lock();
+        if queue.closed.is_some() {
+            // What waits for it is told without the lock.
+            drop(queue);
+            return drop(delivery);
+        }
+        queue.deliveries.push_back(delivery);
+        self.ring(queue, wake);
+    }
+
     fn ring(&self, mut queue: MutexGuard<'_, Queue>, wake: impl FnOnce()) {
+        queue.arrivals += 1;
         let ring = !std::mem::replace(&mut queue.rung, true);
         if !std::mem::replace(&mut queue.busy, true) {
             self.load.begin();
@@ -93,13 +140,15 @@ impl Mailbox {
 
     /// Takes nothing any more; what waits is given back. Who pushes later is told the reason.
     pub(crate) fn close(&self, reason: &str) {
-        let waiting = {
+        let (waiting, deliveries) = {
             let mut queue = self.queue.lock();
             queue.closed = Some(reason.to_owned());
             queue.in_hand = false;
             queue.rest(&self.load);
-            std::mem::take(&mut queue.waiting)
+            (std::mem::take(&mut queue.waiting), std::mem::take(&mut queue.deliveries))
         };
+        // Their partitions keep them, and send them again after the next start.
+        drop(deliveries);
         let kind = AppendErrorKind::NotLogged { reason: reason.to_owned() };
         waiting.into_iter().for_each(|events| events.fail(&kind));
     }
@@ -111,6 +160,12 @@ impl Mailbox {
     /// Whether nothing waits to be logged.
     pub(crate) fn is_idle(&self) -> bool {
         self.queue.lock().is_idle()
+    }
+
+    /// How often something has come. Who finds all partitions at rest, and this the same before and after, knows that
+    /// nothing was on its way from one to another meanwhile.
+    pub(crate) fn arrivals(&self) -> u64 {
+        self.queue.lock().arrivals
     }
 
     /// What the thread of the partition has to do.
@@ -128,16 +183,23 @@ impl Mailbox {
         queue.in_hand = false;
     }
 
-    /// Takes events out, until they cost about `cost_max`.
-    pub(crate) fn dequeue(&self, cost_max: usize, into: &mut Vec<QueuedEvents>) {
+    /// Takes out what `intake` lets in, until it costs about `cost_max`. Where clients wait, a quarter is for them.
+    pub(crate) fn dequeue(&self, cost_max: usize, intake: Intake, into: &mut Dequeued) {
         let mut queue = self.queue.lock();
+        let clients_wait = intake.events && !queue.waiting.is_empty();
+        let deliveries_max = if clients_wait { cost_max - cost_max / 4 } else { cost_max };
         let mut cost = 0;
-        while cost < cost_max {
+        while intake.deliveries && cost < deliveries_max {
+            let Some(next) = queue.deliveries.pop_front() else { break };
+            cost += next.cost();
+            into.deliveries.push(next);
+        }
+        while intake.events && cost < cost_max {
             let Some(next) = queue.waiting.pop_front() else { break };
             cost += next.cost();
-            into.push(next);
+            into.events.push(next);
         }
-        queue.rung = !queue.waiting.is_empty();
+        queue.rung = queue.has(intake);
         queue.in_hand = !into.is_empty();
         self.told.store(false, Ordering::Relaxed);
     }
@@ -148,12 +210,17 @@ impl Mailbox {
     }
 
     /// Puts what could not be logged yet back to the front.
-    pub(crate) fn put_back(&self, dequeued: Vec<QueuedEvents>) {
+    pub(crate) fn put_back(&self, dequeued: Dequeued) {
         let mut queue = self.queue.lock();
-        for events in dequeued.into_iter().rev() {
-            queue.waiting.push_front(events);
-        }
+        let Dequeued { deliveries, events } = dequeued;
+        deliveries.into_iter().rev().for_each(|delivery| queue.deliveries.push_front(delivery));
+        events.into_iter().rev().for_each(|events| queue.waiting.push_front(events));
         queue.in_hand = false;
+    }
+
+    /// Whether something waits that the actor may take out.
+    pub(crate) fn has(&self, intake: Intake) -> bool {
+        self.queue.lock().has(intake)
     }
 
     /// Counts the partition as one that has nothing to do, where nothing waits. Nothing is under way.
@@ -168,8 +235,9 @@ impl Mailbox {
     pub(crate) fn has_waiting(&self, cost_min: usize) -> bool {
         let queue = self.queue.lock();
         let mut cost = 0;
-        queue.waiting.iter().any(|events| {
-            cost += events.cost();
+        let deliveries = queue.deliveries.iter().map(Delivery::cost);
+        deliveries.chain(queue.waiting.iter().map(QueuedEvents::cost)).any(|more| {
+            cost += more;
             cost >= cost_min
         })
     }

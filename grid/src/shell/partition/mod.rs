@@ -14,7 +14,10 @@ mod commands;
 mod commit;
 mod commits;
 pub(crate) mod counters;
+mod delivery;
+mod door;
 mod failing;
+mod flows;
 mod flushes;
 mod hand_over;
 mod life;
@@ -23,15 +26,19 @@ mod mailbox;
 mod maintenance;
 mod merges;
 pub(crate) mod past;
+pub(crate) mod peers;
 pub(crate) mod published;
 mod queued;
 #[cfg(all(test, feature = "races"))]
 mod races;
 mod reading;
+mod senders;
 pub(crate) mod shared;
 mod spent;
 mod stop;
 mod sync;
+mod tree;
+mod waiting;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,6 +51,7 @@ use crate::machine::answers::RecoveredAnswer;
 use crate::machine::budget::Budget;
 use crate::machine::control::Verdict;
 use crate::machine::core::{Core, Stop};
+use crate::machine::flow::outbox::Outbox;
 use crate::machine::flush::{FlushDone, FlushFault};
 use crate::machine::manifest::ManifestFile;
 use crate::machine::merge::MergeDone;
@@ -54,17 +62,17 @@ use super::clock::Clock;
 use super::host::Host;
 
 use batching::Batching;
-use callers::Callers;
 use catch_ups::{CatchUps, CaughtUp};
 use closed_loop::ClosedLoop;
 use commands::{CommandDone, Commands};
-use commits::Publish;
+use flows::Flows;
 use flushes::Flushes;
 use log_writer::LogWriter;
 use maintenance::Maintenance;
 use published::PartitionView;
 use shared::Shared;
 use sync::Syncing;
+use waiting::Waiting;
 
 pub(crate) use commands::QuarantineCommand;
 
@@ -91,6 +99,8 @@ pub(crate) struct ActorOptions {
     pub(crate) changes: Budget,
     /// For the logs that a restart would replay, of all partitions of the thread.
     pub(crate) tails: Budget,
+    /// For what is under way from one partition to another, of all partitions.
+    pub(crate) flows: Budget,
     pub(crate) clock: Clock,
 }
 
@@ -116,6 +126,10 @@ pub(crate) enum Msg {
     CatchUpEnded(usize, Option<String>),
     /// A topology that reads the past cannot write out what it has.
     PutOff(Box<CaughtUp>, String),
+    /// Deliveries that could not be written may be tried again.
+    Release,
+    /// A partition misses something of what a topology sent it.
+    SendAgain { topology: usize, target: u32 },
     /// A quarantined record shall be handled again, or forgotten.
     Quarantined(QuarantineCommand),
     /// Flush everything and stop.
@@ -134,6 +148,9 @@ pub(crate) struct Partition {
     maintenance: Maintenance,
     catch_ups: CatchUps,
     commands: Commands,
+    flows: Flows,
+    /// The position after the last record that is applied.
+    applied_to: Position,
     /// What stands in quarantine, for the views to come.
     quarantine: Arc<Vec<Verdict>>,
     fence: Fence,
@@ -173,12 +190,26 @@ impl Partition {
         opened: Opened,
         host: Arc<dyn Host>,
     ) -> Result<Self, Fatal> {
-        let Opened { core, log, end, said, registry, flushes, next_offsets, last_time, .. } =
-            opened;
-        let ActorOptions { durability, changes, tails, clock } = options;
+        let Opened {
+            core,
+            log,
+            end,
+            said,
+            registry,
+            flushes,
+            next_offsets,
+            last_time,
+            marks,
+            sent,
+            ..
+        } = opened;
+        let ActorOptions { durability, changes, tails, flows, clock } = options;
         let catch_ups = CatchUps::new(changes.clone());
         let manifest = Arc::clone(&flushes.manifest);
         let flushes = Flushes::new(&core, flushes, changes.account(), tails.account());
+        let confirmed = shared.peers.confirmed().cloned();
+        let outbox = Outbox::new(shared.partition, confirmed, sent);
+        let flows = Flows::new(marks, outbox, flows.account());
         let mut partition = Self {
             host,
             core,
@@ -190,6 +221,8 @@ impl Partition {
             fence: Fence { manifest, cancel: catch_ups.cancel_flag() },
             catch_ups,
             commands: Commands::default(),
+            flows,
+            applied_to: end,
             quarantine: Arc::default(),
             shared,
         };
@@ -205,8 +238,9 @@ impl Partition {
         self.note_runs();
         let view = self.view();
         let plan = Arc::clone(&self.core.plan);
-        let hear = |callers: &mut Callers, from| callers.hear(&plan, &said, from);
-        self.shared.commits.recovered(end, view, hear, &self.shared.published);
+        let recover = |waiting: &mut Waiting, from| waiting.recover(&plan, &said, from);
+        self.shared.commits.recovered(end, view, recover, &*self.shared);
+        self.send_recovered();
         self.start_catch_ups()?;
         if let Durability::Interval(every) = self.syncing.durability() {
             self.host.every(every, || Msg::SyncDue);
@@ -232,6 +266,8 @@ impl Partition {
             }
             Msg::CatchUpEnded(topology, problem) => self.catch_up_ended(topology, problem),
             Msg::PutOff(caught_up, problem) => self.put_off(*caught_up, problem),
+            Msg::Release => self.flows.release(),
+            Msg::SendAgain { topology, target } => self.send_again(topology, target),
             Msg::Quarantined(command) => self.quarantined(command)?,
             Msg::Shutdown(done) => self.commands.stop(done),
         }
@@ -240,6 +276,7 @@ impl Partition {
 
     /// Goes on with a batch, or takes the next one where nothing speaks against it, and sees to what is due.
     fn go_on(&mut self) -> Result<(), Fatal> {
+        self.settle_flows();
         if self.batching.has_rest() {
             self.apply_rest()?;
         } else if self.is_full() {
@@ -274,6 +311,7 @@ impl Partition {
             roots: self.core.views(),
             live: self.core.consumers.iter().map(|consumer| consumer.live).collect(),
             quarantine: Arc::clone(&self.quarantine),
+            end: self.applied_to,
         })
     }
 

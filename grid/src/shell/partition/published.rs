@@ -9,8 +9,6 @@ use tokio::sync::watch;
 use crate::machine::control::Verdict;
 use crate::state::AnyView;
 
-use super::commits::Publish;
-
 /// Everything that a reader of a partition sees, as of one position.
 #[derive(Debug, Default)]
 pub(crate) struct PartitionView {
@@ -18,6 +16,8 @@ pub(crate) struct PartitionView {
     pub(crate) roots: Vec<AnyView>,
     /// By topology: whether its roots are those of the live flow.
     pub(crate) live: Vec<bool>,
+    /// The position after the last record that it shows.
+    pub(crate) end: Position,
     /// What stands in quarantine.
     pub(crate) quarantine: Arc<Vec<Verdict>>,
 }
@@ -47,17 +47,21 @@ impl Default for Published {
     }
 }
 
-impl Publish for Published {
-    fn show(&self, view: Arc<PartitionView>) {
+impl Published {
+    /// Shows a view in place of the one before.
+    pub(crate) fn show(&self, view: Arc<PartitionView>) {
         self.view.store(view);
     }
-}
 
-impl Published {
     /// The latest view.
     #[inline]
     pub(crate) fn view(&self) -> Guard<Arc<PartitionView>> {
         self.view.load()
+    }
+
+    /// The latest view, to be kept for more than one read.
+    pub(crate) fn view_full(&self) -> Arc<PartitionView> {
+        self.view.load_full()
     }
 
     /// Shows all PStates of `view` but the first: a fault that can be planted.
@@ -68,7 +72,8 @@ impl Published {
             *first = Arc::clone(old);
         }
         let (live, quarantine) = (view.live.clone(), Arc::clone(&view.quarantine));
-        self.show(Arc::new(PartitionView { roots, live, quarantine }));
+        let end = view.end;
+        self.show(Arc::new(PartitionView { roots, live, end, quarantine }));
     }
 
     /// The log, once it is open.

@@ -71,8 +71,8 @@ impl QueuedEvents {
 
     /// What is applied of it, and who waits. Its first event was logged as `receipt` says.
     pub(crate) fn logged(self, receipt: BatchReceipt) -> (AnyEvents, EncodedEvents, Callers) {
-        let Self { events, admission, callers, .. } = self;
+        let Self { depot, events, admission, callers } = self;
         let (events, encoded) = events.into_parts();
-        (events, encoded, Callers::new(callers, admission, receipt))
+        (events, encoded, Callers::new(depot, callers, admission, receipt))
     }
 }

@@ -8,7 +8,7 @@ use gridmill_persistence::{LogReader, Position};
 use crate::machine::batch::Batch;
 use crate::machine::budget::Account;
 use crate::machine::core::Core;
-use crate::machine::flush::{FlushContext, FlushFault, flush_now};
+use crate::machine::flush::{FlowsAtFlush, FlushContext, FlushFault, flush_now};
 use crate::machine::merge::{Biases, merge_now};
 use crate::machine::registry::Registry;
 use crate::machine::replay::{Replay, verdicts};
@@ -195,7 +195,7 @@ pub(super) fn flush_past(
 ) -> Result<(), FlushFault> {
     // In the manifest it is not live before it has joined.
     core.consumers[topology].live = false;
-    let flushed = flush_now(core, &[topology], flushes);
+    let flushed = flush_now(core, &[topology], flushes, FlowsAtFlush::default());
     core.consumers[topology].live = true;
     flushed.map(|_| ())
 }

@@ -3,21 +3,26 @@
 //! It outlives the actor. When the actor restarts, what waited goes on waiting here.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use gridmill_client::Gate;
 use gridmill_client::engine::Single;
 use gridmill_persistence::Position;
 
+use crate::module::Plan;
+
 use super::Msg;
-use super::callers::Callers;
 use super::commit::{PendingCommand, StepDone};
-use super::commits::{Commits, Completed};
+use super::commits::{Commits, Completed, Publish, ReceivedMark};
 use super::counters::Counters;
+use super::delivery::Delivery;
 use super::life::Life;
 use super::mailbox::Mailbox;
 use super::past::{Past, Progress};
-use super::published::Published;
+use super::peers::Peers;
+use super::published::{PartitionView, Published};
 use super::queued::QueuedEvents;
+use super::waiting::Waiting;
 use crate::shell::host::Host;
 use crate::shell::load::Load;
 
@@ -33,6 +38,33 @@ pub(crate) struct Shared {
     pub(crate) past: Past,
     pub(crate) life: Life,
     pub(crate) counters: Counters,
+    pub(crate) peers: Peers,
+    /// Its actor wants to be woken when something that it sent is confirmed.
+    awaits_confirmation: AtomicBool,
+}
+
+impl Publish for Shared {
+    fn show(&self, view: Arc<PartitionView>) {
+        self.published.show(view);
+    }
+
+    fn deliver(&self, target: u32, delivery: Delivery) {
+        if let Some(peer) = self.peers.get(target) {
+            peer.mailbox.deliver(delivery, || peer.send(Msg::Wake));
+        }
+    }
+
+    fn confirm(&self, received: &ReceivedMark) {
+        let ReceivedMark { topology, source, mark } = *received;
+        if let Some(confirmed) = self.peers.confirmed() {
+            confirmed.confirm(self.partition, topology, source, mark);
+        }
+        if let Some(peer) = self.peers.get(source)
+            && peer.awaits_confirmation.swap(false, Ordering::AcqRel)
+        {
+            peer.send(Msg::Wake);
+        }
+    }
 }
 
 impl Shared {
@@ -52,6 +84,8 @@ impl Shared {
             past: Past::default(),
             life: Life::default(),
             counters: Counters::default(),
+            peers: Peers::default(),
+            awaits_confirmation: AtomicBool::new(false),
         }
     }
 
@@ -65,25 +99,45 @@ impl Shared {
         self.mailbox.push_one(single, || self.send(Msg::Wake));
     }
 
-    /// Everything before `durable` is durable. Commits that were applied are shown and answered.
+    /// Everything before `durable` counts as durable. Commits that were applied are shown and answered.
     pub(crate) fn durable(&self, durable: Position) {
-        self.answer(self.commits.durable(durable, &self.published));
+        self.answer(self.commits.durable(durable, self));
+    }
+
+    /// Everything before `synced` is as safe as it will be: partitions need not keep what they sent any longer.
+    pub(crate) fn synced(&self, synced: Position) {
+        self.commits.synced(synced, self);
+    }
+
+    /// Has the actor woken at the next confirmation of something that it sent.
+    pub(crate) fn await_confirmation(&self) {
+        self.awaits_confirmation.store(true, Ordering::Release);
     }
 
     /// A step of the newest batch was applied: `say` enters what handlers said. Commits that are durable are
     /// shown and answered.
     pub(crate) fn applied(
         &self,
+        plan: &Arc<Plan>,
         step: StepDone,
-        say: impl FnOnce(&mut [Callers], Option<&mut PendingCommand>),
+        say: impl FnOnce(&mut [Waiting], Option<&mut PendingCommand>),
     ) {
-        self.answer(self.commits.applied(step, say, &self.published));
+        self.answer(self.commits.applied(plan, step, say, self));
     }
 
     fn answer(&self, completed: Completed) {
         if completed.len() > 0 {
             completed.answer();
             self.published.touch();
+        }
+    }
+
+    /// Waits until nothing waits here to be logged, or to be answered.
+    pub(crate) async fn done(&self) {
+        let mut changed = self.published.changes();
+        while !self.is_done() {
+            // On tokio it is no matter of a task's budget, as no future of a client is.
+            let _ = tokio::task::unconstrained(changed.changed()).await;
         }
     }
 

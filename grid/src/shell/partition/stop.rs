@@ -42,7 +42,9 @@ impl Partition {
         for group in 0..self.core.plan.groups.len() {
             if self.maintenance.flushes.is_behind(&self.core, group) {
                 let live: Vec<usize> = self.core.live_of(group).collect();
-                let bytes = flush_now(&mut self.core, &live, self.maintenance.flushes.context());
+                let flows = self.flows_at_flush(&live);
+                let context = self.maintenance.flushes.context();
+                let bytes = flush_now(&mut self.core, &live, context, flows);
                 let bytes = bytes.map_err(|error| error.to_string())?;
                 Counters::add(&self.shared.counters.flushes, 1);
                 Counters::add(&self.shared.counters.flushed_bytes, bytes);

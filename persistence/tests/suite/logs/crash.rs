@@ -41,6 +41,8 @@ impl Model {
             if dice.is_multiple_of(3) {
                 log.syncer().sync()?;
                 self.acknowledged = self.batches.len();
+            } else if dice % 3 == 1 {
+                log.syncer().expose();
             }
         }
         if seed.is_multiple_of(5) {

@@ -136,6 +136,30 @@ fn flips_in_footers_are_healed_and_in_sealed_segments_named() {
 }
 
 #[test]
+fn a_torn_tail_is_said_with_its_place_and_its_length() {
+    let storage = SimStorage::new();
+    let (mut log, _) = open(&storage).expect("opened");
+    let mut ends = Vec::new();
+    for depot_offset in 0..3 {
+        let meta = super::RecordMeta { depot_offset, ..Default::default() };
+        log.push(&meta, &[0xff; 48]).expect("pushed");
+        log.write().expect("written");
+        log.syncer().expose();
+        ends.push(4096 + log.segments()[0].used);
+    }
+    drop(log);
+    let storage = storage.kill();
+    storage.flip_bit(&segment(), ends[1] + 70, 2).expect("flipped");
+    let (log, recovered) = open(&storage).expect("nothing of it was durable");
+    let HowStopped::TornTail { file, offset, bytes_lost } = recovered.how else {
+        panic!("{recovered:?}")
+    };
+    assert!(file.ends_with(segment()), "{}", file.display());
+    assert_eq!((offset, bytes_lost), (ends[1], ends[2] - ends[1]));
+    assert_eq!(read_all(&log.reader()).expect("read").len(), 2);
+}
+
+#[test]
 fn a_later_segment_proves_what_was_durable_in_an_earlier_one() {
     let build = || {
         let storage = SimStorage::new();

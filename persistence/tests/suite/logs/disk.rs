@@ -330,7 +330,8 @@ fn after_a_failed_sync_nothing_acknowledged_is_lost_however_the_log_is_stopped_l
     }
 }
 
-/// A log of which `seed` says how much was written after the last sync, when a sync fails.
+/// A log of which `seed` says how much was written after the last sync, when a sync fails: that of the first
+/// segment which has some of it, or of the second, where there is one.
 fn failed_sync(
     storage: &SimStorage,
     seed: u64,
@@ -346,7 +347,8 @@ fn failed_sync(
     }
     expected.extend(write(&mut log, &mut maker, 1));
     log.syncer().expose();
-    storage.set_faults(Faults { fail_sync: Some(1), ..Faults::default() });
+    let fails = if log.segments().len() > 1 { 1 + seed % 2 } else { 1 };
+    storage.set_faults(Faults { fail_sync: Some(fails), ..Faults::default() });
     assert!(matches!(log.syncer().sync(), Err(LogError::SyncFailed { .. })), "seed {seed}");
     storage.set_faults(Faults::default());
     (log, expected, maker)
@@ -386,6 +388,44 @@ fn a_failed_sync_of_what_was_not_retained_is_written_again_in_its_place() {
         }
         assert_eq!(read_all(&log.reader()).expect("read"), expected, "seed {seed}");
         assert_kept(&storage, log, &expected, seed);
+    }
+}
+
+// All before the segment is durable, and of the segment itself not even its header.
+#[test]
+fn a_segment_whose_first_sync_failed_is_there_after_a_restart_and_a_power_loss() {
+    for seed in 0..20 {
+        let storage = SimStorage::with_faults(seed, Faults::default());
+        let (mut log, _) = open(&storage).expect("opened");
+        let (mut maker, mut expected) = (Maker::default(), Vec::new());
+        while log.segments().len() < 2 {
+            log.syncer().sync().expect("synced");
+            expected.extend(write(&mut log, &mut maker, 1 + seed));
+        }
+        assert_eq!(log.durable(), log.segments()[1].first);
+        storage.set_faults(Faults { fail_sync: Some(2), ..Faults::default() });
+        assert!(matches!(log.syncer().sync(), Err(LogError::SyncFailed { .. })), "seed {seed}");
+        drop(log);
+        let storage = storage.kill();
+        let (log, _) = open(&storage).expect("opened");
+        assert_eq!(read_all(&log.reader()).expect("read"), expected, "seed {seed}");
+        assert_kept(&storage, log, &expected, seed);
+    }
+}
+
+// After a failed sync the system may have dropped what it could not write: then it is not there any more to
+// be written again, and nobody is told that it is durable.
+#[test]
+fn what_the_system_has_lost_when_a_sync_failed_is_damage() {
+    for seed in 0..30 {
+        let storage = SimStorage::with_faults(seed, Faults::default());
+        let (mut log, _, _) = failed_sync(&storage, seed, false);
+        let last = log.segments().pop().expect("there is one");
+        let file = storage.open(&segment(last.number)).expect("open");
+        file.write_at(4096 + last.used - 16, &[0; 16]).expect("written");
+        let error = log.recover_from_failed_sync().expect_err("it is gone");
+        assert!(matches!(error, LogError::Damaged { .. }), "seed {seed}: {error}");
+        assert!(log.durable() < log.next_position());
     }
 }
 

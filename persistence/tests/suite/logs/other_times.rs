@@ -76,6 +76,27 @@ fn segments_that_do_not_follow_each_other_are_damage() {
 }
 
 #[test]
+fn batches_that_do_not_follow_each_other_are_damage() {
+    for clean in [true, false] {
+        let storage = build(clean);
+        let mut bytes = whole(&storage, &segment(1));
+        let mut batches = 0;
+        let skip_one = |batch: &mut [u8]| {
+            batches += 1;
+            if batches > 2 {
+                let base = u64_at(batch, 16);
+                put(batch, 16, base + 1);
+            }
+        };
+        reseal(&mut bytes, |_| {}, skip_one);
+        replace(&storage, &segment(1), &bytes);
+        let error = verified(&storage).expect_err("a record is missing");
+        assert!(matches!(error, LogError::Damaged { .. }), "{error}");
+        assert!(error.to_string().contains("expected 0:10"), "{error}");
+    }
+}
+
+#[test]
 fn a_segment_of_another_log_is_no_leftover_of_this_one() {
     for clean in [true, false] {
         let other = SimStorage::new();

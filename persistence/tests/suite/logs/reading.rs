@@ -45,7 +45,9 @@ fn a_scan_follows_the_log_and_sees_only_what_is_durable() {
     for _ in 0..400 {
         let batch = write(&mut log, &mut maker, 3);
         assert!(scan.next().expect("read").is_none(), "not durable yet");
+        assert_eq!(log.reader().end(), batch[0].0);
         log.syncer().sync().expect("synced");
+        assert_eq!(log.reader().end(), log.next_position());
         for (position, entry) in batch {
             let record = scan.next().expect("read").expect("durable");
             assert_eq!((record.position, record.payload), (position, &entry.payload[..]));
@@ -123,6 +125,18 @@ fn check_depots(reader: &LogReader, expected: &[(Position, super::Entry)]) {
         let (source, time) = (entry.meta.source, entry.meta.time);
         let offset = reader.depot_offset_at_time(source, time).expect("found");
         assert_eq!(offset, entry.meta.depot_offset);
+    }
+    for (_, entry) in expected.iter().step_by(53) {
+        for source in 0..3 {
+            // Records of others may come first.
+            let later = |(_, known): &&(Position, super::Entry)| {
+                known.meta.source == source && known.meta.time >= entry.meta.time
+            };
+            let first = expected.iter().find(later).map(|(_, known)| known.meta.depot_offset);
+            let end = reader.depot_bounds(source).expect("bounds").1;
+            let offset = reader.depot_offset_at_time(source, entry.meta.time).expect("found");
+            assert_eq!(offset, first.unwrap_or(end));
+        }
     }
     assert_eq!(reader.position_at_time(i64::MAX).expect("end"), reader.end());
     assert_eq!(

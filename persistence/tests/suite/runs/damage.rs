@@ -111,6 +111,24 @@ fn damage_is_local_and_names_its_page() {
     assert!(answered > 0, "other pages answer");
 }
 
+/// Nobody gets a value of which one page is damaged.
+#[test]
+fn all_pages_of_a_long_value_are_verified() {
+    let key = b"long".to_vec();
+    let model = Model::from([(key.clone(), Some(vec![7; 4 * PAGE as usize]))]);
+    let storage = disk();
+    let info = write(&storage, "table.run", aligned(8), &model).unwrap();
+    let bytes = bytes_of(&storage, "table.run");
+    for page in 0..=4 {
+        let mut damaged = bytes.clone();
+        let at = page * PAGE as usize + 90;
+        damaged[at] ^= 1;
+        let run = open(&disk_with(&damaged), "table.run").unwrap();
+        check_offset(&run.get(&key).expect_err("a flipped bit"), at as u64, info.bytes);
+        check_offset(&run.verify().expect_err("a flipped bit"), at as u64, info.bytes);
+    }
+}
+
 fn check_offset(error: &RunError, at: u64, len: u64) {
     let RunError::Damaged { offset, expected, got, .. } = error else { panic!("{error}") };
     assert_ne!(expected, got);

@@ -3,7 +3,7 @@
 
 use std::ops::Bound;
 
-use gridmill_persistence::run::Run;
+use gridmill_persistence::run::{Run, RunError};
 use proptest::prelude::*;
 
 use super::{Model, aligned, bytes_of, counted, disk, disk_with, open, write};
@@ -89,6 +89,118 @@ fn forged_bytes() -> impl Strategy<Value = Vec<u8>> {
         any::<u64>().prop_map(|number| (number % 2000).to_le_bytes().to_vec()),
         prop::collection::vec(any::<u8>(), 1..3),
     ]
+}
+
+/// Numbers of the meta archive, by where they are in it. Its root comes last, and has 120 bytes.
+const NUMBERS: [(&str, usize); 9] = [
+    ("entries", 0),
+    ("tombstones", 8),
+    ("uniform", 16),
+    ("data_end", 32),
+    ("marks_at", 40),
+    ("fences_at", 48),
+    ("fence_count", 56),
+    ("index_at", 64),
+    ("table_at", 72),
+];
+
+fn place_of(bytes: &[u8], name: &str) -> usize {
+    let known = NUMBERS.iter().find(|(known, _)| *known == name).unwrap();
+    bytes.len() - FOOTER - 120 + known.1
+}
+
+/// Where `part` begins in `bytes`, from `from` on.
+fn find(bytes: &[u8], from: usize, part: &[u8]) -> usize {
+    from + bytes[from..].windows(part.len()).position(|window| window == part).unwrap()
+}
+
+/// A run of uniform entries, then loose ones, on one page.
+fn written() -> Vec<u8> {
+    let storage = disk();
+    write(&storage, "table.run", aligned(8), &counted(40)).unwrap();
+    bytes_of(&storage, "table.run")
+}
+
+/// What is said of a run that is whole by its checksums after `forge` has changed it.
+fn refusal(forge: impl FnOnce(&mut [u8])) -> String {
+    let mut bytes = written();
+    forge(&mut bytes);
+    reseal(&mut bytes);
+    let verified = open(&disk_with(&bytes), "table.run").and_then(|run| run.verify());
+    let error = verified.expect_err("it contradicts itself");
+    assert!(matches!(error, RunError::Malformed { .. }), "{error}");
+    error.to_string()
+}
+
+#[test]
+fn a_number_of_a_run_that_does_not_fit_the_others_is_refused() {
+    let bytes = written();
+    for (name, _) in NUMBERS {
+        let at = place_of(&bytes, name);
+        let number = number(&bytes, at) as u64;
+        let others = [1, 3, 4, 8, 16, 64, 1 << 20, 1 << 62];
+        let more = others.iter().map(|other| number.wrapping_add(*other));
+        let less = others.iter().map(|other| number.wrapping_sub(*other));
+        for other in more.chain(less).chain([0, u64::MAX]).filter(|other| *other != number) {
+            refusal(|bytes| bytes[at..at + 8].copy_from_slice(&other.to_le_bytes()));
+        }
+    }
+}
+
+/// What is said, and of what change.
+type Case<'a> = (&'static str, &'a dyn Fn(&mut [u8]));
+
+#[test]
+fn what_the_sections_of_a_run_say_of_each_other_is_verified() {
+    let key = |number: u64| format!("user-{number:012}").into_bytes();
+    let entry = |bytes: &[u8], number: u64| find(bytes, 64, &key(number));
+    let cases: &[Case<'_>] = &[
+        ("keys are not in order", &|bytes| {
+            let at = entry(bytes, 40);
+            bytes[at..at + 17].copy_from_slice(&key(37));
+        }),
+        ("keys are not in order", &|bytes| {
+            let at = entry(bytes, 40);
+            bytes[at..at + 17].copy_from_slice(&key(38));
+        }),
+        ("the index does not lead to an entry", &|bytes| {
+            let at = entry(bytes, 42);
+            bytes[at..at + 17].copy_from_slice(&key(41));
+        }),
+        // Behind a key, and behind the value of a uniform entry's key.
+        ("padding is not zero", &|bytes| bytes[entry(bytes, 40) + 17] = 1),
+        ("padding is not zero", &|bytes| bytes[entry(bytes, 2) + 17 + 3] = 1),
+        ("a mark is elsewhere", &|bytes| {
+            let mark = number(bytes, place_of(bytes, "marks_at"));
+            bytes[mark] ^= 4;
+        }),
+        ("the least key is another", &|bytes| {
+            let at = find(bytes, number(bytes, place_of(bytes, "table_at")), &key(0));
+            bytes[at + 16] = b'1';
+        }),
+        ("the greatest key is another", &|bytes| {
+            let at = find(bytes, number(bytes, place_of(bytes, "table_at")), &key(78));
+            bytes[at + 16] = b'9';
+        }),
+        ("the count of deletions is another", &|bytes| bytes[place_of(bytes, "tombstones")] += 1),
+        ("a fence has another key than its group", &|bytes| {
+            let at = find(bytes, number(bytes, place_of(bytes, "fences_at")), &key(0));
+            bytes[at + 16] = b'1';
+        }),
+        ("a fence has another key than its group", &|bytes| {
+            let at = find(bytes, number(bytes, place_of(bytes, "fences_at")), &key(0));
+            bytes[at - 10] = 1;
+        }),
+        ("the index has other entries", &|bytes| {
+            let index = number(bytes, place_of(bytes, "index_at"));
+            let free = bytes[index..index + 12].iter().position(|tag| *tag == 0).unwrap();
+            bytes[index + free] = 7;
+        }),
+    ];
+    for (says, forge) in cases {
+        let error = refusal(forge);
+        assert!(error.contains(says), "{says}: {error}");
+    }
 }
 
 /// The forging itself works: a changed value passes all checksums and is read as changed.

@@ -1,6 +1,7 @@
 //! Which steps the builder offers at which types.
 
-use crate::path::data::filter::Position;
+use crate::path::data::filter::Index;
+use crate::path::data::step::NumberKind;
 use crate::path::walk::Walk;
 use crate::{Bytes, Key, List, Map, Set, State, Str, Uuid};
 
@@ -30,6 +31,9 @@ pub trait Listed: Walk {
     /// The type of the elements.
     type Elem: State;
 }
+
+/// An element of a list with its position before it.
+pub type Indexed<L> = (u64, <L as Listed>::Elem);
 
 impl<T: State> Listed for List<T> {
     type Elem = T;
@@ -79,9 +83,9 @@ impl<K: Key, V: State> Elements for Map<K, V> {
     type Elem = (K, V);
 }
 
-/// Something with two ends: `first`, `last`. The ends of a pair are its two parts.
+/// Something with two ends: `first`, `last`. Those of a tuple are its first and last part.
 #[diagnostic::on_unimplemented(
-    message = "`first` and `last` need a list or a pair, not `{Self}`",
+    message = "`first` and `last` need a list or a tuple, not `{Self}`",
     label = "the path has come to `{Self}` here"
 )]
 pub trait Ends: Walk {
@@ -101,10 +105,117 @@ impl<T: State> Ends for Vec<T> {
     type Last = T;
 }
 
-impl<A: State, B: State> Ends for (A, B) {
-    type First = A;
-    type Last = B;
+/// A tuple with a part of that number: `part`.
+#[diagnostic::on_unimplemented(
+    message = "`part` needs a tuple that has a part {N}, not `{Self}`",
+    label = "the path has come to `{Self}` here"
+)]
+pub trait PartOf<const N: usize>: Walk {
+    /// The type of the part.
+    type Part: State;
 }
+
+macro_rules! parts_of_tuples {
+    ($(($first:ident) $last:ident: $($part:ident $index:literal),+;)*) => { $(
+        impl<$($part: State),+> Ends for ($($part,)+) {
+            type First = $first;
+            type Last = $last;
+        }
+
+        parts_of_tuples!(@ ($($part),+) $($part $index),+);
+    )* };
+    (@ $all:tt $($part:ident $index:literal),+) => {
+        $(parts_of_tuples!(# $all $part $index);)+
+    };
+    (# ($($all:ident),+) $part:ident $index:literal) => {
+        impl<$($all: State),+> PartOf<$index> for ($($all,)+) {
+            type Part = $part;
+        }
+    };
+}
+
+parts_of_tuples! {
+    (A) A: A 0;
+    (A) B: A 0, B 1;
+    (A) C: A 0, B 1, C 2;
+    (A) D: A 0, B 1, C 2, D 3;
+    (A) E: A 0, B 1, C 2, D 3, E 4;
+    (A) F: A 0, B 1, C 2, D 3, E 4, F 5;
+    (A) G: A 0, B 1, C 2, D 3, E 4, F 5, G 6;
+    (A) H: A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7;
+    (A) I: A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8;
+    (A) J: A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9;
+    (A) K: A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10;
+    (A) L: A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10, L 11;
+}
+
+/// A number: `add`.
+#[diagnostic::on_unimplemented(
+    message = "`add` needs a number, not `{Self}`",
+    label = "the path has come to `{Self}` here"
+)]
+pub trait Numeric: Walk {
+    /// The type of the sum of such numbers.
+    type Sum: State;
+    /// Which type that is.
+    #[doc(hidden)]
+    const KIND: NumberKind;
+}
+
+macro_rules! numeric {
+    ($($sum:ty, $kind:ident: $($type:ty),+;)*) => { $($(
+        impl Numeric for $type {
+            type Sum = $sum;
+            const KIND: NumberKind = NumberKind::$kind;
+        }
+    )+)* };
+}
+
+numeric! {
+    u64, Unsigned: u8, u16, u32, u64;
+    i64, Signed: i8, i16, i32, i64;
+    f64, Float: f32, f64;
+    u128, Wide: u128;
+    i128, WideSigned: i128;
+}
+
+/// A list or set of values with an order: `min`, `max`.
+#[diagnostic::on_unimplemented(
+    message = "`min` and `max` need a list or set of values with an order, not `{Self}`",
+    label = "the path has come to `{Self}` here"
+)]
+pub trait Valued: Walk {
+    /// The type of the elements.
+    type Elem: State;
+}
+
+/// A list or set of numbers: `sum`, `avg`.
+#[diagnostic::on_unimplemented(
+    message = "`sum` and `avg` need a list or set of numbers, not `{Self}`",
+    label = "the path has come to `{Self}` here"
+)]
+pub trait Sums: Walk {
+    /// The type of the sum.
+    type Sum: State;
+    /// Which type that is.
+    #[doc(hidden)]
+    const KIND: NumberKind;
+}
+
+macro_rules! views {
+    ($($collection:ident $bound:ident),*) => { $(
+        impl<T: $bound + Ordered> Valued for $collection<T> {
+            type Elem = T;
+        }
+
+        impl<T: $bound + Numeric> Sums for $collection<T> {
+            type Sum = T::Sum;
+            const KIND: NumberKind = T::KIND;
+        }
+    )* };
+}
+
+views!(List State, Vec State, Set Key);
 
 /// A collection in the order of its keys: the `key_range` family.
 #[diagnostic::on_unimplemented(
@@ -168,7 +279,7 @@ macro_rules! ordered {
 
 ordered! {
     bool, char, u8, u16, u32, u64, u128, i8, i16, i32, i64, i128, f32, f64,
-    Str, String, Bytes, Uuid, Position,
+    Str, String, Bytes, Uuid, Index,
 }
 
 macro_rules! ordered_tuples {
@@ -184,6 +295,12 @@ ordered_tuples! {
     (A, B, C, D);
     (A, B, C, D, E);
     (A, B, C, D, E, F);
+    (A, B, C, D, E, F, G);
+    (A, B, C, D, E, F, G, H);
+    (A, B, C, D, E, F, G, H, I);
+    (A, B, C, D, E, F, G, H, I, J);
+    (A, B, C, D, E, F, G, H, I, J, K);
+    (A, B, C, D, E, F, G, H, I, J, K, L);
 }
 
 /// A number that may be a position in a list; a negative one is past any end.

@@ -10,10 +10,16 @@ use crate::path::trail::Trail;
 ///
 /// # Errors
 ///
-/// The path has more than [`MAX_STEPS`](crate::path::MAX_STEPS) steps.
+/// The path has more than [`MAX_STEPS`](crate::path::MAX_STEPS) steps, or a step with code in it.
 pub fn encode_steps(pstate: &str, steps: &[Step]) -> Result<Vec<u8>, PathError> {
     let trail = Trail::new(pstate, steps.len());
     trail.check_length()?;
+    let closure = |step: &Step| matches!(step, Step::Own(own) if !own.is_named());
+    if let Some(at) = steps.iter().position(closure) {
+        let help = "use a comparison, or a `Navigator` that both sides register";
+        let misfit = Misfit::new("a step that is data", "a function of this process", help);
+        return Err(trail.misfit(&steps[at], steps.len() - at - 1, misfit));
+    }
     postcard::to_allocvec(steps).map_err(|error| unreadable(trail, &error.to_string()))
 }
 

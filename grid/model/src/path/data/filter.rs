@@ -80,11 +80,84 @@ impl Compare {
 }
 
 impl Edge {
+    /// The end of a range that has nothing: no key is before the empty one.
+    pub(in crate::path) const NOTHING: Self = Self::Excluding(KeyBytes::new_const());
+
     pub(in crate::path) fn as_bound(&self) -> Bound<&[u8]> {
         match self {
             Self::Open => Bound::Unbounded,
             Self::Including(key) => Bound::Included(key),
             Self::Excluding(key) => Bound::Excluded(key),
+        }
+    }
+
+    /// Whether a range that starts here has the key.
+    pub(in crate::path) fn admits_above(&self, key: &[u8]) -> bool {
+        match self {
+            Self::Open => true,
+            Self::Including(from) => key >= from.as_slice(),
+            Self::Excluding(from) => key > from.as_slice(),
+        }
+    }
+
+    /// Whether a range that ends here has the key.
+    pub(in crate::path) fn admits_below(&self, key: &[u8]) -> bool {
+        match self {
+            Self::Open => true,
+            Self::Including(to) => key <= to.as_slice(),
+            Self::Excluding(to) => key < to.as_slice(),
+        }
+    }
+
+    fn key(&self) -> Option<&KeyBytes> {
+        match self {
+            Self::Open => None,
+            Self::Including(key) | Self::Excluding(key) => Some(key),
+        }
+    }
+
+    /// Of two starts, the one that admits less.
+    pub(in crate::path) fn later<'e>(&'e self, other: &'e Self) -> &'e Self {
+        match (self.key(), other.key()) {
+            (_, None) => self,
+            (None, _) => other,
+            (Some(own), _) => {
+                let other_admits = other.admits_above(own);
+                if other_admits && (other.key() != Some(own) || matches!(self, Self::Excluding(_)))
+                {
+                    self
+                } else {
+                    other
+                }
+            }
+        }
+    }
+
+    /// Of two ends, the one that admits less.
+    pub(in crate::path) fn earlier<'e>(&'e self, other: &'e Self) -> &'e Self {
+        match (self.key(), other.key()) {
+            (_, None) => self,
+            (None, _) => other,
+            (Some(own), _) => {
+                let other_admits = other.admits_below(own);
+                if other_admits && (other.key() != Some(own) || matches!(self, Self::Excluding(_)))
+                {
+                    self
+                } else {
+                    other
+                }
+            }
+        }
+    }
+
+    /// Whether nothing can lie between the bounds. Ordered collections panic on such bounds.
+    pub(in crate::path) fn is_void(from: &Self, to: &Self) -> bool {
+        match (from, to) {
+            (Self::Open, _) => matches!(to, Self::Excluding(key) if key.is_empty()),
+            (_, Self::Open) => false,
+            (Self::Including(from), Self::Including(to)) => from > to,
+            (Self::Including(from) | Self::Excluding(from), Self::Excluding(to))
+            | (Self::Excluding(from), Self::Including(to)) => from >= to,
         }
     }
 
@@ -98,38 +171,10 @@ impl Edge {
 }
 
 impl KeyRange {
-    /// Everything.
-    pub(in crate::path) const ALL: Self =
-        Self { from: Edge::Open, to: Edge::Open, limit: None, keep_last: false };
-
     /// Refuses bounds that are no keys of that type.
     pub(in crate::path) fn check<K: Key>(&self) -> Result<(), Misfit> {
         self.from.decode::<K>()?;
         self.to.decode::<K>().map(drop)
-    }
-
-    /// Whether nothing can lie between the bounds. Ordered collections panic on such bounds.
-    pub(in crate::path) fn is_void(&self) -> bool {
-        match (self.from.as_bound(), self.to.as_bound()) {
-            (Bound::Included(from), Bound::Included(to)) => from > to,
-            (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
-            (Bound::Included(from) | Bound::Excluded(from), Bound::Excluded(to))
-            | (Bound::Excluded(from), Bound::Included(to)) => from >= to,
-        }
-    }
-
-    /// Takes what the limit leaves, in key order.
-    pub(in crate::path) fn limited<T>(
-        &self,
-        items: impl DoubleEndedIterator<Item = T>,
-    ) -> impl Iterator<Item = T> {
-        let limit =
-            self.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
-        let (forward, backward) =
-            if self.keep_last { (None, Some(items)) } else { (Some(items), None) };
-        let mut tail: Vec<T> = backward.into_iter().flat_map(|i| i.rev().take(limit)).collect();
-        tail.reverse();
-        forward.into_iter().flatten().take(limit).chain(tail)
     }
 }
 
@@ -138,21 +183,21 @@ impl KeyRange {
 /// Setting it to another position moves the element there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Position(pub u64);
+pub struct Index(pub u64);
 
-impl From<Position> for u64 {
-    fn from(position: Position) -> Self {
+impl From<Index> for u64 {
+    fn from(position: Index) -> Self {
         position.0
     }
 }
 
-impl PartialEq<u64> for Position {
+impl PartialEq<u64> for Index {
     fn eq(&self, other: &u64) -> bool {
         self.0 == *other
     }
 }
 
-impl fmt::Display for Position {
+impl fmt::Display for Index {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }

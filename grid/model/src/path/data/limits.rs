@@ -3,7 +3,7 @@
 /// The most steps that a path may have, those of its conditions included.
 pub const MAX_STEPS: usize = 64;
 
-/// How deep `filter_selected` may stand in `filter_selected`.
+/// How deep conditions and branches may stand in each other.
 pub const MAX_NESTING: usize = 8;
 
 /// How much one select may return and visit.
@@ -15,14 +15,16 @@ pub struct Limits {
     pub results: u64,
     /// The most entries and elements that it may look at.
     pub places: u64,
+    /// The most bytes that the returned values may take in memory, about.
+    pub bytes: u64,
 }
 
 impl Limits {
-    /// 100,000 results out of 10,000,000 places.
-    pub const DEFAULT: Self = Self { results: 100_000, places: 10_000_000 };
+    /// 100,000 results of 64 MiB in all, out of 10,000,000 places.
+    pub const DEFAULT: Self = Self { results: 100_000, places: 10_000_000, bytes: 64 << 20 };
 
     /// No limit: for code that walks its own values.
-    pub const NONE: Self = Self { results: u64::MAX, places: u64::MAX };
+    pub const NONE: Self = Self { results: u64::MAX, places: u64::MAX, bytes: u64::MAX };
 }
 
 impl Default for Limits {

@@ -3,12 +3,26 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-/// The end of [`Navigate::set`](crate::path::Navigate::set) and
-/// [`Navigate::move_to`](crate::path::Navigate::move_to).
+use serde::{Deserialize, Serialize};
+
+/// The end of a transform as data that can be sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Term {
+    /// Writes a value, in postcard bytes.
+    Set(Box<[u8]>),
+    /// Takes the value out of what holds it.
+    Remove,
+    /// Adds a number, in postcard bytes of the value's type.
+    Add(Box<[u8]>),
+}
+
+/// The end of [`Terms::set`](crate::path::Terms::set) and
+/// [`Terms::move_to`](crate::path::Terms::move_to).
 #[derive(Clone, Debug)]
 pub struct Replace<L>(pub(in crate::path) L);
 
-/// The end of [`Navigate::update`](crate::path::Navigate::update).
+/// The end of [`Terms::update`](crate::path::Terms::update).
 pub struct Update<L, F> {
     pub(in crate::path) update: F,
     of: PhantomData<fn(L)>,
@@ -26,7 +40,7 @@ impl<L, F> fmt::Debug for Update<L, F> {
     }
 }
 
-/// The end of [`Navigate::remove`](crate::path::Navigate::remove).
+/// The end of [`Terms::remove`](crate::path::Terms::remove).
 #[derive(Debug)]
 pub struct Remove<L>(PhantomData<fn(L)>);
 
@@ -35,3 +49,7 @@ impl<L> Remove<L> {
         Self(PhantomData)
     }
 }
+
+/// The end of [`Terms::add`](crate::path::Terms::add).
+#[derive(Clone, Debug)]
+pub struct Add<L>(pub(in crate::path) L);

@@ -4,21 +4,31 @@ use std::fmt;
 use std::fmt::Write as _;
 
 use super::filter::{Edge, KeyRange};
-use super::step::Step;
+use super::step::{Step, StepKey};
+use super::term::Term;
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())?;
         f.write_char('(')?;
         match self {
-            Self::Key(key) | Self::Must(key) | Self::Elem(key) => write_bytes(f, key)?,
-            Self::Nth(at) | Self::Index(at) => write!(f, "{at}")?,
-            Self::Field(index) => write!(f, "#{index}")?,
-            Self::Or(value) => write_bytes(f, value)?,
+            Self::Key(key) | Self::Must(key) | Self::Elem(key) | Self::MapKey(key) => {
+                write_bytes(f, key)?;
+            }
+            Self::Nth(at) | Self::Index(at) | Self::BeforeIndex(at) => write!(f, "{at}")?,
+            Self::Take(count, _) => write!(f, "{count}")?,
+            Self::Range(from, u64::MAX) => write!(f, "{from}..")?,
+            Self::Range(from, to) => write!(f, "{from}..{to}")?,
+            Self::Field(index) | Self::Variant(index) => write!(f, "#{index}")?,
+            Self::Or(value) | Self::Put(value) => write_bytes(f, value)?,
+            Self::Keys(keys) => write_keys(f, keys)?,
             Self::KeyRange(range) => write!(f, "{range}")?,
             Self::Filter(filter) => write_bytes(f, &filter.value)?,
-            Self::FilterSelected(count) => write!(f, "the next {count} steps")?,
-            _ => {}
+            step => match step.branch_lengths().as_slice() {
+                [] => {}
+                [count] => write!(f, "the next {count} steps")?,
+                counts => write!(f, "the next {counts:?} steps")?,
+            },
         }
         f.write_char(')')
     }
@@ -67,21 +77,53 @@ fn write_bytes(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
     if bytes.len() > SHOWN { f.write_str("...") } else { Ok(()) }
 }
 
+fn write_keys(f: &mut fmt::Formatter<'_>, keys: &[StepKey]) -> fmt::Result {
+    const SHOWN: usize = 4;
+    for (at, key) in keys.iter().take(SHOWN).enumerate() {
+        f.write_str(if at == 0 { "" } else { ", " })?;
+        write_bytes(f, &key.0)?;
+    }
+    if keys.len() > SHOWN { write!(f, ", .. {} in all", keys.len()) } else { Ok(()) }
+}
+
+/// Prints the end of a transform as the builder writes it.
+fn write_term(f: &mut fmt::Formatter<'_>, term: &Term) -> fmt::Result {
+    match term {
+        Term::Set(value) => {
+            f.write_str(".set(")?;
+            write_bytes(f, value)?;
+        }
+        Term::Add(value) => {
+            f.write_str(".add(")?;
+            write_bytes(f, value)?;
+        }
+        Term::Remove => f.write_str(".remove(")?,
+    }
+    f.write_char(')')
+}
+
 /// Prints steps as the builder writes them.
 pub(in crate::path) fn write_steps(f: &mut fmt::Formatter<'_>, mut steps: &[Step]) -> fmt::Result {
     while let Some((step, rest)) = steps.split_first() {
-        steps = rest;
         f.write_char('.')?;
-        match step {
-            Step::FilterSelected(count) if usize::from(*count) <= rest.len() => {
-                let (condition, after) = rest.split_at(usize::from(*count));
-                f.write_str("filter_selected(it")?;
-                write_steps(f, condition)?;
+        steps = match step.split(rest) {
+            Ok((branches, after)) if !branches.is_empty() => {
+                write!(f, "{}(", step.name())?;
+                for (at, branch) in branches.iter().enumerate() {
+                    f.write_str(if at == 0 { "it" } else { ", it" })?;
+                    write_steps(f, branch.steps)?;
+                    if let Step::Transformed(made) = step {
+                        write_term(f, &made.term)?;
+                    }
+                }
                 f.write_char(')')?;
-                steps = after;
+                after
             }
-            step => write!(f, "{step}")?,
-        }
+            _ => {
+                write!(f, "{step}")?;
+                rest
+            }
+        };
     }
     Ok(())
 }

@@ -8,7 +8,8 @@ use crate::path::data::limits::Limits;
 use crate::path::data::step::Step;
 use crate::path::error::{Misfit, PathError, PathErrorKind};
 use crate::path::trail::Trail;
-use crate::path::walk::visit::{LeafValue, Sink, Visit};
+use crate::path::walk::leaf::{Carried, LeafValue};
+use crate::path::walk::visit::{Sink, Visit};
 
 /// Selects in a published view and returns the results as JSON.
 ///
@@ -30,13 +31,32 @@ pub fn select_json<R: Root>(
 struct JsonValues(Vec<Value>);
 
 impl Sink for JsonValues {
-    fn borrowed(&mut self, value: &dyn LeafValue, trail: Trail<'_>) -> Result<(), PathError> {
-        let json = value.to_json().map_err(|error| {
-            let help = "select what is inside, for example with `map_vals`";
-            let misfit = Misfit::new("a value with a JSON form", error.to_string(), help);
-            PathError::new(PathErrorKind::Json, trail.pstate(), 0, String::new(), misfit)
-        })?;
-        self.0.push(json);
+    /// With collected values a result is the array of these and the value.
+    fn borrowed(
+        &mut self,
+        value: &dyn LeafValue,
+        carried: &[Carried],
+        trail: Trail<'_>,
+    ) -> Result<(), PathError> {
+        let mut parts = Vec::with_capacity(carried.len() + 1);
+        for part in carried {
+            parts.push(json(&**part, trail)?);
+        }
+        let value = json(value, trail)?;
+        self.0.push(if parts.is_empty() {
+            value
+        } else {
+            parts.push(value);
+            Value::Array(parts)
+        });
         Ok(())
     }
+}
+
+fn json(value: &dyn LeafValue, trail: Trail<'_>) -> Result<Value, PathError> {
+    value.to_json().map_err(|error| {
+        let help = "select what is inside, for example with `map_vals`";
+        let misfit = Misfit::new("a value with a JSON form", error.to_string(), help);
+        PathError::new(PathErrorKind::Json, trail.pstate(), 0, String::new(), misfit)
+    })
 }

@@ -1,31 +1,37 @@
-//! How values and keys of a type are read from JSON: the table beside [`Kind`](crate::path::Kind).
+//! How values and keys of a type are read from JSON: the table beside [`ValueType`](crate::path::ValueType).
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::Key;
 use crate::key::{KeyBytes, bytes_of};
 use crate::path::error::Misfit;
-
-/// Names a type in a message.
-type Shape = fn() -> String;
+use crate::path::walk::Walk;
+use crate::path::walk::steps::decode;
 
 /// What a step holds of a value.
 type Encoded = Box<[u8]>;
 
 /// Reads a value of one type, into the bytes that a step holds.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::path) struct ValueFromJson(fn(Shape, &Value) -> Result<Encoded, Misfit>);
+pub(in crate::path) struct ValueFromJson {
+    read: fn(&Value) -> Result<Encoded, Misfit>,
+    check: fn(&[u8]) -> Result<(), Misfit>,
+}
 
 impl ValueFromJson {
-    pub(in crate::path) fn of<T: Serialize + DeserializeOwned>() -> Self {
-        Self(value::<T>)
+    pub(in crate::path) const fn of<T: Walk>() -> Self {
+        Self { read: value::<T>, check: |bytes| decode::<T>(bytes).map(drop) }
     }
 
-    /// Reads a value; `shape` names its type in the message.
-    pub(super) fn read(self, shape: Shape, json: &Value) -> Result<Encoded, Misfit> {
-        (self.0)(shape, json)
+    /// Refuses bytes that are no value of the type.
+    pub(in crate::path) fn check(self, bytes: &[u8]) -> Result<(), Misfit> {
+        (self.check)(bytes)
+    }
+
+    /// Reads a value.
+    pub(in crate::path) fn read(self, json: &Value) -> Result<Encoded, Misfit> {
+        (self.read)(json)
     }
 }
 
@@ -48,10 +54,10 @@ fn key<K: Key>(json: &Value) -> Result<KeyBytes, Misfit> {
     Ok(bytes_of(&key))
 }
 
-fn value<T: Serialize + DeserializeOwned>(shape: Shape, json: &Value) -> Result<Encoded, Misfit> {
-    let value: T = from_json(shape, json)?;
+fn value<T: Walk>(json: &Value) -> Result<Encoded, Misfit> {
+    let value: T = from_json(T::shape, json)?;
     let bytes = postcard::to_allocvec(&value).map_err(|error| {
-        Misfit::new(shape(), error.to_string(), "use a value that can be encoded")
+        Misfit::new(T::shape(), error.to_string(), "use a value that can be encoded")
     })?;
     Ok(bytes.into_boxed_slice())
 }
@@ -67,7 +73,7 @@ fn from_json<T: DeserializeOwned>(shape: impl Fn() -> String, json: &Value) -> R
 }
 
 /// JSON in a message, cut where it is long.
-pub(super) fn shown(json: &Value) -> String {
+pub(in crate::path) fn shown(json: &Value) -> String {
     const SHOWN: usize = 80;
     let mut text = json.to_string();
     if let Some((end, _)) = text.char_indices().nth(SHOWN) {

@@ -2,27 +2,35 @@
 
 use std::any::Any;
 
-use crate::engine::ReadStore;
+use crate::engine::{Found, ReadStore};
+use crate::path::build::carry::Carry;
+use crate::path::build::one::Navigate;
 use crate::path::build::path::Path;
 use crate::path::data::limits::Limits;
 use crate::path::data::step::Step;
 use crate::path::error::{Misfit, PathError, PathErrorKind};
 use crate::path::trail::Trail;
 use crate::path::walk::Walk;
-use crate::path::walk::visit::{LeafSlot, LeafValue, Sink, Visit};
-use crate::{Ref, Root};
+use crate::path::walk::found::onward;
+use crate::path::walk::gather::restored;
+use crate::path::walk::leaf::{Carried, LeafSlot, LeafValue};
+use crate::path::walk::visit::{Sink, Visit};
+use crate::{Root, State};
 
-impl<R: Root, L: Walk> Path<R, L> {
+/// What a select along a path of type `N` finds: values of what it leads to, with what it collected.
+pub type Selected<N> = <<N as Navigate>::Carried as Carry>::With<<N as Navigate>::Leaf>;
+
+impl<R: Root, L: Walk, C: Carry> Path<R, L, C> {
     /// The values that the path reaches in `root`, in order.
     ///
     /// # Errors
     ///
     /// [`PathErrorKind::Path`](crate::path::PathErrorKind) if the path has too many steps,
     /// `Damaged` if a stored entry cannot be read.
-    pub fn select(&self, root: &R) -> Result<Vec<L>, PathError> {
-        let mut found = Many::new();
+    pub fn select(&self, root: &R) -> Result<Vec<C::With<L>>, PathError> {
+        let mut found = Many::<L, C>(Vec::new());
         root.walk(self.steps(), &mut self.visit(&mut found, Limits::NONE)?)?;
-        Ok(found.into_values())
+        Ok(found.0)
     }
 
     /// The one value that the path reaches in `root`, if it reaches any.
@@ -30,8 +38,8 @@ impl<R: Root, L: Walk> Path<R, L> {
     /// # Errors
     ///
     /// As [`Path::select`]; `ManyValues` if it reaches several.
-    pub fn select_one(&self, root: &R) -> Result<Option<L>, PathError> {
-        let mut found = One::new();
+    pub fn select_one(&self, root: &R) -> Result<Option<C::With<L>>, PathError> {
+        let mut found = One::<L, C> { value: None, more: false };
         root.walk(self.steps(), &mut self.visit(&mut found, Limits::NONE)?)?;
         finish_one(self.pstate_name(), found)
     }
@@ -45,10 +53,10 @@ impl<R: Root, L: Walk> Path<R, L> {
         &self,
         store: &dyn ReadStore<R::Value>,
         limits: Limits,
-    ) -> Result<Vec<L>, PathError> {
-        let mut found = Many::new();
+    ) -> Result<Vec<C::With<L>>, PathError> {
+        let mut found = Many::<L, C>(Vec::new());
         R::walk_view(store, self.steps(), &mut self.visit(&mut found, limits)?)?;
-        Ok(found.into_values())
+        Ok(found.0)
     }
 
     /// As [`Path::select_one`], in a published view.
@@ -60,11 +68,11 @@ impl<R: Root, L: Walk> Path<R, L> {
         &self,
         store: &dyn ReadStore<R::Value>,
         limits: Limits,
-    ) -> Result<Option<L>, PathError> {
+    ) -> Result<Option<C::With<L>>, PathError> {
         if let Some(key) = self.entry_key() {
-            return self.entry(store, key);
+            return self.entry(store, key, limits);
         }
-        let mut found = One::new();
+        let mut found = One::<L, C> { value: None, more: false };
         R::walk_view(store, self.steps(), &mut self.visit(&mut found, limits)?)?;
         finish_one(self.pstate_name(), found)
     }
@@ -80,12 +88,30 @@ impl<R: Root, L: Walk> Path<R, L> {
     }
 
     #[inline]
-    fn entry(&self, store: &dyn ReadStore<R::Value>, key: &[u8]) -> Result<Option<L>, PathError> {
-        let found = store.get(key).map_err(|e| PathError::damaged(self.pstate_name(), e))?;
-        let mut value = found.map(Ref::into_owned);
+    fn entry(
+        &self,
+        store: &dyn ReadStore<R::Value>,
+        key: &[u8],
+        limits: Limits,
+    ) -> Result<Option<C::With<L>>, PathError> {
+        let damaged = |e| PathError::damaged(self.pstate_name(), e);
+        let found = store.look(key).map_err(damaged)?;
+        if let Some(Found::Cold(_)) = found {
+            // It may be too large to be returned, which is found out before it is decoded.
+            let mut one = One::<L, C> { value: None, more: false };
+            onward(found, &[], &mut self.visit(&mut one, limits)?)?;
+            return Ok(one.value);
+        }
+        let mut value = found.map(Found::into_owned).transpose().map_err(damaged)?;
+        // A value that was written may not be larger than the usual limit, and to measure it takes time.
+        let is_measured = !R::Value::FIXED && limits.bytes < Limits::DEFAULT.bytes;
+        if is_measured && value.as_ref().is_some_and(|value| value.room() as u64 > limits.bytes) {
+            let mut nobody = One::<L, C> { value: None, more: false };
+            self.visit(&mut nobody, limits)?.check_bytes(usize::MAX)?;
+        }
         // After one `key` the leaf is the value of the entries.
         let value = (&mut value as &mut dyn Any).downcast_mut::<Option<L>>();
-        Ok(value.and_then(Option::take))
+        Ok(value.and_then(Option::take).and_then(|value| C::join(&[], value)))
     }
 
     #[inline]
@@ -95,57 +121,59 @@ impl<R: Root, L: Walk> Path<R, L> {
 }
 
 /// Collects every value.
-struct Many<L>(Vec<L>);
+struct Many<L, C: Carry>(Vec<C::With<L>>);
 
-impl<L> Many<L> {
-    fn new() -> Self {
-        Self(Vec::new())
-    }
-
-    fn into_values(self) -> Vec<L> {
-        self.0
-    }
-}
-
-impl<L: Walk> Sink for Many<L> {
-    fn borrowed(&mut self, value: &dyn LeafValue, trail: Trail<'_>) -> Result<(), PathError> {
-        self.0.push(downcast(value, trail)?);
+impl<L: Walk, C: Carry> Sink for Many<L, C> {
+    fn borrowed(
+        &mut self,
+        value: &dyn LeafValue,
+        carried: &[Carried],
+        trail: Trail<'_>,
+    ) -> Result<(), PathError> {
+        self.0.push(joined::<L, C>(restored(value), carried, trail)?);
         Ok(())
     }
 
-    fn owned(&mut self, slot: &mut dyn LeafSlot, trail: Trail<'_>) -> Result<(), PathError> {
-        self.0.push(take(slot, trail)?);
+    fn owned(
+        &mut self,
+        slot: &mut dyn LeafSlot,
+        carried: &[Carried],
+        trail: Trail<'_>,
+    ) -> Result<(), PathError> {
+        self.0.push(joined::<L, C>(take(slot), carried, trail)?);
         Ok(())
     }
 }
 
 /// Keeps the first value and notes whether there are more.
-struct One<L> {
-    value: Option<L>,
+struct One<L, C: Carry> {
+    value: Option<C::With<L>>,
     more: bool,
 }
 
-impl<L> One<L> {
-    fn new() -> Self {
-        Self { value: None, more: false }
-    }
-
-    fn put(&mut self, value: L) {
-        self.more = self.value.replace(value).is_some();
-    }
-}
-
-impl<L: Walk> Sink for One<L> {
-    fn borrowed(&mut self, value: &dyn LeafValue, trail: Trail<'_>) -> Result<(), PathError> {
+impl<L: Walk, C: Carry> Sink for One<L, C> {
+    fn borrowed(
+        &mut self,
+        value: &dyn LeafValue,
+        carried: &[Carried],
+        trail: Trail<'_>,
+    ) -> Result<(), PathError> {
         if !self.more {
-            self.put(downcast(value, trail)?);
+            let value = joined::<L, C>(restored(value), carried, trail)?;
+            self.more = self.value.replace(value).is_some();
         }
         Ok(())
     }
 
-    fn owned(&mut self, slot: &mut dyn LeafSlot, trail: Trail<'_>) -> Result<(), PathError> {
+    fn owned(
+        &mut self,
+        slot: &mut dyn LeafSlot,
+        carried: &[Carried],
+        trail: Trail<'_>,
+    ) -> Result<(), PathError> {
         if !self.more {
-            self.put(take(slot, trail)?);
+            let value = joined::<L, C>(take(slot), carried, trail)?;
+            self.more = self.value.replace(value).is_some();
         }
         Ok(())
     }
@@ -156,7 +184,10 @@ impl<L: Walk> Sink for One<L> {
 }
 
 /// The one value, unless there were more.
-fn finish_one<L>(pstate: &str, found: One<L>) -> Result<Option<L>, PathError> {
+fn finish_one<L, C: Carry>(
+    pstate: &str,
+    found: One<L, C>,
+) -> Result<Option<C::With<L>>, PathError> {
     if !found.more {
         return Ok(found.value);
     }
@@ -165,13 +196,21 @@ fn finish_one<L>(pstate: &str, found: One<L>) -> Result<Option<L>, PathError> {
     Err(PathError::new(PathErrorKind::ManyValues, pstate, 0, String::new(), misfit))
 }
 
-fn downcast<L: Walk>(value: &dyn LeafValue, trail: Trail<'_>) -> Result<L, PathError> {
-    value.as_any().downcast_ref::<L>().cloned().ok_or_else(|| foreign::<L>(trail))
+/// A result: the value, with what was collected before it.
+fn joined<L: Walk, C: Carry>(
+    leaf: Option<L>,
+    carried: &[Carried],
+    trail: Trail<'_>,
+) -> Result<C::With<L>, PathError> {
+    leaf.and_then(|leaf| C::join(carried, leaf)).ok_or_else(|| foreign::<L>(trail))
 }
 
-fn take<L: Walk>(slot: &mut dyn LeafSlot, trail: Trail<'_>) -> Result<L, PathError> {
-    let slot: &mut dyn Any = slot.as_any_mut();
-    slot.downcast_mut::<Option<L>>().and_then(Option::take).ok_or_else(|| foreign::<L>(trail))
+/// The value out of its slot, in its own type.
+fn take<L: Walk>(slot: &mut dyn LeafSlot) -> Option<L> {
+    if let Some(own) = slot.as_any_mut().downcast_mut::<Option<L>>() {
+        return own.take();
+    }
+    restored(slot.value()?)
 }
 
 /// The typed builder rules this out; steps of another origin cannot be selected as `L`.

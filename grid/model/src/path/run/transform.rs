@@ -1,16 +1,14 @@
 //! Applying transforms: what their ends do at a place, and what cannot be done.
 
-use std::any::Any;
-
 use crate::Root;
+use crate::path::build::carry::Carry;
 use crate::path::build::terms::Transform;
-use crate::path::data::term::{Remove, Replace, Update};
 use crate::path::error::{Misfit, PathError, PathErrorKind};
 use crate::path::trail::Trail;
 use crate::path::walk::Walk;
-use crate::path::walk::change::{Change, Outcome, Terminal};
+use crate::path::walk::change::{Change, Effect, Terminal};
 
-impl<R: Root, L: Walk, T: Terminal> Transform<R, L, T> {
+impl<R: Root, L: Walk, T: Terminal, C: Carry> Transform<R, L, T, C> {
     /// Changes `root` and returns the number of places that were written or removed.
     ///
     /// What cannot be done is left alone: a move to a position outside of its list, the removal
@@ -44,10 +42,10 @@ impl<R: Root, L: Walk, T: Terminal> Transform<R, L, T> {
     fn run(mut self, root: &mut R, lenient: bool) -> (usize, Result<(), PathError>) {
         let trail = Trail::new(self.path.pstate_name(), self.path.steps().len());
         let mut change = Change::new(trail, &mut self.terminal, lenient);
-        let outcome =
+        let effect =
             trail.check_length().and_then(|()| root.walk_mut(self.path.steps(), &mut change));
-        let result = match outcome {
-            Ok(Outcome::Removed) => change.refuse_root(),
+        let result = match effect {
+            Ok(Effect::Removed) => change.refuse_root(),
             Ok(_) => Ok(()),
             Err(error) => Err(error),
         };
@@ -66,39 +64,5 @@ impl Change<'_> {
         let misfit = Misfit::new("a place in a collection", "the removal of the root", help);
         let pstate = self.trail.pstate();
         Err(PathError::new(PathErrorKind::Write, pstate, 0, String::new(), misfit))
-    }
-}
-
-impl<L: Walk> Terminal for Replace<L> {
-    fn change(&mut self, place: &mut dyn Any) -> Option<Outcome> {
-        place.downcast_mut::<L>()?.clone_from(&self.0);
-        Some(Outcome::Changed)
-    }
-
-    fn fill(&mut self, place: &mut dyn Any) -> bool {
-        let Some(place) = place.downcast_mut::<Option<L>>() else { return false };
-        *place = Some(self.0.clone());
-        true
-    }
-}
-
-impl<L: Walk, F: FnMut(&mut L)> Terminal for Update<L, F> {
-    fn change(&mut self, place: &mut dyn Any) -> Option<Outcome> {
-        (self.update)(place.downcast_mut::<L>()?);
-        Some(Outcome::Changed)
-    }
-
-    fn fill(&mut self, place: &mut dyn Any) -> bool {
-        place.is::<Option<L>>()
-    }
-}
-
-impl<L: Walk> Terminal for Remove<L> {
-    fn change(&mut self, place: &mut dyn Any) -> Option<Outcome> {
-        place.is::<L>().then_some(Outcome::Removed)
-    }
-
-    fn fill(&mut self, place: &mut dyn Any) -> bool {
-        place.is::<Option<L>>()
     }
 }

@@ -1,15 +1,18 @@
 //! What goes along with a transform: what to do at its end, and what has happened so far.
 
-use std::any::Any;
 use std::fmt;
 
+use super::Walk;
+use super::frame::Frame;
+use super::place::{EmptyPlace, Place};
+use crate::path::data::branch::Branch;
 use crate::path::data::step::Step;
 use crate::path::error::{Misfit, PathError, PathErrorKind};
 use crate::path::trail::Trail;
 
 /// What a transform did to the value that it was walked on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum Effect {
     /// Nothing was reached: the value is as it was.
     Kept,
     /// The value, or something in it, was written.
@@ -20,18 +23,28 @@ pub enum Outcome {
 
 /// The end of a transform: it is shown each place that the path reaches.
 pub trait Terminal {
-    /// Acts on the value at a place, the `Leaf` of the path. `None` if it is of another type.
-    fn change(&mut self, place: &mut dyn Any) -> Option<Outcome>;
+    /// Acts on the value at a place, the `Leaf` of the path.
+    ///
+    /// # Errors
+    ///
+    /// The place is of another type, or the value cannot be made.
+    fn change(&mut self, place: &mut dyn Place) -> Result<Effect, Misfit>;
 
-    /// Fills an empty place, an `Option<Leaf>`, or leaves it empty. False if it is of another type.
-    fn fill(&mut self, place: &mut dyn Any) -> bool;
+    /// Fills an empty place, or leaves it empty.
+    ///
+    /// # Errors
+    ///
+    /// As [`Terminal::change`].
+    fn fill(&mut self, place: &mut dyn EmptyPlace) -> Result<(), Misfit>;
 }
 
-/// The running transform: its end, its count and its place in the path.
+/// The running transform: its end, its count, its place in the path and what follows there.
 pub struct Change<'t> {
     terminal: &'t mut dyn Terminal,
     changed: usize,
+    places_left: u64,
     lenient: bool,
+    then: Option<&'t Frame<'t>>,
     pub(in crate::path) trail: Trail<'t>,
 }
 
@@ -51,7 +64,24 @@ impl<'t> Change<'t> {
         terminal: &'t mut dyn Terminal,
         lenient: bool,
     ) -> Self {
-        Self { terminal, changed: 0, lenient, trail }
+        Self { terminal, changed: 0, places_left: u64::MAX, lenient, then: None, trail }
+    }
+
+    /// The same, of at most so many places.
+    pub(in crate::path) fn within(self, places: u64) -> Self {
+        Self { places_left: places, ..self }
+    }
+
+    /// How many places may still be looked at.
+    pub(in crate::path) fn places_left(&self) -> u64 {
+        self.places_left
+    }
+
+    /// Counts an entry or element that is looked at.
+    pub(in crate::path) fn place(&mut self) -> Result<(), PathError> {
+        let Some(left) = self.places_left.checked_sub(1) else { return Err(self.trail.too_many()) };
+        self.places_left = left;
+        Ok(())
     }
 
     /// How many places were written or removed so far.
@@ -59,27 +89,83 @@ impl<'t> Change<'t> {
         self.changed
     }
 
-    /// Acts on a value at the end of the path.
-    pub(in crate::path) fn end<T: Any>(&mut self, value: &mut T) -> Result<Outcome, PathError> {
-        let Some(outcome) = self.terminal.change(value) else { return Err(self.foreign::<T>()) };
-        self.changed += usize::from(outcome != Outcome::Kept);
-        Ok(outcome)
+    /// Changes along a branch, and along what follows it from each value that it reaches.
+    pub(in crate::path) fn through<T>(
+        &mut self,
+        branch: Branch<'_>,
+        after: &[Step],
+        change: impl FnOnce(&[Step], &mut Change<'_>) -> Result<T, PathError>,
+    ) -> Result<T, PathError> {
+        if branch.steps.is_empty() {
+            return change(after, self);
+        }
+        let frame = Frame { steps: after, trail: self.trail, then: self.then };
+        let mut inner = Change {
+            terminal: &mut *self.terminal,
+            changed: self.changed,
+            places_left: self.places_left,
+            lenient: self.lenient,
+            then: Some(&frame),
+            trail: self.trail.before(branch.behind),
+        };
+        let effect = change(branch.steps, &mut inner);
+        (self.changed, self.places_left) = (inner.changed, inner.places_left);
+        effect
     }
 
-    /// Makes a value where the path ends and none is.
-    pub(in crate::path) fn make<T: Any>(&mut self) -> Result<Option<T>, PathError> {
-        let mut place: Option<T> = None;
-        if !self.terminal.fill(&mut place) {
-            return Err(self.foreign::<T>());
+    /// Changes along a sub-path on its own, with an end of its own. Its places are counted.
+    pub(in crate::path) fn aside<T>(
+        &mut self,
+        branch: Branch<'_>,
+        terminal: &mut dyn Terminal,
+        change: impl FnOnce(&[Step], &mut Change<'_>) -> Result<T, PathError>,
+    ) -> Result<T, PathError> {
+        let trail = self.trail.before(branch.behind);
+        let mut inner = Change::new(trail, terminal, self.lenient).within(self.places_left);
+        let effect = change(branch.steps, &mut inner);
+        self.changed += inner.changed;
+        self.places_left = inner.places_left;
+        effect
+    }
+
+    /// Goes on behind the branch that is at its end.
+    fn resume<T>(
+        &mut self,
+        frame: &'t Frame<'t>,
+        change: impl FnOnce(&'t [Step], &mut Self) -> Result<T, PathError>,
+    ) -> Result<T, PathError> {
+        let at = (self.trail, self.then);
+        (self.trail, self.then) = (frame.trail, frame.then);
+        let effect = change(frame.steps, self);
+        (self.trail, self.then) = at;
+        effect
+    }
+
+    /// Acts on a value at the end of the path, or goes on from it behind a branch.
+    pub(in crate::path) fn end<T: Walk>(&mut self, value: &mut T) -> Result<Effect, PathError> {
+        if let Some(frame) = self.then {
+            return self.resume(frame, |steps, change| value.walk_mut(steps, change));
         }
+        let effect = self.terminal.change(value).map_err(|misfit| self.unwritten(misfit))?;
+        self.changed += usize::from(effect != Effect::Kept);
+        Ok(effect)
+    }
+
+    /// Makes a value where the path ends and none is, or goes on behind a branch.
+    pub(in crate::path) fn make<T: Walk>(&mut self) -> Result<Option<T>, PathError> {
+        if let Some(frame) = self.then {
+            return self.resume(frame, |steps, change| T::create(steps, change));
+        }
+        let mut place: Option<T> = None;
+        self.terminal.fill(&mut place).map_err(|misfit| self.unwritten(misfit))?;
         self.changed += usize::from(place.is_some());
         Ok(place)
     }
 
     /// What was absent is absent still: no place was reached, and the last count goes.
-    pub(in crate::path) fn undone(&mut self) -> Outcome {
+    pub(in crate::path) fn undone(&mut self) -> Effect {
         self.uncount();
-        Outcome::Kept
+        Effect::Kept
     }
 
     /// Takes back the last count: it was not done after all.
@@ -102,17 +188,16 @@ impl<'t> Change<'t> {
         step: &Step,
         rest: &[Step],
         misfit: Misfit,
-    ) -> Result<Outcome, PathError> {
+    ) -> Result<Effect, PathError> {
         self.uncount();
         if self.lenient {
-            return Ok(Outcome::Kept);
+            return Ok(Effect::Kept);
         }
         Err(self.trail.at(PathErrorKind::Write, step, rest.len(), misfit))
     }
 
-    /// The typed builder rules this out; steps of another origin cannot be applied.
-    fn foreign<T>(&self) -> PathError {
-        let got = std::any::type_name::<T>();
-        self.trail.whole(Misfit::new("the type of the path's end", got, "build the path anew"))
+    /// The end of the path cannot write so.
+    fn unwritten(&self, misfit: Misfit) -> PathError {
+        PathError::new(PathErrorKind::Write, self.trail.pstate(), 0, String::new(), misfit)
     }
 }

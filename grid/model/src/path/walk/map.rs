@@ -1,39 +1,48 @@
 //! Maps: selects. Changes are in `map_mut`.
 
-use super::change::{Change, Outcome};
-use super::entries::{Entries, onward, part};
+use super::change::{Change, Effect};
+use super::entries::{self, Collection, Entries, each};
+use super::found::{self, onward};
 use super::visit::Visit;
 use super::{Walk, map_mut, steps};
-use crate::path::check::{KeyKind, Kind};
-use crate::path::data::filter::KeyRange;
+use crate::engine::{Cold, Found};
+use crate::path::check::{KeyType, ValueType};
 use crate::path::data::keys::decode_key;
-use crate::path::data::step::Step;
+use crate::path::data::step::{Every, Step};
 use crate::path::error::{Misfit, PathError};
-use crate::{Key, Map, Ref, State};
+use crate::{Key, Map, State};
 
 impl<K: Key, V: State> Walk for Map<K, V> {
     fn shape() -> String {
         Self::schema().to_string()
     }
 
+    fn room(&self) -> usize {
+        size_of::<Self>() + self.weight()
+    }
+
     fn walk(&self, steps: &[Step], visit: &mut Visit<'_>) -> Result<(), PathError> {
         match steps.split_first() {
             None => visit.leaf(self),
-            Some((step, rest)) => walk::<K, V>(self, step, rest, visit),
+            Some((step, rest)) => entries::walk::<K, V, Self>(self, step, rest, visit),
         }
     }
 
     fn walk_absent(steps: &[Step], visit: &mut Visit<'_>) -> Result<(), PathError> {
         match steps.split_first() {
-            None => Ok(()),
+            None => visit.absent::<Self>(),
             Some((Step::Key(_), rest)) => V::walk_absent(rest, visit),
-            Some((Step::KeyRange(_), rest)) => Self::new().walk_owned(rest, visit),
+            Some((Step::KeyRange(_) | Step::Keys(_), rest)) => Self::new().walk_owned(rest, visit),
             Some((Step::Len, rest)) => 0_u64.walk_owned(rest, visit),
             Some((step, rest)) => steps::walk_absent::<Self>(step, rest, visit),
         }
     }
 
-    fn walk_mut(&mut self, steps: &[Step], change: &mut Change<'_>) -> Result<Outcome, PathError> {
+    fn walk_cold(cold: Cold<'_>, steps: &[Step], visit: &mut Visit<'_>) -> Result<(), PathError> {
+        super::cold::walk::<K, V, Self>(cold, steps, visit)
+    }
+
+    fn walk_mut(&mut self, steps: &[Step], change: &mut Change<'_>) -> Result<Effect, PathError> {
         match steps.split_first() {
             None => change.end(self),
             Some((step, rest)) => map_mut::walk_mut(self, step, rest, change),
@@ -43,97 +52,92 @@ impl<K: Key, V: State> Walk for Map<K, V> {
     fn create(steps: &[Step], change: &mut Change<'_>) -> Result<Option<Self>, PathError> {
         match steps.split_first() {
             None => change.make(),
-            Some((Step::Key(_) | Step::KeyRange(_) | Step::Len, _)) => {
+            Some((Step::Key(_) | Step::KeyRange(_) | Step::Keys(_) | Step::Len, _)) => {
                 steps::written(Self::new(), steps, change)
             }
             Some((step, rest)) => steps::create(step, rest, change),
         }
     }
 
-    fn next(step: &Step) -> Result<Kind, Misfit> {
+    fn next(step: &Step) -> Result<ValueType, Misfit> {
         match step {
-            Step::Key(key) | Step::Must(key) => decode_key::<K>(key).map(|_| Kind::of::<V>()),
-            Step::MapVals => Ok(Kind::of::<V>()),
-            Step::MapKeys => Ok(Kind::of::<K>()),
-            Step::All => Ok(Kind::of::<(K, V)>()),
-            Step::Len => Ok(Kind::of::<u64>()),
+            Step::Key(key) | Step::Must(key) => decode_key::<K>(key).map(|_| ValueType::of::<V>()),
+            Step::MapVals | Step::Backwards(Every::Value) => Ok(ValueType::of::<V>()),
+            Step::MapKeys | Step::Backwards(Every::Key) => Ok(ValueType::of::<K>()),
+            Step::MapKey(key) => decode_key::<K>(key).map(|_| ValueType::of::<K>()),
+            Step::All | Step::Backwards(Every::Element) => Ok(ValueType::of::<(K, V)>()),
+            Step::Len => Ok(ValueType::of::<u64>()),
             Step::KeyRange(range) => {
                 range.check::<K>()?;
-                Ok(Kind::of::<Self>())
+                Ok(ValueType::of::<Self>())
+            }
+            Step::Keys(keys) => {
+                keys.iter().try_for_each(|key| decode_key::<K>(&key.0).map(drop))?;
+                Ok(ValueType::of::<Self>())
             }
             step => steps::next::<Self>(step),
         }
     }
 
-    fn key_kind() -> Option<KeyKind> {
-        Some(KeyKind::of::<K>())
+    fn key_type() -> Option<KeyType> {
+        Some(KeyType::of::<K>())
     }
 }
 
-/// Takes one step from the entries of a map.
-pub(in crate::path) fn walk<K: Key, V: State>(
-    entries: &impl Entries<K, V>,
-    step: &Step,
-    rest: &[Step],
-    visit: &mut Visit<'_>,
-) -> Result<(), PathError> {
-    match step {
-        Step::Key(key) => {
-            let found = entries.look_up(key).map_err(|e| e.at(visit.trail, step, rest))?;
-            onward(found, rest, visit)
-        }
-        Step::Must(key) => {
-            let found = entries.look_up(key).map_err(|e| e.at(visit.trail, step, rest))?;
-            if found.is_some() { onward(found, rest, visit) } else { Ok(()) }
-        }
-        Step::MapVals => {
-            each(entries, step, rest, visit, |_, value, visit| onward(Some(value), rest, visit))
-        }
-        Step::MapKeys => {
-            each(entries, step, rest, visit, |key, _, visit| key.walk_owned(rest, visit))
-        }
-        Step::All => {
-            each(entries, step, rest, visit, |key, value, visit| walk_pair(key, value, rest, visit))
-        }
-        Step::Len => entries.count().walk_owned(rest, visit),
-        Step::KeyRange(range) => {
-            let part: Map<K, V> = part(entries, range, step, rest, visit)?;
-            part.walk_owned(rest, visit)
-        }
-        step => entries.other(step, rest, visit),
+impl<K: Key, V: State> Collection<K, V> for Map<K, V> {
+    fn put(&mut self, key: K, value: V) {
+        self.insert(key, value);
     }
-}
 
-/// Walks an entry as a pair, without making the pair where only one part is asked for.
-fn walk_pair<K: Key, V: State>(
-    key: K,
-    value: Ref<'_, V>,
-    steps: &[Step],
-    visit: &mut Visit<'_>,
-) -> Result<(), PathError> {
-    match steps.split_first() {
-        Some((Step::First, rest)) => key.walk_owned(rest, visit),
-        Some((Step::Last, rest)) => onward(Some(value), rest, visit),
-        _ => (key, value.into_owned()).walk_owned(steps, visit),
-    }
-}
-
-/// Visits every entry in key order.
-fn each<'e, K: Key, V: State>(
-    entries: &'e impl Entries<K, V>,
-    step: &Step,
-    rest: &[Step],
-    visit: &mut Visit<'_>,
-    mut walk: impl FnMut(K, Ref<'e, V>, &mut Visit<'_>) -> Result<(), PathError>,
-) -> Result<(), PathError> {
-    let all = &KeyRange::ALL;
-    let span = entries.span(&all.from, &all.to).map_err(|e| e.at(visit.trail, step, rest))?;
-    for entry in span {
-        if !visit.place()? {
-            break;
+    /// An entry as a pair. The pair is not made where only one part is asked for.
+    fn element(
+        key: K,
+        value: Found<'_, V>,
+        steps: &[Step],
+        visit: &mut Visit<'_>,
+    ) -> Result<(), PathError> {
+        match steps.split_first() {
+            Some((Step::First | Step::Field(0), rest)) => key.walk_owned(rest, visit),
+            Some((Step::Last | Step::Field(1), rest)) => value.walk(rest, visit),
+            _ => {
+                let value = value.into_owned().map_err(|damaged| found::at(visit, damaged))?;
+                (key, value).walk_owned(steps, visit)
+            }
         }
-        let (key, value) = entry.map_err(|e| e.at(visit.trail, step, rest))?;
-        walk(key, value, visit)?;
     }
-    Ok(())
+
+    fn own_step(
+        entries: &dyn Entries<K, V>,
+        step: &Step,
+        rest: &[Step],
+        visit: &mut Visit<'_>,
+    ) -> Result<(), PathError> {
+        match step {
+            Step::Key(key) | Step::Must(key) => {
+                let found = entries.look_up(key).map_err(|e| e.at(visit.trail, step, rest))?;
+                if matches!(step, Step::Key(_)) || found.is_some() {
+                    onward(found, rest, visit)
+                } else {
+                    Ok(())
+                }
+            }
+            Step::MapKey(bytes) => {
+                let found = entries.look_up(bytes).map_err(|e| e.at(visit.trail, step, rest))?;
+                let key = decode_key::<K>(bytes);
+                let key = key.map_err(|e| visit.trail.misfit(step, rest.len(), e))?;
+                found.map_or(Ok(()), |_| key.walk_owned(rest, visit))
+            }
+            Step::MapVals | Step::Backwards(Every::Value) => {
+                let back = *step != Step::MapVals;
+                each(entries, back, (step, rest), visit, |_, value, visit| value.walk(rest, visit))
+            }
+            Step::MapKeys | Step::Backwards(Every::Key) => {
+                let back = *step != Step::MapKeys;
+                each(entries, back, (step, rest), visit, |key, _, visit| {
+                    key.walk_owned(rest, visit)
+                })
+            }
+            step => entries.other(step, rest, visit),
+        }
+    }
 }

@@ -1,16 +1,15 @@
 //! Maps: changes, entry by entry, so that a stored map writes only what changed.
 
 use super::Walk;
-use super::change::{Change, Outcome};
-use super::entries::part;
+use super::change::{Change, Effect};
+use super::entries;
 use super::visit::{AnyValue, Visit};
 use super::{branch, steps};
 use crate::engine::RootStore;
 use crate::key::bytes_of;
-use crate::path::data::filter::KeyRange;
 use crate::path::data::keys::decode_key;
 use crate::path::data::limits::Limits;
-use crate::path::data::step::Step;
+use crate::path::data::step::{Every, Step};
 use crate::path::error::PathError;
 use crate::{Damaged, Key, Map, State};
 
@@ -20,7 +19,7 @@ pub(in crate::path) fn walk_mut<K: Key, V: State>(
     step: &Step,
     rest: &[Step],
     change: &mut Change<'_>,
-) -> Result<Outcome, PathError> {
+) -> Result<Effect, PathError> {
     match step {
         Step::Key(key) | Step::Must(key) => {
             let create = matches!(step, Step::Key(_));
@@ -30,10 +29,23 @@ pub(in crate::path) fn walk_mut<K: Key, V: State>(
             let key = decode_key(key).map_err(|e| change.trail.misfit(step, rest.len(), e))?;
             plain_mut(map, key, create, rest, change)
         }
-        Step::MapVals => vals_mut(map, rest, change),
-        Step::MapKeys => keys_mut(map, rest, change),
-        Step::All => pairs_mut(map, rest, change),
-        Step::KeyRange(range) => range_mut(map, range, step, rest, change),
+        Step::MapVals => vals_mut(map, keys(map, change)?, rest, change),
+        Step::MapKeys => keys_mut(map, keys(map, change)?, rest, change),
+        Step::All => pairs_mut(map, keys(map, change)?, rest, change),
+        Step::Backwards(every) => {
+            let mut keys = keys(map, change)?;
+            keys.reverse();
+            match every {
+                Every::Value => vals_mut(map, keys, rest, change),
+                Every::Key => keys_mut(map, keys, rest, change),
+                Every::Element => pairs_mut(map, keys, rest, change),
+            }
+        }
+        Step::MapKey(key) => {
+            let key = decode_key(key).map_err(|e| change.trail.misfit(step, rest.len(), e))?;
+            rename(map, key, rest, change)
+        }
+        Step::KeyRange(_) | Step::Keys(_) => part_mut(map, step, rest, change),
         Step::Len => steps::computed(map.len() as u64, step, rest, change),
         step => steps::walk_mut(map, step, rest, change),
     }
@@ -51,22 +63,22 @@ fn stored_mut<V: State>(
     create: bool,
     rest: &[Step],
     change: &mut Change<'_>,
-) -> Result<Outcome, PathError> {
+) -> Result<Effect, PathError> {
     let fail = |change: &Change<'_>, e| PathError::damaged(change.trail.pstate(), e);
-    let outcome = match store.get_mut(key).map_err(|e| fail(change, e))? {
+    let effect = match store.get_mut(key).map_err(|e| fail(change, e))? {
         Some(value) => value.walk_mut(rest, change)?,
         None if create => {
-            let Some(value) = V::create(rest, change)? else { return Ok(Outcome::Kept) };
+            let Some(value) = V::create(rest, change)? else { return Ok(Effect::Kept) };
             *store.slot_mut(key).map_err(|e| fail(change, e))? = Some(value);
-            return Ok(Outcome::Changed);
+            return Ok(Effect::Changed);
         }
-        None => return Ok(Outcome::Kept),
+        None => return Ok(Effect::Kept),
     };
-    if outcome != Outcome::Removed {
-        return Ok(outcome);
+    if effect != Effect::Removed {
+        return Ok(effect);
     }
     *store.slot_mut(key).map_err(|e| fail(change, e))? = None;
-    Ok(Outcome::Changed)
+    Ok(Effect::Changed)
 }
 
 /// Changes an entry of a map in memory.
@@ -76,21 +88,21 @@ fn plain_mut<K: Key, V: State>(
     create: bool,
     rest: &[Step],
     change: &mut Change<'_>,
-) -> Result<Outcome, PathError> {
-    let outcome = match map.get_mut(&key) {
+) -> Result<Effect, PathError> {
+    let effect = match map.get_mut(&key) {
         Some(value) => value.walk_mut(rest, change)?,
         None if create => {
-            let Some(value) = V::create(rest, change)? else { return Ok(Outcome::Kept) };
+            let Some(value) = V::create(rest, change)? else { return Ok(Effect::Kept) };
             map.insert(key, value);
-            return Ok(Outcome::Changed);
+            return Ok(Effect::Changed);
         }
-        None => return Ok(Outcome::Kept),
+        None => return Ok(Effect::Kept),
     };
-    if outcome != Outcome::Removed {
-        return Ok(outcome);
+    if effect != Effect::Removed {
+        return Ok(effect);
     }
     map.remove(&key);
-    Ok(Outcome::Changed)
+    Ok(Effect::Changed)
 }
 
 /// The keys as they are before the change.
@@ -113,27 +125,29 @@ fn value<K: Key, V: State>(
     Ok(found.map(crate::Ref::into_owned))
 }
 
-fn changed_if(changed: bool) -> Outcome {
-    if changed { Outcome::Changed } else { Outcome::Kept }
+fn changed_if(changed: bool) -> Effect {
+    if changed { Effect::Changed } else { Effect::Kept }
 }
 
 /// Changes every value. Where filters may spare entries, these are only looked at.
 fn vals_mut<K: Key, V: State>(
     map: &mut Map<K, V>,
+    keys: Vec<K>,
     rest: &[Step],
     change: &mut Change<'_>,
-) -> Result<Outcome, PathError> {
+) -> Result<Effect, PathError> {
     let probe = branch::probe(rest);
     let mut changed = false;
-    for key in keys(map, change)? {
+    for key in keys {
+        change.place()?;
         if probe.is_some() && !worth(map, &key, probe, rest, change)? {
             continue;
         }
-        let outcome = match map.root_mut() {
+        let effect = match map.root_mut() {
             Some(store) => stored_mut(store, &bytes_of(&key), false, rest, change)?,
             None => plain_mut(map, key, false, rest, change)?,
         };
-        changed |= outcome == Outcome::Changed;
+        changed |= effect == Effect::Changed;
     }
     Ok(changed_if(changed))
 }
@@ -155,16 +169,18 @@ type Moves<K, V> = Vec<(K, Option<(K, V)>)>;
 /// Renames entries.
 fn keys_mut<K: Key, V: State>(
     map: &mut Map<K, V>,
+    keys: Vec<K>,
     rest: &[Step],
     change: &mut Change<'_>,
-) -> Result<Outcome, PathError> {
+) -> Result<Effect, PathError> {
     let mut moves: Moves<K, V> = Vec::new();
-    for old in keys(map, change)? {
+    for old in keys {
+        change.place()?;
         let mut new = old.clone();
         match new.walk_mut(rest, change)? {
-            Outcome::Kept => {}
-            Outcome::Removed => moves.push((old, None)),
-            Outcome::Changed => {
+            Effect::Kept => {}
+            Effect::Removed => moves.push((old, None)),
+            Effect::Changed => {
                 let value = value(map, &old, change)?;
                 moves.push((old, value.map(|value| (new, value))));
             }
@@ -176,25 +192,27 @@ fn keys_mut<K: Key, V: State>(
 /// Changes entries as pairs.
 fn pairs_mut<K: Key, V: State>(
     map: &mut Map<K, V>,
+    keys: Vec<K>,
     rest: &[Step],
     change: &mut Change<'_>,
-) -> Result<Outcome, PathError> {
+) -> Result<Effect, PathError> {
     let mut moves: Moves<K, V> = Vec::new();
-    for old in keys(map, change)? {
+    for old in keys {
+        change.place()?;
         let Some(value) = value(map, &old, change)? else { continue };
         let mut pair = (old.clone(), value);
         match pair.walk_mut(rest, change)? {
-            Outcome::Kept => {}
-            Outcome::Removed => moves.push((old, None)),
-            Outcome::Changed => moves.push((old, Some(pair))),
+            Effect::Kept => {}
+            Effect::Removed => moves.push((old, None)),
+            Effect::Changed => moves.push((old, Some(pair))),
         }
     }
     Ok(apply_moves(map, moves))
 }
 
 /// Carries moves out. Of two entries that end under one key, the later in the old order stays.
-fn apply_moves<K: Key, V: State>(map: &mut Map<K, V>, moves: Moves<K, V>) -> Outcome {
-    let outcome = changed_if(!moves.is_empty());
+fn apply_moves<K: Key, V: State>(map: &mut Map<K, V>, moves: Moves<K, V>) -> Effect {
+    let effect = changed_if(!moves.is_empty());
     for (old, new) in &moves {
         if new.as_ref().is_none_or(|(new, _)| new != old) {
             map.remove(old);
@@ -212,25 +230,44 @@ fn apply_moves<K: Key, V: State>(map: &mut Map<K, V>, moves: Moves<K, V>) -> Out
         }
         map.insert(new, value);
     }
-    outcome
+    effect
+}
+
+/// Gives an entry another key. What lay under that key goes.
+fn rename<K: Key, V: State>(
+    map: &mut Map<K, V>,
+    old: K,
+    rest: &[Step],
+    change: &mut Change<'_>,
+) -> Result<Effect, PathError> {
+    let Some(value) = value(map, &old, change)? else { return Ok(Effect::Kept) };
+    let mut new = old.clone();
+    let effect = new.walk_mut(rest, change)?;
+    if effect == Effect::Kept || (effect == Effect::Changed && new == old) {
+        return Ok(effect);
+    }
+    map.remove(&old);
+    if effect == Effect::Changed {
+        map.insert(new, value);
+    }
+    Ok(Effect::Changed)
 }
 
 /// Changes a part as a map of its own, then writes back what differs.
-fn range_mut<K: Key, V: State>(
+fn part_mut<K: Key, V: State>(
     map: &mut Map<K, V>,
-    range: &KeyRange,
     step: &Step,
     rest: &[Step],
     change: &mut Change<'_>,
-) -> Result<Outcome, PathError> {
+) -> Result<Effect, PathError> {
     let mut nobody = AnyValue(false);
     let mut visit = Visit::along(change.trail, &mut nobody, Limits::NONE);
-    let old: Map<K, V> = part(map, range, step, rest, &mut visit)?;
+    let old = entries::part::<K, V, Map<K, V>>(map, step, rest, &mut visit)?.unwrap_or_default();
     let mut new = old.clone();
     match new.walk_mut(rest, change)? {
-        Outcome::Kept => return Ok(Outcome::Kept),
-        Outcome::Removed => new = Map::new(),
-        Outcome::Changed => {}
+        Effect::Kept => return Ok(Effect::Kept),
+        Effect::Removed => new = Map::new(),
+        Effect::Changed => {}
     }
     if old.is_empty() && new.is_empty() {
         return Ok(change.undone());
@@ -245,5 +282,5 @@ fn range_mut<K: Key, V: State>(
             map.insert(key, value);
         }
     }
-    Ok(Outcome::Changed)
+    Ok(Effect::Changed)
 }

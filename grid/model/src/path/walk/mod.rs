@@ -2,17 +2,27 @@
 
 pub(in crate::path) mod branch;
 pub(in crate::path) mod change;
+mod cold;
 mod elems;
 pub(in crate::path) mod entries;
+pub(in crate::path) mod found;
+mod frame;
+pub(in crate::path) mod gather;
+pub(in crate::path) mod leaf;
 mod list;
 mod list_mut;
 pub(in crate::path) mod map;
 mod map_mut;
+pub(in crate::path) mod number;
 mod option;
+pub(in crate::path) mod own;
+pub(in crate::path) mod place;
 pub(in crate::path) mod record;
 mod scalar;
 mod set;
 pub(in crate::path) mod steps;
+pub(in crate::path) mod tally;
+pub(in crate::path) mod term;
 mod tuple;
 pub(in crate::path) mod visit;
 
@@ -21,12 +31,15 @@ use std::cmp::Ordering;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use self::change::{Change, Outcome};
+use self::change::{Change, Effect};
+use self::leaf::Carried;
+use self::number::Number;
 use self::visit::Visit;
-use crate::path::check::{KeyKind, Kind};
+use crate::State;
+use crate::engine::Cold;
+use crate::path::check::{KeyType, ValueType};
 use crate::path::data::step::Step;
 use crate::path::error::{Misfit, PathError};
-use crate::path::json::kind::ValueFromJson;
 
 /// Walking the steps of a path, directed by the type of the value.
 ///
@@ -40,6 +53,10 @@ use crate::path::json::kind::ValueFromJson;
 pub trait Walk: Clone + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Whether values have an order that filters may use.
     const ORDERED: bool = false;
+
+    /// The sum of no values of this type, if they are numbers.
+    #[doc(hidden)]
+    const ZERO: Option<Number> = None;
 
     /// The type in a message.
     fn shape() -> String;
@@ -60,13 +77,22 @@ pub trait Walk: Clone + PartialEq + Serialize + DeserializeOwned + Send + Sync +
     /// Walks on where a value of this type is missing.
     fn walk_absent(steps: &[Step], visit: &mut Visit<'_>) -> Result<(), PathError> {
         match steps.split_first() {
-            None => Ok(()),
+            None => visit.absent::<Self>(),
             Some((step, rest)) => steps::walk_absent::<Self>(step, rest, visit),
         }
     }
 
+    /// As [`Walk::walk`], from an archived value: it is decoded only as far as the steps ask for.
+    #[doc(hidden)]
+    fn walk_cold(cold: Cold<'_>, steps: &[Step], visit: &mut Visit<'_>) -> Result<(), PathError>
+    where
+        Self: State,
+    {
+        found::decoded::<Self>(cold, steps, visit)
+    }
+
     /// Changes every place that the steps reach.
-    fn walk_mut(&mut self, steps: &[Step], change: &mut Change<'_>) -> Result<Outcome, PathError> {
+    fn walk_mut(&mut self, steps: &[Step], change: &mut Change<'_>) -> Result<Effect, PathError> {
         match steps.split_first() {
             None => change.end(self),
             Some((step, rest)) => steps::walk_mut(self, step, rest, change),
@@ -81,6 +107,51 @@ pub trait Walk: Clone + PartialEq + Serialize + DeserializeOwned + Send + Sync +
         }
     }
 
+    /// About how many bytes of memory the value takes.
+    #[doc(hidden)]
+    fn room(&self) -> usize {
+        size_of::<Self>()
+    }
+
+    /// The value as a number.
+    #[doc(hidden)]
+    fn number(&self) -> Option<Number> {
+        None
+    }
+
+    /// The sum of both values.
+    ///
+    /// # Errors
+    ///
+    /// They are no numbers, or the sum is too large for the type.
+    #[doc(hidden)]
+    fn plus(&self, _other: &Self) -> Result<Self, Misfit> {
+        let help = "add to a number, or use `update`";
+        Err(Misfit::new("a number", format!("a value of type {}", Self::shape()), help))
+    }
+
+    /// A value of the type that this one has, from postcard bytes.
+    ///
+    /// # Errors
+    ///
+    /// The bytes are none of this type.
+    #[doc(hidden)]
+    fn another(&self, bytes: &[u8]) -> Result<Self, Misfit> {
+        steps::decode(bytes)
+    }
+
+    /// The list of these values, if this type is a list of such.
+    #[doc(hidden)]
+    fn assemble(_values: &[Carried]) -> Option<Self> {
+        None
+    }
+
+    /// The elements of this list one by one.
+    #[doc(hidden)]
+    fn scatter(self) -> Option<Vec<Carried>> {
+        None
+    }
+
     /// What stays in a record's field when its value is removed: `None` of an `Option`.
     fn vacant() -> Option<Self> {
         None
@@ -92,30 +163,27 @@ pub trait Walk: Clone + PartialEq + Serialize + DeserializeOwned + Send + Sync +
     }
 
     /// The kind of value that a step leads to.
-    fn next(step: &Step) -> Result<Kind, Misfit> {
+    fn next(step: &Step) -> Result<ValueType, Misfit> {
         steps::next::<Self>(step)
     }
 
     /// The kind of the keys of this map, or the elements of this set.
-    fn key_kind() -> Option<KeyKind> {
+    fn key_type() -> Option<KeyType> {
         None
+    }
+
+    /// The kind of the elements of this list.
+    fn element_type() -> Option<ValueType> {
+        None
+    }
+
+    /// The place of a variant of this enum.
+    fn variant_index(_name: &str) -> Result<u16, Misfit> {
+        Err(Misfit::new("an enum", Self::shape(), "take the step at an enum"))
     }
 
     /// The place of a field of this record.
     fn field_index(_name: &str) -> Result<u16, Misfit> {
         Err(Misfit::new("a record", Self::shape(), "take the step at a record"))
-    }
-}
-
-impl Kind {
-    /// The kind of `T`.
-    pub fn of<T: Walk>() -> Self {
-        Self {
-            shape: T::shape,
-            next: T::next,
-            field_index: T::field_index,
-            keys: T::key_kind,
-            json: ValueFromJson::of::<T>(),
-        }
     }
 }

@@ -2,11 +2,12 @@
 
 use std::cmp::Ordering;
 
-use super::change::{Change, Outcome};
+use super::change::{Change, Effect};
 use super::visit::Visit;
-use super::{Walk, steps};
+use super::{Walk, found, steps};
 use crate::State;
-use crate::path::check::Kind;
+use crate::engine::Cold;
+use crate::path::check::ValueType;
 use crate::path::data::step::Step;
 use crate::path::error::{Misfit, PathError};
 
@@ -15,6 +16,10 @@ impl<T: State> Walk for Option<T> {
 
     fn shape() -> String {
         Self::schema().to_string()
+    }
+
+    fn room(&self) -> usize {
+        size_of::<Self>() + self.weight()
     }
 
     fn walk(&self, steps: &[Step], visit: &mut Visit<'_>) -> Result<(), PathError> {
@@ -28,13 +33,23 @@ impl<T: State> Walk for Option<T> {
 
     fn walk_absent(steps: &[Step], visit: &mut Visit<'_>) -> Result<(), PathError> {
         match steps.split_first() {
-            None => Ok(()),
+            None => visit.absent::<Self>(),
             Some((Step::Some, rest)) => T::walk_absent(rest, visit),
             Some((step, rest)) => steps::walk_absent::<Self>(step, rest, visit),
         }
     }
 
-    fn walk_mut(&mut self, steps: &[Step], change: &mut Change<'_>) -> Result<Outcome, PathError> {
+    fn walk_cold(cold: Cold<'_>, steps: &[Step], visit: &mut Visit<'_>) -> Result<(), PathError> {
+        let Some((Step::Some, rest)) = steps.split_first() else {
+            return found::decoded::<Self>(cold, steps, visit);
+        };
+        match cold.content::<T>().map_err(|damaged| found::at(visit, damaged))? {
+            Some(content) => T::walk_cold(content, rest, visit),
+            None => T::walk_absent(rest, visit),
+        }
+    }
+
+    fn walk_mut(&mut self, steps: &[Step], change: &mut Change<'_>) -> Result<Effect, PathError> {
         match steps.split_first() {
             None => change.end(self),
             Some((Step::Some, rest)) => some_mut(self, rest, change),
@@ -62,9 +77,9 @@ impl<T: State> Walk for Option<T> {
         }
     }
 
-    fn next(step: &Step) -> Result<Kind, Misfit> {
+    fn next(step: &Step) -> Result<ValueType, Misfit> {
         match step {
-            Step::Some => Ok(Kind::of::<T>()),
+            Step::Some => Ok(ValueType::of::<T>()),
             step => steps::next::<Self>(step),
         }
     }
@@ -75,16 +90,16 @@ fn some_mut<T: Walk>(
     slot: &mut Option<T>,
     steps: &[Step],
     change: &mut Change<'_>,
-) -> Result<Outcome, PathError> {
+) -> Result<Effect, PathError> {
     let Some(value) = slot else {
         *slot = T::create(steps, change)?;
-        return Ok(if slot.is_some() { Outcome::Changed } else { Outcome::Kept });
+        return Ok(if slot.is_some() { Effect::Changed } else { Effect::Kept });
     };
     match value.walk_mut(steps, change)? {
-        Outcome::Removed => {
+        Effect::Removed => {
             *slot = None;
-            Ok(Outcome::Changed)
+            Ok(Effect::Changed)
         }
-        outcome => Ok(outcome),
+        effect => Ok(effect),
     }
 }

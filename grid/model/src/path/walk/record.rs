@@ -1,16 +1,18 @@
 //! Walking the fields of records; `#[record]` implements [`Record`].
 
-use super::change::{Change, Outcome};
+use super::change::{Change, Effect};
 use super::visit::Visit;
-use super::{Walk, steps};
+use super::{Walk, found, steps};
 use crate::State;
-use crate::path::check::Kind;
+use crate::engine::Cold;
+use crate::path::check::ValueType;
 use crate::path::data::step::Step;
 use crate::path::error::{Misfit, PathError};
 
 /// A type made by `#[record]`: it is walked field by field.
 ///
-/// An index beyond [`Record::FIELDS`] is never passed in. An enum keeps all the defaults.
+/// An index beyond [`Record::FIELDS`] is never passed in. A struct keeps the defaults that
+/// are about variants, an enum those about fields.
 pub trait Record: State {
     /// The names of the fields, in the order of declaration.
     const FIELDS: &'static [&'static str] = &[];
@@ -52,12 +54,89 @@ pub trait Record: State {
         _index: u16,
         _steps: &[Step],
         _change: &mut Change<'_>,
-    ) -> Result<Outcome, PathError> {
-        Ok(Outcome::Kept)
+    ) -> Result<Effect, PathError> {
+        Ok(Effect::Kept)
     }
 
-    /// The kind of a field: `Some(Kind::of::<Type>())`.
-    fn field_kind(_index: u16) -> Option<Kind> {
+    /// Walks on in a field of an archived record: `<Type as Walk>::walk_cold(cold.behind(offset), ..)`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Walk::walk_cold`].
+    #[doc(hidden)]
+    fn walk_field_cold(
+        _cold: Cold<'_>,
+        _index: u16,
+        _steps: &[Step],
+        _visit: &mut Visit<'_>,
+    ) -> Result<(), PathError> {
+        Ok(())
+    }
+
+    /// The names of the variants, in the order of declaration; a struct has none.
+    const VARIANTS: &'static [&'static str] = &[];
+
+    /// Walks on in the content of a variant, or where it is missing because this is another variant.
+    ///
+    /// # Errors
+    ///
+    /// As [`Walk::walk`].
+    fn walk_variant(
+        &self,
+        _index: u16,
+        _steps: &[Step],
+        _visit: &mut Visit<'_>,
+    ) -> Result<(), PathError> {
+        Ok(())
+    }
+
+    /// Changes the content of a variant, or makes this that variant.
+    ///
+    /// # Errors
+    ///
+    /// As [`Walk::walk_mut`].
+    fn walk_variant_mut(
+        &mut self,
+        _index: u16,
+        _steps: &[Step],
+        _change: &mut Change<'_>,
+    ) -> Result<Effect, PathError> {
+        Ok(Effect::Kept)
+    }
+
+    /// Walks on in the content of a variant of a record that is missing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Walk::walk_absent`].
+    fn walk_variant_absent(
+        _index: u16,
+        _steps: &[Step],
+        _visit: &mut Visit<'_>,
+    ) -> Result<(), PathError> {
+        Ok(())
+    }
+
+    /// Makes a record of the variant, if the steps write its content.
+    ///
+    /// # Errors
+    ///
+    /// As [`Walk::create`].
+    fn create_variant(
+        _index: u16,
+        _steps: &[Step],
+        _change: &mut Change<'_>,
+    ) -> Result<Option<Self>, PathError> {
+        Ok(None)
+    }
+
+    /// The type of what a variant holds: `Some(ValueType::of::<Type>())`.
+    fn variant_type(_index: u16) -> Option<ValueType> {
+        None
+    }
+
+    /// The type of a field: `Some(ValueType::of::<Type>())`.
+    fn field_type(_index: u16) -> Option<ValueType> {
         None
     }
 }
@@ -71,17 +150,17 @@ pub fn field_mut<T: Walk>(
     field: &mut T,
     steps: &[Step],
     change: &mut Change<'_>,
-) -> Result<Outcome, PathError> {
+) -> Result<Effect, PathError> {
     Ok(match field.walk_mut(steps, change)? {
-        Outcome::Removed => match T::vacant() {
+        Effect::Removed => match T::vacant() {
             Some(vacant) if *field == vacant => change.undone(),
             Some(vacant) => {
                 *field = vacant;
-                Outcome::Changed
+                Effect::Changed
             }
-            None => Outcome::Removed,
+            None => Effect::Removed,
         },
-        outcome => outcome,
+        effect => effect,
     })
 }
 
@@ -91,8 +170,14 @@ pub(in crate::path) fn fixed_part<T: Walk>() -> Misfit {
     Misfit::new("a part that may be missing", format!("a part of {}", T::shape()), help)
 }
 
-fn check<T: Record>(index: u16, step: &Step) -> Result<Kind, Misfit> {
-    T::field_kind(index).ok_or_else(|| steps::unfit::<T>(step))
+/// The type that a field or variant leads to.
+fn check<T: Record>(step: &Step) -> Result<ValueType, Misfit> {
+    let next = match step {
+        Step::Field(index) => T::field_type(*index),
+        Step::Variant(index) => T::variant_type(*index),
+        step => return steps::next::<T>(step),
+    };
+    next.ok_or_else(|| steps::unfit::<T>(step))
 }
 
 impl<T: Record> Walk for T {
@@ -100,54 +185,97 @@ impl<T: Record> Walk for T {
         T::schema().to_string()
     }
 
+    fn room(&self) -> usize {
+        size_of::<Self>() + self.weight()
+    }
+
     fn walk(&self, steps: &[Step], visit: &mut Visit<'_>) -> Result<(), PathError> {
-        match steps.split_first() {
-            None => visit.leaf(self),
-            Some((step @ Step::Field(index), rest)) => {
-                check::<T>(*index, step).map_err(|e| visit.trail.misfit(step, rest.len(), e))?;
+        let Some((step, rest)) = steps.split_first() else { return visit.leaf(self) };
+        match step {
+            Step::Field(index) => {
+                check::<T>(step).map_err(|e| visit.trail.misfit(step, rest.len(), e))?;
                 self.walk_field(*index, rest, visit)
             }
-            Some((step, rest)) => steps::walk(self, step, rest, visit),
+            Step::Variant(index) => {
+                check::<T>(step).map_err(|e| visit.trail.misfit(step, rest.len(), e))?;
+                self.walk_variant(*index, rest, visit)
+            }
+            step => steps::walk(self, step, rest, visit),
         }
     }
 
     fn walk_absent(steps: &[Step], visit: &mut Visit<'_>) -> Result<(), PathError> {
-        match steps.split_first() {
-            None => Ok(()),
-            Some((step @ Step::Field(index), rest)) => {
-                check::<T>(*index, step).map_err(|e| visit.trail.misfit(step, rest.len(), e))?;
+        let Some((step, rest)) = steps.split_first() else { return visit.absent::<Self>() };
+        match step {
+            Step::Field(index) => {
+                check::<T>(step).map_err(|e| visit.trail.misfit(step, rest.len(), e))?;
                 T::walk_field_absent(*index, rest, visit)
             }
-            Some((step, rest)) => steps::walk_absent::<Self>(step, rest, visit),
-        }
-    }
-
-    fn walk_mut(&mut self, steps: &[Step], change: &mut Change<'_>) -> Result<Outcome, PathError> {
-        match steps.split_first() {
-            None => change.end(self),
-            Some((step @ Step::Field(index), rest)) => {
-                check::<T>(*index, step).map_err(|e| change.trail.misfit(step, rest.len(), e))?;
-                match self.walk_field_mut(*index, rest, change)? {
-                    Outcome::Removed => change.refuse(step, rest, fixed_part::<T>()),
-                    outcome => Ok(outcome),
-                }
+            Step::Variant(index) => {
+                check::<T>(step).map_err(|e| visit.trail.misfit(step, rest.len(), e))?;
+                T::walk_variant_absent(*index, rest, visit)
             }
-            Some((step, rest)) => steps::walk_mut(self, step, rest, change),
+            step => steps::walk_absent::<Self>(step, rest, visit),
         }
     }
 
-    fn next(step: &Step) -> Result<Kind, Misfit> {
-        match step {
-            Step::Field(index) => check::<T>(*index, step),
-            step => steps::next::<Self>(step),
+    fn walk_cold(cold: Cold<'_>, steps: &[Step], visit: &mut Visit<'_>) -> Result<(), PathError> {
+        match steps.split_first() {
+            Some((step @ Step::Field(index), rest)) => {
+                check::<T>(step).map_err(|e| visit.trail.misfit(step, rest.len(), e))?;
+                T::walk_field_cold(cold, *index, rest, visit)
+            }
+            _ => found::decoded::<Self>(cold, steps, visit),
         }
+    }
+
+    fn walk_mut(&mut self, steps: &[Step], change: &mut Change<'_>) -> Result<Effect, PathError> {
+        let Some((step, rest)) = steps.split_first() else { return change.end(self) };
+        let effect = match step {
+            Step::Field(index) => {
+                check::<T>(step).map_err(|e| change.trail.misfit(step, rest.len(), e))?;
+                self.walk_field_mut(*index, rest, change)?
+            }
+            Step::Variant(index) => {
+                check::<T>(step).map_err(|e| change.trail.misfit(step, rest.len(), e))?;
+                self.walk_variant_mut(*index, rest, change)?
+            }
+            step => return steps::walk_mut(self, step, rest, change),
+        };
+        match effect {
+            Effect::Removed => change.refuse(step, rest, fixed_part::<T>()),
+            effect => Ok(effect),
+        }
+    }
+
+    fn create(steps: &[Step], change: &mut Change<'_>) -> Result<Option<Self>, PathError> {
+        match steps.split_first() {
+            None => change.make(),
+            Some((step @ Step::Variant(index), rest)) => {
+                check::<T>(step).map_err(|e| change.trail.misfit(step, rest.len(), e))?;
+                T::create_variant(*index, rest, change)
+            }
+            Some((step, rest)) => steps::create(step, rest, change),
+        }
+    }
+
+    fn next(step: &Step) -> Result<ValueType, Misfit> {
+        check::<T>(step)
     }
 
     fn field_index(name: &str) -> Result<u16, Misfit> {
-        let found = T::FIELDS.iter().position(|field| *field == name);
-        found.and_then(|index| u16::try_from(index).ok()).ok_or_else(|| {
-            let expected = format!("one of the fields {}", T::FIELDS.join(", "));
-            Misfit::new(expected, format!("{name:?}"), "correct the field's name")
-        })
+        place_of(name, "field", T::FIELDS)
     }
+
+    fn variant_index(name: &str) -> Result<u16, Misfit> {
+        place_of(name, "variant", T::VARIANTS)
+    }
+}
+
+fn place_of(name: &str, what: &str, names: &[&str]) -> Result<u16, Misfit> {
+    let found = names.iter().position(|own| *own == name);
+    found.and_then(|index| u16::try_from(index).ok()).ok_or_else(|| {
+        let expected = format!("one of the {what}s {}", names.join(", "));
+        Misfit::new(expected, format!("{name:?}"), format!("correct the {what}'s name"))
+    })
 }

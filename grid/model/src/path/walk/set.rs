@@ -1,14 +1,15 @@
 //! Sets: members, ranges, added and replaced elements.
 
-use std::ops::Bound;
-
-use super::change::{Change, Outcome};
-use super::visit::Visit;
+use super::change::{Change, Effect};
+use super::entries::{self, Collection, Entries, each};
+use super::tally::{self, Tally};
+use super::visit::{AnyValue, Visit};
 use super::{Walk, steps};
-use crate::path::check::{KeyKind, Kind};
-use crate::path::data::filter::KeyRange;
+use crate::engine::{Cold, Found};
+use crate::path::check::{KeyType, ValueType};
 use crate::path::data::keys::decode_key;
-use crate::path::data::step::Step;
+use crate::path::data::limits::Limits;
+use crate::path::data::step::{Every, Step};
 use crate::path::error::{Misfit, PathError};
 use crate::{Key, Set, State};
 
@@ -17,23 +18,32 @@ impl<T: Key> Walk for Set<T> {
         Self::schema().to_string()
     }
 
+    fn room(&self) -> usize {
+        size_of::<Self>() + self.weight()
+    }
+
     fn walk(&self, steps: &[Step], visit: &mut Visit<'_>) -> Result<(), PathError> {
         match steps.split_first() {
             None => visit.leaf(self),
-            Some((step, rest)) => walk(self, step, rest, visit),
+            Some((step, rest)) => entries::walk::<T, (), Self>(self, step, rest, visit),
         }
     }
 
     fn walk_absent(steps: &[Step], visit: &mut Visit<'_>) -> Result<(), PathError> {
         match steps.split_first() {
-            None => Ok(()),
-            Some((Step::KeyRange(_), rest)) => Self::new().walk_owned(rest, visit),
+            None => visit.absent::<Self>(),
+            Some((Step::KeyRange(_) | Step::Keys(_), rest)) => Self::new().walk_owned(rest, visit),
             Some((Step::Len, rest)) => 0_u64.walk_owned(rest, visit),
+            Some((Step::View(view), rest)) => tally::walk_absent::<T>(*view, rest, visit),
             Some((step, rest)) => steps::walk_absent::<Self>(step, rest, visit),
         }
     }
 
-    fn walk_mut(&mut self, steps: &[Step], change: &mut Change<'_>) -> Result<Outcome, PathError> {
+    fn walk_cold(cold: Cold<'_>, steps: &[Step], visit: &mut Visit<'_>) -> Result<(), PathError> {
+        super::cold::walk::<T, (), Self>(cold, steps, visit)
+    }
+
+    fn walk_mut(&mut self, steps: &[Step], change: &mut Change<'_>) -> Result<Effect, PathError> {
         match steps.split_first() {
             None => change.end(self),
             Some((step, rest)) => walk_mut(self, step, rest, change),
@@ -43,68 +53,79 @@ impl<T: Key> Walk for Set<T> {
     fn create(steps: &[Step], change: &mut Change<'_>) -> Result<Option<Self>, PathError> {
         match steps.split_first() {
             None => change.make(),
-            Some((Step::AddElem | Step::KeyRange(_) | Step::Len, _)) => {
-                steps::written(Self::new(), steps, change)
-            }
+            Some((
+                Step::AddElem | Step::KeyRange(_) | Step::Keys(_) | Step::Len | Step::View(_),
+                _,
+            )) => steps::written(Self::new(), steps, change),
             Some((step, rest)) => steps::create(step, rest, change),
         }
     }
 
-    fn next(step: &Step) -> Result<Kind, Misfit> {
+    fn next(step: &Step) -> Result<ValueType, Misfit> {
         match step {
-            Step::Elem(elem) => decode_key::<T>(elem).map(|_| Kind::of::<T>()),
-            Step::All | Step::AddElem => Ok(Kind::of::<T>()),
-            Step::Len => Ok(Kind::of::<u64>()),
+            Step::Elem(elem) => decode_key::<T>(elem).map(|_| ValueType::of::<T>()),
+            Step::All | Step::AddElem | Step::Backwards(Every::Element) => Ok(ValueType::of::<T>()),
+            Step::Len => Ok(ValueType::of::<u64>()),
+            Step::View(view) => tally::next::<T, Self>(step, *view),
+            Step::Keys(keys) => {
+                keys.iter().try_for_each(|key| decode_key::<T>(&key.0).map(drop))?;
+                Ok(ValueType::of::<Self>())
+            }
             Step::KeyRange(range) => {
                 range.check::<T>()?;
-                Ok(Kind::of::<Self>())
+                Ok(ValueType::of::<Self>())
             }
             step => steps::next::<Self>(step),
         }
     }
 
-    fn key_kind() -> Option<KeyKind> {
-        Some(KeyKind::of::<T>())
+    fn key_type() -> Option<KeyType> {
+        Some(KeyType::of::<T>())
     }
 }
 
-fn walk<T: Key>(
-    set: &Set<T>,
-    step: &Step,
-    rest: &[Step],
-    visit: &mut Visit<'_>,
-) -> Result<(), PathError> {
-    match step {
-        Step::Elem(elem) => {
-            let elem: T = decode_key(elem).map_err(|e| visit.trail.misfit(step, rest.len(), e))?;
-            if set.contains(&elem) { elem.walk_owned(rest, visit) } else { Ok(()) }
-        }
-        Step::All => {
-            for elem in set {
-                if !visit.place()? {
-                    break;
-                }
-                elem.walk(rest, visit)?;
+impl<T: Key> Collection<T, ()> for Set<T> {
+    const IS_SET: bool = true;
+
+    fn put(&mut self, elem: T, (): ()) {
+        self.insert(elem);
+    }
+
+    fn element(
+        elem: T,
+        _: Found<'_, ()>,
+        rest: &[Step],
+        visit: &mut Visit<'_>,
+    ) -> Result<(), PathError> {
+        elem.walk_owned(rest, visit)
+    }
+
+    fn own_step(
+        entries: &dyn Entries<T, ()>,
+        step: &Step,
+        rest: &[Step],
+        visit: &mut Visit<'_>,
+    ) -> Result<(), PathError> {
+        match step {
+            Step::Elem(bytes) => {
+                let found = entries.look_up(bytes).map_err(|e| e.at(visit.trail, step, rest))?;
+                let elem = decode_key::<T>(bytes);
+                let elem = elem.map_err(|e| visit.trail.misfit(step, rest.len(), e))?;
+                found.map_or(Ok(()), |_| elem.walk_owned(rest, visit))
             }
-            Ok(())
+            Step::AddElem => Ok(()),
+            Step::View(view) => {
+                let fail = |misfit, visit: &Visit<'_>| visit.trail.misfit(step, rest.len(), misfit);
+                tally::next::<T, Self>(step, *view).map_err(|e| fail(e, visit))?;
+                let mut tally = Tally::new(*view);
+                each(entries, false, (step, rest), visit, |elem: T, _, visit| {
+                    tally.add(&elem).map_err(|e| visit.trail.overflow(step, rest.len(), e))
+                })?;
+                tally.finish().walk(rest, visit)
+            }
+            step => entries.other(step, rest, visit),
         }
-        Step::AddElem => Ok(()),
-        Step::Len => (set.len() as u64).walk_owned(rest, visit),
-        Step::KeyRange(range) => {
-            let part = part(set, range).map_err(|e| visit.trail.misfit(step, rest.len(), e))?;
-            part.walk_owned(rest, visit)
-        }
-        step => steps::walk(set, step, rest, visit),
     }
-}
-
-/// The members in a range, as a set of their own.
-fn part<T: Key>(set: &Set<T>, range: &KeyRange) -> Result<Set<T>, Misfit> {
-    if range.is_void() {
-        return Ok(Set::new());
-    }
-    let bounds: (Bound<T>, Bound<T>) = (range.from.decode()?, range.to.decode()?);
-    Ok(range.limited(set.range(bounds)).cloned().collect())
 }
 
 fn walk_mut<T: Key>(
@@ -112,7 +133,7 @@ fn walk_mut<T: Key>(
     step: &Step,
     rest: &[Step],
     change: &mut Change<'_>,
-) -> Result<Outcome, PathError> {
+) -> Result<Effect, PathError> {
     match step {
         Step::Elem(elem) => {
             let elem: T = decode_key(elem).map_err(|e| change.trail.misfit(step, rest.len(), e))?;
@@ -120,15 +141,28 @@ fn walk_mut<T: Key>(
             members_mut(set, member.into_iter().collect(), rest, change)
         }
         Step::All => members_mut(set, set.iter().cloned().collect(), rest, change),
+        Step::Backwards(Every::Element) => {
+            members_mut(set, set.iter().cloned().rev().collect(), rest, change)
+        }
         Step::AddElem => {
-            let Some(elem) = T::create(rest, change)? else { return Ok(Outcome::Kept) };
+            let Some(elem) = T::create(rest, change)? else { return Ok(Effect::Kept) };
             set.insert(elem);
-            Ok(Outcome::Changed)
+            Ok(Effect::Changed)
         }
         Step::Len => steps::computed(set.len() as u64, step, rest, change),
-        Step::KeyRange(range) => {
-            let part = part(set, range).map_err(|e| change.trail.misfit(step, rest.len(), e))?;
-            range_mut(set, part, rest, change)
+        Step::View(view) => {
+            let mut tally = Tally::new(*view);
+            let seen = set.iter().try_for_each(|elem| tally.add(elem));
+            seen.map_err(|e| change.trail.overflow(step, rest.len(), e))?;
+            tally::next::<T, Set<T>>(step, *view)
+                .map_err(|e| change.trail.misfit(step, rest.len(), e))?;
+            tally.finish().change(step, rest, change)
+        }
+        Step::KeyRange(_) | Step::Keys(_) => {
+            let mut nobody = AnyValue(false);
+            let mut visit = Visit::along(change.trail, &mut nobody, Limits::NONE);
+            let part = entries::part::<T, (), Set<T>>(set, step, rest, &mut visit)?;
+            part_mut(set, part.unwrap_or_default(), rest, change)
         }
         step => steps::walk_mut(set, step, rest, change),
     }
@@ -140,37 +174,38 @@ fn members_mut<T: Key>(
     members: Vec<T>,
     rest: &[Step],
     change: &mut Change<'_>,
-) -> Result<Outcome, PathError> {
-    let mut outcome = Outcome::Kept;
+) -> Result<Effect, PathError> {
+    let mut effect = Effect::Kept;
     let mut added = Vec::new();
     for old in members {
+        change.place()?;
         let mut new = old.clone();
         let reached = new.walk_mut(rest, change)?;
-        if reached == Outcome::Kept {
+        if reached == Effect::Kept {
             continue;
         }
-        outcome = Outcome::Changed;
+        effect = Effect::Changed;
         set.remove(&old);
-        if reached == Outcome::Changed {
+        if reached == Effect::Changed {
             added.push(new);
         }
     }
     set.extend(added);
-    Ok(outcome)
+    Ok(effect)
 }
 
 /// Changes a part as a set of its own and puts the result in its place.
-fn range_mut<T: Key>(
+fn part_mut<T: Key>(
     set: &mut Set<T>,
     old: Set<T>,
     rest: &[Step],
     change: &mut Change<'_>,
-) -> Result<Outcome, PathError> {
+) -> Result<Effect, PathError> {
     let mut new = old.clone();
     match new.walk_mut(rest, change)? {
-        Outcome::Kept => return Ok(Outcome::Kept),
-        Outcome::Removed => new = Set::new(),
-        Outcome::Changed => {}
+        Effect::Kept => return Ok(Effect::Kept),
+        Effect::Removed => new = Set::new(),
+        Effect::Changed => {}
     }
     if old.is_empty() && new.is_empty() {
         return Ok(change.undone());
@@ -179,5 +214,5 @@ fn range_mut<T: Key>(
         set.remove(elem);
     }
     set.extend(new);
-    Ok(Outcome::Changed)
+    Ok(Effect::Changed)
 }

@@ -3,13 +3,15 @@
 use std::cmp::Ordering;
 
 use super::Walk;
-use super::branch::{condition, reaches};
-use super::change::{Change, Outcome};
+use super::branch::{self, Here, Missing, Spot};
+use super::change::{Change, Effect};
+use super::own;
 use super::visit::Visit;
-use crate::path::check::Kind;
+use crate::path::check::ValueType;
 use crate::path::data::filter::{Compare, Filter};
-use crate::path::data::step::Step;
+use crate::path::data::step::{Every, Step, Transformed, View};
 use crate::path::error::{Misfit, PathError};
+use crate::path::trail::Trail;
 
 /// Walks on from a value that is there.
 pub(in crate::path) fn walk<T: Walk>(
@@ -25,12 +27,19 @@ pub(in crate::path) fn walk<T: Walk>(
                 passes(value, filter).map_err(|e| visit.trail.misfit(step, rest.len(), e))?;
             if passes { value.walk(rest, visit) } else { Ok(()) }
         }
-        Step::FilterSelected(count) => {
-            let (condition, after) = condition(visit.trail, step, *count, rest)?;
-            let holds = visit.holds(after.len(), |visit| value.walk(condition, visit))?;
-            if holds { value.walk(after, visit) } else { Ok(()) }
+        Step::Transformed(made) => {
+            let value = Some(value.clone());
+            let (value, after) = visit.transforming(|places, trail| {
+                transformed(value, made, (step, rest), trail, places)
+            })?;
+            onward(value, after, visit)
         }
-        _ => Err(visit.trail.misfit(step, rest.len(), unfit::<T>(step))),
+        Step::Own(own) => own::walk(own, value, (step, rest), visit),
+        _ => {
+            let again = &mut |steps: &[Step], visit: &mut Visit<'_>| value.walk(steps, visit);
+            let taken = branch::walk(step, rest, visit, again)?;
+            if taken { Ok(()) } else { Err(visit.trail.misfit(step, rest.len(), unfit::<T>(step))) }
+        }
     }
 }
 
@@ -45,8 +54,49 @@ pub(in crate::path) fn walk_absent<T: Walk>(
             let value: T = decode(value).map_err(|e| visit.trail.misfit(step, rest.len(), e))?;
             value.walk_owned(rest, visit)
         }
-        step => T::next(step).map(drop).map_err(|e| visit.trail.misfit(step, rest.len(), e)),
+        Step::Transformed(made) => {
+            let (value, after) = visit.transforming(|places, trail| {
+                transformed::<T>(None, made, (step, rest), trail, places)
+            })?;
+            onward(value, after, visit)
+        }
+        _ => {
+            let again = &mut |steps: &[Step], visit: &mut Visit<'_>| T::walk_absent(steps, visit);
+            if branch::walk(step, rest, visit, again)? {
+                return Ok(());
+            }
+            T::next(step).map(drop).map_err(|e| visit.trail.misfit(step, rest.len(), e))
+        }
     }
+}
+
+fn onward<T: Walk>(
+    value: Option<T>,
+    rest: &[Step],
+    visit: &mut Visit<'_>,
+) -> Result<(), PathError> {
+    match value {
+        Some(value) => value.walk_owned(rest, visit),
+        None => T::walk_absent(rest, visit),
+    }
+}
+
+/// The value as a transform would leave it, and the steps after that of the transform.
+fn transformed<'s, T: Walk>(
+    value: Option<T>,
+    made: &Transformed,
+    (step, rest): (&Step, &'s [Step]),
+    trail: Trail<'_>,
+    places: &mut u64,
+) -> Result<(Option<T>, &'s [Step]), PathError> {
+    let (branches, after) = branch::split(trail, step, rest)?;
+    let mut end = made.term.clone();
+    let trail = trail.before(branches[0].behind);
+    let mut change = Change::new(trail, &mut end, false).within(*places);
+    let mut spot = Missing(value);
+    let changed = spot.change(branches[0].steps, &mut change);
+    *places = change.places_left();
+    changed.map(|_| (spot.0, after))
 }
 
 /// Changes a value that is there.
@@ -55,20 +105,30 @@ pub(in crate::path) fn walk_mut<T: Walk>(
     step: &Step,
     rest: &[Step],
     change: &mut Change<'_>,
-) -> Result<Outcome, PathError> {
+) -> Result<Effect, PathError> {
     match step {
         Step::Or(_) => value.walk_mut(rest, change),
         Step::Filter(filter) => {
             let passes =
                 passes(value, filter).map_err(|e| change.trail.misfit(step, rest.len(), e))?;
-            if passes { value.walk_mut(rest, change) } else { Ok(Outcome::Kept) }
+            if passes { value.walk_mut(rest, change) } else { Ok(Effect::Kept) }
         }
-        Step::FilterSelected(count) => {
-            let (condition, after) = condition(change.trail, step, *count, rest)?;
-            let holds = reaches(value, condition, change.trail.before(after.len()))?;
-            if holds { value.walk_mut(after, change) } else { Ok(Outcome::Kept) }
+        Step::Transformed(made) => {
+            let (trail, places) = (change.trail, &mut change.places_left());
+            let old = Some(value.clone());
+            let (new, after) = transformed(old, made, (step, rest), trail, places)?;
+            let Some(mut new) = new else { return Ok(Effect::Kept) };
+            let effect = new.walk_mut(after, change)?;
+            if effect == Effect::Changed {
+                *value = new;
+            }
+            Ok(effect)
         }
-        _ => Err(change.trail.misfit(step, rest.len(), unfit::<T>(step))),
+        Step::Own(own) => own::walk_mut(own, value, (step, rest), change),
+        _ => {
+            let taken = branch::walk_mut(step, rest, change, &mut Here(value))?;
+            taken.ok_or_else(|| change.trail.misfit(step, rest.len(), unfit::<T>(step)))
+        }
     }
 }
 
@@ -83,7 +143,19 @@ pub(in crate::path) fn create<T: Walk>(
             let value: T = decode(value).map_err(|e| change.trail.misfit(step, rest.len(), e))?;
             written(value, rest, change)
         }
-        step => T::next(step).map(|_| None).map_err(|e| change.trail.misfit(step, rest.len(), e)),
+        Step::Transformed(made) => {
+            let (trail, places) = (change.trail, &mut change.places_left());
+            let (new, after) = transformed::<T>(None, made, (step, rest), trail, places)?;
+            new.map_or(Ok(None), |new| written(new, after, change))
+        }
+        _ => {
+            let mut spot = Missing(None);
+            if branch::walk_mut(step, rest, change, &mut spot)?.is_some() {
+                return Ok(spot.0);
+            }
+            let next = T::next(step).map(|_| None);
+            next.map_err(|e| change.trail.misfit(step, rest.len(), e))
+        }
     }
 }
 
@@ -94,9 +166,9 @@ pub(in crate::path) fn written<T: Walk>(
     change: &mut Change<'_>,
 ) -> Result<Option<T>, PathError> {
     match value.walk_mut(steps, change)? {
-        Outcome::Changed => Ok(Some(value)),
-        Outcome::Kept => Ok(None),
-        Outcome::Removed => {
+        Effect::Changed => Ok(Some(value)),
+        Effect::Kept => Ok(None),
+        Effect::Removed => {
             change.uncount();
             Ok(None)
         }
@@ -104,21 +176,22 @@ pub(in crate::path) fn written<T: Walk>(
 }
 
 /// The kind of value after a step that means the same at every type.
-pub(in crate::path) fn next<T: Walk>(step: &Step) -> Result<Kind, Misfit> {
+pub(in crate::path) fn next<T: Walk>(step: &Step) -> Result<ValueType, Misfit> {
     match step {
         Step::Or(value) => decode::<T>(value)?,
         Step::Filter(filter) if filter.compare.needs_order() && !T::ORDERED => {
             return Err(Misfit::new("a type with an order", T::shape(), "filter on a field of it"));
         }
         Step::Filter(filter) => decode::<T>(&filter.value)?,
-        Step::FilterSelected(_) => return Ok(Kind::of::<T>()),
+        Step::Stop | Step::Put(_) | Step::Dispense => return Ok(ValueType::of::<T>()),
+        Step::Own(own) => return own::next::<T>(own),
         step => return Err(unfit::<T>(step)),
     };
-    Ok(Kind::of::<T>())
+    Ok(ValueType::of::<T>())
 }
 
 fn passes<T: Walk>(value: &T, filter: &Filter) -> Result<bool, Misfit> {
-    let other: T = decode(&filter.value)?;
+    let other = value.another(&filter.value)?;
     let ordering = || value.order(&other);
     Ok(match filter.compare {
         Compare::Eq => *value == other,
@@ -140,11 +213,17 @@ pub(in crate::path) fn decode<T: Walk>(bytes: &[u8]) -> Result<T, Misfit> {
 /// The step is for other types.
 pub(in crate::path) fn unfit<T: Walk>(step: &Step) -> Misfit {
     let expected = match step {
-        Step::Key(_) | Step::Must(_) | Step::MapVals | Step::MapKeys => "a map",
+        Step::Key(_) | Step::Must(_) | Step::MapVals | Step::MapKeys | Step::MapKey(_) => "a map",
+        Step::Backwards(Every::Value | Every::Key) => "a map",
         Step::Nth(_) | Step::Index(_) | Step::AfterElem | Step::BeforeElem => "a list",
+        Step::Range(..) | Step::Take(..) | Step::Filtered(_) | Step::IndexedVals => "a list",
+        Step::BeforeIndex(_) | Step::Splice(_) => "a list",
         Step::First | Step::Last => "a list or a pair",
-        Step::All | Step::Len => "a list, a set or a map",
-        Step::KeyRange(_) => "a map or a set",
+        Step::All | Step::Len | Step::Backwards(Every::Element) => "a list, a set or a map",
+        Step::KeyRange(_) | Step::Keys(_) => "a map or a set",
+        Step::View(View::Sum(_) | View::Avg) => "a list or a set of numbers",
+        Step::View(_) => "a list or a set of values with an order",
+        Step::Variant(_) => "an enum with such a variant",
         Step::Elem(_) | Step::AddElem => "a set",
         Step::Field(_) => "a record with such a field",
         Step::Some => "an Option",
@@ -160,9 +239,9 @@ pub(in crate::path) fn computed<T: Walk>(
     step: &Step,
     rest: &[Step],
     change: &mut Change<'_>,
-) -> Result<Outcome, PathError> {
+) -> Result<Effect, PathError> {
     match value.walk_mut(rest, change)? {
-        Outcome::Kept => Ok(Outcome::Kept),
+        Effect::Kept => Ok(Effect::Kept),
         _ => {
             let got = format!("the value of `{}`, which is computed", step.name());
             let help = "change the collection itself";

@@ -1,13 +1,15 @@
 //! Tuples: parts by number, and the first and last of a pair.
 
 use std::cmp::Ordering;
+use std::mem::offset_of;
 
-use super::change::{Change, Outcome};
+use super::change::{Change, Effect};
 use super::record::{field_mut, fixed_part};
 use super::visit::Visit;
-use super::{Walk, steps};
+use super::{Walk, found, steps};
 use crate::State;
-use crate::path::check::Kind;
+use crate::engine::Cold;
+use crate::path::check::ValueType;
 use crate::path::data::step::Step;
 use crate::path::error::{Misfit, PathError};
 
@@ -31,6 +33,10 @@ macro_rules! tuples {
                 Self::schema().to_string()
             }
 
+            fn room(&self) -> usize {
+                size_of::<Self>() + self.weight()
+            }
+
             fn walk(&self, steps: &[Step], visit: &mut Visit<'_>) -> Result<(), PathError> {
                 let Some((step, rest)) = steps.split_first() else { return visit.leaf(self) };
                 match part(step, $count) {
@@ -40,10 +46,26 @@ macro_rules! tuples {
             }
 
             fn walk_absent(steps: &[Step], visit: &mut Visit<'_>) -> Result<(), PathError> {
-                let Some((step, rest)) = steps.split_first() else { return Ok(()) };
+                let Some((step, rest)) = steps.split_first() else {
+                    return visit.absent::<Self>();
+                };
                 match part(step, $count) {
                     $(Some($index) => $type::walk_absent(rest, visit),)+
                     _ => steps::walk_absent::<Self>(step, rest, visit),
+                }
+            }
+
+            fn walk_cold(
+                cold: Cold<'_>,
+                steps: &[Step],
+                visit: &mut Visit<'_>,
+            ) -> Result<(), PathError> {
+                match steps.split_first().map(|(step, rest)| (part(step, $count), rest)) {
+                    $(Some((Some($index), rest)) => {
+                        let part = offset_of!(<Self as rkyv::Archive>::Archived, $index);
+                        $type::walk_cold(cold.behind(part), rest, visit)
+                    })+
+                    _ => found::decoded::<Self>(cold, steps, visit),
                 }
             }
 
@@ -51,15 +73,15 @@ macro_rules! tuples {
                 &mut self,
                 steps: &[Step],
                 change: &mut Change<'_>,
-            ) -> Result<Outcome, PathError> {
+            ) -> Result<Effect, PathError> {
                 let Some((step, rest)) = steps.split_first() else { return change.end(self) };
-                let outcome = match part(step, $count) {
+                let effect = match part(step, $count) {
                     $(Some($index) => field_mut(&mut self.$index, rest, change)?,)+
                     _ => return steps::walk_mut(self, step, rest, change),
                 };
-                match outcome {
-                    Outcome::Removed => change.refuse(step, rest, fixed_part::<Self>()),
-                    outcome => Ok(outcome),
+                match effect {
+                    Effect::Removed => change.refuse(step, rest, fixed_part::<Self>()),
+                    effect => Ok(effect),
                 }
             }
 
@@ -71,9 +93,9 @@ macro_rules! tuples {
                 Some(Ordering::Equal)
             }
 
-            fn next(step: &Step) -> Result<Kind, Misfit> {
+            fn next(step: &Step) -> Result<ValueType, Misfit> {
                 match part(step, $count) {
-                    $(Some($index) => Ok(Kind::of::<$type>()),)+
+                    $(Some($index) => Ok(ValueType::of::<$type>()),)+
                     _ => steps::next::<Self>(step),
                 }
             }
@@ -95,4 +117,10 @@ tuples! {
     4: A 0, B 1, C 2, D 3;
     5: A 0, B 1, C 2, D 3, E 4;
     6: A 0, B 1, C 2, D 3, E 4, F 5;
+    7: A 0, B 1, C 2, D 3, E 4, F 5, G 6;
+    8: A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7;
+    9: A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8;
+    10: A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9;
+    11: A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10;
+    12: A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10, L 11;
 }

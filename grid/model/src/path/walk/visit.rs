@@ -1,81 +1,42 @@
-//! What goes along with a select: where values are handed to, and how many may come.
+//! What goes along with a select: where values are handed to, what follows a branch, and how much may come.
 
-use std::any::Any;
 use std::fmt;
 
-use serde::Serialize;
-
+use super::Walk;
+use super::frame::Frame;
+use super::leaf::{Carried, LeafSlot, LeafValue};
+use crate::path::data::branch::Branch;
 use crate::path::data::limits::Limits;
 use crate::path::data::step::Step;
 use crate::path::error::{Misfit, PathError, PathErrorKind};
 use crate::path::trail::Trail;
 
-/// A value that a select reached, whatever its type.
-pub trait LeafValue: Any {
-    /// The value, to be downcast to the path's leaf.
-    fn as_any(&self) -> &dyn Any;
-    /// The value as JSON.
-    ///
-    /// # Errors
-    ///
-    /// JSON has no form for it: a map whose keys are neither strings nor numbers.
-    fn to_json(&self) -> Result<serde_json::Value, serde_json::Error>;
-    /// Appends the value's postcard bytes.
-    ///
-    /// # Errors
-    ///
-    /// The value's own `Serialize` failed.
-    fn to_postcard(&self) -> Result<Vec<u8>, postcard::Error>;
-}
-
-impl<T: Any + Serialize> LeafValue for T {
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-
-    fn to_json(&self) -> Result<serde_json::Value, serde_json::Error> {
-        serde_json::to_value(self)
-    }
-
-    fn to_postcard(&self) -> Result<Vec<u8>, postcard::Error> {
-        postcard::to_allocvec(self)
-    }
-}
-
-/// A value that the walk made or decoded itself and gives away, so that nobody copies it.
-pub trait LeafSlot {
-    /// The `Option<T>` that holds the value; taking it out is allowed.
-    fn as_any_mut(&mut self) -> &mut dyn Any;
-    /// The value.
-    fn value(&self) -> Option<&dyn LeafValue>;
-}
-
-impl<T: Any + Serialize> LeafSlot for Option<T> {
-    fn as_any_mut(&mut self) -> &mut dyn Any {
-        self
-    }
-
-    fn value(&self) -> Option<&dyn LeafValue> {
-        self.as_ref().map(|value| value as &dyn LeafValue)
-    }
-}
-
 /// Where a select hands its values to.
 pub trait Sink {
-    /// Takes a value that belongs to somebody else.
+    /// Takes a value that belongs to somebody else, with what was collected on the way to it.
     ///
     /// # Errors
     ///
     /// Whatever ends the select; `trail` makes errors that name the path.
-    fn borrowed(&mut self, value: &dyn LeafValue, trail: Trail<'_>) -> Result<(), PathError>;
+    fn borrowed(
+        &mut self,
+        value: &dyn LeafValue,
+        carried: &[Carried],
+        trail: Trail<'_>,
+    ) -> Result<(), PathError>;
 
     /// Takes a value that was made for this select.
     ///
     /// # Errors
     ///
     /// As [`Sink::borrowed`].
-    fn owned(&mut self, slot: &mut dyn LeafSlot, trail: Trail<'_>) -> Result<(), PathError> {
-        slot.value().map_or(Ok(()), |value| self.borrowed(value, trail))
+    fn owned(
+        &mut self,
+        slot: &mut dyn LeafSlot,
+        carried: &[Carried],
+        trail: Trail<'_>,
+    ) -> Result<(), PathError> {
+        slot.value().map_or(Ok(()), |value| self.borrowed(value, carried, trail))
     }
 
     /// Whether it needs no more values.
@@ -84,12 +45,17 @@ pub trait Sink {
     }
 }
 
-/// The running select: its sink, its limits and its place in the path.
+/// How the values of a sub-path are walked to: from the value at hand, wherever that lies.
+pub(in crate::path) type Again<'a> =
+    dyn FnMut(&[Step], &mut Visit<'_>) -> Result<(), PathError> + 'a;
+
+/// The running select: its sink, its limits, its place in the path and what follows there.
 pub struct Visit<'v> {
     sink: &'v mut dyn Sink,
     limits: Limits,
-    results_left: u64,
-    places_left: u64,
+    left: Limits,
+    carried: Vec<Carried>,
+    then: Option<&'v Frame<'v>>,
     pub(in crate::path) trail: Trail<'v>,
 }
 
@@ -119,52 +85,168 @@ impl<'v> Visit<'v> {
 
     #[inline]
     pub(in crate::path) fn along(trail: Trail<'v>, sink: &'v mut dyn Sink, limits: Limits) -> Self {
-        Self { sink, limits, results_left: limits.results, places_left: limits.places, trail }
+        Self { sink, limits, left: limits, carried: Vec::new(), then: None, trail }
     }
 
-    /// Whether a condition that `after` steps follow reaches anything.
+    /// Walks a sub-path on its own, into a sink of its own. It counts against the places of this select.
+    pub(in crate::path) fn aside(
+        &mut self,
+        branch: Branch<'_>,
+        sink: &mut dyn Sink,
+        again: &mut Again<'_>,
+    ) -> Result<(), PathError> {
+        let mut visit = Visit {
+            sink,
+            limits: self.limits,
+            left: self.left,
+            carried: Vec::new(),
+            then: None,
+            trail: self.trail.before(branch.behind),
+        };
+        let walked = again(branch.steps, &mut visit);
+        self.left = visit.left;
+        walked
+    }
+
+    /// Whether a condition reaches anything.
     pub(in crate::path) fn holds(
         &mut self,
-        after: usize,
-        walk: impl FnOnce(&mut Visit<'_>) -> Result<(), PathError>,
+        branch: Branch<'_>,
+        again: &mut Again<'_>,
     ) -> Result<bool, PathError> {
         let mut found = AnyValue(false);
-        let limits = Limits { results: u64::MAX, places: self.places_left };
-        let mut visit = Visit::along(self.trail.before(after), &mut found, limits);
-        walk(&mut visit)?;
-        self.places_left = visit.places_left;
-        Ok(found.0)
+        let results = (self.left.results, self.left.bytes);
+        (self.left.results, self.left.bytes) = (u64::MAX, u64::MAX);
+        let walked = self.aside(branch, &mut found, again);
+        (self.left.results, self.left.bytes) = results;
+        walked.map(|()| found.0)
     }
 
-    /// Hands over a value that is stored.
-    pub(in crate::path) fn leaf<T: Any + Serialize>(&mut self, value: &T) -> Result<(), PathError> {
-        self.count_result()?;
-        self.sink.borrowed(value, self.trail)
-    }
-
-    /// Hands over a value that was made for this select.
-    pub(in crate::path) fn leaf_owned<T: Any + Serialize>(
+    /// Walks a branch, and what follows it from each value that it reaches.
+    pub(in crate::path) fn through(
         &mut self,
-        value: T,
+        branch: Branch<'_>,
+        after: &[Step],
+        again: &mut Again<'_>,
     ) -> Result<(), PathError> {
-        self.count_result()?;
-        self.sink.owned(&mut Some(value), self.trail)
+        if branch.steps.is_empty() {
+            return again(after, self);
+        }
+        let frame = Frame { steps: after, trail: self.trail, then: self.then };
+        let mut visit = Visit {
+            sink: &mut *self.sink,
+            limits: self.limits,
+            left: self.left,
+            carried: std::mem::take(&mut self.carried),
+            then: Some(&frame),
+            trail: self.trail.before(branch.behind),
+        };
+        let walked = again(branch.steps, &mut visit);
+        (self.left, self.carried) = (visit.left, visit.carried);
+        walked
+    }
+
+    /// Walks on with one more collected value.
+    pub(in crate::path) fn carrying(
+        &mut self,
+        value: Carried,
+        walk: impl FnOnce(&mut Self) -> Result<(), PathError>,
+    ) -> Result<(), PathError> {
+        self.carried.push(value);
+        let walked = walk(self);
+        self.carried.pop();
+        walked
+    }
+
+    /// Walks on with nothing collected.
+    pub(in crate::path) fn dispensed(
+        &mut self,
+        walk: impl FnOnce(&mut Self) -> Result<(), PathError>,
+    ) -> Result<(), PathError> {
+        let carried = std::mem::take(&mut self.carried);
+        let walked = walk(self);
+        self.carried = carried;
+        walked
+    }
+
+    /// Goes on behind the branch that is at its end.
+    fn resume(
+        &mut self,
+        frame: &'v Frame<'v>,
+        walk: impl FnOnce(&'v [Step], &mut Self) -> Result<(), PathError>,
+    ) -> Result<(), PathError> {
+        let at = (self.trail, self.then);
+        (self.trail, self.then) = (frame.trail, frame.then);
+        let walked = walk(frame.steps, self);
+        (self.trail, self.then) = at;
+        walked
+    }
+
+    /// Hands over a value that is stored, or goes on from it behind a branch.
+    pub(in crate::path) fn leaf<T: Walk>(&mut self, value: &T) -> Result<(), PathError> {
+        if let Some(frame) = self.then {
+            return self.resume(frame, |steps, visit| value.walk(steps, visit));
+        }
+        self.count_result(value)?;
+        self.sink.borrowed(value, &self.carried, self.trail)
+    }
+
+    /// Hands over a value that was made for this select, or goes on from it behind a branch.
+    pub(in crate::path) fn leaf_owned<T: Walk>(&mut self, value: T) -> Result<(), PathError> {
+        if let Some(frame) = self.then {
+            return self.resume(frame, |steps, visit| value.walk_owned(steps, visit));
+        }
+        self.count_result(&value)?;
+        self.sink.owned(&mut Some(value), &self.carried, self.trail)
+    }
+
+    /// The path, or a branch of it, ends where nothing is.
+    pub(in crate::path) fn absent<T: Walk>(&mut self) -> Result<(), PathError> {
+        match self.then {
+            Some(frame) => self.resume(frame, |steps, visit| T::walk_absent(steps, visit)),
+            None => Ok(()),
+        }
+    }
+
+    /// Has a transform of values on the way count against the places of this select.
+    pub(in crate::path) fn transforming<T>(
+        &mut self,
+        change: impl FnOnce(&mut u64, Trail<'v>) -> Result<T, PathError>,
+    ) -> Result<T, PathError> {
+        change(&mut self.left.places, self.trail)
     }
 
     /// Counts an entry or element that is looked at; false if nobody needs more values.
     pub(in crate::path) fn place(&mut self) -> Result<bool, PathError> {
-        match self.places_left.checked_sub(1) {
-            Some(left) => self.places_left = left,
+        match self.left.places.checked_sub(1) {
+            Some(left) => self.left.places = left,
             None => return Err(self.over("places visited", self.limits.places)),
         }
         Ok(!self.sink.is_full())
     }
 
+    /// Whether what is handed over is counted by bytes.
+    pub(in crate::path) fn counts_bytes(&self) -> bool {
+        self.left.bytes != u64::MAX
+    }
+
+    /// Refuses a value of so many bytes before it is made, if it is too large to be handed over.
+    pub(in crate::path) fn check_bytes(&self, bytes: usize) -> Result<(), PathError> {
+        if bytes as u64 <= self.left.bytes { Ok(()) } else { Err(self.too_large()) }
+    }
+
     #[inline]
-    fn count_result(&mut self) -> Result<(), PathError> {
-        match self.results_left.checked_sub(1) {
-            Some(left) => self.results_left = left,
+    fn count_result<T: Walk>(&mut self, value: &T) -> Result<(), PathError> {
+        match self.left.results.checked_sub(1) {
+            Some(left) => self.left.results = left,
             None => return Err(self.over("results", self.limits.results)),
+        }
+        if self.left.bytes == u64::MAX {
+            return Ok(());
+        }
+        match self.left.bytes.checked_sub(value.room() as u64) {
+            Some(left) => self.left.bytes = left,
+            None => return Err(self.too_large()),
         }
         Ok(())
     }
@@ -178,13 +260,29 @@ impl<'v> Visit<'v> {
         );
         PathError::new(PathErrorKind::Limit, self.trail.pstate(), 0, String::new(), misfit)
     }
+
+    #[cold]
+    fn too_large(&self) -> PathError {
+        let misfit = Misfit::new(
+            format!("at most {} bytes of values", self.limits.bytes),
+            "more",
+            "select a part, for example with `range`, `key_range` or `first_n`, or raise the limits of the \
+             select",
+        );
+        PathError::new(PathErrorKind::Limit, self.trail.pstate(), 0, String::new(), misfit)
+    }
 }
 
 /// Asks only whether there is any value.
 pub(in crate::path) struct AnyValue(pub(in crate::path) bool);
 
 impl Sink for AnyValue {
-    fn borrowed(&mut self, _: &dyn LeafValue, _: Trail<'_>) -> Result<(), PathError> {
+    fn borrowed(
+        &mut self,
+        _: &dyn LeafValue,
+        _: &[Carried],
+        _: Trail<'_>,
+    ) -> Result<(), PathError> {
         self.0 = true;
         Ok(())
     }

@@ -8,11 +8,12 @@ use gridmill_client::Encoded;
 use gridmill_model::engine::Damaged;
 use gridmill_model::{Event, RouteKey};
 use gridmill_persistence::Position;
+use gridmill_persistence::planted::{Bug, is_planted};
 
 use crate::state::Undone;
 
 use super::codec::AnyEvents;
-use super::context::Context;
+use super::context::{Context, Sending};
 use super::lookahead::{self, Lookahead};
 use super::outcome::{Outcome, Refusal};
 use super::states::{Cells, StateSet};
@@ -51,8 +52,8 @@ pub(crate) struct Answers {
     pub(crate) refusals: Vec<(u32, Refusal)>,
 }
 
-/// Records of one depot, and what a stage needs to handle them.
-pub(crate) struct StageRun<'a> {
+/// Records of one depot, and what a handler needs to handle them.
+pub(crate) struct HandlerRun<'a> {
     pub(crate) events: &'a mut AnyEvents,
     pub(crate) infos: &'a [RecordInfo],
     /// Which of them to handle.
@@ -68,28 +69,31 @@ pub(crate) struct StageRun<'a> {
     /// Those of them that it owns.
     pub(crate) owned: &'a [usize],
     pub(crate) partition: u32,
+    pub(crate) sending: Sending<'a>,
     pub(crate) answers: &'a mut Answers,
 }
 
 /// Why a run did not go through.
 #[derive(Debug)]
-pub(crate) enum StageError {
+pub(crate) enum HandlerError {
     /// A refused record cannot be undone alone; see [`Undone::Lost`].
     Lost,
+    /// What a record was to send cannot be sent.
+    Fault(String),
     /// A file cannot be read.
     Damaged(Damaged),
 }
 
-impl From<Damaged> for StageError {
+impl From<Damaged> for HandlerError {
     fn from(damage: Damaged) -> Self {
         Self::Damaged(damage)
     }
 }
 
 /// A handler, type erased.
-pub(crate) trait Stage: Send + Sync {
+pub(crate) trait Handler: Send + Sync {
     /// Handles all records of the run, in order.
-    fn run(&self, run: StageRun<'_>) -> Result<(), StageError>;
+    fn run(&self, run: HandlerRun<'_>) -> Result<(), HandlerError>;
 }
 
 /// A handler of events `E` over the states `S`.
@@ -108,14 +112,14 @@ impl<E, S, F> Each<E, S, F> {
     }
 }
 
-impl<E, S, F, R> Stage for Each<E, S, F>
+impl<E, S, F, R> Handler for Each<E, S, F>
 where
     E: Event,
     S: StateSet,
     R: Outcome,
     F: for<'a, 'c> Fn(E, S::Refs<'a>, &'c mut Context<'_>) -> R + Send + Sync,
 {
-    fn run(&self, mut run: StageRun<'_>) -> Result<(), StageError> {
+    fn run(&self, mut run: HandlerRun<'_>) -> Result<(), HandlerError> {
         let Range { start, end } = run.range;
         let mut ahead = Lookahead::new(&events_of::<E>(run.events)[start..end], self.key);
         let step = if R::FALLIBLE { 1 } else { lookahead::STEP };
@@ -135,26 +139,33 @@ where
     F: for<'a, 'c> Fn(E, S::Refs<'a>, &'c mut Context<'_>) -> R + Send + Sync,
 {
     /// Handles some records; where they can be refused, and then have to be undone, one.
-    fn step(&self, run: &mut StageRun<'_>, records: Range<usize>) -> Result<(), StageError> {
+    fn step(&self, run: &mut HandlerRun<'_>, records: Range<usize>) -> Result<(), HandlerError> {
         let undoable = if R::FALLIBLE { run.owned } else { &[] };
         for &cell in undoable {
             run.cells.0[cell].0.begin_record()?;
         }
+        let mark = run.sending.effects.mark();
         let refused = self.handle(run, records);
+        if let Some(fault) = run.sending.effects.take_fault() {
+            return Err(HandlerError::Fault(fault));
+        }
+        if refused && !is_planted(Bug::KeepHalfFan) {
+            run.sending.effects.truncate(mark);
+        }
         for &cell in undoable {
             let cell = &mut run.cells.0[cell].0;
             if !refused {
                 cell.commit_record()?;
             } else if cell.rollback_record()? == Undone::Lost {
-                return Err(StageError::Lost);
+                return Err(HandlerError::Lost);
             }
         }
         Ok(())
     }
 
     /// Calls the handler with some records; tells whether it refused one.
-    fn handle(&self, run: &mut StageRun<'_>, records: Range<usize>) -> bool {
-        let (mut reply, mut refused) = (None, false);
+    fn handle(&self, run: &mut HandlerRun<'_>, records: Range<usize>) -> bool {
+        let (mut reply, mut refusal, mut refused) = (None, None, false);
         let events = events_of::<E>(run.events);
         // Once for all of them: what types the cells have takes as long to find out as a small handler.
         let mut states = S::lend(run.cells, run.at);
@@ -167,22 +178,28 @@ where
             let Some(event) = event else { continue };
             let mut context = Context {
                 partition: run.partition,
-                position: info.position.to_bits(),
+                position: info.position,
                 offset: info.offset,
                 time: info.time,
                 mark: self.mark,
                 ids: 0,
+                randoms: 0,
                 reply: &mut reply,
+                refusal: &mut refusal,
+                sending: run.sending.again(),
             };
             let outcome = (self.handler)(event, S::again(&mut states), &mut context);
             let index = u32::try_from(run.base + record).unwrap_or(u32::MAX);
-            let reply = reply.take();
+            let (reply, rejected) = (reply.take(), refusal.take());
             match outcome.refusal() {
                 Some(refusal) => {
                     run.answers.refusals.push((index, refusal));
                     refused = true;
                 }
-                None => run.answers.replies.extend(reply.map(|reply| (index, reply))),
+                None => {
+                    run.answers.replies.extend(reply.map(|reply| (index, reply)));
+                    run.answers.refusals.extend(rejected.map(|refusal| (index, refusal)));
+                }
             }
         }
         refused

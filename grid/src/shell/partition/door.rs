@@ -1,0 +1,207 @@
+//! What a partition lets in of what others send: each record once, and none before those sent earlier.
+
+use gridmill_client::BatchReceipt;
+use gridmill_client::engine::EncodedEvents;
+use gridmill_persistence::Position;
+use gridmill_persistence::planted::{Bug, is_planted};
+
+use crate::machine::batch::{Batch, Events, Item};
+use crate::machine::flow::marks::{Marks, Watermark};
+use crate::machine::registry::Registry;
+use crate::module::Plan;
+use crate::topology::RecordInfo;
+
+use super::commits::ReceivedMark;
+use super::delivery::Delivery;
+use super::log_writer::Logged;
+use super::mailbox::Dequeued;
+use super::queued::QueuedEvents;
+use super::senders::Senders;
+use super::waiting::Waiting;
+
+/// A delivery of which something is new here.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    pub(crate) delivery: Delivery,
+    /// The channel's number in this partition's manifest.
+    pub(crate) channel: u16,
+    /// How many of its groups, from the first on, are here already.
+    pub(crate) known: usize,
+    /// How far the channel was before.
+    before: Watermark,
+}
+
+/// What is to be logged as one batch.
+#[derive(Debug, Default)]
+pub(crate) struct Incoming {
+    pub(crate) admitted: Vec<Admitted>,
+    pub(crate) events: Vec<QueuedEvents>,
+}
+
+/// A delivery before which something is missing: topology and source of its channel.
+pub(crate) type Gap = (usize, u32);
+
+impl Incoming {
+    /// Lets in what is new, and moves `marks` on. Where something is missing before a delivery, that one is dropped:
+    /// its source has to send both.
+    pub(crate) fn admit(
+        dequeued: Dequeued,
+        registry: &Registry,
+        marks: &mut Marks,
+        gaps: &mut Vec<Gap>,
+    ) -> Self {
+        let Dequeued { deliveries, events } = dequeued;
+        let mut admitted = Vec::with_capacity(deliveries.len());
+        for delivery in deliveries {
+            let (topology, source) = (delivery.parcel.topology, delivery.parcel.source);
+            // Its own topologies have channels in every manifest of the module.
+            let Some(channel) = registry.channel(topology) else { continue };
+            let before = marks.get(channel, source as u16);
+            if delivery.parcel.after > before {
+                gaps.push((topology, source));
+                continue;
+            }
+            let is_known = |cause: Position| before.has(cause) && !is_planted(Bug::DropStamp);
+            let known = delivery.parcel.groups().take_while(|(cause, _)| is_known(*cause)).count();
+            let Some((last, _)) = delivery.parcel.groups().skip(known).last() else { continue };
+            marks.note(channel, source as u16, last);
+            admitted.push(Admitted { delivery, channel, known, before });
+        }
+        Self { admitted, events }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.admitted.is_empty() && self.events.is_empty()
+    }
+
+    /// Takes back what [`admit`](Self::admit) did: nothing of it was logged.
+    pub(crate) fn take_back(self, marks: &mut Marks) -> Dequeued {
+        for admitted in self.admitted.iter().rev() {
+            let source = admitted.delivery.parcel.source as u16;
+            marks.put_back(admitted.channel, source, admitted.before);
+        }
+        let deliveries = self.admitted.into_iter().map(|admitted| admitted.delivery).collect();
+        Dequeued { deliveries, events: self.events }
+    }
+
+    /// How many records it has that partitions sent, and that are new here.
+    pub(crate) fn sent_records(&self) -> usize {
+        let new = |admitted: &Admitted| {
+            let groups = admitted.delivery.parcel.groups().skip(admitted.known);
+            groups.map(|(_, records)| records.len()).sum::<usize>()
+        };
+        self.admitted.iter().map(new).sum()
+    }
+
+    /// How far it brings the channels, once it is logged.
+    pub(crate) fn received(&self) -> Vec<ReceivedMark> {
+        let of = |admitted: &Admitted| ReceivedMark {
+            topology: admitted.delivery.parcel.topology,
+            source: admitted.delivery.parcel.source,
+            mark: admitted.delivery.parcel.end(),
+        };
+        self.admitted.iter().map(of).collect()
+    }
+}
+
+/// What was logged, as it is applied and as it waits.
+pub(crate) struct Splitting<'a> {
+    plan: &'a Plan,
+    partition: u32,
+    logged: Logged,
+    items: Vec<Item>,
+    waiting: Vec<Waiting>,
+    undecodable: bool,
+}
+
+impl<'a> Splitting<'a> {
+    pub(crate) fn new(plan: &'a Plan, partition: u32, logged: Logged) -> Self {
+        let (items, waiting) = (Vec::new(), Vec::new());
+        Self { plan, partition, logged, items, waiting, undecodable: false }
+    }
+
+    /// Where the next record of a depot stands.
+    fn next(&mut self, depot: usize) -> RecordInfo {
+        let Logged { first, time, offsets, .. } = &mut self.logged;
+        let info = RecordInfo { position: *first, offset: offsets[depot], time: *time };
+        *first = first.next();
+        offsets[depot] += 1;
+        info
+    }
+
+    /// Records that a partition sent. Those of one depot that follow each other become one item.
+    pub(crate) fn sent(&mut self, admitted: Admitted) {
+        let Admitted { delivery: Delivery { parcel, tokens }, known, .. } = admitted;
+        let mut tokens = tokens.into_iter().skip(known);
+        for (_, records) in parcel.groups().skip(known) {
+            let token = tokens.next().flatten();
+            for index in records.clone() {
+                let (depot, variant, bytes) = parcel.record(index);
+                let item = self.item_of(depot);
+                self.push(item, depot, (variant, bytes));
+                let (Item::Events(events), Some(Waiting::Senders(senders))) =
+                    (&self.items[item], self.waiting.last_mut())
+                else {
+                    continue;
+                };
+                // Once for the group in each of its items.
+                let at = events.infos.len() as u32 - 1;
+                if index == records.start || at == 0 {
+                    senders.push(at, token.as_ref().map(|token| token.another()));
+                }
+            }
+            // Each of its items has one of its own now.
+            token.into_iter().for_each(|token| token.finish());
+        }
+    }
+
+    /// The item that a record of a depot belongs to, which was sent and stands next in the log.
+    fn item_of(&mut self, depot: usize) -> usize {
+        let goes_on = matches!(self.waiting.last(), Some(Waiting::Senders(_)))
+            && matches!(self.items.last(), Some(Item::Events(events)) if events.depot == depot);
+        if !goes_on {
+            let events = self.plan.depots[depot].codec.events();
+            let (encoded, infos) = (EncodedEvents::default(), Vec::new());
+            self.items.push(Item::Events(Events { depot, events, encoded, infos, only: None }));
+            self.waiting.push(Waiting::Senders(Senders::new(depot, self.logged.first)));
+        }
+        self.items.len() - 1
+    }
+
+    fn push(&mut self, item: usize, depot: usize, (variant, bytes): (u16, &[u8])) {
+        let info = self.next(depot);
+        let codec = &self.plan.depots[depot].codec;
+        let Item::Events(events) = &mut self.items[item] else { return };
+        if codec.decode(&mut events.events, usize::from(variant), bytes).is_err() {
+            codec.push_unknown(&mut events.events);
+            self.undecodable = true;
+        }
+        events.encoded.push(variant, bytes);
+        events.infos.push(info);
+    }
+
+    /// Events that clients appended.
+    pub(crate) fn appended(&mut self, queued: QueuedEvents) {
+        let (depot, count) = (queued.depot(), queued.encoded().len());
+        let first = self.logged.first;
+        let infos: Vec<RecordInfo> = (0..count).map(|_| self.next(depot)).collect();
+        let first_offset = infos.first().map_or(0, |info| info.offset);
+        let (events, encoded, callers) = queued.logged(BatchReceipt {
+            partition: self.partition,
+            count: count as u64,
+            first_offset,
+            first_position: first.to_bits(),
+            ..BatchReceipt::default()
+        });
+        self.items.push(Item::Events(Events { depot, events, encoded, infos, only: None }));
+        self.waiting.push(Waiting::Callers(callers));
+    }
+
+    /// The batch, and who waits for each of its items.
+    pub(crate) fn finish(self) -> (Batch, Vec<Waiting>) {
+        let Self { logged, items, waiting, undecodable, .. } = self;
+        let mut batch = Batch::new(items, logged.first);
+        batch.careful = undecodable;
+        (batch, waiting)
+    }
+}

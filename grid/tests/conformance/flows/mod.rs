@@ -1,0 +1,5 @@
+//! Stages: handlers that send records on, to other partitions.
+
+mod local;
+pub(crate) mod modules;
+mod running;
