@@ -110,7 +110,10 @@ impl Partition {
         self.shared.mailbox.dequeue(BATCH_BYTES, self.flows.intake(), &mut dequeued);
         let mut gaps = Vec::new();
         let marks = &mut self.flows.marks;
-        let incoming = Incoming::admit(dequeued, self.writer.registry(), marks, &mut gaps);
+        let mut incoming = Incoming::admit(dequeued, self.writer.registry(), marks, &mut gaps);
+        if self.flows.intake().events {
+            incoming.events.extend(self.due_ticks());
+        }
         self.ask_again(gaps);
         incoming
     }
@@ -145,6 +148,7 @@ impl Partition {
     /// Makes a batch durable that was written, and applies it.
     fn logged(&mut self, incoming: Incoming, logged: Logged, alone: bool) -> Result<(), Fatal> {
         self.count(&logged);
+        self.ticks.logged();
         self.flows.release();
         let received = incoming.received();
         Counters::add(&self.shared.counters.received, incoming.sent_records() as u64);
@@ -182,6 +186,8 @@ impl Partition {
     /// certain. A failed sync is recovered from, and the batch is tried again.
     fn not_logged(&mut self, incoming: Incoming, error: &LogError) -> Result<(), Fatal> {
         let mut dequeued = incoming.take_back(&mut self.flows.marks);
+        self.ticks.not_logged();
+        dequeued.events.retain(|events| self.core.plan.depots[events.depot()].every.is_none());
         if let LogError::SyncFailed { .. } = error {
             self.shared.mailbox.put_back(dequeued);
             return self.recover_log();
