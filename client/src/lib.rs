@@ -58,7 +58,5 @@ pub use gate::{Admission, Gate, Refused};
 #[doc(hidden)]
 pub use json::json_event;
 pub use reader::Reader;
-pub use receipt::{
-    BatchReceipt, ManyReceipt, PartReceipt, Receipt, Rejected, Repeated, Reply,
-};
+pub use receipt::{BatchReceipt, ManyReceipt, PartReceipt, Receipt, Rejected, Repeated, Reply};
 pub use view::KeyView;

@@ -40,8 +40,7 @@ impl DepotRef {
         let (done, answer) = Answer::of(partition, ack);
         let depot = self.entry.id;
         let id = None;
-        let submission =
-            Submission { depot, partition, events, encoded, id, ack, admission, done };
+        let submission = Submission { depot, partition, events, encoded, id, ack, admission, done };
         self.engine.submit(submission);
         answer
     }

@@ -8,8 +8,10 @@ use gridmill_persistence::Position;
 
 use super::counters::Counters;
 use super::door::{Incoming, Splitting};
+use super::ids::PlacedId;
 use super::log_writer::Logged;
 use super::mailbox::{Dequeued, Intake};
+use super::queued::QueuedEvents;
 use super::waiting::Waiting;
 use super::{Durability, Fatal, Msg, Partition};
 
@@ -108,6 +110,7 @@ impl Partition {
     fn come_in(&mut self) -> Incoming {
         let mut dequeued = Dequeued::default();
         self.shared.mailbox.dequeue(BATCH_BYTES, self.flows.intake(), &mut dequeued);
+        self.let_in_once(&mut dequeued.events);
         let mut gaps = Vec::new();
         let marks = &mut self.flows.marks;
         let mut incoming = Incoming::admit(dequeued, self.writer.registry(), marks, &mut gaps);
@@ -152,7 +155,9 @@ impl Partition {
         self.flows.release();
         let received = incoming.received();
         Counters::add(&self.shared.counters.received, incoming.sent_records() as u64);
-        let (batch, waiting) = self.split(incoming, logged);
+        let time = logged.time;
+        let (batch, waiting, ids) = self.split(incoming, logged);
+        self.ids.logged(&ids, time);
         self.shared.commits.written(batch.end, waiting, received, None);
         self.put_down();
         if !alone {
@@ -175,7 +180,7 @@ impl Partition {
     }
 
     /// Splits what was logged into what is applied and who waits for it.
-    fn split(&self, incoming: Incoming, logged: Logged) -> (Batch, Vec<Waiting>) {
+    fn split(&self, incoming: Incoming, logged: Logged) -> (Batch, Vec<Waiting>, Vec<PlacedId>) {
         let mut splitting = Splitting::new(&self.core.plan, self.shared.partition, logged);
         incoming.admitted.into_iter().for_each(|admitted| splitting.sent(admitted));
         incoming.events.into_iter().for_each(|events| splitting.appended(events));
@@ -186,6 +191,8 @@ impl Partition {
     /// certain. A failed sync is recovered from, and the batch is tried again.
     fn not_logged(&mut self, incoming: Incoming, error: &LogError) -> Result<(), Fatal> {
         let mut dequeued = incoming.take_back(&mut self.flows.marks);
+        // Also where it may be in the log: either a later write tells that it is not, or the next start reads it.
+        self.ids.take_back(dequeued.events.iter().filter_map(QueuedEvents::id_key));
         self.ticks.not_logged();
         dequeued.events.retain(|events| self.core.plan.depots[events.depot()].every.is_none());
         if let LogError::SyncFailed { .. } = error {

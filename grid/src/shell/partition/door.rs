@@ -13,6 +13,7 @@ use crate::topology::RecordInfo;
 
 use super::commits::ReceivedMark;
 use super::delivery::Delivery;
+use super::ids::PlacedId;
 use super::log_writer::Logged;
 use super::mailbox::Dequeued;
 use super::queued::QueuedEvents;
@@ -111,13 +112,14 @@ pub(crate) struct Splitting<'a> {
     logged: Logged,
     items: Vec<Item>,
     waiting: Vec<Waiting>,
+    ids: Vec<PlacedId>,
     undecodable: bool,
 }
 
 impl<'a> Splitting<'a> {
     pub(crate) fn new(plan: &'a Plan, partition: u32, logged: Logged) -> Self {
-        let (items, waiting) = (Vec::new(), Vec::new());
-        Self { plan, partition, logged, items, waiting, undecodable: false }
+        let (items, waiting, ids) = (Vec::new(), Vec::new(), Vec::new());
+        Self { plan, partition, logged, items, waiting, ids, undecodable: false }
     }
 
     /// Where the next record of a depot stands.
@@ -186,6 +188,9 @@ impl<'a> Splitting<'a> {
         let first = self.logged.first;
         let infos: Vec<RecordInfo> = (0..count).map(|_| self.next(depot)).collect();
         let first_offset = infos.first().map_or(0, |info| info.offset);
+        if let Some(key) = queued.id_key() {
+            self.ids.push(PlacedId { key, offset: first_offset, position: first.to_bits() });
+        }
         let (events, encoded, callers) = queued.logged(BatchReceipt {
             partition: self.partition,
             count: count as u64,
@@ -197,11 +202,11 @@ impl<'a> Splitting<'a> {
         self.waiting.push(Waiting::Callers(callers));
     }
 
-    /// The batch, and who waits for each of its items.
-    pub(crate) fn finish(self) -> (Batch, Vec<Waiting>) {
-        let Self { logged, items, waiting, undecodable, .. } = self;
+    /// The batch, who waits for each of its items, and where the appends with ids are.
+    pub(crate) fn finish(self) -> (Batch, Vec<Waiting>, Vec<PlacedId>) {
+        let Self { logged, items, waiting, ids, undecodable, .. } = self;
         let mut batch = Batch::new(items, logged.first);
         batch.careful = undecodable;
-        (batch, waiting)
+        (batch, waiting, ids)
     }
 }
