@@ -57,7 +57,8 @@ const ATTEMPTS: u32 = 3;
 /// A module in the hand of a unit test: it appends and reads without threads, files, a clock or
 /// `await`.
 ///
-/// Handlers, routing, rejections, quarantine and views are those of a [`Grid`](crate::Grid); every
+/// Handlers, routing, rejections, quarantine, ids of appends (for 10 minutes of [`set_time`](Self::set_time)) and views
+/// are those of a [`Grid`](crate::Grid); every
 /// append is applied twice to catch handlers that are not deterministic. What a grid does besides
 /// (logs, restarts, catching up) is not here.
 ///
