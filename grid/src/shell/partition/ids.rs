@@ -76,9 +76,9 @@ impl Known {
         };
         match &self.answer {
             Answer::Joint(joint) => match joint.join(repeat) {
-                Ok(()) => {}
-                Err((repeat, Outcome::Answered(receipt))) => repeat.answer(receipt),
-                Err((repeat, Outcome::Failed)) => unknown(repeat),
+                None => {}
+                Some((repeat, Outcome::Answered(receipt))) => repeat.answer(receipt),
+                Some((repeat, Outcome::Failed)) => unknown(repeat),
             },
             Answer::Silent => repeat.answer(self.receipt(partition, Repeated::Known)),
             Answer::Said(receipt) => repeat.answer((**receipt).clone()),

@@ -37,13 +37,13 @@ impl Joint {
     }
 
     /// Lets a repeated append wait for the answer; gives it back where that has come.
-    pub(crate) fn join(&self, repeat: QueuedEvents) -> Result<(), (QueuedEvents, Outcome)> {
+    pub(crate) fn join(&self, repeat: QueuedEvents) -> Option<(QueuedEvents, Outcome)> {
         match &mut *self.0.lock() {
             State::Open(waiting) => {
                 waiting.push(repeat);
-                Ok(())
+                None
             }
-            State::Done(outcome) => Err((repeat, outcome.clone())),
+            State::Done(outcome) => Some((repeat, outcome.clone())),
         }
     }
 
