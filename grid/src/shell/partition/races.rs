@@ -11,10 +11,13 @@ use shuttle::sync::Mutex;
 use shuttle::thread;
 
 use super::commit::{PendingCommand, StepDone};
-use super::commits::{Commits, Completed, Publish};
-use super::mailbox::Mailbox;
+use super::commits::{Commits, Completed, Publish, ReceivedMark};
+use super::delivery::Delivery;
+use super::mailbox::{Dequeued, Intake, Mailbox};
 use super::published::PartitionView;
 use super::queued::QueuedEvents;
+use crate::machine::flow::fixtures::plan;
+use crate::module::Plan;
 use crate::shell::load::{LastAnswer, Load};
 
 /// Orders of threads that each test tries.
@@ -72,9 +75,9 @@ impl Partition {
             }
             *wakes -= 1;
         }
-        let mut batch = Vec::new();
-        self.mailbox.dequeue(1, &mut batch);
-        let bytes = batch.iter().flat_map(|events| events.encoded().bytes.iter().copied());
+        let mut batch = Dequeued::default();
+        self.mailbox.dequeue(1, Intake { deliveries: true, events: true }, &mut batch);
+        let bytes = batch.events.iter().flat_map(|events| events.encoded().bytes.iter().copied());
         self.dequeued.lock().expect("nothing fails").extend(bytes);
         self.mailbox.put_down();
         if !self.mailbox.is_idle() {
@@ -189,11 +192,19 @@ impl Publish for Shown {
     fn show(&self, view: Arc<PartitionView>) {
         self.0.lock().expect("nothing fails").push(view.live.len());
     }
+
+    fn deliver(&self, target: u32, _: Delivery) {
+        panic!("these batches send nothing to partition {target}");
+    }
+
+    fn confirm(&self, mark: &ReceivedMark) {
+        panic!("these batches were not sent: {mark:?}");
+    }
 }
 
 /// Batches of one record each, told by the position after them.
-#[derive(Default)]
 struct Batches {
+    plan: Arc<Plan>,
     commits: Commits,
     shown: Shown,
     answered: AtomicUsize,
@@ -205,6 +216,13 @@ fn end(number: usize) -> Position {
 
 fn view(number: usize) -> Arc<PartitionView> {
     Arc::new(PartitionView { live: vec![true; number], ..PartitionView::default() })
+}
+
+impl Default for Batches {
+    fn default() -> Self {
+        let (commits, shown) = (Commits::default(), Shown::default());
+        Self { plan: plan(), commits, shown, answered: AtomicUsize::new(0) }
+    }
 }
 
 type Answered = once::Receiver<Result<(), String>>;
@@ -219,13 +237,14 @@ impl Batches {
 
     fn write(&self, number: usize) -> Answered {
         let (done, answered) = once::channel();
-        self.commits.written(end(number), Vec::new(), Some(PendingCommand::new(done)));
+        let command = Some(PendingCommand::new(done));
+        self.commits.written(end(number), Vec::new(), Vec::new(), command);
         answered
     }
 
     fn apply(&self, number: usize, all: bool, end: Position) {
-        let step = StepDone { heard: end, end, all, view: view(number) };
-        self.complete(self.commits.applied(step, |_, _| {}, &self.shown));
+        let step = StepDone { heard: end, end, all, view: view(number), sent: Vec::new() };
+        self.complete(self.commits.applied(&self.plan, step, |_, _| {}, &self.shown));
     }
 
     fn durable(&self, number: usize) {
