@@ -5,7 +5,7 @@ use std::any::TypeId;
 use gridmill_model::{Depot, Event, Stage};
 
 use crate::machine::control::kind;
-use crate::topology::{DepotCodec, PStateDef, StateSet, TypedDepot, TypedInbox, Uses, id_mark};
+use crate::topology::{DepotCodec, Origin, PStateDef, StateSet, TypedDepot, Uses, id_mark};
 
 use super::stream::{Stream, TopologyDef};
 
@@ -66,7 +66,7 @@ impl Setup {
             inbox: None,
             event: TypeId::of::<E>(),
             event_name: std::any::type_name::<E>(),
-            codec: Box::new(TypedDepot::new(depot)),
+            codec: Box::new(TypedDepot::new(Origin::Depot(depot))),
         });
         self
     }
@@ -79,7 +79,7 @@ impl Setup {
             inbox: Some(Inbox { topology, stage: stage.name() }),
             event: TypeId::of::<E>(),
             event_name: std::any::type_name::<E>(),
-            codec: Box::new(TypedInbox::new(stage)),
+            codec: Box::new(TypedDepot::new(Origin::Stage(stage))),
         });
     }
 

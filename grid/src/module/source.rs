@@ -4,10 +4,9 @@ use std::any::TypeId;
 use std::marker::PhantomData;
 use std::time::SystemTime;
 
-use gridmill_model::handle::{Partitioning, Route};
-use gridmill_model::{Depot, Event, RouteKey, Stage};
+use gridmill_model::{Depot, Event, Stage};
 
-use crate::topology::{Context, Each, Handler, Outcome, StateSet, StateUse, Uses, id_mark};
+use crate::topology::{Context, Each, Handler, Origin, Outcome, StateSet, StateUse, Uses, id_mark};
 
 use super::names::inbox_name;
 use super::setup::Setup;
@@ -36,28 +35,6 @@ pub(crate) struct SourceDef {
     /// The PStates that its handler gets, where these are not all of the topology.
     pub(crate) over: Option<Vec<StateUse>>,
     pub(crate) handler: Box<dyn Handler>,
-}
-
-/// What a source reads.
-enum Origin<E: 'static> {
-    Depot(Depot<E>),
-    Stage(Stage<E>),
-}
-
-impl<E> Origin<E> {
-    /// The key that records are partitioned by, where there is one.
-    fn key(&self) -> Option<fn(&E) -> RouteKey> {
-        match self {
-            Self::Depot(depot) => match depot.partitioning() {
-                Partitioning::HashBy(key) => Some(*key),
-                _ => None,
-            },
-            Self::Stage(stage) => match stage.route() {
-                Route::HashBy(key) => Some(*key),
-                _ => None,
-            },
-        }
-    }
 }
 
 /// A source that is being declared: a depot or a stage, of which a handler gets the PStates `T`.

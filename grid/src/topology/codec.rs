@@ -6,11 +6,11 @@ use gridmill_client::AppendErrorKind;
 use gridmill_client::engine::{DepotEntry, JsonEvent, ViewRoot};
 use gridmill_model::engine::Damaged;
 use gridmill_model::event::{DecodeError, Variant};
-use gridmill_model::handle::Partitioning;
+use gridmill_model::handle::{Partitioning, Route};
 use gridmill_model::path::{
     JsonPath, Limits, Navigators, PathError, Step, parse_json_text, select_json,
 };
-use gridmill_model::{Depot, Event, Key, PState, Root, Stage};
+use gridmill_model::{Depot, Event, Key, PState, Root, RouteKey, Stage};
 use gridmill_persistence::Run;
 
 use crate::state::{Cell, CellPlace, RootCell, Violation};
@@ -38,13 +38,43 @@ pub(crate) trait DepotCodec: Send + Sync {
     fn decode_json(&self, entry: &DepotEntry, json: &str) -> Result<JsonEvent, AppendErrorKind>;
 }
 
+/// What records are declared with: a depot, or a stage, whose records a hidden depot holds.
+pub(crate) enum Origin<E: 'static> {
+    Depot(Depot<E>),
+    Stage(Stage<E>),
+}
+
+impl<E> Clone for Origin<E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<E> Copy for Origin<E> {}
+
+impl<E> Origin<E> {
+    /// The key that records are partitioned by, where there is one.
+    pub(crate) fn key(self) -> Option<fn(&E) -> RouteKey> {
+        match self {
+            Self::Depot(depot) => match depot.partitioning() {
+                Partitioning::HashBy(key) => Some(*key),
+                _ => None,
+            },
+            Self::Stage(stage) => match stage.route() {
+                Route::HashBy(key) => Some(*key),
+                _ => None,
+            },
+        }
+    }
+}
+
 pub(crate) struct TypedDepot<E: 'static> {
-    depot: Depot<E>,
+    origin: Origin<E>,
 }
 
 impl<E: Event> TypedDepot<E> {
-    pub(crate) fn new(depot: Depot<E>) -> Self {
-        Self { depot }
+    pub(crate) fn new(origin: Origin<E>) -> Self {
+        Self { origin }
     }
 }
 
@@ -63,7 +93,11 @@ impl<E: Event> DepotCodec for TypedDepot<E> {
         variant: usize,
         bytes: &[u8],
     ) -> Result<(), DecodeError> {
-        decode_into::<E>(events, variant, bytes)
+        let event = E::decode_fields(variant, bytes)?;
+        if let Some(events) = events.downcast_mut::<Vec<Option<E>>>() {
+            events.push(Some(event));
+        }
+        Ok(())
     }
 
     fn push_unknown(&self, events: &mut AnyEvents) {
@@ -73,9 +107,11 @@ impl<E: Event> DepotCodec for TypedDepot<E> {
     }
 
     fn partition(&self, events: &AnyEvents, event: usize, partitions: u32) -> Option<u32> {
+        // Where a record was sent is logged; a stage may be routed otherwise from one release to the next.
+        let Origin::Depot(depot) = self.origin else { return None };
         let event = events.downcast_ref::<Vec<Option<E>>>()?.get(event)?.as_ref()?;
-        match self.depot.partitioning() {
-            _ if self.depot.is_global() => Some(0),
+        match depot.partitioning() {
+            _ if depot.is_global() => Some(0),
             Partitioning::HashBy(key) => Some(key(event).partition(partitions)),
             Partitioning::Custom(choose) => Some(choose(event, partitions)),
             _ => None,
@@ -83,65 +119,13 @@ impl<E: Event> DepotCodec for TypedDepot<E> {
     }
 
     fn decode_json(&self, entry: &DepotEntry, json: &str) -> Result<JsonEvent, AppendErrorKind> {
-        gridmill_client::json_event(&self.depot, entry, json)
-    }
-}
-
-/// The record type of a stage.
-pub(crate) struct TypedInbox<E: 'static> {
-    stage: Stage<E>,
-}
-
-impl<E: Event> TypedInbox<E> {
-    pub(crate) fn new(stage: Stage<E>) -> Self {
-        Self { stage }
-    }
-}
-
-impl<E: Event> DepotCodec for TypedInbox<E> {
-    fn variants(&self) -> Vec<Variant> {
-        E::variants()
-    }
-
-    fn events(&self) -> AnyEvents {
-        Box::new(Vec::<Option<E>>::new())
-    }
-
-    fn decode(
-        &self,
-        events: &mut AnyEvents,
-        variant: usize,
-        bytes: &[u8],
-    ) -> Result<(), DecodeError> {
-        decode_into::<E>(events, variant, bytes)
-    }
-
-    fn push_unknown(&self, events: &mut AnyEvents) {
-        if let Some(events) = events.downcast_mut::<Vec<Option<E>>>() {
-            events.push(None);
+        match self.origin {
+            Origin::Depot(depot) => gridmill_client::json_event(&depot, entry, json),
+            Origin::Stage(stage) => {
+                Err(AppendErrorKind::Disallowed { depot: stage.name().to_owned() })
+            }
         }
     }
-
-    /// Where a record was sent is logged; a stage may be routed otherwise from one release to the next.
-    fn partition(&self, _: &AnyEvents, _: usize, _: u32) -> Option<u32> {
-        None
-    }
-
-    fn decode_json(&self, _: &DepotEntry, _: &str) -> Result<JsonEvent, AppendErrorKind> {
-        Err(AppendErrorKind::Disallowed { depot: self.stage.name().to_owned() })
-    }
-}
-
-fn decode_into<E: Event>(
-    events: &mut AnyEvents,
-    variant: usize,
-    bytes: &[u8],
-) -> Result<(), DecodeError> {
-    let event = E::decode_fields(variant, bytes)?;
-    if let Some(events) = events.downcast_mut::<Vec<Option<E>>>() {
-        events.push(Some(event));
-    }
-    Ok(())
 }
 
 /// The root type of a PState.

@@ -176,5 +176,5 @@ struct Sum {
     bytes: usize,
 }
 
-/// What a record takes in the log of its target beside its bytes, about.
-const HOP_OVERHEAD: usize = 64;
+/// What a record takes in the log of its target beside its bytes, about: header, stamp, padding.
+pub(crate) const HOP_OVERHEAD: usize = 64;

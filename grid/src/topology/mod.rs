@@ -15,8 +15,10 @@ pub(crate) use outcome::{FanOutcome, Refusal};
 pub use states::{AnyCell, Cells, StateSet, StateUnit};
 pub use uses::Uses;
 
-pub(crate) use codec::{AnyEvents, DepotCodec, PStateCodec, TypedDepot, TypedInbox};
+pub(crate) use codec::{AnyEvents, DepotCodec, Origin, PStateCodec, TypedDepot};
 pub(crate) use context::{Sending, id_mark};
-pub(crate) use effects::{Effects, Emit, HOP_BYTES_MAX, Output, OutputKind, SendLimits};
+pub(crate) use effects::{
+    Effects, Emit, HOP_BYTES_MAX, HOP_OVERHEAD, Output, OutputKind, SendLimits,
+};
 pub(crate) use handler::{Answers, Each, Handler, HandlerError, HandlerRun, RecordInfo, Window};
 pub(crate) use uses::{PStateDef, StateUse};

@@ -5,15 +5,12 @@ use std::sync::Arc;
 
 use gridmill_persistence::Position;
 
-use crate::topology::{Effects, Emit};
+use crate::topology::{Effects, Emit, HOP_OVERHEAD};
 
 use super::marks::Watermark;
 
 /// Bytes of one parcel, about. A group is never split, and may be larger.
 const PARCEL_BYTES: usize = 64 << 10;
-
-/// What a record takes in the log of its target beside its bytes: header, stamp, padding.
-pub(crate) const RECORD_OVERHEAD: usize = 64;
 
 /// Records of one topology on one partition for another, in the order in which they were sent.
 #[derive(Debug)]
@@ -74,7 +71,7 @@ impl Parcel {
 
     /// About how many bytes it takes, in memory and in the log.
     pub(crate) fn cost(&self) -> usize {
-        self.bytes.len() + self.records.len() * RECORD_OVERHEAD
+        self.bytes.len() + self.records.len() * HOP_OVERHEAD
     }
 
     /// Whether a record with another cause is to begin the next parcel.
