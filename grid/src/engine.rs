@@ -13,7 +13,7 @@ use gridmill_persistence::{LogError, LogReader};
 
 use crate::machine::open::Opened;
 use crate::machine::registry::Registry;
-use crate::module::Plan;
+use crate::module::{Plan, Topology};
 use crate::shell::partition::past::Progress;
 use crate::shell::partition::published::PartitionView;
 use crate::shell::partition::shared::Shared;
@@ -44,7 +44,7 @@ impl ModuleRun {
 
     /// Whether handlers of the module send records.
     pub(crate) fn sends(&self) -> bool {
-        self.plan.topologies.iter().any(|topology| !topology.outputs.is_empty())
+        self.plan.topologies.iter().any(Topology::sends)
     }
 
     /// Waits until nothing is under way on any partition, or between them.

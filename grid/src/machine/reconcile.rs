@@ -61,7 +61,7 @@ fn drop_topologies(manifest: &mut Manifest, gone: impl Fn(&TopologyMeta) -> bool
 
 /// Numbers for what sends, in the life that it has now; what is known of former lives is forgotten.
 fn enter_channels(plan: &Plan, manifest: &mut Manifest, log: &LogFacts<'_>) {
-    let senders = plan.topologies.iter().filter(|topology| sends(topology));
+    let senders = plan.topologies.iter().filter(|topology| topology.sends());
     let senders = senders.filter_map(|topology| manifest.topology(topology.name)).cloned();
     let senders: Vec<TopologyMeta> = senders.collect();
     let is_new = |sender: &TopologyMeta| manifest.channel(sender).is_none();
@@ -136,11 +136,6 @@ fn refuse_other_owner(
     )
 }
 
-/// Whether the handlers of a topology may send records: it has stages, or appends to depots.
-pub(crate) fn sends(topology: &Topology) -> bool {
-    !topology.outputs.is_empty()
-}
-
 fn may_refill(plan: &Plan, topology: &Topology) -> bool {
     plan.refilled.iter().any(|name| name == topology.name)
 }
@@ -155,7 +150,7 @@ fn refilling(plan: &Plan, topology: &Topology) -> String {
              `start_from(StartFrom::End)`, where they begin empty"
         );
     }
-    if sends(topology) {
+    if topology.sends() {
         return format!(
             "topology `{name}` sends records, and what sends records cannot be filled from the past: give it \
              and its PStates new names, call `module.remove(\"{name}\")` and let its sources \
@@ -276,7 +271,7 @@ fn enter_topology(
             TopologyMeta { generation, ..meta }
         }
     };
-    if !meta.live && sends(topology) {
+    if !meta.live && topology.sends() {
         let problem = format!(
             "topology `{}` still reads the past on partition {}, and what sends records cannot do that; let \
              it catch up with the code from before, and then give it its stages",
@@ -380,7 +375,7 @@ fn filled_again(
     };
     enter_sources(plan, topology, manifest, &mut again, log)?;
     if has_past(plan, manifest, &again, log)? {
-        if topology.reads || sends(topology) || plan.is_read(topology) {
+        if topology.reads || topology.sends() || plan.is_read(topology) {
             return incompatible(plan, refilling(plan, topology));
         }
         (again.live, again.next) = (false, Position::START);
@@ -414,7 +409,7 @@ fn new_topology(
             ),
         );
     }
-    if past && sends(topology) {
+    if past && topology.sends() {
         return incompatible(
             plan,
             format!(

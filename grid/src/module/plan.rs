@@ -58,6 +58,11 @@ pub(crate) struct Source {
 }
 
 impl Topology {
+    /// Whether its handlers may send records: it has stages, or appends to depots.
+    pub(crate) fn sends(&self) -> bool {
+        !self.outputs.is_empty()
+    }
+
     pub(crate) fn source(&self, depot: usize) -> Option<usize> {
         self.sources.iter().position(|source| source.depot == depot)
     }

@@ -4,7 +4,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use gridmill_persistence::Position;
 
-use crate::machine::reconcile::sends;
 use crate::module::Plan;
 
 use super::marks::Watermark;
@@ -27,8 +26,8 @@ impl Confirmed {
     pub(crate) fn new(plan: &Plan, partitions: u32) -> Self {
         let (mut senders, mut count) = (Vec::new(), 0);
         for topology in &plan.topologies {
-            senders.push(sends(topology).then_some(count));
-            count += usize::from(sends(topology));
+            senders.push(topology.sends().then_some(count));
+            count += usize::from(topology.sends());
         }
         let partitions = partitions as usize;
         let none = || AtomicU64::new(Watermark::NONE.to_bits());

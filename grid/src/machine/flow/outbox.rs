@@ -69,9 +69,6 @@ impl Outbox {
     /// Keeps what a step of a batch sends; returns it in parcels. Causes ascend from call to call.
     pub(crate) fn send(&mut self, effects: &Effects) -> Vec<Addressed> {
         let mut sent = Vec::new();
-        if effects.is_empty() {
-            return sent;
-        }
         let emits = by_channel(effects);
         let channel = |emit: &Emit| (emit.topology, emit.target);
         for emits in emits.chunk_by(|(one, _), (other, _)| channel(one) == channel(other)) {
@@ -116,12 +113,6 @@ impl Outbox {
                 self.bytes -= parcel.cost();
             }
         }
-    }
-
-    /// What a target that misses something is to be sent again: all that it has not confirmed.
-    pub(crate) fn again(&self, topology: usize, target: u32) -> Vec<Arc<Parcel>> {
-        let channel = self.channels.get(&(topology, target));
-        channel.into_iter().flat_map(|channel| &channel.parcels).cloned().collect()
     }
 
     /// What a flush has to keep of what a topology sent.

@@ -6,7 +6,6 @@ use crate::machine::flow::confirmed::Confirmed;
 use crate::machine::flow::outbox_file::OutboxRecord;
 use crate::machine::flow::places::Places;
 use crate::machine::flush::FlowsAtFlush;
-use crate::machine::reconcile::sends;
 use crate::module::Plan;
 use crate::topology::Effects;
 
@@ -62,7 +61,7 @@ impl Sent {
 
     /// What a flush of topologies has to keep, where they are as far as the replay is.
     pub(super) fn at_flush(&self, topologies: &[usize]) -> FlowsAtFlush {
-        let senders = topologies.iter().filter(|&&topology| sends(&self.plan.topologies[topology]));
+        let senders = topologies.iter().filter(|&&topology| self.plan.topologies[topology].sends());
         let outboxes = senders.map(|&topology| (topology, self.topologies[topology].clone()));
         FlowsAtFlush { intake: None, outboxes: outboxes.collect() }
     }

@@ -10,6 +10,7 @@ use super::counters::Counters;
 use super::door::{Incoming, Splitting};
 use super::log_writer::Logged;
 use super::mailbox::{Dequeued, Intake};
+use super::queued::QueuedEvents;
 use super::waiting::Waiting;
 use super::{Durability, Fatal, Msg, Partition};
 
@@ -31,6 +32,8 @@ const HANDLED_MAX: usize = 16;
 /// The batch in the making, and one that is applied in part.
 #[derive(Default)]
 pub(crate) struct Batching {
+    /// What the events of the batch in the making are dequeued into; kept for its allocation.
+    events: Vec<QueuedEvents>,
     /// A batch that was logged, and applied in part.
     rest: Option<Batch>,
     /// A `GoOn` is under way.
@@ -38,6 +41,16 @@ pub(crate) struct Batching {
 }
 
 impl Batching {
+    /// An empty list for events that are dequeued.
+    fn list(&mut self) -> Vec<QueuedEvents> {
+        std::mem::take(&mut self.events)
+    }
+
+    /// Keeps the allocation of a list that is empty again.
+    fn keep(&mut self, list: Vec<QueuedEvents>) {
+        self.events = list;
+    }
+
     /// Whether a batch is applied in part.
     pub(crate) fn has_rest(&self) -> bool {
         self.rest.is_some()
@@ -86,8 +99,16 @@ impl Partition {
 
     /// Logs and applies what waits in the mailbox, as much as makes one batch.
     pub(crate) fn next_batch(&mut self) -> Result<(), Fatal> {
-        let incoming = self.come_in();
+        let events = self.batching.list();
+        let mut dequeued = Dequeued { events, ..Dequeued::default() };
+        self.shared.mailbox.dequeue(BATCH_BYTES, self.flows.intake(), &mut dequeued);
+        if dequeued.is_empty() {
+            self.batching.keep(dequeued.events);
+            return Ok(());
+        }
+        let incoming = self.let_in_new(dequeued);
         if incoming.is_empty() {
+            self.batching.keep(incoming.events);
             self.put_down();
             self.ring_again();
             return Ok(());
@@ -104,10 +125,8 @@ impl Partition {
         Ok(())
     }
 
-    /// Takes out of the mailbox what makes one batch; of what partitions sent, what is new.
-    fn come_in(&mut self) -> Incoming {
-        let mut dequeued = Dequeued::default();
-        self.shared.mailbox.dequeue(BATCH_BYTES, self.flows.intake(), &mut dequeued);
+    /// Lets in what was dequeued; of what partitions sent, what is new.
+    fn let_in_new(&mut self, dequeued: Dequeued) -> Incoming {
         let mut gaps = Vec::new();
         let marks = &mut self.flows.marks;
         let incoming = Incoming::admit(dequeued, self.writer.registry(), marks, &mut gaps);
@@ -171,11 +190,15 @@ impl Partition {
     }
 
     /// Splits what was logged into what is applied and who waits for it.
-    fn split(&self, incoming: Incoming, logged: Logged) -> (Batch, Vec<Waiting>) {
-        let mut splitting = Splitting::new(&self.core.plan, self.shared.partition, logged);
-        incoming.admitted.into_iter().for_each(|admitted| splitting.sent(admitted));
-        incoming.events.into_iter().for_each(|events| splitting.appended(events));
-        splitting.finish()
+    fn split(&mut self, incoming: Incoming, logged: Logged) -> (Batch, Vec<Waiting>) {
+        let Incoming { admitted, mut events } = incoming;
+        let numbers = (self.shared.partition, admitted.len() + events.len());
+        let mut splitting = Splitting::new(&self.core.plan, numbers, logged);
+        admitted.into_iter().for_each(|admitted| splitting.sent(admitted));
+        events.drain(..).for_each(|events| splitting.appended(events));
+        let split = splitting.finish();
+        self.batching.keep(events);
+        split
     }
 
     /// The batch was not logged, or nobody knows: tell everybody, with their events back where it is

@@ -119,7 +119,7 @@ impl Callers {
         let sends = plan
             .topologies
             .iter()
-            .any(|topology| !topology.outputs.is_empty() && topology.source(self.depot).is_some());
+            .any(|topology| topology.sends() && topology.source(self.depot).is_some());
         let all = 0..if sends { self.receipt.count } else { 0 };
         all.for_each(|index| drop(self.token(plan, index as u32)));
     }

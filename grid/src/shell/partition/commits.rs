@@ -13,6 +13,7 @@ use gridmill_persistence::Position;
 use gridmill_persistence::planted::{Bug, is_planted};
 
 use crate::machine::flow::marks::Watermark;
+use crate::machine::flow::outbox::Addressed;
 use crate::machine::flow::parcel::Parcel;
 use crate::module::Plan;
 
@@ -140,18 +141,17 @@ impl Commits {
         }
     }
 
-    /// Hands parcels over to a target again that misses something; those that are not durable here will come by
+    /// Hands parcels over again; those that are not durable here will come by
     /// themselves.
     pub(crate) fn send_again(
         &self,
-        target: u32,
-        parcels: Vec<Arc<Parcel>>,
+        parcels: impl Iterator<Item = Addressed>,
         publish: &impl Publish,
     ) {
         let under_way = self.under_way.lock();
         let is_to_come =
             |parcel: &Arc<Parcel>| under_way.commits.iter().any(|commit| commit.sends(parcel));
-        for parcel in parcels.into_iter().take_while(|parcel| !is_to_come(parcel)) {
+        for (target, parcel) in parcels.filter(|(_, parcel)| !is_to_come(parcel)) {
             publish.deliver(target, Delivery::unasked(parcel));
         }
     }

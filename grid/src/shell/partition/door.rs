@@ -115,18 +115,28 @@ pub(crate) struct Splitting<'a> {
 }
 
 impl<'a> Splitting<'a> {
-    pub(crate) fn new(plan: &'a Plan, partition: u32, logged: Logged) -> Self {
-        let (items, waiting) = (Vec::new(), Vec::new());
+    /// Of this partition, with room for so many items.
+    pub(crate) fn new(plan: &'a Plan, (partition, room): (u32, usize), logged: Logged) -> Self {
+        let (items, waiting) = (Vec::with_capacity(room), Vec::with_capacity(room));
         Self { plan, partition, logged, items, waiting, undecodable: false }
     }
 
-    /// Where the next record of a depot stands.
-    fn next(&mut self, depot: usize) -> RecordInfo {
+    /// Where the next records of a depot stand, so many of them.
+    fn next(
+        &mut self,
+        depot: usize,
+        count: u64,
+    ) -> impl ExactSizeIterator<Item = RecordInfo> + use<> {
         let Logged { first, time, offsets, .. } = &mut self.logged;
-        let info = RecordInfo { position: *first, offset: offsets[depot], time: *time };
-        *first = first.next();
-        offsets[depot] += 1;
-        info
+        let (position, offset, time) = (*first, offsets[depot], *time);
+        *first = first.forward(count);
+        offsets[depot] += count;
+        // A batch has far less than 2^32 records.
+        (0..count as u32).map(u64::from).map(move |record| RecordInfo {
+            position: position.forward(record),
+            offset: offset + record,
+            time,
+        })
     }
 
     /// Records that a partition sent. Those of one depot that follow each other become one item.
@@ -169,7 +179,7 @@ impl<'a> Splitting<'a> {
     }
 
     fn push(&mut self, item: usize, depot: usize, (variant, bytes): (u16, &[u8])) {
-        let info = self.next(depot);
+        let info = self.next(depot, 1);
         let codec = &self.plan.depots[depot].codec;
         let Item::Events(events) = &mut self.items[item] else { return };
         if codec.decode(&mut events.events, usize::from(variant), bytes).is_err() {
@@ -177,18 +187,17 @@ impl<'a> Splitting<'a> {
             self.undecodable = true;
         }
         events.encoded.push(variant, bytes);
-        events.infos.push(info);
+        events.infos.extend(info);
     }
 
     /// Events that clients appended.
     pub(crate) fn appended(&mut self, queued: QueuedEvents) {
-        let (depot, count) = (queued.depot(), queued.encoded().len());
-        let first = self.logged.first;
-        let infos: Vec<RecordInfo> = (0..count).map(|_| self.next(depot)).collect();
-        let first_offset = infos.first().map_or(0, |info| info.offset);
+        let (depot, count) = (queued.depot(), queued.encoded().len() as u64);
+        let (first, first_offset) = (self.logged.first, self.logged.offsets[depot]);
+        let infos = self.next(depot, count).collect();
         let (events, encoded, callers) = queued.logged(BatchReceipt {
             partition: self.partition,
-            count: count as u64,
+            count,
             first_offset,
             first_position: first.to_bits(),
             ..BatchReceipt::default()

@@ -49,7 +49,7 @@ impl Flows {
         topologies: &[usize],
         end: Position,
     ) -> FlowsAtFlush {
-        let sends = |&&topology: &&usize| !plan.topologies[topology].outputs.is_empty();
+        let sends = |&&topology: &&usize| plan.topologies[topology].sends();
         let senders = topologies.iter().filter(sends);
         let forgets = is_planted(Bug::ForgetOutbox);
         let kept = |topology| {
@@ -90,12 +90,14 @@ impl Flows {
 impl Partition {
     /// Keeps what a step of a batch sends, and counts it; returns it in parcels.
     pub(crate) fn send(&mut self, effects: &Effects) -> Vec<Addressed> {
-        let sent = self.flows.send(effects);
-        if !sent.is_empty() {
-            let records: usize = sent.iter().map(|(_, parcel)| parcel.len()).sum();
-            Counters::add(&self.shared.counters.sent, records as u64);
-            self.note_outbox();
+        // Most batches send nothing, and what all partitions share is not to be written for them.
+        if effects.is_empty() {
+            return Vec::new();
         }
+        let sent = self.flows.send(effects);
+        let records: usize = sent.iter().map(|(_, parcel)| parcel.len()).sum();
+        Counters::add(&self.shared.counters.sent, records as u64);
+        self.note_outbox();
         sent
     }
 
@@ -120,28 +122,29 @@ impl Partition {
 
     /// Sends a partition all of a topology that it has not confirmed.
     pub(crate) fn send_again(&self, topology: usize, target: u32) {
-        let parcels = self.flows.outbox.again(topology, target);
-        self.count_again(parcels.iter());
-        self.shared.commits.send_again(target, parcels, &*self.shared);
+        self.hand_over_again(|to, parcel| to == target && parcel.topology == topology);
     }
 
-    fn count_again<'a>(&self, parcels: impl Iterator<Item = &'a Arc<Parcel>>) {
-        let records: usize = parcels.map(|parcel| parcel.len()).sum();
+    /// Sends what was sent before this life began, and is not confirmed.
+    pub(crate) fn send_recovered(&self) {
+        self.hand_over_again(|_, _| true);
+        self.note_outbox();
+    }
+
+    fn hand_over_again(&self, wanted: impl Fn(u32, &Parcel) -> bool) {
+        let unconfirmed = self.flows.outbox.unconfirmed();
+        let again: Vec<Addressed> = unconfirmed
+            .filter(|(target, parcel)| wanted(*target, parcel))
+            .map(|(target, parcel)| (target, Arc::clone(parcel)))
+            .collect();
+        let records: usize = again.iter().map(|(_, parcel)| parcel.len()).sum();
         Counters::add(&self.shared.counters.sent_again, records as u64);
+        self.shared.commits.send_again(again.into_iter(), &*self.shared);
     }
 
     /// What a flush of topologies is to say of flows.
     pub(crate) fn flows_at_flush(&self, topologies: &[usize]) -> FlowsAtFlush {
         self.flows.at_flush(&self.core.plan, topologies, self.writer.end())
-    }
-
-    /// Sends what was sent before this life began, and is not confirmed.
-    pub(crate) fn send_recovered(&self) {
-        self.count_again(self.flows.outbox.unconfirmed().map(|(_, parcel)| parcel));
-        self.note_outbox();
-        for (target, parcel) in self.flows.outbox.unconfirmed() {
-            self.shared.commits.send_again(target, vec![Arc::clone(parcel)], &*self.shared);
-        }
     }
 
     /// Sees to what targets have confirmed, and asks to be told where that is waited for.
