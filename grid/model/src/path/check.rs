@@ -14,6 +14,7 @@ use super::json::kind::{KeyFromJson, ValueFromJson, shown};
 use super::trail::Trail;
 use super::walk::Walk;
 use super::walk::number::Number;
+use super::walk::steps::decode_len;
 use super::walk::tally::type_of;
 use crate::{Key, Root};
 
@@ -152,8 +153,10 @@ impl ValueType {
             Step::Index(_) => Ok(Self::of::<Index>()),
             Step::Len => Ok(Self::of::<u64>()),
             Step::Range(..) | Step::Take(..) | Step::Put(_) | Step::Dispense => Ok(self),
-            Step::Or(_) => Ok(self),
-            Step::Filter(filter) if !filter.compare.needs_order() => Ok(self),
+            Step::Or(value) => self.skip(value).map(|_| self),
+            Step::Filter(filter) if !filter.compare.needs_order() => {
+                self.skip(&filter.value).map(|_| self)
+            }
             Step::View(View::Sum(kind)) if self.zero_of_elements() == Some(Number::zero(*kind)) => {
                 Ok(type_of(*kind))
             }
@@ -192,8 +195,22 @@ impl ValueType {
                 return Err(Misfit::new("a number to add to", self.shape(), "use `set`"));
             }
         };
-        // The elements of a gathered list are read where they are put back.
-        if self.lists == 0 { self.of.json.check(bytes) } else { Ok(()) }
+        self.skip(bytes).map(drop)
+    }
+
+    /// What lies behind a value of this type.
+    fn skip(self, bytes: &[u8]) -> Result<&[u8], Misfit> {
+        let Some(lists) = self.lists.checked_sub(1) else { return self.of.json.skip(bytes) };
+        let (len, mut behind) = decode_len(bytes)?;
+        for _ in 0..len {
+            let next = Self { lists, ..self }.skip(behind)?;
+            // Of elements without bytes there may be any number.
+            if next.len() == behind.len() {
+                break;
+            }
+            behind = next;
+        }
+        Ok(behind)
     }
 }
 

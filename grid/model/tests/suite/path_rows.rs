@@ -373,6 +373,16 @@ fn r112_what_a_sub_path_reaches_is_one_list_and_is_put_back() {
     // Lists of lists.
     let nested = D.subselect(|it| it.map_vals().subselect(|it| it.map_vals().first()));
     assert_eq!(nested.select(&d()).unwrap(), [[List::from([4, 5]), List::from([8])]]);
+    let passes = |lists: &[&[i64]]| {
+        let lists: List<List<i64>> = lists.iter().map(|list| List::from(list.to_vec())).collect();
+        nested.clone().filter_eq(lists).select(&d()).unwrap().len()
+    };
+    let others: [&[&[i64]]; 4] = [&[], &[&[4, 5]], &[&[4, 5], &[]], &[&[], &[4, 5, 8]]];
+    assert_eq!(passes(&[&[4, 5], &[8]]), 1);
+    let removed = nested.clone().transformed(|lists| lists.remove());
+    assert_eq!(removed.clone().len().select(&d()).unwrap(), [0]);
+    assert_eq!(removed.select(&d()).unwrap(), [List::new()]);
+    assert!(others.into_iter().all(|other| passes(other) == 0));
 }
 
 #[test]

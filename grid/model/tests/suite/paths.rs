@@ -456,6 +456,26 @@ proptest! {
         }
     }
 
+    /// The same where what gathers is sure to come to something, and is compared with bytes of any origin.
+    #[test]
+    fn gathered_lists_are_compared_with_anything(
+        depth in 1..4_u16,
+        value in prop::collection::vec(0..4_u8, 0..6),
+        kind in 0..3,
+    ) {
+        use gridmill_model::path::{Compare, Filter, Term, Transformed};
+        let value = value.into_boxed_slice();
+        let mut steps: Vec<Step> = (0..depth).rev().map(|inner| Step::Subselect(inner + 1)).collect();
+        steps.push(Step::MapVals);
+        let end = match kind {
+            0 => Step::Filter(Box::new(Filter { compare: Compare::Eq, value })),
+            1 => Step::Or(value),
+            _ => Step::Transformed(Box::new(Transformed { count: 0, term: Term::Set(value) })),
+        };
+        steps.push(end);
+        walk_anything(&steps);
+    }
+
     #[test]
     fn steps_of_any_origin_never_panic(steps in prop::collection::vec(step(), 0..12)) {
         walk_anything(&steps);

@@ -7,7 +7,7 @@ use crate::Key;
 use crate::key::{KeyBytes, bytes_of};
 use crate::path::error::Misfit;
 use crate::path::walk::Walk;
-use crate::path::walk::steps::decode;
+use crate::path::walk::steps::decode_first;
 
 /// What a step holds of a value.
 type Encoded = Box<[u8]>;
@@ -16,17 +16,17 @@ type Encoded = Box<[u8]>;
 #[derive(Clone, Copy, Debug)]
 pub(in crate::path) struct ValueFromJson {
     read: fn(&Value) -> Result<Encoded, Misfit>,
-    check: fn(&[u8]) -> Result<(), Misfit>,
+    skip: fn(&[u8]) -> Result<&[u8], Misfit>,
 }
 
 impl ValueFromJson {
     pub(in crate::path) const fn of<T: Walk>() -> Self {
-        Self { read: value::<T>, check: |bytes| decode::<T>(bytes).map(drop) }
+        Self { read: value::<T>, skip: |bytes| Ok(decode_first::<T>(bytes)?.1) }
     }
 
-    /// Refuses bytes that are no value of the type.
-    pub(in crate::path) fn check(self, bytes: &[u8]) -> Result<(), Misfit> {
-        (self.check)(bytes)
+    /// What lies behind a value of the type.
+    pub(in crate::path) fn skip(self, bytes: &[u8]) -> Result<&[u8], Misfit> {
+        (self.skip)(bytes)
     }
 
     /// Reads a value.

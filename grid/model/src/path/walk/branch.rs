@@ -2,7 +2,7 @@
 
 use super::Walk;
 use super::change::{Change, Effect};
-use super::gather::{Encoded, Feed, Gathered, Gathering};
+use super::gather::{Encoded, Feed, Gathering};
 use super::visit::{Again, AnyValue, Visit};
 use crate::path::data::limits::Limits;
 use crate::path::data::step::{Amount, Branches, Step};
@@ -179,10 +179,8 @@ fn subselect_mut(
     visit.aside(branches[0], &mut found, &mut |steps, visit| spot.look(steps, visit))?;
     let mut values = found.into_values();
     let places = values.len();
-    match values.walk_mut(after, change)? {
-        Effect::Kept => return Ok(Effect::Kept),
-        Effect::Removed => values = Gathered::default(),
-        Effect::Changed => {}
+    if values.walk_mut(after, change)? == Effect::Kept {
+        return Ok(Effect::Kept);
     }
     if values.len() > places {
         let expected = format!("at most the {places} values that the sub-path reaches");

@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::change::{Change, Effect, Terminal};
 use super::leaf::{Carried, LeafSlot, LeafValue};
 use super::place::{EmptyPlace, Place};
+use super::steps::decode_len;
 use super::tally;
 use super::visit::{Sink, Visit};
 use super::{Walk, steps};
@@ -123,29 +124,60 @@ impl Walk for Gathered {
     }
 
     fn walk_mut(&mut self, steps: &[Step], change: &mut Change<'_>) -> Result<Effect, PathError> {
-        match steps.split_first() {
-            None => change.end(self),
-            Some((step @ (Step::Filter(_) | Step::FilterSelected(_)), rest)) => {
-                steps::walk_mut(self, step, rest, change)
+        let Some((step, rest)) = steps.split_first() else {
+            // The list is no place of its own: without its values it is there, and empty.
+            let effect = change.end(self)?;
+            if effect != Effect::Removed {
+                return Ok(effect);
             }
-            Some((step @ Step::FilterNotSelected(_), rest)) => {
-                steps::walk_mut(self, step, rest, change)
-            }
-            Some((step, rest)) => {
+            self.0.clear();
+            return Ok(Effect::Changed);
+        };
+        match step {
+            Step::Nth(_)
+            | Step::Index(_)
+            | Step::First
+            | Step::Last
+            | Step::All
+            | Step::Backwards(_)
+            | Step::Len
+            | Step::Range(..)
+            | Step::Take(..)
+            | Step::View(_) => {
                 let help = "change the list as a whole, with `update` or `set`";
                 let misfit = Misfit::new("the end of the transform", step.to_string(), help);
-                Err(change.trail.misfit(step, rest.len(), misfit))
+                change.refuse(step, rest, misfit)
             }
+            step => steps::walk_mut(self, step, rest, change),
         }
     }
 
-    /// Of no values the type is not known: what is no empty list is then a list of what equals nothing.
     fn another(&self, bytes: &[u8]) -> Result<Self, Misfit> {
-        match (self.0.first(), bytes) {
-            (Some(value), bytes) => value.others(bytes).map(Self),
-            (None, [0]) => Ok(Self::default()),
-            (None, bytes) => Ok(Self(vec![Box::new(Encoded(bytes.into()))])),
+        self.another_of(bytes).map(|(list, _)| list)
+    }
+
+    /// Of no values the type is not known: what is no empty list is then a list of what equals nothing.
+    fn another_of<'b>(&self, bytes: &'b [u8]) -> Result<(Self, &'b [u8]), Misfit> {
+        let (len, mut behind) = decode_len(bytes)?;
+        let Some(model) = self.0.iter().find(|value| value.is_typed()) else {
+            let unknown = (len > 0).then(|| Box::new(Encoded(behind.into())) as Carried);
+            return Ok((Self(unknown.into_iter().collect()), &[]));
+        };
+        let mut values = Vec::new();
+        for _ in 0..len {
+            let (value, next) = model.read_another(behind)?;
+            // Of elements without bytes there may be any number.
+            if next.len() == behind.len() && values.len() > self.len() {
+                break;
+            }
+            values.push(value);
+            behind = next;
         }
+        Ok((Self(values), behind))
+    }
+
+    fn knows_type(&self) -> bool {
+        self.0.iter().any(|value| value.is_typed())
     }
 }
 

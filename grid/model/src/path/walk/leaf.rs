@@ -44,9 +44,13 @@ pub trait LeafValue: Any + Send + Sync {
     #[doc(hidden)]
     fn equals(&self, other: &dyn LeafValue) -> bool;
 
-    /// Values of the same type, from the postcard bytes of a list of such.
+    /// A value of the same type, from the start of postcard bytes, and what lies behind it.
     #[doc(hidden)]
-    fn others(&self, bytes: &[u8]) -> Result<Vec<Carried>, Misfit>;
+    fn read_another<'b>(&self, bytes: &'b [u8]) -> Result<(Carried, &'b [u8]), Misfit>;
+
+    /// Whether the type of all that is in it is known from it.
+    #[doc(hidden)]
+    fn is_typed(&self) -> bool;
 
     /// Walks on from it.
     #[doc(hidden)]
@@ -89,12 +93,12 @@ impl<T: Walk> LeafValue for T {
         other.as_any().downcast_ref() == Some(self)
     }
 
-    fn others(&self, bytes: &[u8]) -> Result<Vec<Carried>, Misfit> {
-        let values: Vec<T> = postcard::from_bytes(bytes).map_err(|error| {
-            let expected = format!("a list of values of type {}", T::shape());
-            Misfit::new(expected, error.to_string(), "build the path anew")
-        })?;
-        Ok(values.into_iter().map(|value| Box::new(value) as Carried).collect())
+    fn read_another<'b>(&self, bytes: &'b [u8]) -> Result<(Carried, &'b [u8]), Misfit> {
+        self.another_of(bytes).map(|(value, behind)| (Box::new(value) as Carried, behind))
+    }
+
+    fn is_typed(&self) -> bool {
+        self.knows_type()
     }
 
     fn walk_on(&self, steps: &[Step], visit: &mut Visit<'_>) -> Result<(), PathError> {

@@ -140,6 +140,22 @@ pub trait Walk: Clone + PartialEq + Serialize + DeserializeOwned + Send + Sync +
         steps::decode(bytes)
     }
 
+    /// The same, from the start of the bytes, and what lies behind it.
+    ///
+    /// # Errors
+    ///
+    /// The bytes start with none of this type.
+    #[doc(hidden)]
+    fn another_of<'b>(&self, bytes: &'b [u8]) -> Result<(Self, &'b [u8]), Misfit> {
+        steps::decode_first(bytes)
+    }
+
+    /// Whether the type of all that is in it is known from it.
+    #[doc(hidden)]
+    fn knows_type(&self) -> bool {
+        true
+    }
+
     /// The list of these values, if this type is a list of such.
     #[doc(hidden)]
     fn assemble(_values: &[Carried]) -> Option<Self> {

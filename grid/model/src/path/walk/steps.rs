@@ -204,10 +204,22 @@ fn passes<T: Walk>(value: &T, filter: &Filter) -> Result<bool, Misfit> {
 }
 
 pub(in crate::path) fn decode<T: Walk>(bytes: &[u8]) -> Result<T, Misfit> {
-    postcard::from_bytes(bytes).map_err(|error| {
-        let got = format!("{} bytes that are none ({error})", bytes.len());
-        Misfit::new(format!("a value of type {}", T::shape()), got, "build the path anew")
-    })
+    decode_first(bytes).map(|(value, _)| value)
+}
+
+/// The value that the bytes start with, and what lies behind it.
+pub(in crate::path) fn decode_first<T: Walk>(bytes: &[u8]) -> Result<(T, &[u8]), Misfit> {
+    postcard::take_from_bytes(bytes).map_err(|error| no_value(&T::shape(), bytes, &error))
+}
+
+/// The number of elements that the bytes of a list start with, and the elements.
+pub(in crate::path) fn decode_len(bytes: &[u8]) -> Result<(u64, &[u8]), Misfit> {
+    postcard::take_from_bytes(bytes).map_err(|error| no_value("a list", bytes, &error))
+}
+
+fn no_value(shape: &str, bytes: &[u8], error: &postcard::Error) -> Misfit {
+    let got = format!("{} bytes that are none ({error})", bytes.len());
+    Misfit::new(format!("a value of type {shape}"), got, "build the path anew")
 }
 
 /// The step is for other types.
