@@ -96,6 +96,11 @@ impl Gate {
         self.room.close();
     }
 
+    /// Whether nobody is let in any more.
+    pub fn is_closed(&self) -> bool {
+        self.room.free.load(Ordering::Acquire) & CLOSED != 0
+    }
+
     fn charge(&self, bytes: usize) -> u32 {
         u32::try_from(bytes).unwrap_or(u32::MAX).clamp(1, self.bytes_max)
     }

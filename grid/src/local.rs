@@ -28,6 +28,7 @@ use crate::error::StartError;
 use crate::machine::answers::{LaterAnswers, complete, later};
 use crate::machine::batch::{Batch, Events, Item};
 use crate::machine::core::{Consumer, Core, ItemAnswers, Limits};
+use crate::machine::ticks::{Ticking, submission};
 use crate::module::{Module, Plan};
 use crate::state::AnyView;
 use crate::topology::{AnyEvents, Effects, Emit, HOP_BYTES_MAX, RecordInfo, SendLimits};
@@ -109,9 +110,9 @@ impl<M: Module> Local<M> {
     }
 
     /// Sets the time of the records to come, in microseconds since 1970 (UTC). It begins at 0 and
-    /// stands still; a partition's records never go back.
+    /// stands still; a partition's records never go back. Ticks that are due by then are handled when this returns.
     pub fn set_time(&self, micros: i64) {
-        *self.engine.time.lock() = micros;
+        self.engine.set_time(micros);
     }
 
     /// Appends an event; its handlers have finished when this returns.
@@ -173,6 +174,7 @@ struct LocalEngine {
     machines: Mutex<Vec<Machine>>,
     partitions: u32,
     time: Mutex<i64>,
+    ticks: Mutex<Vec<Ticking>>,
     depots: Vec<Arc<DepotEntry>>,
     pstates: Vec<Arc<PStateEntry>>,
 }
@@ -196,7 +198,23 @@ impl LocalEngine {
         let pstates = pstates.map(|(id, def)| pstate_entry(def, id, partitions)).collect();
         let machines = (0..partitions).map(|number| Machine::new(&plan, (number, partitions)));
         let machines = Mutex::new(machines.collect::<Result<_, _>>()?);
-        Ok(Self { plan, machines, partitions, time: Mutex::new(0), depots, pstates })
+        let (time, ticks) = (Mutex::new(0), Mutex::new(Ticking::all(&plan, 0)));
+        Ok(Self { plan, machines, partitions, time, ticks, depots, pstates })
+    }
+
+    fn set_time(&self, micros: i64) {
+        *self.time.lock() = micros;
+        let mut due = Vec::new();
+        for ticking in self.ticks.lock().iter_mut() {
+            let Some(tick) = ticking.due(micros) else { continue };
+            due.extend(submission(ticking.depot, tick.clone()));
+            ticking.appended(tick);
+        }
+        for tick in due {
+            if let Err((error, _)) = self.apply(tick) {
+                tracing::warn!(%error, "what a tick led to was not handled");
+            }
+        }
     }
 
     /// The depots that clients see: not those of stages.

@@ -233,8 +233,12 @@ impl GridBuilder {
             for partition in 0..self.partitions {
                 let (thread, load) = place(slots.len());
                 let shared = Shared::new(plan.name, partition, self.mailbox_bytes_max, load);
+                let shared = Arc::new(shared);
+                if plan.follows_time(partition) {
+                    self.clock.tell(Arc::downgrade(&shared) as _);
+                }
                 slots.push(Slot {
-                    shared: Arc::new(shared),
+                    shared,
                     open: self.open_options(
                         plan,
                         folder,

@@ -22,3 +22,4 @@ mod pace;
 pub(crate) mod reconcile;
 pub(crate) mod registry;
 pub(crate) mod replay;
+pub(crate) mod ticks;

@@ -142,6 +142,11 @@ impl Plan {
         })
     }
 
+    /// Whether time brings something to a partition of the module: ticks, which are on partition 0.
+    pub(crate) fn follows_time(&self, partition: u32) -> bool {
+        partition == 0 && self.depots.iter().any(|depot| depot.every.is_some())
+    }
+
     /// Whether other topologies read a PState of this one.
     pub(crate) fn is_read(&self, topology: &Topology) -> bool {
         let others = self.topologies.iter().filter(|other| other.name != topology.name);
@@ -299,6 +304,11 @@ fn outputs(
     for append in appends {
         let known = |def: &DepotDef| def.name == append.depot && def.event == append.event;
         match depots.iter().position(known) {
+            Some(depot) if depots[depot].every.is_some() => problems.push(format!(
+                "topology `{name}` appends to `{}`, a depot of ticks, which nobody may append to; drop `.appends(..)` \
+                 or name another depot",
+                append.depot
+            )),
             Some(depot) => {
                 let (name, event, kind) = (append.depot, append.event, OutputKind::Depot);
                 outputs.push(Output { name, event, depot, kind });

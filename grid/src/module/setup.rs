@@ -1,6 +1,7 @@
 //! Collecting what a module declares.
 
 use std::any::TypeId;
+use std::time::Duration;
 
 use gridmill_model::{Depot, Event, Stage};
 
@@ -8,6 +9,9 @@ use crate::machine::control::kind;
 use crate::topology::{DepotCodec, Origin, PStateDef, StateSet, TypedDepot, Uses, id_mark};
 
 use super::stream::{Stream, TopologyDef};
+
+/// The shortest period of ticks: a batch is made for each.
+const PERIOD_MIN: Duration = Duration::from_millis(1);
 
 /// The stage whose records a depot holds.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +26,8 @@ pub(crate) struct DepotDef {
     pub(crate) global: bool,
     /// Whose stage it is, where it is one: only its topology appends to it, and clients do not see it.
     pub(crate) inbox: Option<Inbox>,
+    /// Microseconds from one tick to the next, where it is a depot of ticks.
+    pub(crate) every: Option<i64>,
     pub(crate) event: TypeId,
     pub(crate) event_name: &'static str,
     pub(crate) codec: Box<dyn DepotCodec>,
@@ -60,15 +66,30 @@ impl Setup {
         if self.depots.iter().any(|known| known.name == depot.name()) {
             self.problems.push(format!("two depots are called `{}`; rename one", depot.name()));
         }
+        let every = depot.every().and_then(|every| self.period(depot.name(), every));
         self.depots.push(DepotDef {
             name: depot.name(),
             global: depot.is_global(),
             inbox: None,
+            every,
             event: TypeId::of::<E>(),
             event_name: std::any::type_name::<E>(),
             codec: Box::new(TypedDepot::new(Origin::Depot(depot))),
         });
         self
+    }
+
+    /// A period of ticks in microseconds, where it can be one.
+    fn period(&mut self, depot: &str, every: Duration) -> Option<i64> {
+        let micros = i64::try_from(every.as_micros());
+        if every < PERIOD_MIN || micros.is_err() {
+            self.problems.push(format!(
+                "depot `{depot}` ticks every {every:?}; give `Depot::tick` a period of at least {PERIOD_MIN:?} and \
+                 less than 292,000 years"
+            ));
+            return None;
+        }
+        micros.ok()
     }
 
     /// Declares the hidden depot of a stage.
@@ -77,6 +98,7 @@ impl Setup {
             name,
             global: stage.is_global(),
             inbox: Some(Inbox { topology, stage: stage.name() }),
+            every: None,
             event: TypeId::of::<E>(),
             event_name: std::any::type_name::<E>(),
             codec: Box::new(TypedDepot::new(Origin::Stage(stage))),

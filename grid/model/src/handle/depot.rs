@@ -1,8 +1,9 @@
 //! The name of a depot.
 
 use std::fmt;
+use std::time::Duration;
 
-use super::checked;
+use super::{Tick, checked};
 use crate::RouteKey;
 
 /// A depot: where events of type `E` are appended, and how they find their partition.
@@ -21,6 +22,7 @@ pub struct Depot<E> {
     name: &'static str,
     partitioning: Partitioning<E>,
     global: bool,
+    every: Option<Duration>,
 }
 
 /// How the events of a depot find their partition.
@@ -79,7 +81,7 @@ impl<E> Depot<E> {
     }
 
     const fn new(name: &'static str, partitioning: Partitioning<E>) -> Self {
-        Self { name: checked(name), partitioning, global: false }
+        Self { name: checked(name), partitioning, global: false, every: None }
     }
 
     /// The name, unique in its module.
@@ -92,9 +94,44 @@ impl<E> Depot<E> {
         self.global
     }
 
+    /// How long it is from one tick to the next, where it is a depot of ticks.
+    pub const fn every(&self) -> Option<Duration> {
+        self.every
+    }
+
     /// How events find their partition, unless the depot is global.
     pub const fn partitioning(&self) -> &Partitioning<E> {
         &self.partitioning
+    }
+}
+
+impl Depot<Tick> {
+    /// A depot of ticks: the engine appends a [`Tick`] at each boundary of a period, on partition 0. Boundaries are
+    /// the multiples of `every` since 1970 (UTC) by the grid's clock, so they are the same after a restart. Nobody
+    /// else appends to it: a client's append is refused.
+    ///
+    /// Ticks are records like all others: a replay handles the same ones, and a topology that starts in the past gets
+    /// all ticks of the past. After a pause there is one, which says how many boundaries passed without.
+    ///
+    /// A period below a millisecond is refused when a grid starts.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use gridmill_model::prelude::*;
+    ///
+    /// pub const MINUTE: Depot<Tick> = Depot::tick("rates/minute", Duration::from_secs(60));
+    ///
+    /// assert_eq!(MINUTE.every(), Some(Duration::from_secs(60)));
+    /// assert!(MINUTE.is_global());
+    /// ```
+    ///
+    /// # Panics
+    /// As [`hash_by`](Self::hash_by).
+    pub const fn tick(name: &'static str, every: Duration) -> Self {
+        let mut depot = Self::disallow(name).global();
+        depot.every = Some(every);
+        depot
     }
 }
 

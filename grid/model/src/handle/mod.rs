@@ -4,11 +4,13 @@ mod depot;
 mod fan;
 mod pstate;
 mod stage;
+mod tick;
 
 pub use depot::{Depot, Partitioning};
 pub use fan::Fan;
 pub use pstate::{Kind, PState, Read};
 pub use stage::{Route, Stage};
+pub use tick::Tick;
 
 /// Refuses an empty name while the constant is evaluated.
 const fn checked(name: &'static str) -> &'static str {

@@ -102,7 +102,7 @@ impl Partition {
         let events = self.batching.list();
         let mut dequeued = Dequeued { events, ..Dequeued::default() };
         self.shared.mailbox.dequeue(BATCH_BYTES, self.flows.intake(), &mut dequeued);
-        if dequeued.is_empty() {
+        if dequeued.is_empty() && !self.is_tick_due() {
             self.batching.keep(dequeued.events);
             return Ok(());
         }
@@ -129,7 +129,10 @@ impl Partition {
     fn let_in_new(&mut self, dequeued: Dequeued) -> Incoming {
         let mut gaps = Vec::new();
         let marks = &mut self.flows.marks;
-        let incoming = Incoming::admit(dequeued, self.writer.registry(), marks, &mut gaps);
+        let mut incoming = Incoming::admit(dequeued, self.writer.registry(), marks, &mut gaps);
+        if self.flows.intake().events {
+            incoming.events.extend(self.due_ticks());
+        }
         self.ask_again(gaps);
         incoming
     }
@@ -164,6 +167,7 @@ impl Partition {
     /// Makes a batch durable that was written, and applies it.
     fn logged(&mut self, incoming: Incoming, logged: Logged, alone: bool) -> Result<(), Fatal> {
         self.count(&logged);
+        self.ticks.logged();
         self.flows.release();
         let received = incoming.received();
         Counters::add(&self.shared.counters.received, incoming.sent_records() as u64);
@@ -205,6 +209,8 @@ impl Partition {
     /// certain. A failed sync is recovered from, and the batch is tried again.
     fn not_logged(&mut self, incoming: Incoming, error: &LogError) -> Result<(), Fatal> {
         let mut dequeued = incoming.take_back(&mut self.flows.marks);
+        self.ticks.not_logged();
+        dequeued.events.retain(|events| self.core.plan.depots[events.depot()].every.is_none());
         if let LogError::SyncFailed { .. } = error {
             self.shared.mailbox.put_back(dequeued);
             return self.recover_log();

@@ -50,7 +50,7 @@ impl Incoming {
         marks: &mut Marks,
         gaps: &mut Vec<Gap>,
     ) -> Self {
-        let Dequeued { deliveries, events } = dequeued;
+        let Dequeued { deliveries, events, .. } = dequeued;
         let mut admitted = Vec::with_capacity(deliveries.len());
         for delivery in deliveries {
             let (topology, source) = (delivery.parcel.topology, delivery.parcel.source);
@@ -81,7 +81,7 @@ impl Incoming {
             marks.put_back(admitted.channel, source, admitted.before);
         }
         let deliveries = self.admitted.into_iter().map(|admitted| admitted.delivery).collect();
-        Dequeued { deliveries, events: self.events }
+        Dequeued { deliveries, events: self.events, time_passed: false }
     }
 
     /// How many records it has that partitions sent, and that are new here.

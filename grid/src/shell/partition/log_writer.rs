@@ -67,6 +67,10 @@ impl LogWriter {
         self.clock.now().max(self.last_time)
     }
 
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
     /// The time of the last record.
     pub(crate) fn last_time(&self) -> i64 {
         self.last_time

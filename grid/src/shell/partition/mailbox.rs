@@ -35,19 +35,21 @@ struct Queue {
     /// The partition is counted among those of its thread that have something to do.
     busy: bool,
     closed: Option<String>,
+    /// The clock was set, and the actor has not looked yet what is due.
+    time_passed: bool,
     /// How often something has come.
     arrivals: u64,
 }
 
 impl Queue {
     fn is_idle(&self) -> bool {
-        self.waiting.is_empty() && self.deliveries.is_empty() && !self.in_hand
+        self.waiting.is_empty() && self.deliveries.is_empty() && !self.in_hand && !self.time_passed
     }
 
     /// Whether something waits that may be taken out.
     fn has(&self, intake: Intake) -> bool {
         intake.deliveries && !self.deliveries.is_empty()
-            || intake.events && !self.waiting.is_empty()
+            || intake.events && (!self.waiting.is_empty() || self.time_passed)
     }
 
     fn rest(&mut self, load: &Load) {
@@ -71,11 +73,13 @@ pub(crate) struct Intake {
 pub(crate) struct Dequeued {
     pub(crate) deliveries: Vec<Delivery>,
     pub(crate) events: Vec<QueuedEvents>,
+    /// The clock was set: something else may be due.
+    pub(crate) time_passed: bool,
 }
 
 impl Dequeued {
     pub(crate) fn is_empty(&self) -> bool {
-        self.deliveries.is_empty() && self.events.is_empty()
+        self.deliveries.is_empty() && self.events.is_empty() && !self.time_passed
     }
 }
 
@@ -125,6 +129,15 @@ impl Mailbox {
         self.ring(queue, wake);
     }
 
+    /// The clock was set: the actor is to look what is due. Until it has, the partition is not idle.
+    pub(crate) fn time_passed(&self, wake: impl FnOnce()) {
+        let mut queue = self.queue.lock();
+        if queue.closed.is_none() {
+            queue.time_passed = true;
+            self.ring(queue, wake);
+        }
+    }
+
     fn ring(&self, mut queue: MutexGuard<'_, Queue>, wake: impl FnOnce()) {
         queue.arrivals += 1;
         let ring = !std::mem::replace(&mut queue.rung, true);
@@ -144,6 +157,7 @@ impl Mailbox {
             let mut queue = self.queue.lock();
             queue.closed = Some(reason.to_owned());
             queue.in_hand = false;
+            queue.time_passed = false;
             queue.rest(&self.load);
             (std::mem::take(&mut queue.waiting), std::mem::take(&mut queue.deliveries))
         };
@@ -199,6 +213,7 @@ impl Mailbox {
             cost += next.cost();
             into.events.push(next);
         }
+        into.time_passed = intake.events && std::mem::take(&mut queue.time_passed);
         queue.rung = queue.has(intake);
         queue.in_hand = !into.is_empty();
         self.told.store(false, Ordering::Relaxed);
@@ -212,7 +227,7 @@ impl Mailbox {
     /// Puts what could not be logged yet back to the front.
     pub(crate) fn put_back(&self, dequeued: Dequeued) {
         let mut queue = self.queue.lock();
-        let Dequeued { deliveries, events } = dequeued;
+        let Dequeued { deliveries, events, .. } = dequeued;
         deliveries.into_iter().rev().for_each(|delivery| queue.deliveries.push_front(delivery));
         events.into_iter().rev().for_each(|events| queue.waiting.push_front(events));
         queue.in_hand = false;

@@ -37,6 +37,7 @@ pub(crate) mod shared;
 mod spent;
 mod stop;
 mod sync;
+mod ticks;
 mod tree;
 mod waiting;
 
@@ -72,6 +73,7 @@ use maintenance::Maintenance;
 use published::PartitionView;
 use shared::Shared;
 use sync::Syncing;
+use ticks::Ticks;
 use waiting::Waiting;
 
 pub(crate) use commands::QuarantineCommand;
@@ -149,6 +151,7 @@ pub(crate) struct Partition {
     catch_ups: CatchUps,
     commands: Commands,
     flows: Flows,
+    ticks: Ticks,
     /// The position after the last record that is applied.
     applied_to: Position,
     /// What stands in quarantine, for the views to come.
@@ -210,6 +213,9 @@ impl Partition {
         let confirmed = shared.peers.confirmed().cloned();
         let outbox = Outbox::new(shared.partition, confirmed, sent);
         let flows = Flows::new(marks, outbox, flows.account());
+        let now = clock.now().max(last_time);
+        let offsets = (&registry, &next_offsets[..]);
+        let ticks = Ticks::new(&core.plan, shared.partition, now, offsets, &log.reader())?;
         let mut partition = Self {
             host,
             core,
@@ -222,6 +228,7 @@ impl Partition {
             catch_ups,
             commands: Commands::default(),
             flows,
+            ticks,
             applied_to: end,
             quarantine: Arc::default(),
             shared,
@@ -284,6 +291,7 @@ impl Partition {
         } else if self.may_dequeue() {
             self.next_batch()?;
         }
+        self.set_alarm();
         self.hand_over()?;
         self.read_on_later();
         self.start_jobs();

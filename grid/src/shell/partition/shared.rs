@@ -23,6 +23,7 @@ use super::peers::Peers;
 use super::published::{PartitionView, Published};
 use super::queued::QueuedEvents;
 use super::waiting::Waiting;
+use crate::shell::clock::Watcher;
 use crate::shell::host::Host;
 use crate::shell::load::Load;
 
@@ -64,6 +65,12 @@ impl Publish for Shared {
         {
             peer.send(Msg::Wake);
         }
+    }
+}
+
+impl Watcher for Shared {
+    fn time_passed(&self) {
+        self.mailbox.time_passed(|| self.send(Msg::Wake));
     }
 }
 

@@ -3,3 +3,4 @@
 mod local;
 pub(crate) mod modules;
 mod running;
+mod ticks;
