@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use gridmill_model::{Depot, Event};
+use gridmill_model::{Depot, Event, RouteKey, Uuid};
 
 use crate::client::Client;
 use crate::engine::{Ack, Answer, SingleEvent};
@@ -63,9 +63,64 @@ impl Client {
     ) -> impl Future<Output = Result<Receipt, AppendError<E>>> + Send + use<E> {
         let found = self.handles.depot(&self.engine, &depot);
         async move {
-            let ready = Ready::new(found, depot, event)?;
+            let ready = Ready::new(found, depot, event, None)?;
             match ready.enter().await {
                 Ok(admission) => ready.submit(ack, admission).await,
+                Err(refused) => Err(ready.refused(refused)),
+            }
+        }
+    }
+
+    /// Like [`append`](Self::append), done at most once however often it is called with the same `id`: for whoever
+    /// does not know what became of an append and wants to try again.
+    ///
+    /// Make an id for each thing that is to happen once, and keep it until the append is answered. A call with an id
+    /// that was used before logs nothing. It is answered with the first one's offset, position, replies and
+    /// refusals, and [`Receipt::repeated`] says so; where the first one is still under way, both get the same
+    /// answer. That holds after a restart and after a crash too; of the first one's replies and refusals nothing is
+    /// known any more then ([`Repeated::BeforeRestart`](crate::Repeated::BeforeRestart)). After
+    /// [`Unknown`](AppendErrorKind::Unknown), the same call again settles what became of the event.
+    ///
+    /// Ids are kept for a window of time, 10 minutes by default (`GridBuilder::once_window`); a call after that is
+    /// another append. They belong to a partition of a depot. The same id used for another depot, or for an event
+    /// that belongs to another partition, is another append. An event of a depot without partitioning
+    /// ([`Depot::random`]) goes to the partition that its id chooses.
+    ///
+    /// ```
+    /// # use gridmill_client::{AppendError, AppendErrorKind, Client};
+    /// # use gridmill_model::{Depot, Uuid};
+    /// const PAID: Depot<u64> = Depot::hash_by("bank/paid", |account| account.into());
+    ///
+    /// /// Tries until it is known that it was counted, which it is once.
+    /// async fn pay(client: &Client, id: Uuid, account: u64) -> Result<u64, AppendError<u64>> {
+    ///     loop {
+    ///         match client.append_once(PAID, id, account).await {
+    ///             Ok(receipt) => return Ok(receipt.offset),
+    ///             Err(AppendError { kind: AppendErrorKind::Unknown { .. }, .. }) => continue,
+    ///             Err(error) => return Err(error),
+    ///         }
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`append`](Self::append). [`IdTaken`](AppendErrorKind::IdTaken) where the id was used for another
+    /// event, [`TooManyIds`](AppendErrorKind::TooManyIds) where the partition has no room for one more; both give the
+    /// event back.
+    ///
+    /// # Cancellation
+    /// As with [`append`](Self::append).
+    pub fn append_once<E: Event>(
+        &self,
+        depot: Depot<E>,
+        id: Uuid,
+        event: E,
+    ) -> impl Future<Output = Result<Receipt, AppendError<E>>> + Send + use<E> {
+        let found = self.handles.depot(&self.engine, &depot);
+        async move {
+            let ready = Ready::new(found, depot, event, Some(id))?;
+            match ready.enter().await {
+                Ok(admission) => ready.submit_once(id, admission).await,
                 Err(refused) => Err(ready.refused(refused)),
             }
         }
@@ -86,7 +141,7 @@ impl Client {
         event: E,
     ) -> Result<Pending<E>, AppendError<E>> {
         let found = self.handles.depot(&self.engine, &depot);
-        let ready = Ready::new(found, depot, event)?;
+        let ready = Ready::new(found, depot, event, None)?;
         match ready.depot.try_enter(ready.partition, ready.bytes.len()) {
             Ok(admission) => Ok(ready.submit(Ack::Processed, admission)),
             Err(refused) => Err(ready.refused(refused)),
@@ -104,14 +159,15 @@ struct Ready<E> {
 }
 
 impl<E: Event> Ready<E> {
-    /// Chooses the partition of `event` and encodes it, or gives it back.
+    /// Chooses the partition of `event` and encodes it, or gives it back. With an `id` it is the same each time.
     fn new(
         found: Result<Arc<DepotRef>, DepotMismatch>,
         depot: Depot<E>,
         event: E,
+        id: Option<Uuid>,
     ) -> Result<Self, AppendError<E>> {
         let mut bytes = prepare::buffer();
-        match address(found, depot, &event, &mut bytes) {
+        match address(found, depot, (&event, id), &mut bytes) {
             Ok((depot, partition, variant)) => Ok(Self { depot, partition, event, variant, bytes }),
             Err(kind) => Err(AppendError { kind, events: Some(event) }),
         }
@@ -131,6 +187,16 @@ impl<E: Event> Ready<E> {
         Pending { answer, topologies, event: PhantomData }
     }
 
+    fn submit_once(self, id: Uuid, admission: Admission) -> Pending<E> {
+        let Self { depot, partition, event, variant, bytes } = self;
+        let mut event = Some(event);
+        let single = SingleEvent::new(&mut event, variant, &bytes);
+        let answer = depot.submit_once(partition, single, id, admission);
+        prepare::keep_buffer(bytes);
+        let topologies = Some(Arc::clone(&depot.entry.topologies));
+        Pending { answer, topologies, event: PhantomData }
+    }
+
     fn refused(self, refused: Refused) -> AppendError<E> {
         let kind = self.depot.refused(self.partition, refused);
         AppendError { kind, events: Some(self.event) }
@@ -140,11 +206,16 @@ impl<E: Event> Ready<E> {
 fn address<E: Event>(
     found: Result<Arc<DepotRef>, DepotMismatch>,
     depot: Depot<E>,
-    event: &E,
+    (event, id): (&E, Option<Uuid>),
     bytes: &mut Vec<u8>,
 ) -> Result<(Arc<DepotRef>, u32, u16), AppendErrorKind> {
     let found = found?;
-    let partition = prepare::partition(&depot, &found.entry, event)?;
+    let partition = match id {
+        Some(id) => prepare::partition_or(&depot, &found.entry, event, |count| {
+            RouteKey::from(id).partition(count)
+        }),
+        None => prepare::partition(&depot, &found.entry, event),
+    }?;
     let variant = prepare::encode_fields(&found.entry, 0, event, bytes)?;
     Ok((found, partition, variant))
 }
@@ -190,6 +261,7 @@ pub(crate) fn single(
         offset: batch.first_offset,
         position: batch.first_position,
         replies: batch.replies.into_iter().map(|(_, reply)| reply).collect(),
+        repeated: batch.repeated,
         topologies,
     };
     if batch.rejections.is_empty() {

@@ -18,7 +18,7 @@ mod single;
 mod submission;
 
 pub(crate) use answer::Answer;
-pub use answer::Done;
+pub use answer::{Done, Relay};
 pub use single::{EventList, Single, SingleEvent};
 pub use submission::{AnyEvents, EncodedEvents, Submission};
 

@@ -7,6 +7,7 @@
 //!
 //! - [`append`](Client::append) and [`append_with`](Client::append_with): one event, answered at
 //!   the [`Ack`] level that is asked for.
+//! - [`append_once`](Client::append_once): one event with an id, logged once however often it is tried.
 //! - [`append_many`](Client::append_many): a batch, one message a partition.
 //! - [`try_append`](Client::try_append): one event, or
 //!   [`Overloaded`](AppendErrorKind::Overloaded) at once.
@@ -57,5 +58,5 @@ pub use gate::{Admission, Gate, Refused};
 #[doc(hidden)]
 pub use json::json_event;
 pub use reader::Reader;
-pub use receipt::{BatchReceipt, ManyReceipt, PartReceipt, Receipt, Rejected, Reply};
+pub use receipt::{BatchReceipt, ManyReceipt, PartReceipt, Receipt, Rejected, Repeated, Reply};
 pub use view::KeyView;

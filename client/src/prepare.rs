@@ -26,6 +26,16 @@ pub(crate) fn partition<E: Event>(
     entry: &DepotEntry,
     event: &E,
 ) -> Result<u32, AppendErrorKind> {
+    partition_or(depot, entry, event, random_below)
+}
+
+/// As [`partition`]; where any partition will do, `any` chooses one of so many.
+pub(crate) fn partition_or<E: Event>(
+    depot: &Depot<E>,
+    entry: &DepotEntry,
+    event: &E,
+    any: impl FnOnce(u32) -> u32,
+) -> Result<u32, AppendErrorKind> {
     let count = entry.partitions;
     let disallowed = || AppendErrorKind::Disallowed { depot: entry.name.clone() };
     let chosen = match depot.partitioning() {
@@ -33,7 +43,7 @@ pub(crate) fn partition<E: Event>(
         _ if depot.is_global() => 0,
         Partitioning::HashBy(_) | Partitioning::Random if count == 1 => 0,
         Partitioning::HashBy(key) => key(event).partition(count),
-        Partitioning::Random => random_below(count),
+        Partitioning::Random => any(count),
         Partitioning::Custom(choose) => choose(event, count),
         // A way that this client does not know is not for it to choose by.
         _ => return Err(disallowed()),

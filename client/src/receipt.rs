@@ -54,7 +54,22 @@ pub struct Receipt {
     /// What handlers replied, at most one a topology; empty unless the append waited for
     /// processing.
     pub replies: Vec<Reply>,
+    /// What the receipt is of, where an earlier [`append_once`](crate::Client::append_once) with the same id logged
+    /// the event, and this one nothing.
+    pub repeated: Option<Repeated>,
     pub(crate) topologies: Topologies,
+}
+
+/// What is known of an append that was done before, with the same id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Repeated {
+    /// All that the first one was answered with.
+    Known,
+    /// Where the event is, and that it was counted once: a partition restarted since it was logged, and what handlers
+    /// replied, or whether they refused it, is not known any more. What is still under way of it on other partitions
+    /// will be done.
+    BeforeRestart,
 }
 
 impl Receipt {
@@ -168,4 +183,6 @@ pub struct BatchReceipt {
     pub replies: Vec<(u32, Reply)>,
     /// Rejections, with the index of the event in the submission.
     pub rejections: Vec<(u32, Rejection)>,
+    /// Whether an earlier submission with the same id logged them.
+    pub repeated: Option<Repeated>,
 }

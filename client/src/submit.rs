@@ -1,6 +1,8 @@
 //! The way of prepared events into a mailbox, the same for all appends: room is asked for, the engine gets the
 //! events, and the answer comes back.
 
+use gridmill_model::Uuid;
+
 use crate::engine::{Ack, Answer, AnyEvents, EncodedEvents, Single, SingleEvent, Submission};
 use crate::error::AppendErrorKind;
 use crate::gate::{Admission, Refused};
@@ -37,8 +39,26 @@ impl DepotRef {
     ) -> Answer {
         let (done, answer) = Answer::of(partition, ack);
         let depot = self.entry.id;
-        let submission = Submission { depot, partition, events, encoded, ack, admission, done };
+        let id = None;
+        let submission = Submission { depot, partition, events, encoded, id, ack, admission, done };
         self.engine.submit(submission);
+        answer
+    }
+
+    /// Puts one event that was let in into a partition's mailbox, to be logged once however often it comes with this
+    /// id.
+    pub(crate) fn submit_once(
+        &self,
+        partition: u32,
+        event: SingleEvent<'_>,
+        id: Uuid,
+        admission: Admission,
+    ) -> Answer {
+        let ack = Ack::Processed;
+        let (done, answer) = Answer::of(partition, ack);
+        let depot = self.entry.id;
+        let single = Single { depot, partition, event, ack, admission, done };
+        self.engine.submit(Submission { id: Some(id.into_bytes()), ..single.into() });
         answer
     }
 

@@ -4,7 +4,7 @@
 //! before the call returns.
 
 use std::any::Any;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::marker::PhantomData;
 use std::pin::pin;
@@ -17,17 +17,20 @@ use gridmill_client::engine::{
 };
 use gridmill_client::{
     AppendError, AppendErrorKind, BatchReceipt, Client, DepotError, Gate, ReadError, Receipt,
+    Repeated,
 };
 use gridmill_model::path::{Navigate, Selected};
-use gridmill_model::{Depot, Event};
+use gridmill_model::{Depot, Event, Uuid};
 use gridmill_persistence::Position;
 use parking_lot::Mutex;
 
+use crate::builder::ONCE_WINDOW;
 use crate::engine::{depot_entry, pstate_entry, select_json};
 use crate::error::StartError;
 use crate::machine::answers::{LaterAnswers, complete, later};
 use crate::machine::batch::{Batch, Events, Item};
 use crate::machine::core::{Consumer, Core, ItemAnswers, Limits};
+use crate::machine::once::{IdKey, hash};
 use crate::machine::ticks::{Ticking, submission};
 use crate::module::{Module, Plan};
 use crate::state::AnyView;
@@ -54,7 +57,8 @@ const ATTEMPTS: u32 = 3;
 /// A module in the hand of a unit test: it appends and reads without threads, files, a clock or
 /// `await`.
 ///
-/// Handlers, routing, rejections, quarantine and views are those of a [`Grid`](crate::Grid); every
+/// Handlers, routing, rejections, quarantine, ids of appends (for 10 minutes of [`set_time`](Self::set_time)) and views
+/// are those of a [`Grid`](crate::Grid); every
 /// append is applied twice to catch handlers that are not deterministic. What a grid does besides
 /// (logs, restarts, catching up) is not here.
 ///
@@ -163,8 +167,16 @@ struct Machine {
     time: i64,
     /// By depot.
     records: Vec<Vec<StoredEvent>>,
+    ids: HashMap<IdKey, Known>,
     /// Why it takes nothing any more: the state of a machine that failed is unusable.
     stopped: Option<String>,
+}
+
+/// An append with an id, and what a repeated one is answered with.
+struct Known {
+    hash: u64,
+    time: i64,
+    receipt: BatchReceipt,
 }
 
 /// What stands behind the client.
@@ -265,8 +277,16 @@ impl LocalEngine {
     fn apply(&self, submission: Submission) -> Result<BatchReceipt, Refused> {
         let time = *self.time.lock();
         let (ack, partition) = (submission.ack, submission.partition as usize);
+        let id = id_of(&submission);
         let mut machines = self.machines.lock();
-        let (mut receipt, answers, effects) = machines[partition].submit(submission, time)?;
+        let machine = &mut machines[partition];
+        match id.and_then(|(key, hash)| machine.known(key, time).map(|known| (known, hash))) {
+            Some((known, hash)) if known.hash == hash => return Ok(known.receipt.clone()),
+            Some(_) => return Err(self.id_taken(submission)),
+            None => {}
+        }
+        let (mut receipt, answers, effects) = machine.submit(submission, time)?;
+        machine.note(id, Repeated::BeforeRestart, &receipt);
         let first = Position::from_bits(receipt.first_position).number();
         let event_of = |cause: Position| (cause.number() - first) as u32;
         let mut queue = Queue::default();
@@ -277,8 +297,24 @@ impl LocalEngine {
             answers.into_iter().for_each(|said| complete(&self.plan, &mut receipt, said));
             said_later.enter(&self.plan, &mut receipt);
         }
+        machines[partition].note(id, Repeated::Known, &receipt);
         Ok(receipt)
     }
+
+    fn id_taken(&self, submission: Submission) -> Refused {
+        let Submission { depot, partition, id, events, .. } = submission;
+        let depot = self.depots[depot].name.clone();
+        let id = Uuid::from_bytes(id.unwrap_or_default());
+        (AppendErrorKind::IdTaken { depot, partition, id }, Some(events))
+    }
+}
+
+/// The id of a submission, with what tells its event from others.
+fn id_of(submission: &Submission) -> Option<(IdKey, u64)> {
+    let (variant, bytes) = submission.encoded.iter().next()?;
+    // Each depot has a number of 16 bits.
+    let key = (submission.depot as u16, submission.id?);
+    Some((key, hash(u32::from(variant), bytes)))
 }
 
 /// Why a submission was not applied, with its events where these are not lost.
@@ -361,7 +397,21 @@ impl Machine {
         };
         let core = Core::new(Arc::clone(plan), numbers, cells, consumers.collect(), limits);
         let records = plan.depots.iter().map(|_| Vec::new()).collect();
-        Ok(Self { core, end: Position::START, time: 0, records, stopped: None })
+        let (end, ids) = (Position::START, HashMap::new());
+        Ok(Self { core, end, time: 0, records, ids, stopped: None })
+    }
+
+    /// The append with this id, where it is in the window that a grid has unless it is told otherwise.
+    fn known(&self, key: IdKey, time: i64) -> Option<&Known> {
+        let since = time.max(self.time).saturating_sub(ONCE_WINDOW.as_micros() as i64);
+        self.ids.get(&key).filter(|known| known.time >= since)
+    }
+
+    /// Keeps what appends with the same id are to be answered with.
+    fn note(&mut self, id: Option<(IdKey, u64)>, repeated: Repeated, receipt: &BatchReceipt) {
+        let Some((key, hash)) = id else { return };
+        let receipt = BatchReceipt { repeated: Some(repeated), ..receipt.clone() };
+        self.ids.insert(key, Known { hash, time: self.time, receipt });
     }
 
     /// Keeps the events of a submission as records and lets the topologies handle them.

@@ -12,12 +12,35 @@ use super::{Ack, AnyEvents, once};
 
 /// Where the answer to a submission goes. Dropping it leaves the fate of the events unknown.
 #[derive(Debug)]
-pub struct Done(once::Sender<Result<BatchReceipt, Failure>>);
+pub struct Done(Target);
+
+#[derive(Debug)]
+enum Target {
+    Call(once::Sender<Result<BatchReceipt, Failure>>),
+    Relay(Box<dyn Relay>),
+}
+
+/// What an engine puts between an answer and the call that waits for it, to hear the answer too. It is for the relay
+/// to tell the call, also where it is dropped.
+pub trait Relay: fmt::Debug + Send {
+    /// As [`Done::answer`].
+    fn answer(self: Box<Self>, receipt: BatchReceipt);
+    /// As [`Done::fail`].
+    fn fail(self: Box<Self>, kind: AppendErrorKind, events: Option<AnyEvents>);
+}
 
 impl Done {
+    /// An answer that goes to `relay`.
+    pub fn relayed(relay: Box<dyn Relay>) -> Self {
+        Self(Target::Relay(relay))
+    }
+
     /// Answers with what became of the events. Nobody listening is fine.
     pub fn answer(self, receipt: BatchReceipt) {
-        let _ = self.0.send(Ok(receipt));
+        match self.0 {
+            Target::Call(call) => drop(call.send(Ok(receipt))),
+            Target::Relay(relay) => relay.answer(receipt),
+        }
     }
 
     /// Answers with an error, and hands the events back.
@@ -25,7 +48,10 @@ impl Done {
     /// Where [`AppendErrorKind::is_not_logged`] holds of it, the owner can append them again. Events
     /// that are not handed back then count as unknown.
     pub fn fail(self, kind: AppendErrorKind, events: Option<AnyEvents>) {
-        let _ = self.0.send(Err(Failure { kind, events }));
+        match self.0 {
+            Target::Call(call) => drop(call.send(Err(Failure { kind, events }))),
+            Target::Relay(relay) => relay.fail(kind, events),
+        }
     }
 }
 
@@ -44,7 +70,7 @@ impl Answer {
             return (None, Self { partition, arrives: None });
         }
         let (done, arrives) = once::channel();
-        (Some(Done(done)), Self { partition, arrives: Some(arrives) })
+        (Some(Done(Target::Call(done))), Self { partition, arrives: Some(arrives) })
     }
 }
 

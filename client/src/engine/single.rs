@@ -45,7 +45,8 @@ impl From<Single<'_>> for Submission {
         let Single { depot, partition, ack, admission, done, event } = single;
         let mut encoded = EncodedEvents::default();
         encoded.push(event.variant, event.bytes);
-        Self { depot, partition, events: event.typed.alone(), encoded, ack, admission, done }
+        let events = event.typed.alone();
+        Self { depot, partition, events, encoded, id: None, ack, admission, done }
     }
 }
 

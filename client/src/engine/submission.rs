@@ -20,6 +20,8 @@ pub struct Submission {
     pub events: AnyEvents,
     /// The same events as bytes.
     pub encoded: EncodedEvents,
+    /// The id that the caller gave to the one event of it, which is to be logged once however often it comes.
+    pub id: Option<[u8; 16]>,
     /// When to answer.
     pub ack: Ack,
     /// Room in the mailbox; given back when the submission is answered.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use gridmill_model::Uuid;
 use gridmill_model::event::JsonError;
 use serde::de::DeserializeOwned;
 
@@ -140,6 +141,32 @@ pub enum AppendErrorKind {
         depot: String,
         /// The partition.
         partition: u32,
+    },
+    /// The id was used for another event (`append_once` only).
+    #[error(
+        "id {id} names another event of partition {partition} of depot `{depot}` already; give each event an id of \
+         its own, and to repeat an append, give the event that it had"
+    )]
+    IdTaken {
+        /// The depot.
+        depot: String,
+        /// The partition.
+        partition: u32,
+        /// The id.
+        id: Uuid,
+    },
+    /// The partition keeps as many ids as it may, all of them younger than the window (`append_once` only).
+    #[error(
+        "partition {partition} keeps {expected} ids of appends, and has no room for one of depot `{depot}`; wait until \
+         older ones leave the window, or raise `once_ids_max`, or make `once_window` shorter"
+    )]
+    TooManyIds {
+        /// The depot.
+        depot: String,
+        /// The partition.
+        partition: u32,
+        /// How many ids it may keep.
+        expected: usize,
     },
     /// The event is not a valid event of the depot (JSON only).
     #[error("depot `{depot}`: {source}")]

@@ -27,6 +27,9 @@ pub(crate) const PARTITIONS_MAX: u32 = 4096;
 /// The most that is under way between partitions by default.
 const FLOW_BYTES_MAX: usize = 256 << 20;
 
+/// How long ids of appends are kept by default.
+pub(crate) const ONCE_WINDOW: Duration = Duration::from_secs(600);
+
 /// Options of a grid, each with its default. [`GridBuilder::start`] brings it to life.
 ///
 /// # Limits
@@ -40,6 +43,7 @@ const FLOW_BYTES_MAX: usize = 256 << 20;
 /// | records that one record sends to one partition | [`hop_bytes_max`](Self::hop_bytes_max), up to 64 MiB | the sending record is set aside |
 /// | events of one call for one partition | 128 MiB | the append is refused |
 /// | events that wait for a partition | [`mailbox_bytes_max`](Self::mailbox_bytes_max) | appends wait, or are refused |
+/// | ids of `append_once` that a partition keeps | [`once_ids_max`](Self::once_ids_max) | the append is refused |
 /// | the key of an entry at the root of a PState, encoded | 65,535 bytes | the record is set aside |
 /// | the value of such an entry, or a root that is one value | [`value_bytes_max`](Self::value_bytes_max), up to 32 MiB | the record is set aside |
 /// | keys and values inside of a value | the value | |
@@ -76,6 +80,8 @@ pub struct GridBuilder {
     hop_bytes_max: usize,
     flow_bytes_max: usize,
     drain: Duration,
+    once_window: Duration,
+    once_ids_max: usize,
     value_bytes_max: usize,
     cache_bytes_max: usize,
     attempts: u32,
@@ -112,6 +118,8 @@ impl GridBuilder {
             hop_bytes_max: HOP_BYTES_MAX,
             flow_bytes_max: default_budget().min(FLOW_BYTES_MAX),
             drain: Duration::from_secs(5),
+            once_window: ONCE_WINDOW,
+            once_ids_max: 1 << 20,
             value_bytes_max: 16 << 20,
             cache_bytes_max: budget,
             attempts: 3,
@@ -217,6 +225,24 @@ impl GridBuilder {
     /// another: 5 seconds. What has not arrived by then arrives after the next start.
     pub fn drain(mut self, wait: Duration) -> Self {
         self.drain = wait;
+        self
+    }
+
+    /// How long a partition keeps the ids of [`append_once`](crate::client::Client::append_once): 10 minutes. Within it,
+    /// a repeated append is answered with the first one's result; after it, it is another append. It is counted in the
+    /// time of the partition's records (see [`clock`](Self::clock)), from when the first one was logged. A start of a
+    /// partition that has had such an append reads its log as far back.
+    pub fn once_window(mut self, window: Duration) -> Self {
+        self.once_window = window;
+        self
+    }
+
+    /// The most ids of [`append_once`](crate::client::Client::append_once) that one partition keeps: 1,048,576. Over it,
+    /// such appends are refused until older ids leave the [`once_window`](Self::once_window). Each takes about 150
+    /// bytes of memory, and its replies and refusals where handlers gave any: a thousand appends a second for 10
+    /// minutes take 90 MB.
+    pub fn once_ids_max(mut self, ids: usize) -> Self {
+        self.once_ids_max = ids;
         self
     }
 

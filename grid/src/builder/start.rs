@@ -16,6 +16,7 @@ use crate::identity::Root;
 use crate::machine::budget::{Budget, Budgets};
 use crate::machine::core::Limits;
 use crate::machine::flow::confirmed::Confirmed;
+use crate::machine::once::OnceLimits;
 use crate::machine::open::{OpenOptions, Opened, partition_dir};
 use crate::module::{Plan, refuse_common_names};
 use crate::shell::held::{self, Held};
@@ -148,6 +149,8 @@ impl GridBuilder {
             format!("Interval({interval:?})"),
             "an interval longer than zero, or `Durability::Sync`",
         )?;
+        let ids = self.once_ids_max;
+        check("once_ids_max", ids > 0, ids.to_string(), "at least 1")?;
         check("attempts", self.attempts > 0, self.attempts.to_string(), "at least 1")?;
         for (module, partition, _) in &self.quarantine_at {
             let is_known = |plan: &Arc<Plan>| plan.name == module && *partition < partitions;
@@ -251,6 +254,7 @@ impl GridBuilder {
                         tails: budgets.tails[thread].clone(),
                         flows: budgets.flows.clone(),
                         clock: self.clock.clone(),
+                        once: OnceLimits { window: self.window(), ids_max: self.once_ids_max },
                     },
                 });
             }
@@ -327,7 +331,13 @@ impl GridBuilder {
             waiting_from: None,
             confirmed: Arc::clone(confirmed),
             synced: self.durability == Durability::Sync,
+            once_window: self.window(),
         }
+    }
+
+    /// How long ids of appends are kept, in microseconds.
+    fn window(&self) -> i64 {
+        i64::try_from(self.once_window.as_micros()).unwrap_or(i64::MAX)
     }
 }
 

@@ -17,6 +17,7 @@ pub(crate) mod flow;
 pub(crate) mod flush;
 pub(crate) mod manifest;
 pub(crate) mod merge;
+pub(crate) mod once;
 pub(crate) mod open;
 mod pace;
 pub(crate) mod reconcile;

@@ -59,7 +59,7 @@ pub(crate) fn submission(depot: usize, tick: Tick) -> Option<Submission> {
     // It needs no room in a mailbox: it is made when it is taken out.
     let admission = Gate::new(1).try_enter(1).ok()?;
     let (events, ack) = (Box::new(vec![Some(tick)]), Ack::None);
-    Some(Submission { depot, partition: 0, events, encoded, ack, admission, done: None })
+    Some(Submission { depot, partition: 0, events, encoded, ack, admission, done: None, id: None })
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ mod ledger;
 mod limits;
 mod memory;
 mod moved;
+mod once;
 mod opening;
 mod operations;
 mod path_cases;

@@ -28,6 +28,7 @@ use super::flow::marks::Marks;
 use super::flow::outbox_file::OutboxRecord;
 use super::flush::FlushContext;
 use super::manifest::{Manifest, ManifestFault, ManifestFile, runs_dir};
+use super::once::{self, LoggedId};
 use super::reconcile::{LogFacts, reconcile};
 use super::registry::Registry;
 use super::replay::ReplayError;
@@ -62,6 +63,8 @@ pub(crate) struct OpenOptions {
     pub(crate) confirmed: Arc<Confirmed>,
     /// Whether nobody hears of a record before it is synced.
     pub(crate) synced: bool,
+    /// How long ids of appends are kept, in microseconds.
+    pub(crate) once_window: i64,
 }
 
 /// A partition, ready to run.
@@ -85,6 +88,8 @@ pub(crate) struct Opened {
     /// By topology of the plan: what it had sent that its targets did not have, for each target in the order of
     /// causes.
     pub(crate) sent: Vec<Vec<OutboxRecord>>,
+    /// The ids of appends that are kept; nothing where the log has never had one.
+    pub(crate) ids: Option<Vec<LoggedId>>,
 }
 
 impl OpenOptions {
@@ -210,9 +215,11 @@ pub(crate) fn begin(options: &OpenOptions, checked: Checked) -> Result<Replayed,
         replayed: 0,
         marks,
         sent: Vec::new(),
+        ids: None,
     };
     let mut sent = Sent::of(options, outboxes);
     let found = replay(options, &mut opened, verdicts, &mut sent)?;
+    opened.ids = read_ids(options, &opened)?;
     opened.sent = sent.into_topologies();
     Ok(Replayed { opened, found })
 }
@@ -249,6 +256,19 @@ pub(crate) fn settle(options: &OpenOptions, opened: Opened) -> Opened {
 fn next_offsets(plan: &Plan, registry: &Registry, recovered: &Recovered) -> Vec<u64> {
     let next = |depot| recovered.next_offsets.get(&registry.source(depot)).copied().unwrap_or(0);
     (0..plan.depots.len()).map(next).collect()
+}
+
+/// Reads the ids of the window before the log's last record: those of any later moment are among them.
+fn read_ids(options: &OpenOptions, opened: &Opened) -> Result<Option<Vec<LoggedId>>, StartError> {
+    let read = || {
+        if !once::is_marked(&*options.storage, &options.dir)? {
+            return Ok(None);
+        }
+        let since = opened.last_time.saturating_sub(options.once_window);
+        let depots = options.plan.depots.len();
+        once::read(&opened.log.reader(), &opened.registry, depots, since).map(Some)
+    };
+    read().map_err(|source| options.log_fault(source))
 }
 
 /// The partition's folder below the data folder.

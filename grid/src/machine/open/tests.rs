@@ -63,6 +63,7 @@ impl Start {
             waiting_from: None,
             confirmed: Arc::clone(&confirmed),
             synced: true,
+            once_window: 0,
         };
         Self { options: (0..PARTITIONS).map(options).collect() }
     }

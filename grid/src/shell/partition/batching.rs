@@ -8,6 +8,7 @@ use gridmill_persistence::Position;
 
 use super::counters::Counters;
 use super::door::{Incoming, Splitting};
+use super::ids::PlacedId;
 use super::log_writer::Logged;
 use super::mailbox::{Dequeued, Intake};
 use super::queued::QueuedEvents;
@@ -125,8 +126,9 @@ impl Partition {
         Ok(())
     }
 
-    /// Lets in what was dequeued; of what partitions sent, what is new.
-    fn let_in_new(&mut self, dequeued: Dequeued) -> Incoming {
+    /// Lets in what was dequeued: of appends with ids and of what partitions sent, what is new.
+    fn let_in_new(&mut self, mut dequeued: Dequeued) -> Incoming {
+        self.let_in_once(&mut dequeued.events);
         let mut gaps = Vec::new();
         let marks = &mut self.flows.marks;
         let mut incoming = Incoming::admit(dequeued, self.writer.registry(), marks, &mut gaps);
@@ -171,7 +173,9 @@ impl Partition {
         self.flows.release();
         let received = incoming.received();
         Counters::add(&self.shared.counters.received, incoming.sent_records() as u64);
-        let (batch, waiting) = self.split(incoming, logged);
+        let time = logged.time;
+        let (batch, waiting, ids) = self.split(incoming, logged);
+        self.ids.logged(&ids, time);
         self.shared.commits.written(batch.end, waiting, received, None);
         self.put_down();
         if !alone {
@@ -194,7 +198,7 @@ impl Partition {
     }
 
     /// Splits what was logged into what is applied and who waits for it.
-    fn split(&mut self, incoming: Incoming, logged: Logged) -> (Batch, Vec<Waiting>) {
+    fn split(&mut self, incoming: Incoming, logged: Logged) -> (Batch, Vec<Waiting>, Vec<PlacedId>) {
         let Incoming { admitted, mut events } = incoming;
         let numbers = (self.shared.partition, admitted.len() + events.len());
         let mut splitting = Splitting::new(&self.core.plan, numbers, logged);
@@ -209,6 +213,8 @@ impl Partition {
     /// certain. A failed sync is recovered from, and the batch is tried again.
     fn not_logged(&mut self, incoming: Incoming, error: &LogError) -> Result<(), Fatal> {
         let mut dequeued = incoming.take_back(&mut self.flows.marks);
+        // Also where it may be in the log: either a later write tells that it is not, or the next start reads it.
+        self.ids.take_back(dequeued.events.iter().filter_map(QueuedEvents::id_key));
         self.ticks.not_logged();
         dequeued.events.retain(|events| self.core.plan.depots[events.depot()].every.is_none());
         if let LogError::SyncFailed { .. } = error {

@@ -13,6 +13,7 @@ use crate::topology::RecordInfo;
 
 use super::commits::ReceivedMark;
 use super::delivery::Delivery;
+use super::ids::PlacedId;
 use super::log_writer::Logged;
 use super::mailbox::Dequeued;
 use super::queued::QueuedEvents;
@@ -111,6 +112,7 @@ pub(crate) struct Splitting<'a> {
     logged: Logged,
     items: Vec<Item>,
     waiting: Vec<Waiting>,
+    ids: Vec<PlacedId>,
     undecodable: bool,
 }
 
@@ -118,7 +120,7 @@ impl<'a> Splitting<'a> {
     /// Of this partition, with room for so many items.
     pub(crate) fn new(plan: &'a Plan, (partition, room): (u32, usize), logged: Logged) -> Self {
         let (items, waiting) = (Vec::with_capacity(room), Vec::with_capacity(room));
-        Self { plan, partition, logged, items, waiting, undecodable: false }
+        Self { plan, partition, logged, items, waiting, ids: Vec::new(), undecodable: false }
     }
 
     /// Where the next records of a depot stand, so many of them.
@@ -194,6 +196,9 @@ impl<'a> Splitting<'a> {
     pub(crate) fn appended(&mut self, queued: QueuedEvents) {
         let (depot, count) = (queued.depot(), queued.encoded().len() as u64);
         let (first, first_offset) = (self.logged.first, self.logged.offsets[depot]);
+        if let Some(key) = queued.id_key() {
+            self.ids.push(PlacedId { key, offset: first_offset, position: first.to_bits() });
+        }
         let infos = self.next(depot, count).collect();
         let (events, encoded, callers) = queued.logged(BatchReceipt {
             partition: self.partition,
@@ -206,11 +211,11 @@ impl<'a> Splitting<'a> {
         self.waiting.push(Waiting::Callers(callers));
     }
 
-    /// The batch, and who waits for each of its items.
-    pub(crate) fn finish(self) -> (Batch, Vec<Waiting>) {
-        let Self { logged, items, waiting, undecodable, .. } = self;
+    /// The batch, who waits for each of its items, and where the appends with ids are.
+    pub(crate) fn finish(self) -> (Batch, Vec<Waiting>, Vec<PlacedId>) {
+        let Self { logged, items, waiting, ids, undecodable, .. } = self;
         let mut batch = Batch::new(items, logged.first);
         batch.careful = undecodable;
-        (batch, waiting)
+        (batch, waiting, ids)
     }
 }

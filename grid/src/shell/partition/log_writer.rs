@@ -115,7 +115,7 @@ impl LogWriter {
                     type_id: self.registry.type_id(depot, variant),
                     source,
                     kind: kind::EVENT,
-                    id: None,
+                    id: events.id(),
                 };
                 self.log.push(&meta, bytes)?;
                 self.next_offsets[depot] += 1;

@@ -20,6 +20,8 @@ mod failing;
 mod flows;
 mod flushes;
 mod hand_over;
+mod ids;
+mod joint;
 mod life;
 mod log_writer;
 mod mailbox;
@@ -56,6 +58,7 @@ use crate::machine::flow::outbox::Outbox;
 use crate::machine::flush::{FlushDone, FlushFault};
 use crate::machine::manifest::ManifestFile;
 use crate::machine::merge::MergeDone;
+use crate::machine::once::OnceLimits;
 use crate::machine::open::Opened;
 use crate::machine::replay::ReplayError;
 
@@ -68,6 +71,7 @@ use closed_loop::ClosedLoop;
 use commands::{CommandDone, Commands};
 use flows::Flows;
 use flushes::Flushes;
+use ids::Ids;
 use log_writer::LogWriter;
 use maintenance::Maintenance;
 use published::PartitionView;
@@ -104,6 +108,7 @@ pub(crate) struct ActorOptions {
     /// For what is under way from one partition to another, of all partitions.
     pub(crate) flows: Budget,
     pub(crate) clock: Clock,
+    pub(crate) once: OnceLimits,
 }
 
 /// What a partition is told.
@@ -152,6 +157,7 @@ pub(crate) struct Partition {
     commands: Commands,
     flows: Flows,
     ticks: Ticks,
+    ids: Ids,
     /// The position after the last record that is applied.
     applied_to: Position,
     /// What stands in quarantine, for the views to come.
@@ -204,9 +210,10 @@ impl Partition {
             last_time,
             marks,
             sent,
+            ids,
             ..
         } = opened;
-        let ActorOptions { durability, changes, tails, flows, clock } = options;
+        let ActorOptions { durability, changes, tails, flows, clock, once } = options;
         let catch_ups = CatchUps::new(changes.clone());
         let manifest = Arc::clone(&flushes.manifest);
         let flushes = Flushes::new(&core, flushes, changes.account(), tails.account());
@@ -229,6 +236,7 @@ impl Partition {
             commands: Commands::default(),
             flows,
             ticks,
+            ids: Ids::new(once, ids),
             applied_to: end,
             quarantine: Arc::default(),
             shared,

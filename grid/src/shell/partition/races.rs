@@ -57,6 +57,7 @@ impl Partition {
             partition: 0,
             events: Box::new(()),
             encoded,
+            id: None,
             ack: Ack::None,
             admission,
             done: None,
