@@ -43,11 +43,15 @@ pub enum Bug {
     MarksOfSnapshot,
     /// An append is answered before what it led to is done.
     AckEarly,
+    /// A start does not look for ids of appends in the log.
+    ForgetIds,
+    /// A start does not look which tick was the last.
+    ForgetTicks,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::AckBeforeSync,
         Self::SkipCrc,
         Self::PublishHalfBatch,
@@ -66,6 +70,8 @@ impl Bug {
         Self::KeepHalfFan,
         Self::MarksOfSnapshot,
         Self::AckEarly,
+        Self::ForgetIds,
+        Self::ForgetTicks,
     ];
 
     /// The name on the command line of `simulate`.
@@ -89,6 +95,8 @@ impl Bug {
             Self::KeepHalfFan => "keep_half_fan",
             Self::MarksOfSnapshot => "marks_of_snapshot",
             Self::AckEarly => "ack_early",
+            Self::ForgetIds => "forget_ids",
+            Self::ForgetTicks => "forget_ticks",
         }
     }
 }

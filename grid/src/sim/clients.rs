@@ -62,7 +62,7 @@ pub(super) async fn send(common: Common, mut choices: Choices, sender: u64, coun
 }
 
 /// What was processed is visible, once.
-async fn read_own(common: &Common, op: &Op) {
+pub(super) async fn read_own(common: &Common, op: &Op) {
     let Ok(list) = read(common, op.key).await else { return };
     let times = list.iter().filter(|&&id| id == op.id).count();
     if times != 1 {
@@ -72,7 +72,7 @@ async fn read_own(common: &Common, op: &Op) {
 }
 
 /// All that it led to is visible, once.
-async fn read_sent(common: &Common, op: &Op) {
+pub(super) async fn read_sent(common: &Common, op: &Op) {
     let mut arrived = BTreeMap::new();
     for bucket in 0..passing::BUCKETS {
         let Ok(list) = common.client.select_one(passing::ARRIVED.key(bucket)).await else { return };

@@ -18,6 +18,7 @@ use super::grid::SimGrid;
 use super::ledger::{COPIES, COUNTS, Entry, LATE, LISTS, NAME, OPS, Views, views_of};
 use super::oracle::Oracle;
 use super::passing;
+use super::ticking::{self, TICKS};
 
 /// Runs a future that never waits.
 pub(super) fn now<F: Future>(future: F) -> Result<F::Output, String> {
@@ -32,7 +33,9 @@ pub(super) fn look(
     grid: &SimGrid,
     oracle: &mut Oracle,
     late: Option<&[Position]>,
+    now_micros: i64,
 ) -> Result<(), String> {
+    look_at_ticks(grid, now_micros)?;
     let mut expected = Views::default();
     let (mut quarantine, mut logs) = (BTreeSet::new(), Vec::new());
     for shared in grid.shared() {
@@ -66,6 +69,14 @@ pub(super) fn look(
     oracle.check_views(&expected, &got);
     let (may_miss, may_be_more) = (oracle.may_miss_sent, oracle.may_have_more_sent);
     passing::check(&logs, &arrived(grid)?, may_miss, may_be_more)
+}
+
+fn look_at_ticks(grid: &SimGrid, now_micros: i64) -> Result<(), String> {
+    let failed = |error: gridmill_client::DepotError| error.to_string();
+    let info = now(grid.client.depot_info(TICKS))?.map_err(failed)?;
+    let range = info.ranges[0];
+    let ticks = grid.client.depot_read(TICKS, 0, range.start..range.end);
+    ticking::check(&now(ticks)?.map_err(failed)?, now_micros)
 }
 
 /// The control records of a log.

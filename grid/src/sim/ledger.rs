@@ -146,6 +146,7 @@ impl Module for Newer {
 
 fn declare(module: &mut Setup) {
     module.depot(OPS);
+    super::ticking::declare(module);
     module.stream("keep", (LISTS, COUNTS)).source(OPS).each_with(keep);
     super::passing::declare(module);
     module.stream("copy", (COPIES, COUNTS.read())).source(OPS).each(copy);

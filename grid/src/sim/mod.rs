@@ -10,11 +10,13 @@ mod grid;
 mod host;
 mod inspect;
 mod ledger;
+mod once;
 mod options;
 mod oracle;
 mod passing;
 mod run;
 mod tasks;
+mod ticking;
 
 pub use options::{Failure, Options, Outcome, Workload};
 pub use run::{run, silence_simulated_panics};

@@ -1,12 +1,13 @@
 //! What clients know: of every event what they were told, and what a reader saw last.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use gridmill_client::{AppendError, AppendErrorKind, Receipt, Recorded};
 
 use crate::shell::partition::Durability;
 
 use super::ledger::{Op, Views, must_reply};
+use super::once::is_once;
 
 /// What became of an event, as its sender was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,10 +20,17 @@ pub(super) enum Told {
     NotLogged,
 }
 
+/// Where a receipt says that an event is.
+fn place(receipt: &Receipt) -> Told {
+    Told::Logged(receipt.partition, receipt.offset)
+}
+
 /// The first thing that was wrong stays.
 #[derive(Debug, Default)]
 pub(super) struct Oracle {
     told: HashMap<u64, Told>,
+    /// Events with an id of their own whose first append was answered.
+    firsts: HashSet<u64>,
     /// By key: the longest list that a reader saw.
     seen: BTreeMap<u64, Vec<u64>>,
     wrong: Option<String>,
@@ -50,11 +58,9 @@ impl Oracle {
     /// What the client was answered; false where the event is not to be found in the view.
     pub(super) fn answered(&mut self, op: &Op, answer: &Result<Receipt, AppendError<Op>>) -> bool {
         let told = match answer {
-            Ok(receipt) => Told::Logged(receipt.partition, receipt.offset),
+            Ok(receipt) => place(receipt),
             Err(error) => match &error.kind {
-                AppendErrorKind::Rejected(rejected) => {
-                    Told::Logged(rejected.receipt.partition, rejected.receipt.offset)
-                }
+                AppendErrorKind::Rejected(rejected) => place(&rejected.receipt),
                 AppendErrorKind::Unknown { .. } => Told::Unknown,
                 _ => Told::NotLogged,
             },
@@ -64,6 +70,29 @@ impl Oracle {
         }
         self.told.insert(op.id, told);
         answer.is_ok()
+    }
+
+    /// What one of the appends with an event's id was answered: all that say where the event is say the same, and
+    /// one of them that it was the first.
+    pub(super) fn answered_once(&mut self, op: &Op, answer: &Result<Receipt, AppendError<Op>>) {
+        let receipt = match answer {
+            Ok(receipt) => receipt,
+            Err(error) => match &error.kind {
+                AppendErrorKind::Rejected(rejected) => &rejected.receipt,
+                // Another append with this id may have logged it.
+                _ => return,
+            },
+        };
+        let (told, id) = (place(receipt), op.id);
+        if receipt.repeated.is_none() && !self.firsts.insert(id) {
+            self.wrong(format!("two appends of event {id:x} were told to be the first"));
+        }
+        match self.told.insert(id, told) {
+            Some(before @ Told::Logged(..)) if before != told => {
+                self.wrong(format!("event {id:x} was said to be at {before:?} and at {told:?}"));
+            }
+            _ => self.acknowledged += 1,
+        }
     }
 
     /// The event was processed, as its sender was told: its handler's word has reached it.
@@ -80,6 +109,7 @@ impl Oracle {
     pub(super) fn forgives(&mut self, durability: Durability) {
         self.may_have_more_sent = true;
         self.may_miss_sent |= durability == Durability::Os;
+        self.firsts.clear();
         let logged = |told: &&mut Told| matches!(told, Told::Logged(..));
         self.told.values_mut().filter(logged).for_each(|told| *told = Told::Unknown);
         self.seen.clear();
@@ -118,7 +148,7 @@ impl Oracle {
                 }
                 Some(Told::Logged(..) | Told::Unknown) => {}
             }
-            if last.insert(id >> 32, id).is_some_and(|before| before > id) {
+            if !is_once(id) && last.insert(id >> 32, id).is_some_and(|before| before > id) {
                 self.wrong(format!("event {id:x} stands behind a later one of its sender"));
             }
         }

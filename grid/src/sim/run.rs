@@ -17,6 +17,7 @@ use super::clients::{Common, mend, send, send_at_once, send_many, watch};
 use super::grid::SimGrid;
 use super::inspect;
 use super::ledger::{self, Early, Late, Newer};
+use super::once::{Tried, send_once};
 use super::options::{Failure, Options, Outcome};
 use super::oracle::Oracle;
 
@@ -55,6 +56,8 @@ struct Run {
     partitions: u32,
     oracle: Rc<RefCell<Oracle>>,
     senders: u64,
+    /// Events with ids of their own.
+    tried: Tried,
     /// Whether a start came to its end: from then on the folder knows how many partitions it has.
     begun: bool,
     /// Whether the topology that comes and goes is there, and since when, by partition.
@@ -82,6 +85,7 @@ impl Run {
             partitions,
             oracle: Rc::default(),
             senders: 0,
+            tried: Tried::default(),
             begun: false,
             late: None,
             fault_every,
@@ -207,9 +211,13 @@ impl Run {
             self.senders += 1;
             let (choices, count) = (self.fork(), 5 + self.choices.below(25) as u64);
             let (common, sender) = (common.clone(), self.senders);
-            match self.choices.below(4) {
+            match self.choices.below(6) {
                 0 => grid.tasks.spawn(send_many(common, choices, sender, count * 2)),
                 1 => grid.tasks.spawn(send_at_once(common, choices, sender, count * 2)),
+                2 | 3 => {
+                    let tried = Rc::clone(&self.tried);
+                    grid.tasks.spawn(send_once(common, tried, choices, sender, count));
+                }
                 _ => grid.tasks.spawn(send(common, choices, sender, count)),
             }
         }
@@ -334,11 +342,14 @@ impl Run {
     fn rest(&mut self, grid: &mut SimGrid) -> Result<(), String> {
         self.storage.set_faults(Faults::default());
         let begin = self.choices.step();
-        grid.pass(LONG);
-        while grid.turn(&mut self.choices) {
-            self.oracle.borrow().check()?;
-            if self.choices.step() - begin > STEPS_MAX {
-                return Err(format!("the grid is not at rest after {STEPS_MAX} steps"));
+        // What has restarted meanwhile may wait for time once more.
+        for _ in 0..2 {
+            grid.pass(LONG);
+            while grid.turn(&mut self.choices) {
+                self.oracle.borrow().check()?;
+                if self.choices.step() - begin > STEPS_MAX {
+                    return Err(format!("the grid is not at rest after {STEPS_MAX} steps"));
+                }
             }
         }
         match grid.tasks.open() {
@@ -349,7 +360,8 @@ impl Run {
 
     /// Holds the views of a grid at rest against its log, and its log against what clients were told.
     fn look(&mut self, grid: &SimGrid) -> Result<(), String> {
-        inspect::look(grid, &mut self.oracle.borrow_mut(), self.late.as_deref())?;
+        let now = self.clock.now();
+        inspect::look(grid, &mut self.oracle.borrow_mut(), self.late.as_deref(), now)?;
         self.oracle.borrow().check()
     }
 

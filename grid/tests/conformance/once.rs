@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gridmill::client::{AppendErrorKind, Receipt, Repeated};
-use gridmill::persistence::SimStorage;
+use gridmill::persistence::{Faults, SimStorage};
 use gridmill::prelude::*;
 use gridmill::{GridBuilder, Local};
+
+use crate::disk::Disk;
 
 type Test = Result<(), Box<dyn std::error::Error>>;
 
@@ -246,6 +248,123 @@ async fn r037_ids_are_bounded() -> Test {
     // What the error says to do: wait.
     clock.set(1_000_001);
     client.append_once(PAYMENTS, id(3), event).await?;
+    assert_eq!(client.select_one(TOTALS.key(7)).await?, Some(5));
+    Ok(())
+}
+
+// A full disk refuses the event and gives it back; nothing is known of its id then.
+#[tokio::test]
+async fn r037_on_a_full_disk() -> Test {
+    let disk = Disk::new(SimStorage::new());
+    let grid = builder().storage(Arc::new(disk.clone())).start().await?;
+    let client = grid.client();
+    let first = client.append_once(PAYMENTS, id(1), pay(7, 1)).await?;
+    disk.sim.set_space_left(Some(0));
+    fill(&client).await;
+    for _ in 0..3 {
+        let error = client.append_once(PAYMENTS, id(2), pay(7, 2)).await.unwrap_err();
+        assert!(matches!(error.kind, AppendErrorKind::StorageFull { .. }), "{error}");
+        assert_eq!(error.events.map(|event| event.amount), Some(2));
+        // Where the event is logged already, nothing has to be written.
+        let repeat = client.append_once(PAYMENTS, id(1), pay(7, 1)).await?;
+        assert_repeats(&repeat, &first, Repeated::Known);
+    }
+    disk.sim.set_space_left(None);
+    // Not taken by what was refused.
+    let second = client.append_once(PAYMENTS, id(2), pay(7, 3)).await?;
+    assert_eq!(second.repeated, None);
+    assert_eq!(client.select_one(TOTALS.key(7)).await?, Some(4));
+    Ok(())
+}
+
+/// Appends until nothing more fits on the partition of account 7.
+async fn fill(client: &Client) {
+    let home = |account: u64| RouteKey::from(account).partition(2);
+    let beside = (8..).find(|&account| home(account) == home(7)).expect("there is one");
+    for count in [1000, 1] {
+        let some = || (0..count).map(|_| pay(beside, 1)).collect::<Vec<_>>();
+        while client.append_many(PAYMENTS, some()).await.is_ok() {}
+    }
+}
+
+// The first id on a partition needs a file that says so.
+#[tokio::test]
+async fn r037_the_first_id_on_a_full_disk() -> Test {
+    let disk = Disk::new(SimStorage::new());
+    let grid = builder().storage(Arc::new(disk.clone())).start().await?;
+    let client = grid.client();
+    client.append(PAYMENTS, pay(7, 1)).await?;
+    disk.sim.set_faults(Faults { space_left: Some(0), ..Faults::default() });
+    let error = client.append_once(PAYMENTS, id(1), pay(7, 1)).await.unwrap_err();
+    assert!(error.kind.is_not_logged() && error.events.is_some(), "{error}");
+    disk.sim.set_faults(Faults::default());
+    let first = client.append_once(PAYMENTS, id(1), pay(7, 1)).await?;
+    assert_eq!((first.repeated, first.offset), (None, 1));
+    Ok(())
+}
+
+// Nobody knows whether a write that failed is in the log: what the next one with the id is answered, is so.
+#[tokio::test]
+async fn r037_a_write_of_which_nothing_is_known_is_settled_by_trying_again() -> Test {
+    for seed in 0..12 {
+        let disk = Disk::new(SimStorage::with_faults(seed, Faults::default()));
+        let grid = builder().storage(Arc::new(disk.clone())).start().await?;
+        let client = grid.client();
+        client.append_once(PAYMENTS, id(1), pay(7, 1)).await?;
+        let faults = Faults { fail_write: Some(1), space_left: Some(0), ..Faults::default() };
+        disk.sim.set_faults(faults);
+        let error = client.append_once(PAYMENTS, id(2), pay(7, 10)).await.unwrap_err();
+        assert!(matches!(error.kind, AppendErrorKind::Unknown { .. }), "{error}");
+        disk.sim.set_space_left(None);
+        let (grid, client) = if seed % 2 == 0 {
+            (grid, client)
+        } else {
+            drop(client);
+            grid.halt().await;
+            let disk = Disk::new(disk.sim.kill());
+            let grid = builder().storage(Arc::new(disk)).start().await?;
+            let client = grid.client();
+            (grid, client)
+        };
+        let receipt = client.append_once(PAYMENTS, id(2), pay(7, 10)).await?;
+        assert_eq!(receipt.offset, 1, "seed {seed}");
+        assert_eq!(logged(&client).await?, 2, "seed {seed}");
+        assert_eq!(client.select_one(TOTALS.key(7)).await?, Some(11), "seed {seed}");
+        drop(grid);
+    }
+    Ok(())
+}
+
+// A partition that restarts while appends with ids are under way, and while others join them.
+#[tokio::test(flavor = "multi_thread")]
+async fn r037_a_partition_restarts_in_between() -> Test {
+    let disk = Disk::new(SimStorage::new());
+    let grid = builder().storage(Arc::new(disk.clone())).start().await?;
+    let client = grid.client();
+    let first = client.append_once(PAYMENTS, id(0), pay(7, 1)).await?;
+    disk.sim.set_faults(Faults { fail_sync: Some(1), space_left: Some(0), ..Faults::default() });
+    let calls = (0..8).map(|number: u128| {
+        let client = client.clone();
+        // Each id twice.
+        let id = id(1 + number / 2);
+        tokio::spawn(async move { client.append_once(PAYMENTS, id, pay(7, 1)).await })
+    });
+    let calls: Vec<_> = calls.collect();
+    for _ in 0..3 {
+        disk.failed().await;
+    }
+    disk.sim.set_space_left(None);
+    for call in calls {
+        // Either it was under way and is answered, or it was refused, or nobody knows.
+        let _ = call.await?;
+    }
+    assert!(grid.stats().total(|partition| partition.restarts) > 0);
+    for number in 1..5 {
+        client.append_once(PAYMENTS, id(number), pay(7, 1)).await?;
+    }
+    let repeat = client.append_once(PAYMENTS, id(0), pay(7, 1)).await?;
+    assert_repeats(&repeat, &first, Repeated::BeforeRestart);
+    assert_eq!(logged(&client).await?, 5);
     assert_eq!(client.select_one(TOTALS.key(7)).await?, Some(5));
     Ok(())
 }

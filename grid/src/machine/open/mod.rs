@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gridmill_model::engine::Damaged;
+use gridmill_persistence::planted::{Bug, is_planted};
 use gridmill_persistence::{HowStopped, Log, LogError, LogOptions, Position, Recovered, Storage};
 use parking_lot::Mutex;
 
@@ -261,7 +262,7 @@ fn next_offsets(plan: &Plan, registry: &Registry, recovered: &Recovered) -> Vec<
 /// Reads the ids of the window before the log's last record: those of any later moment are among them.
 fn read_ids(options: &OpenOptions, opened: &Opened) -> Result<Option<Vec<LoggedId>>, StartError> {
     let read = || {
-        if !once::is_marked(&*options.storage, &options.dir)? {
+        if is_planted(Bug::ForgetIds) || !once::is_marked(&*options.storage, &options.dir)? {
             return Ok(None);
         }
         let since = opened.last_time.saturating_sub(options.once_window);

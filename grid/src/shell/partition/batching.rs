@@ -198,7 +198,11 @@ impl Partition {
     }
 
     /// Splits what was logged into what is applied and who waits for it.
-    fn split(&mut self, incoming: Incoming, logged: Logged) -> (Batch, Vec<Waiting>, Vec<PlacedId>) {
+    fn split(
+        &mut self,
+        incoming: Incoming,
+        logged: Logged,
+    ) -> (Batch, Vec<Waiting>, Vec<PlacedId>) {
         let Incoming { admitted, mut events } = incoming;
         let numbers = (self.shared.partition, admitted.len() + events.len());
         let mut splitting = Splitting::new(&self.core.plan, numbers, logged);

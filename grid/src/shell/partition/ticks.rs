@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use gridmill_model::{Event, Tick};
+use gridmill_persistence::planted::{Bug, is_planted};
 use gridmill_persistence::{LogError, LogReader};
 
 use crate::machine::registry::Registry;
@@ -46,7 +47,7 @@ impl Ticks {
         reader: &LogReader,
     ) -> Result<Self, LogError> {
         let mut all = if partition == 0 { Ticking::all(plan, now) } else { Vec::new() };
-        for ticking in &mut all {
+        for ticking in all.iter_mut().filter(|_| !is_planted(Bug::ForgetTicks)) {
             let next = next_offsets[ticking.depot];
             let source = registry.source(ticking.depot);
             let mut last = reader.depot_range(source, next.saturating_sub(1), next)?;
