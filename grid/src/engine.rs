@@ -129,7 +129,9 @@ impl GridEngine {
         for (number, pstate) in run.plan.pstates.iter().enumerate() {
             let id = self.pstates.len();
             let entry = pstate_entry(pstate, id, run.partitions.len() as u32);
-            self.pstates_by_name.insert(pstate.name.to_owned(), id);
+            if !pstate.hidden {
+                self.pstates_by_name.insert(pstate.name.to_owned(), id);
+            }
             self.pstates.push(Views {
                 entry,
                 address: Address { module, number },
@@ -206,7 +208,8 @@ impl Engine for GridEngine {
     }
 
     fn pstate_names(&self) -> Vec<String> {
-        self.pstates.iter().map(|pstate| pstate.entry.name.clone()).collect()
+        let known = |views: &&Views| self.pstates_by_name.contains_key(&views.entry.name);
+        self.pstates.iter().filter(known).map(|views| views.entry.name.clone()).collect()
     }
 
     fn submit(&self, mut submission: Submission) {

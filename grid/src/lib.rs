@@ -68,7 +68,7 @@
 //! |---|---|
 //! | declare | [`record`], [`Depot`](prelude::Depot), [`PState`](prelude::PState), [`Module`], [`Setup`], [`Stream`] |
 //! | go on elsewhere | [`Stage`](prelude::Stage) with [`Stream::stage`] and [`Context::send`]; [`Fan`](prelude::Fan); [`Context::append`] |
-//! | act on time | [`Depot::tick`](prelude::Depot::tick), [`Clock`] |
+//! | act on time | [`Context::schedule`], [`Depot::tick`](prelude::Depot::tick), [`Clock`] |
 //! | run | [`Grid::builder`], [`GridBuilder`] with its limits, [`Grid::in_memory`] |
 //! | append | [`Client::append`](client::Client::append) and its kin; [`Ack`](client::Ack) says what is waited for |
 //! | read | [`Client::select`](client::Client::select), and [paths](model::path) |

@@ -29,8 +29,10 @@ use crate::engine::{depot_entry, pstate_entry, select_json};
 use crate::error::StartError;
 use crate::machine::answers::{LaterAnswers, complete, later};
 use crate::machine::batch::{Batch, Events, Item};
-use crate::machine::core::{Consumer, Core, ItemAnswers, Limits};
+use crate::machine::control::ClockRecord;
+use crate::machine::core::{Consumer, Core, ItemAnswers, Limits, Stop};
 use crate::machine::once::{IdKey, hash};
+use crate::machine::registry::Registry;
 use crate::machine::ticks::{Ticking, submission};
 use crate::module::{Module, Plan};
 use crate::state::AnyView;
@@ -50,6 +52,9 @@ const CACHE_BYTES: usize = 32 << 20;
 
 /// How many records of stages one append may lead to.
 const STEPS_MAX: usize = 1_000_000;
+
+/// How many timers of a topology go at once.
+const FIRED_MAX: u32 = 1024;
 
 /// How often a record that panics is tried, as a grid has it unless it is told otherwise.
 const ATTEMPTS: u32 = 3;
@@ -114,7 +119,8 @@ impl<M: Module> Local<M> {
     }
 
     /// Sets the time of the records to come, in microseconds since 1970 (UTC). It begins at 0 and
-    /// stands still; a partition's records never go back. Ticks that are due by then are handled when this returns.
+    /// stands still; a partition's records never go back. Ticks and timers that are due by then are handled when this
+    /// returns.
     pub fn set_time(&self, micros: i64) {
         self.engine.set_time(micros);
     }
@@ -227,12 +233,21 @@ impl LocalEngine {
                 tracing::warn!(%error, "what a tick led to was not handled");
             }
         }
+        if let Err(error) = fire_timers(&self.plan, &mut self.machines.lock(), micros) {
+            tracing::warn!(%error, "what timers led to was not handled");
+        }
     }
 
     /// The depots that clients see: not those of stages.
     fn visible(&self) -> impl Iterator<Item = &Arc<DepotEntry>> {
         let declared = self.depots.iter().zip(&self.plan.depots);
         declared.filter(|(_, def)| def.inbox.is_none()).map(|(entry, _)| entry)
+    }
+
+    /// The PStates that clients see: not those in which the engine keeps something of its own.
+    fn known(&self) -> impl Iterator<Item = &Arc<PStateEntry>> {
+        let declared = self.pstates.iter().zip(&self.plan.pstates);
+        declared.filter(|(_, def)| !def.hidden).map(|(entry, _)| entry)
     }
 
     /// Reads from the machine of a PState's partition, while it is usable.
@@ -298,6 +313,7 @@ impl LocalEngine {
             said_later.enter(&self.plan, &mut receipt);
         }
         machines[partition].note(id, Repeated::Known, &receipt);
+        fire_timers(&self.plan, &mut machines, time).map_err(|kind| (kind, None))?;
         Ok(receipt)
     }
 
@@ -327,6 +343,25 @@ struct Sent {
     event: u32,
 }
 
+/// Sends what is due at `time`, and handles all that it leads to.
+fn fire_timers(plan: &Plan, machines: &mut [Machine], time: i64) -> Result<(), AppendErrorKind> {
+    let mut queue = Queue::default();
+    loop {
+        let mut fired = false;
+        for number in 0..machines.len() {
+            while let Some(effects) = machines[number].fire(time)? {
+                fired = true;
+                queue.extend(&effects, |_| 0);
+                // Nobody waits for what it says.
+                queue.run(plan, machines, time)?;
+            }
+        }
+        if !fired {
+            return Ok(());
+        }
+    }
+}
+
 /// Records that were sent and are not handled yet.
 #[derive(Default)]
 struct Queue {
@@ -345,7 +380,7 @@ impl Queue {
 
     /// Handles all of them, and what they lead to, in the order in which they were sent.
     fn run(
-        mut self,
+        &mut self,
         plan: &Plan,
         machines: &mut [Machine],
         time: i64,
@@ -355,7 +390,7 @@ impl Queue {
             self.steps += 1;
             if self.steps > STEPS_MAX {
                 let reason = format!(
-                    "the append led to more than {STEPS_MAX} records in stages: a stage that sends to itself has to \
+                    "an append, or a timer, led to more than {STEPS_MAX} records in stages: a stage that sends to itself has to \
                      come to an end"
                 );
                 return Err(AppendErrorKind::Unknown { reason });
@@ -395,7 +430,8 @@ impl Machine {
             attempts: ATTEMPTS,
             check_twice: true,
         };
-        let core = Core::new(Arc::clone(plan), numbers, cells, consumers.collect(), limits);
+        let what = (Arc::clone(plan), Arc::new(Registry::in_memory(plan)));
+        let core = Core::new(what, numbers, cells, consumers.collect(), limits);
         let records = plan.depots.iter().map(|_| Vec::new()).collect();
         let (end, ids) = (Position::START, HashMap::new());
         Ok(Self { core, end, time: 0, records, ids, stopped: None })
@@ -435,6 +471,33 @@ impl Machine {
         let (answers, effects) =
             self.handle(depot, events, encoded, time).map_err(|kind| (kind, None))?;
         Ok((receipt, answers, effects))
+    }
+
+    /// What is due at `time`, some at a time; nothing where nothing is, or where the machine is unusable.
+    fn fire(&mut self, time: i64) -> Result<Option<Effects>, AppendErrorKind> {
+        let time = time.max(self.time);
+        let due = self.stopped.is_none() && self.usable(|core| core.is_due(time))?;
+        if !due {
+            return Ok(None);
+        }
+        self.time = time;
+        let clock = ClockRecord { timers_max: FIRED_MAX, bytes_max: u64::MAX };
+        let info = RecordInfo { position: self.end, offset: 0, time };
+        self.end = self.end.next();
+        let mut batch = Batch::new(vec![Item::Clock(clock, info)], self.end);
+        let applied = self.usable(|core| core.apply(&mut batch))?;
+        Ok(Some(applied.effects))
+    }
+
+    /// Asks the machine for something; where that fails, it is unusable.
+    fn usable<T>(
+        &mut self,
+        ask: impl FnOnce(&mut Core) -> Result<T, Stop>,
+    ) -> Result<T, AppendErrorKind> {
+        ask(&mut self.core).map_err(|stop| {
+            self.stopped = Some(stop.to_string());
+            AppendErrorKind::Unknown { reason: stop.to_string() }
+        })
     }
 
     /// Takes a record that a handler sent.
@@ -480,10 +543,7 @@ impl Machine {
         }
         let events = Events { depot, events, encoded, infos, only: None };
         let mut batch = Batch::new(vec![Item::Events(events)], self.end);
-        let applied = self.core.apply(&mut batch).map_err(|stop| {
-            self.stopped = Some(stop.to_string());
-            AppendErrorKind::Unknown { reason: stop.to_string() }
-        })?;
+        let applied = self.usable(|core| core.apply(&mut batch))?;
         Ok((applied.answers, applied.effects))
     }
 }
@@ -494,7 +554,7 @@ impl Engine for LocalEngine {
     }
 
     fn pstate(&self, name: &str) -> Option<Arc<PStateEntry>> {
-        self.pstates.iter().find(|entry| entry.name == name).cloned()
+        self.known().find(|entry| entry.name == name).cloned()
     }
 
     fn depot_names(&self) -> Vec<String> {
@@ -502,7 +562,7 @@ impl Engine for LocalEngine {
     }
 
     fn pstate_names(&self) -> Vec<String> {
-        self.pstates.iter().map(|entry| entry.name.clone()).collect()
+        self.known().map(|entry| entry.name.clone()).collect()
     }
 
     fn submit(&self, mut submission: Submission) {

@@ -63,6 +63,8 @@ pub struct PartitionStats {
     pub received: u64,
     /// Bytes of memory, about, that hold what it has sent and its targets have not made durable yet.
     pub outbox_bytes: u64,
+    /// Records that its handlers have scheduled for a time that has not come.
+    pub timers: u64,
     /// Times that the partition's actor was started again.
     pub restarts: u64,
     /// Records that the last start replayed.
@@ -161,6 +163,7 @@ fn partition(run: &ModuleRun, shared: &Shared) -> PartitionStats {
         sent_again: get(&counters.sent_again),
         received: get(&counters.received),
         outbox_bytes: get(&counters.outbox_bytes),
+        timers: get(&counters.timers),
         restarts: get(&counters.restarts),
         replayed: get(&counters.replayed),
         recovery: shared.life.recovery(),

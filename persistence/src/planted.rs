@@ -47,11 +47,15 @@ pub enum Bug {
     ForgetIds,
     /// A start does not look which tick was the last.
     ForgetTicks,
+    /// Timers go without a record that says so.
+    TimerOutsideLog,
+    /// A handler that refuses a record has cancelled and scheduled all the same.
+    KeepTimers,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::AckBeforeSync,
         Self::SkipCrc,
         Self::PublishHalfBatch,
@@ -72,6 +76,8 @@ impl Bug {
         Self::AckEarly,
         Self::ForgetIds,
         Self::ForgetTicks,
+        Self::TimerOutsideLog,
+        Self::KeepTimers,
     ];
 
     /// The name on the command line of `simulate`.
@@ -97,6 +103,8 @@ impl Bug {
             Self::AckEarly => "ack_early",
             Self::ForgetIds => "forget_ids",
             Self::ForgetTicks => "forget_ticks",
+            Self::TimerOutsideLog => "timer_outside_log",
+            Self::KeepTimers => "keep_timers",
         }
     }
 }

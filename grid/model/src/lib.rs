@@ -35,7 +35,7 @@ pub use collections::map;
 pub use collections::{Damaged, List, Map, Ref, Set};
 pub use event::Event;
 pub use field::{Field, Variant};
-pub use handle::{Depot, Fan, PState, Read, Stage, Tick};
+pub use handle::{Depot, Fan, PState, Read, Stage, Tick, Timer};
 pub use key::{AsKey, Key, KeyBytes, KeyError, RouteKey};
 pub use path::{Navigate, Path, PathError};
 pub use schema::Schema;
@@ -51,7 +51,7 @@ pub type Str = smol_str::SmolStr;
 pub mod prelude {
     pub use crate::{
         AsKey, Bytes, Depot, Event, Fan, Field, Key, List, Map, Navigate, PState, Path, Read, Ref,
-        RouteKey, Set, Stage, State, Str, Tick, Uuid, Variant,
+        RouteKey, Set, Stage, State, Str, Tick, Timer, Uuid, Variant,
     };
     // The steps of paths, which are called and not named.
     pub use crate::path::{

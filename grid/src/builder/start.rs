@@ -292,7 +292,9 @@ impl GridBuilder {
     /// How many caches the writers of all modules have.
     fn cells(&self) -> usize {
         let plans = self.plans.iter().flatten();
-        let pstates: usize = plans.map(|plan| plan.pstates.len()).sum();
+        let declared =
+            |plan: &Arc<Plan>| plan.pstates.iter().filter(|pstate| !pstate.hidden).count();
+        let pstates: usize = plans.map(declared).sum();
         (pstates * self.partitions as usize).max(1)
     }
 

@@ -7,7 +7,7 @@ use gridmill_persistence::Position;
 
 use crate::topology::{AnyEvents, RecordInfo};
 
-use super::control::{Retry, Verdict};
+use super::control::{ClockRecord, Retry, Verdict};
 
 /// Events of one depot that lie one after the other in the log.
 pub(crate) struct Events {
@@ -27,6 +27,8 @@ pub(crate) enum Item {
     Discard(Retry),
     /// A quarantined record that is handled again: the record's event, under the new position.
     Retry(Retry, Events),
+    /// Timers go that are due at this record's time.
+    Clock(ClockRecord, RecordInfo),
 }
 
 impl Item {
@@ -34,7 +36,7 @@ impl Item {
     fn infos(&self) -> &[RecordInfo] {
         match self {
             Self::Events(events) | Self::Retry(_, events) => &events.infos,
-            Self::Verdict(_) | Self::Discard(_) => &[],
+            Self::Verdict(_) | Self::Discard(_) | Self::Clock(..) => &[],
         }
     }
 }
@@ -52,7 +54,7 @@ pub(crate) struct Batch {
 }
 
 /// A place in a batch: a record of an item, or an item without records.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Cursor {
     item: usize,
     record: usize,
@@ -92,21 +94,28 @@ impl Batch {
         Self { items, end, careful: false, at: Cursor::default() }
     }
 
-    /// Takes the next records to apply, at most so many.
+    /// Takes the next records to apply, at most so many. A [`Item::Clock`] begins a step, in which no record follows it:
+    /// it goes by what all before it have scheduled.
     pub(crate) fn step(&mut self, records_max: usize) -> Step {
         let from = self.at;
-        let mut left = records_max;
+        let (mut taken, mut max) = (0, records_max);
         while let Some(item) = self.items.get(self.at.item) {
+            if matches!(item, Item::Clock(..)) {
+                if self.at != from {
+                    break;
+                }
+                max = 0;
+            }
             let records = item.infos().len() - self.at.record;
-            if records > left {
-                self.at.record += left;
-                left = 0;
+            if records > max - taken {
+                self.at.record += max - taken;
+                taken = max;
                 break;
             }
-            left -= records;
+            taken += records;
             self.at = Cursor { item: self.at.item + 1, record: 0 };
         }
-        Step { from, to: self.at, records: records_max - left }
+        Step { from, to: self.at, records: taken }
     }
 
     /// Whether all of it has been taken.
@@ -116,8 +125,10 @@ impl Batch {
 
     /// The position of the first record that was not taken, or the end.
     pub(crate) fn applied_to(&self) -> Position {
-        let item = self.items.get(self.at.item);
-        let info = item.and_then(|item| item.infos().get(self.at.record));
+        let info = match self.items.get(self.at.item) {
+            Some(Item::Clock(_, info)) => Some(info),
+            item => item.and_then(|item| item.infos().get(self.at.record)),
+        };
         info.map_or(self.end, |info| info.position)
     }
 
@@ -137,6 +148,28 @@ mod tests {
         let infos = numbers.map(info).collect();
         let (events, encoded) = (Box::new(()), EncodedEvents::default());
         Item::Events(Events { depot: 0, events, encoded, infos, only: None })
+    }
+
+    #[test]
+    fn a_clock_is_a_step_of_its_own() {
+        let clock = |number| {
+            let position = Position::START.forward(number);
+            let info = RecordInfo { position, offset: 0, time: 0 };
+            Item::Clock(ClockRecord { timers_max: 1, bytes_max: 1 }, info)
+        };
+        let discard = || {
+            let (topology, depot) = (String::new(), String::new());
+            Item::Discard(Retry { topology, position: Position::START, depot, offset: 0 })
+        };
+        let items =
+            vec![clock(0), discard(), events(2..4), discard(), clock(5), clock(6), events(7..8)];
+        let mut batch = Batch::new(items, Position::START.forward(8));
+        let mut steps = Vec::new();
+        while !batch.is_applied() {
+            let step = batch.step(10);
+            steps.push((step.items(), batch.applied_to().number()));
+        }
+        assert_eq!(steps, [(0..2, 2), (2..4, 5), (4..5, 6), (5..6, 7), (6..7, 8)]);
     }
 
     #[test]

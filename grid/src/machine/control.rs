@@ -22,6 +22,8 @@ pub(crate) mod kind {
     pub(crate) const HOP: u8 = 5;
     /// An event of a depot that a topology appended; it carries a stamp too.
     pub(crate) const SENT: u8 = 6;
+    /// A [`ClockRecord`](super::ClockRecord): timers that are due at its time go.
+    pub(crate) const CLOCK: u8 = 8;
 
     /// Whether a record is one that handlers get: its type and offset are those of a depot or stage.
     pub(crate) fn is_event(kind: u8) -> bool {
@@ -66,6 +68,16 @@ pub(crate) struct Retry {
     pub(crate) position: Position,
     pub(crate) depot: String,
     pub(crate) offset: u64,
+}
+
+/// It is as late as the record says: timers of all topologies go that are due by then. How many go stands in the log,
+/// so that the same ones go in a replay, whatever a release thinks is enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ClockRecord {
+    /// The most timers of one topology that go.
+    pub(crate) timers_max: u32,
+    /// The most bytes that what they hold may have; one goes always.
+    pub(crate) bytes_max: u64,
 }
 
 /// Writes verdicts to the log and makes them durable.

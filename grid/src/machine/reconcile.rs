@@ -105,13 +105,19 @@ fn refuse_missing(plan: &Plan, manifest: &Manifest) -> Result<(), StartError> {
         for pstate in &topology.pstates {
             let owner = plan.pstates.iter().find(|known| known.name == pstate.name);
             match owner {
-                None if gone(&pstate.name) || known.is_none() => {}
+                // Timers go with the stages that they were for.
+                None if gone(&pstate.name) || known.is_none() || is_hidden(&pstate.name) => {}
                 None => return missing("PState", &pstate.name),
                 Some(owner) => refuse_other_owner(plan, topology, &pstate.name, owner.topology)?,
             }
         }
     }
     Ok(())
+}
+
+/// Whether a PState is one that the engine keeps something of its own in.
+fn is_hidden(pstate: &str) -> bool {
+    pstate.contains('#')
 }
 
 /// A PState that another topology filled, unless its owner of now may fill it again.
@@ -308,7 +314,8 @@ fn misfit(
                 let advice = format!("Restore the type; or, for the new one: {}", advice());
                 return Ok(Some(StartError::Changed { what, name, difference, advice }));
             }
-            None if past => {
+            // What nothing was scheduled for has no past.
+            None if past && !def.hidden => {
                 let (pstate, topology) = (def.name, topology.name);
                 return Ok(problem(format!(
                     "PState `{pstate}` is new in topology `{topology}`, which has handled events \

@@ -44,6 +44,25 @@ impl Registry {
         registry
     }
 
+    /// The numbers of a machine without a folder.
+    pub(crate) fn in_memory(plan: &Plan) -> Self {
+        let mut registry = Self::default();
+        let mut next = 1;
+        for (depot, def) in plan.depots.iter().enumerate() {
+            let variants = 0..def.codec.variants().len() as u32;
+            let type_ids: Vec<u32> = variants.map(|variant| next + variant).collect();
+            next += type_ids.len() as u32;
+            registry
+                .types
+                .extend(type_ids.iter().zip(0u16..).map(|(&id, variant)| (id, (depot, variant))));
+            // A plan has far less than 2^16 depots.
+            registry.depots.push((depot as u16, type_ids));
+        }
+        registry.generations = vec![1; plan.topologies.len()];
+        registry.channels = vec![None; plan.topologies.len()];
+        registry
+    }
+
     /// The number of a depot in record headers.
     pub(crate) fn source(&self, depot: usize) -> u16 {
         self.depots[depot].0

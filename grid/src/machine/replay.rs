@@ -10,7 +10,7 @@ use crate::module::Plan;
 use crate::topology::RecordInfo;
 
 use super::batch::{Batch, Events, Item};
-use super::control::{Retry, Verdict, kind};
+use super::control::{ClockRecord, Retry, Verdict, kind};
 use super::registry::Registry;
 
 /// Records in one batch of a replay: nobody waits for one, and what is touched twice is sealed once;
@@ -96,7 +96,7 @@ impl Replay {
     }
 }
 
-/// A decision about a record, where its topology is still the one that it was taken for.
+/// A control record. A decision about a record counts where its topology is still the one that it was taken for.
 fn push_control(
     (plan, registry): (&Plan, &Registry),
     reader: &LogReader,
@@ -116,6 +116,10 @@ fn push_control(
             if concerns(&retry.topology) {
                 batch.items.push(Item::Discard(retry));
             }
+        }
+        kind::CLOCK => {
+            let clock: ClockRecord = decode(record)?;
+            batch.items.push(Item::Clock(clock, info(record)));
         }
         kind::RETRY => {
             let retry: Retry = decode(record)?;

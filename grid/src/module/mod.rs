@@ -6,6 +6,7 @@ mod plan;
 mod setup;
 mod source;
 mod stream;
+mod timers;
 
 pub use fan::FanSource;
 pub use setup::Setup;

@@ -15,7 +15,7 @@ pub(super) fn inbox_name(topology: &str, stage: &str) -> &'static str {
 
 /// A name that is made and not written in the code. It is kept as long as the process runs, and once, however often
 /// a module is started.
-fn interned(name: String) -> &'static str {
+pub(super) fn interned(name: String) -> &'static str {
     static NAMES: Mutex<Option<HashSet<&'static str>>> = Mutex::new(None);
     let mut names = NAMES.lock();
     let names = names.get_or_insert_default();
@@ -39,7 +39,7 @@ pub(crate) fn refuse_common_names(one: &Plan, other: &Plan) -> Result<(), StartE
             problems.push(format!("depot `{name}` is declared by module `{module}` too"));
         }
     }
-    for pstate in &other.pstates {
+    for pstate in other.pstates.iter().filter(|pstate| !pstate.hidden) {
         if one.pstates.iter().any(|known| known.name == pstate.name) {
             let (name, module) = (pstate.name, one.name);
             problems.push(format!("PState `{name}` is declared by module `{module}` too"));

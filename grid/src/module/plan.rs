@@ -42,6 +42,9 @@ pub(crate) struct Topology {
     pub(crate) sources: Vec<Source>,
     /// Where its handlers may send records.
     pub(crate) outputs: Vec<Output>,
+    /// The PState that keeps what they have scheduled, where it has stages: one of those that it owns, and in no
+    /// tuple.
+    pub(crate) timers: Option<usize>,
 }
 
 /// What a topology does with a depot.
@@ -142,9 +145,15 @@ impl Plan {
         })
     }
 
-    /// Whether time brings something to a partition of the module: ticks, which are on partition 0.
+    /// Whether time brings something to a partition of the module: timers, or ticks, which are on partition 0.
     pub(crate) fn follows_time(&self, partition: u32) -> bool {
-        partition == 0 && self.depots.iter().any(|depot| depot.every.is_some())
+        let ticks = self.depots.iter().any(|depot| depot.every.is_some());
+        self.has_timers() || partition == 0 && ticks
+    }
+
+    /// Whether a topology can schedule something.
+    pub(crate) fn has_timers(&self) -> bool {
+        self.topologies.iter().any(|topology| topology.timers.is_some())
     }
 
     /// Whether other topologies read a PState of this one.
@@ -194,7 +203,9 @@ fn resolve(
         group: number,
         sources: Vec::new(),
         outputs: outputs(number, name, &appends, depots, problems),
+        timers: pstates.iter().position(|pstate| pstate.hidden && pstate.topology == number),
     };
+    topology.owned.extend(topology.timers);
     if sources.is_empty() {
         problems
             .push(format!("topology `{name}` has no source; add `.source(DEPOT).each(handler)`"));
@@ -236,7 +247,10 @@ fn resolve(
         }
         let SourceDef { start, handler, over, .. } = source;
         let (at, owned) = match over {
-            None => (topology.at.clone(), topology.owned.clone()),
+            None => {
+                let in_tuple = |pstate: &&usize| topology.at.contains(pstate);
+                (topology.at.clone(), topology.owned.iter().filter(in_tuple).copied().collect())
+            }
             Some(over) => narrowed(&topology, &over, pstates, problems),
         };
         let global = |&&index: &&usize| pstates[index].global;

@@ -165,6 +165,7 @@ fn enter<E: Event>(setup: &mut Setup, topology: usize, origin: &Origin<E>) -> Op
     }
     if let Some(stage) = stage {
         setup.inbox(topology, name, stage);
+        setup.timers(topology);
     }
     Some(name)
 }

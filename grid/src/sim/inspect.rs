@@ -15,6 +15,7 @@ use crate::model::path::Navigate;
 
 use super::clients::KEYS;
 use super::grid::SimGrid;
+use super::later;
 use super::ledger::{COPIES, COUNTS, Entry, LATE, LISTS, NAME, OPS, Views, views_of};
 use super::oracle::Oracle;
 use super::passing;
@@ -37,7 +38,7 @@ pub(super) fn look(
 ) -> Result<(), String> {
     look_at_ticks(grid, now_micros)?;
     let mut expected = Views::default();
-    let (mut quarantine, mut logs) = (BTreeSet::new(), Vec::new());
+    let (mut quarantine, mut logs, mut timed) = (BTreeSet::new(), Vec::new(), Vec::new());
     for shared in grid.shared() {
         let partition = shared.partition;
         let info = now(grid.client.depot_info(OPS))?.map_err(|error| error.to_string())?;
@@ -47,6 +48,13 @@ pub(super) fn look(
         oracle.check_depot(partition, &records);
         logs.push(records.iter().map(|record| record.event.id).collect::<Vec<u64>>());
         let reader = shared.published.reader().ok_or("a partition has no log")?;
+        let mut times = clocks(&reader)?;
+        times.extend(records.iter().map(|record| {
+            let position = Position::from_bits(record.position);
+            (position, record.time, later::Entry::Op(record.event.clone()))
+        }));
+        times.sort_by_key(|(position, ..)| *position);
+        timed.push(times);
         let events = records
             .into_iter()
             .map(|record| (Position::from_bits(record.position), Entry::Op(record.event)));
@@ -68,6 +76,9 @@ pub(super) fn look(
     let got = Views { quarantine, ..views(grid, late.is_some())? };
     oracle.check_views(&expected, &got);
     let (may_miss, may_be_more) = (oracle.may_miss_sent, oracle.may_have_more_sent);
+    if !may_miss && !may_be_more {
+        later::check(&timed, &gone(grid)?, now_micros)?;
+    }
     passing::check(&logs, &arrived(grid)?, may_miss, may_be_more)
 }
 
@@ -77,6 +88,29 @@ fn look_at_ticks(grid: &SimGrid, now_micros: i64) -> Result<(), String> {
     let range = info.ranges[0];
     let ticks = grid.client.depot_read(TICKS, 0, range.start..range.end);
     ticking::check(&now(ticks)?.map_err(failed)?, now_micros)
+}
+
+/// The records of a log that say what time it is.
+fn clocks(reader: &LogReader) -> Result<Vec<(Position, i64, later::Entry)>, String> {
+    let mut found = Vec::new();
+    let mut scan = reader.scan(Position::START).map_err(|error| error.to_string())?;
+    while let Some(record) = scan.next().map_err(|error| error.to_string())? {
+        if record.kind == kind::CLOCK {
+            found.push((record.position, record.time, later::Entry::Clock));
+        }
+    }
+    Ok(found)
+}
+
+/// What was scheduled and has gone, where it arrived.
+fn gone(grid: &SimGrid) -> Result<BTreeMap<u64, Vec<(u64, u64)>>, String> {
+    let mut gone = BTreeMap::new();
+    for bucket in later::buckets() {
+        let list = now(grid.client.select_one(later::GONE.key(bucket)))?;
+        let list = list.map_err(|error| error.to_string())?;
+        gone.insert(bucket, list.iter().flat_map(|list| list.iter().copied()).collect());
+    }
+    Ok(gone)
 }
 
 /// The control records of a log.

@@ -149,6 +149,7 @@ fn declare(module: &mut Setup) {
     super::ticking::declare(module);
     module.stream("keep", (LISTS, COUNTS)).source(OPS).each_with(keep);
     super::passing::declare(module);
+    super::later::declare(module);
     module.stream("copy", (COPIES, COUNTS.read())).source(OPS).each(copy);
 }
 

@@ -9,6 +9,7 @@ mod clients;
 mod grid;
 mod host;
 mod inspect;
+mod later;
 mod ledger;
 mod once;
 mod options;

@@ -16,6 +16,7 @@ use super::choices::{Choices, Chosen};
 use super::clients::{Common, mend, send, send_at_once, send_many, watch};
 use super::grid::SimGrid;
 use super::inspect;
+use super::later::LONGEST;
 use super::ledger::{self, Early, Late, Newer};
 use super::once::{Tried, send_once};
 use super::options::{Failure, Options, Outcome};
@@ -342,6 +343,9 @@ impl Run {
     fn rest(&mut self, grid: &mut SimGrid) -> Result<(), String> {
         self.storage.set_faults(Faults::default());
         let begin = self.choices.step();
+        if self.choices.once_in(2) {
+            self.clock.set(self.clock.now() + LONGEST);
+        }
         // What has restarted meanwhile may wait for time once more.
         for _ in 0..2 {
             grid.pass(LONG);

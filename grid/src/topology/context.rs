@@ -2,11 +2,12 @@
 
 use std::any::TypeId;
 use std::fmt::Display;
+use std::ops::Range;
 
 use gridmill_client::Encoded;
 use gridmill_model::event::Fanned;
 use gridmill_model::handle::{Partitioning, Route};
-use gridmill_model::{Depot, Event, Fan, Key, RouteKey, Stage};
+use gridmill_model::{Depot, Event, Fan, Key, Stage, Timer};
 use gridmill_persistence::Position;
 use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64;
@@ -15,6 +16,7 @@ use crate::builder::PARTITIONS_MAX;
 
 use super::effects::{Effects, Output, OutputKind, SendLimits};
 use super::outcome::Refusal;
+use super::timers::{EVERYWHERE, key_of};
 
 /// The bits of an id below those of the partition count calls, those above tell topologies apart.
 const COUNT_BITS: u32 = 32;
@@ -52,6 +54,7 @@ pub struct Context<'a> {
     pub(crate) mark: u32,
     pub(crate) ids: u32,
     pub(crate) randoms: u32,
+    pub(crate) timers: u32,
     pub(crate) reply: &'a mut Option<Encoded>,
     pub(crate) refusal: &'a mut Option<Refusal>,
     pub(crate) sending: Sending<'a>,
@@ -130,17 +133,115 @@ impl Context<'_> {
     /// A stage that the topology does not declare, a partition that there is not, and a record that is too large
     /// set the record that is being handled aside, with a message that says so.
     pub fn send<E: Event>(&mut self, stage: Stage<E>, record: E) {
+        let targets = self.targets(stage, &record);
+        self.emit::<E>(OutputKind::Stage, stage.name(), targets, &record);
+    }
+
+    fn targets<E: Event>(&mut self, stage: Stage<E>, record: &E) -> Targets {
         let partitions = self.sending.partitions;
-        let hashed = |key: RouteKey| Targets::One(key.partition(partitions));
-        let targets = match stage.route() {
-            Route::HashBy(key) => hashed(key(&record)),
-            Route::Custom(choose) => Targets::One(choose(&record, partitions)),
+        match stage.route() {
+            Route::HashBy(key) => Targets::One(key(record).partition(partitions)),
+            Route::Custom(choose) => Targets::One(choose(record, partitions)),
             Route::All => Targets::All,
             Route::Global => Targets::One(0),
             Route::Shuffle => Targets::One((self.random() % u64::from(partitions)) as u32),
             _ => Targets::One(self.partition),
+        }
+    }
+
+    /// Sends a record to a stage of this topology once it is `at` (microseconds since 1970, UTC): that time or a
+    /// little later, as [`send`](Self::send) does then, on the partition that the stage's route gives now. What is
+    /// pending survives crashes, and counts once; a time that has passed comes at once. Timers of one partition go in
+    /// the order of their times, those of one time in the order in which they were scheduled.
+    ///
+    /// Whoever appended the record that is handled does not wait for it, nor do [`Grid::processed`] and a stop of the
+    /// grid: it stays pending until a grid runs again. [`Clock::manual`] drives timers in tests. With the handler's
+    /// `Err` nothing is scheduled. Millions may be pending: they are kept as entries of a PState are.
+    ///
+    /// ```
+    /// use gridmill::Local;
+    /// use gridmill::prelude::*;
+    ///
+    /// const HOUR: i64 = 3_600_000_000;
+    /// /// Of whom something was seen.
+    /// pub const SEEN: Depot<u64> = Depot::hash_by("away/seen", |user| user.into());
+    /// pub const ONLINE: PState<Map<u64, Timer>> = PState::new("away/online");
+    /// const AWAY: Stage<u64> = Stage::here("away");
+    ///
+    /// pub struct Away;
+    ///
+    /// impl Module for Away {
+    ///     const NAME: &'static str = "away";
+    ///
+    ///     fn define(module: &mut Setup) {
+    ///         module.depot(SEEN);
+    ///         module
+    ///             .stream("online", ONLINE)
+    ///             .source(SEEN)
+    ///             .each_with(|user: u64, online: &mut Map<u64, Timer>, flow: &mut Context<'_>| {
+    ///                 let timer = flow.schedule(flow.time() + HOUR, AWAY, user);
+    ///                 if let Some(earlier) = online.insert(user, timer) {
+    ///                     flow.cancel(earlier);
+    ///                 }
+    ///             })
+    ///             .stage(AWAY)
+    ///             .each(|user: u64, online: &mut Map<u64, Timer>| {
+    ///                 online.remove(&user);
+    ///             });
+    ///     }
+    /// }
+    ///
+    /// let away = Local::<Away>::new(2)?;
+    /// away.append(SEEN, 7)?;
+    /// away.set_time(HOUR - 1);
+    /// away.append(SEEN, 7)?;
+    /// away.set_time(HOUR);
+    /// assert!(away.select_one(ONLINE.key(7))?.is_some());
+    /// away.set_time(2 * HOUR - 1);
+    /// assert!(away.select_one(ONLINE.key(7))?.is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// [`Grid::processed`]: crate::Grid::processed
+    /// [`Clock::manual`]: crate::Clock::manual
+    pub fn schedule<E: Event>(&mut self, at: i64, stage: Stage<E>, record: E) -> Timer {
+        self.timers += 1;
+        let timer = Timer {
+            at,
+            position: self.position.to_bits(),
+            number: self.timers,
+            partition: self.partition,
+            topology: self.mark,
         };
-        self.emit::<E>(OutputKind::Stage, stage.name(), targets, &record);
+        let (targets, position) = (self.targets(stage, &record), self.position);
+        if let Some((output, targets)) = self.resolve::<E>(OutputKind::Stage, stage.name(), targets)
+        {
+            let Sending { topology, limits, effects, .. } = &mut self.sending;
+            let target = if targets.len() == 1 { targets.start } else { EVERYWHERE };
+            let from = (position, *topology, &output);
+            effects.schedule(from, (key_of(timer), target), &record, *limits);
+        }
+        timer
+    }
+
+    /// Forgets what was scheduled. Where it has gone already, nothing happens; what its stage does then is up to it.
+    ///
+    /// A timer is kept by the topology and on the partition that scheduled it: only they can cancel it. Elsewhere the
+    /// record that is being handled is set aside, with a message that says so.
+    pub fn cancel(&mut self, timer: Timer) {
+        if (timer.partition, timer.topology) == (self.partition, self.mark) {
+            return self.sending.effects.cancel(key_of(timer));
+        }
+        let (home, here) = (timer.partition, self.partition);
+        self.sending.effects.fail(if home == here {
+            "a timer of another topology is cancelled; send a record to that one, and let it cancel its timer"
+                .to_owned()
+        } else {
+            format!(
+                "a timer of partition {home} is cancelled on partition {here}; send a record there, and let its \
+                 handler cancel the timer"
+            )
+        });
     }
 
     /// Sends a record to a stage of this topology on a partition of your choice, whatever the stage's route.
@@ -199,24 +300,39 @@ impl Context<'_> {
     }
 
     fn emit<E: Event>(&mut self, kind: OutputKind, name: &str, targets: Targets, record: &E) {
-        let Sending { topology, outputs, partitions, limits, effects } = &mut self.sending;
+        if let Some((output, targets)) = self.resolve::<E>(kind, name, targets) {
+            let Sending { topology, limits, effects, .. } = &mut self.sending;
+            effects.push((self.position, *topology, &output), targets, record, *limits);
+        }
+    }
+
+    /// What the topology declared under a name, and the partitions that a record goes to; nothing, with a fault, where
+    /// it cannot go there.
+    fn resolve<E: Event>(
+        &mut self,
+        kind: OutputKind,
+        name: &str,
+        targets: Targets,
+    ) -> Option<(Output, Range<u32>)> {
+        let Sending { outputs, partitions, effects, .. } = &mut self.sending;
         let fits = |output: &&Output| {
             output.kind == kind && output.name == name && output.event == TypeId::of::<E>()
         };
         let Some(output) = outputs.iter().find(fits) else {
-            return effects.fail(undeclared(kind, name, outputs, std::any::type_name::<E>()));
+            effects.fail(undeclared(kind, name, outputs, std::any::type_name::<E>()));
+            return None;
         };
-        let targets = match targets {
-            Targets::All => 0..*partitions,
-            Targets::One(target) if target < *partitions => target..target + 1,
+        match targets {
+            Targets::All => Some((*output, 0..*partitions)),
+            Targets::One(target) if target < *partitions => Some((*output, target..target + 1)),
             Targets::One(target) => {
-                return effects.fail(format!(
+                effects.fail(format!(
                     "a record for `{name}` is sent to partition {target}, and there are {partitions} (0 to {})",
                     *partitions - 1
                 ));
+                None
             }
-        };
-        effects.push((self.position, *topology, output), targets, record, *limits);
+        }
     }
 }
 

@@ -2,8 +2,11 @@
 
 use std::any::TypeId;
 
-use gridmill_model::Event;
+use gridmill_model::{Bytes, Event};
 use gridmill_persistence::Position;
+use gridmill_persistence::planted::{Bug, is_planted};
+
+use super::timers::{EVERYWHERE, TimerChange, TimerKey};
 
 /// Where a topology's handlers may send records.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +57,8 @@ pub(crate) struct Emit {
 pub(crate) struct Effects {
     emits: Vec<Emit>,
     bytes: Vec<u8>,
+    /// What was scheduled and cancelled, until that is entered into the state of its topology.
+    timers: Vec<TimerChange>,
     /// Why the record that was handled last must not send what it did.
     fault: Option<String>,
     /// By partition.
@@ -67,6 +72,7 @@ pub(crate) struct Effects {
 pub(crate) struct Mark {
     emits: usize,
     bytes: usize,
+    timers: usize,
 }
 
 impl Effects {
@@ -75,13 +81,16 @@ impl Effects {
     }
 
     pub(crate) fn mark(&self) -> Mark {
-        Mark { emits: self.emits.len(), bytes: self.bytes.len() }
+        Mark { emits: self.emits.len(), bytes: self.bytes.len(), timers: self.timers.len() }
     }
 
     /// Forgets what was sent after `mark`, and what was wrong with it.
     pub(crate) fn truncate(&mut self, mark: Mark) {
         self.emits.truncate(mark.emits);
         self.bytes.truncate(mark.bytes);
+        if !is_planted(Bug::KeepTimers) {
+            self.timers.truncate(mark.timers);
+        }
         self.fault = None;
         self.cuts += 1;
     }
@@ -112,6 +121,16 @@ impl Effects {
         self.emits.iter().map(|emit| (emit, &self.bytes[emit.start..emit.end]))
     }
 
+    /// Whether something was scheduled or cancelled.
+    pub(crate) fn has_timers(&self) -> bool {
+        !self.timers.is_empty()
+    }
+
+    /// What was scheduled and cancelled, in order.
+    pub(crate) fn take_timers(&mut self) -> Vec<TimerChange> {
+        std::mem::take(&mut self.timers)
+    }
+
     /// Adds a record for each of `targets`.
     pub(super) fn push<E: Event>(
         &mut self,
@@ -120,6 +139,56 @@ impl Effects {
         record: &E,
         limits: SendLimits,
     ) {
+        let start = self.bytes.len();
+        let Some(variant) = self.encode(output, record, limits) else { return };
+        let (depot, end) = (output.depot, self.bytes.len());
+        for target in targets {
+            let emit = Emit { cause, topology, depot, variant, target, start, end };
+            self.emits.push(emit);
+            self.count(emit, limits.hop_bytes_max);
+        }
+    }
+
+    /// Adds what a timer held.
+    pub(crate) fn push_timer(
+        &mut self,
+        (cause, topology): (Position, usize),
+        (depot, variant): (usize, u16),
+        target: u32,
+        bytes: &[u8],
+    ) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(bytes);
+        let end = self.bytes.len();
+        self.emits.push(Emit { cause, topology, depot, variant, target, start, end });
+    }
+
+    /// Schedules a record.
+    pub(super) fn schedule<E: Event>(
+        &mut self,
+        (cause, topology, output): (Position, usize, &Output),
+        (key, target): (TimerKey, u32),
+        record: &E,
+        limits: SendLimits,
+    ) {
+        let start = self.bytes.len();
+        let Some(variant) = self.encode(output, record, limits) else { return };
+        let (depot, end) = (output.depot, self.bytes.len());
+        // It will be sent; and what one record asks to be kept is to have a bound too.
+        let counted = if target == EVERYWHERE { 0 } else { target };
+        let emit = Emit { cause, topology, depot, variant, target: counted, start, end };
+        self.count(emit, limits.hop_bytes_max);
+        let bytes = Bytes::from(&self.bytes[start..]);
+        self.bytes.truncate(start);
+        self.timers.push(TimerChange::Schedule { key, depot, variant, target, bytes });
+    }
+
+    pub(super) fn cancel(&mut self, key: TimerKey) {
+        self.timers.push(TimerChange::Cancel(key));
+    }
+
+    /// Puts a record's bytes behind the others; returns its variant, or nothing where it cannot be sent.
+    fn encode<E: Event>(&mut self, output: &Output, record: &E, limits: SendLimits) -> Option<u16> {
         let start = self.bytes.len();
         let encoded = record.encode_fields(&mut self.bytes).map_err(|error| error.to_string());
         let variant = encoded.and_then(|()| {
@@ -131,19 +200,13 @@ impl Effects {
             }
             u16::try_from(record.variant()).map_err(|_| "it has more than 65,536 variants".into())
         });
-        let variant = match variant {
-            Ok(variant) => variant,
+        match variant {
+            Ok(variant) => Some(variant),
             Err(problem) => {
                 self.bytes.truncate(start);
-                return self
-                    .fail(format!("the record for `{}` cannot be sent: {problem}", output.name));
+                self.fail(format!("the record for `{}` cannot be sent: {problem}", output.name));
+                None
             }
-        };
-        let (depot, end) = (output.depot, self.bytes.len());
-        for target in targets {
-            let emit = Emit { cause, topology, depot, variant, target, start, end };
-            self.emits.push(emit);
-            self.count(emit, limits.hop_bytes_max);
         }
     }
 

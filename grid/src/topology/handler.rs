@@ -184,6 +184,7 @@ where
                 mark: self.mark,
                 ids: 0,
                 randoms: 0,
+                timers: 0,
                 reply: &mut reply,
                 refusal: &mut refusal,
                 sending: run.sending.again(),

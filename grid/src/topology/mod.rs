@@ -7,6 +7,7 @@ mod handler;
 mod lookahead;
 mod outcome;
 mod states;
+mod timers;
 mod uses;
 
 pub use context::Context;
@@ -21,4 +22,5 @@ pub(crate) use effects::{
     Effects, Emit, HOP_BYTES_MAX, HOP_OVERHEAD, Output, OutputKind, SendLimits,
 };
 pub(crate) use handler::{Answers, Each, Handler, HandlerError, HandlerRun, RecordInfo, Window};
+pub(crate) use timers::{EVERYWHERE, Scheduled, TimerChange, TimerKey, Timers, timers};
 pub(crate) use uses::{PStateDef, StateUse};

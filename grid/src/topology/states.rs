@@ -71,6 +71,7 @@ impl<R: Root> StateUnit for PState<R> {
             global: self.is_global(),
             hashed: self.kind() == Kind::Hashed && self.partitioner().is_none(),
             private: self.is_private(),
+            hidden: false,
             codec: Box::new(TypedPState::new(self)),
         });
     }

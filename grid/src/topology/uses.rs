@@ -16,6 +16,8 @@ pub(crate) struct PStateDef {
     /// Whether keys live on the partition of their hash.
     pub(crate) hashed: bool,
     pub(crate) private: bool,
+    /// Whether the engine keeps something of its own in it: clients do not see that it is there.
+    pub(crate) hidden: bool,
     pub(crate) codec: Box<dyn PStateCodec>,
 }
 

@@ -5,12 +5,14 @@ mod fan;
 mod pstate;
 mod stage;
 mod tick;
+mod timer;
 
 pub use depot::{Depot, Partitioning};
 pub use fan::Fan;
 pub use pstate::{Kind, PState, Read};
 pub use stage::{Route, Stage};
 pub use tick::Tick;
+pub use timer::Timer;
 
 /// Refuses an empty name while the constant is evaluated.
 const fn checked(name: &'static str) -> &'static str {

@@ -10,7 +10,7 @@ impl Core {
         match item {
             Item::Verdict(verdict) => self.set_aside(verdict.clone()),
             Item::Discard(retry) | Item::Retry(retry, _) => self.forget(retry),
-            Item::Events(_) => {}
+            Item::Events(_) | Item::Clock(..) => {}
         }
     }
 

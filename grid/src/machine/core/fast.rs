@@ -160,10 +160,12 @@ impl Core {
                 outputs: &plan.outputs,
                 partitions: self.partitions,
                 limits: self.limits.sends,
-                effects,
+                effects: &mut *effects,
             },
             answers,
-        })
+        })?;
+        self.keep_timers(topology, effects);
+        Ok(())
     }
 }
 

@@ -8,10 +8,12 @@ mod consumers;
 mod control;
 mod fast;
 mod panics;
+mod timers;
 
 use std::sync::Arc;
 
 use gridmill_model::engine::Damaged;
+use gridmill_persistence::Position;
 
 use crate::module::Plan;
 use crate::state::{AnyView, Cell, CellPlace, Frozen};
@@ -20,8 +22,10 @@ use crate::topology::{Answers, AnyCell, Cells, Effects, SendLimits};
 use super::batch::{Batch, Item};
 use super::control::Verdict;
 use super::pace::Pace;
+use super::registry::Registry;
 
 pub(crate) use consumers::Consumer;
+use timers::Earliest;
 
 /// Limits of a partition.
 #[derive(Clone, Copy, Debug)]
@@ -81,17 +85,20 @@ pub(crate) struct Applied {
 
 pub(crate) struct Core {
     pub(crate) plan: Arc<Plan>,
+    registry: Arc<Registry>,
     pub(crate) partition: u32,
     partitions: u32,
     pub(crate) consumers: Vec<Consumer>,
     cells: Cells,
+    /// By topology.
+    earliest: Vec<Earliest>,
     limits: Limits,
     pace: Pace,
 }
 
 impl Core {
     pub(crate) fn new(
-        plan: Arc<Plan>,
+        (plan, registry): (Arc<Plan>, Arc<Registry>),
         (partition, partitions): (u32, u32),
         cells: Vec<Box<dyn Cell>>,
         consumers: Vec<Consumer>,
@@ -99,7 +106,8 @@ impl Core {
     ) -> Self {
         let cells = Cells(cells.into_iter().map(AnyCell).collect());
         let pace = Pace::new(limits.step_bytes);
-        Self { plan, partition, partitions, consumers, cells, limits, pace }
+        let earliest = vec![Earliest::default(); consumers.len()];
+        Self { plan, registry, partition, partitions, consumers, cells, earliest, limits, pace }
     }
 
     /// Applies the next step of a batch to every live topology and seals it. Between steps the state is
@@ -112,19 +120,35 @@ impl Core {
         let before = self.weight_of_all();
         let step = batch.step(self.pace.records());
         let items = &batch.items[step.items()];
+        if let [Item::Clock(clock, info), ..] = items {
+            let applied = self.apply_clock(*clock, *info)?;
+            items.iter().for_each(|item| self.apply_control(item));
+            self.applied_to(batch.applied_to());
+            return Ok(applied);
+        }
         let has_retry = items.iter().any(|item| matches!(item, Item::Retry(..)));
         let fast = if has_retry || batch.careful { None } else { self.apply_fast(batch, step)? };
         let applied = match fast {
             Some(applied) => applied,
             None => self.apply_one_by_one(batch, step)?,
         };
-        for consumer in self.consumers.iter_mut().filter(|consumer| consumer.live) {
-            consumer.next = consumer.next.max(batch.applied_to());
-        }
+        self.applied_to(batch.applied_to());
         let largest = self.cells.0.iter_mut().map(|cell| cell.0.take_largest()).max();
         let more = self.weight_of_all().saturating_sub(before + largest.unwrap_or(0));
         self.pace.note(step.records, more);
         Ok(applied)
+    }
+
+    /// The live topologies have everything before `position`.
+    fn applied_to(&mut self, position: Position) {
+        for consumer in self.consumers.iter_mut().filter(|consumer| consumer.live) {
+            consumer.next = consumer.next.max(position);
+        }
+    }
+
+    /// What the numbers of the log stand for.
+    pub(crate) fn registry(&self) -> &Arc<Registry> {
+        &self.registry
     }
 
     pub(crate) fn topology(&self, name: &str) -> Option<usize> {
@@ -170,6 +194,7 @@ impl Core {
 
     /// Puts another cell in the place of a PState's; returns the old one.
     pub(crate) fn swap_cell(&mut self, pstate: usize, cell: Box<dyn Cell>) -> Box<dyn Cell> {
+        self.forget_earliest(self.plan.pstates[pstate].topology);
         std::mem::replace(&mut self.cells.0[pstate].0, cell)
     }
 

@@ -23,12 +23,17 @@ pub(super) fn shortened(mut message: String) -> String {
     message
 }
 
+/// A panic, unless it is damage that took this way out: that stops the partition.
+pub(super) fn damage_of(panic: Box<dyn Any + Send>) -> Result<Box<dyn Any + Send>, Stop> {
+    match panic.downcast::<Damaged>() {
+        Ok(damage) => Err((*damage).into()),
+        Err(panic) => Ok(panic),
+    }
+}
+
 /// What a panic said; damage that took this way out of a handler stops the partition.
 pub(super) fn panic_message(panic: Box<dyn Any + Send>) -> Result<String, Stop> {
-    let panic = match panic.downcast::<Damaged>() {
-        Ok(damage) => return Err((*damage).into()),
-        Err(panic) => panic,
-    };
+    let panic = damage_of(panic)?;
     let text = panic.downcast_ref::<String>().cloned();
     let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
     let_go(panic);

@@ -8,6 +8,7 @@ use gridmill_persistence::Run;
 use crate::identity::RunNote;
 use crate::machine::core::{Consumer, Core};
 use crate::machine::manifest::{Manifest, RunMeta, TopologyMeta, runs_dir};
+use crate::machine::registry::Registry;
 use crate::state::Cell;
 
 use super::OpenOptions;
@@ -22,7 +23,8 @@ pub(super) fn core_over(
     let consumer = |name: &str| manifest.topology(name).map(consumer_of).unwrap_or_default();
     let consumers = plan.topologies.iter().map(|topology| consumer(topology.name)).collect();
     let numbers = (options.partition, options.partitions);
-    Core::new(Arc::clone(plan), numbers, cells, consumers, options.limits)
+    let registry = Arc::new(Registry::new(plan, manifest));
+    Core::new((Arc::clone(plan), registry), numbers, cells, consumers, options.limits)
 }
 
 fn consumer_of(meta: &TopologyMeta) -> Consumer {

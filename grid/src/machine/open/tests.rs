@@ -319,7 +319,8 @@ fn die_after_entering<M: Module>(disk: &SimStorage, entered: usize) -> SimStorag
 fn plains(grid: &[Opened]) -> Vec<(u32, u64)> {
     let of = |opened: &Opened| {
         let generation = manifest(opened).topology("plain").map_or(0, |plain| plain.generation);
-        (generation, opened.core.cell(1).len())
+        let owned = &opened.core.plan.topologies[PLAIN].owned;
+        (generation, opened.core.cell(owned[0]).len())
     };
     grid.iter().map(of).collect()
 }

@@ -54,6 +54,7 @@ impl Partition {
         if is_planted(Bug::PublishHalfBatch) {
             self.shared.published.show_half(&view);
         }
+        self.note_timers()?;
         let failed = applied.verdicts.first().map(|verdict| verdict.message.clone());
         let sent = self.send(&applied.effects);
         let answers = applied.answers;

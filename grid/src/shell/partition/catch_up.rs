@@ -57,7 +57,8 @@ impl Partition {
             cells.push(if owned { self.core.swap_cell(pstate, empty) } else { empty });
         }
         let limits = self.core.limits();
-        let core = Core::new(plan, self.core.numbers(), cells, consumers, limits);
+        let what = (plan, Arc::clone(self.core.registry()));
+        let core = Core::new(what, self.core.numbers(), cells, consumers, limits);
         self.read_on(topology, core, self.catch_ups.account());
         Ok(())
     }

@@ -123,7 +123,7 @@ impl Partition {
         deferred.into_iter().try_for_each(|command| self.quarantined(command))
     }
 
-    fn after_failed_write(&mut self, error: &LogError) -> Result<(), Fatal> {
+    pub(super) fn after_failed_write(&mut self, error: &LogError) -> Result<(), Fatal> {
         match error {
             LogError::SyncFailed { .. } => self.recover_log(),
             _ => Ok(()),

@@ -40,6 +40,7 @@ mod spent;
 mod stop;
 mod sync;
 mod ticks;
+mod timers;
 mod tree;
 mod waiting;
 
@@ -257,6 +258,7 @@ impl Partition {
         self.shared.commits.recovered(end, view, recover, &*self.shared);
         self.send_recovered();
         self.start_catch_ups()?;
+        self.note_timers()?;
         if let Durability::Interval(every) = self.syncing.durability() {
             self.host.every(every, || Msg::SyncDue);
         }
@@ -296,10 +298,13 @@ impl Partition {
             self.apply_rest()?;
         } else if self.is_full() {
             self.refuse_waiting();
-        } else if self.may_dequeue() {
-            self.next_batch()?;
+        } else {
+            self.fire_timers()?;
+            if self.may_dequeue() {
+                self.next_batch()?;
+            }
         }
-        self.set_alarm();
+        self.set_alarm()?;
         self.hand_over()?;
         self.read_on_later();
         self.start_jobs();

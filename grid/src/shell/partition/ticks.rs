@@ -11,7 +11,7 @@ use crate::machine::ticks::{Ticking, submission};
 use crate::module::Plan;
 
 use super::queued::QueuedEvents;
-use super::{Msg, Partition};
+use super::{Fatal, Msg, Partition};
 
 /// The longest that an alarm waits: the clock may be set meanwhile, and then something else is due.
 const ALARM_MAX: Duration = Duration::from_secs(60);
@@ -103,13 +103,14 @@ impl Partition {
     }
 
     /// Has itself woken when something is due. Who sets a manual clock wakes it too.
-    pub(crate) fn set_alarm(&mut self) {
-        let Some(due) = self.ticks.next().filter(|_| !self.shared.gate.is_closed()) else { return };
+    pub(crate) fn set_alarm(&mut self) -> Result<(), Fatal> {
+        let next = self.ticks.next().into_iter().chain(self.core.next_due()?).min();
+        let Some(due) = next.filter(|_| !self.shared.gate.is_closed()) else { return Ok(()) };
         let (clock, here) = (self.writer.clock(), self.host.now());
         let is_set = |alarm: Alarm| alarm.at > here && alarm.due <= due;
         let left = due.saturating_sub(clock.now());
         if self.ticks.alarm.is_some_and(is_set) || left > 0 && clock.is_manual() {
-            return;
+            return Ok(());
         }
         let wait = match u64::try_from(left) {
             Ok(micros) if micros > 0 => Duration::from_micros(micros).min(ALARM_MAX),
@@ -117,5 +118,6 @@ impl Partition {
         };
         self.ticks.alarm = Some(Alarm { at: here + wait, due });
         self.host.after(wait, || Msg::Wake);
+        Ok(())
     }
 }

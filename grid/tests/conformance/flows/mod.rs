@@ -4,3 +4,4 @@ mod local;
 pub(crate) mod modules;
 mod running;
 mod ticks;
+mod timers;

@@ -327,3 +327,55 @@ pub mod timelines {
         }
     }
 }
+
+/// Hits a minute, closed by a tick on every partition; idle pages are forgotten by a timer.
+pub mod rates {
+    use std::time::Duration;
+
+    use gridmill::prelude::*;
+
+    pub const HITS: Depot<Str> = Depot::hash_by("rates/hits", |page| page.into());
+    pub const MINUTE: Depot<Tick> = Depot::tick("rates/minute", Duration::from_secs(60));
+    pub const NOW: PState<Map<Str, u64>> = PState::new("rates/now");
+    pub const PAST: PState<Map<Str, Map<i64, u64>>> = PState::new("rates/past");
+    const CLOSE: Stage<Tick> = Stage::all("close");
+    const FORGET: Stage<(Str, i64)> = Stage::hash_by("forget", |(page, _)| page.into());
+    type Rates<'a> = (&'a mut Map<Str, u64>, &'a mut Map<Str, Map<i64, u64>>);
+
+    pub struct RateModule;
+
+    impl Module for RateModule {
+        const NAME: &'static str = "rates";
+
+        fn define(module: &mut Setup) {
+            module.depot(HITS).depot(MINUTE);
+            module
+                .stream("rates", (NOW, PAST))
+                .source(HITS)
+                .over(NOW)
+                .each(|page: Str, now: &mut Map<Str, u64>| {
+                    *now.entry(page).or_default() += 1;
+                })
+                .source(MINUTE)
+                .over(())
+                .each_with(|tick: Tick, (): (), flow: &mut Context<'_>| flow.send(CLOSE, tick))
+                .stage(CLOSE)
+                .each_with(close)
+                .stage(FORGET)
+                .each(forget);
+        }
+    }
+
+    fn forget((page, minute): (Str, i64), (_, past): Rates<'_>) {
+        if let Some(minutes) = past.get_mut(&page) {
+            minutes.remove(minute);
+        }
+    }
+
+    fn close(tick: Tick, (now, past): Rates<'_>, flow: &mut Context<'_>) {
+        for (page, hits) in std::mem::take(now).iter() {
+            past.entry(page.clone()).or_default().insert(tick.at, *hits);
+            flow.schedule(tick.at + 3_600_000_000, FORGET, (page, tick.at));
+        }
+    }
+}

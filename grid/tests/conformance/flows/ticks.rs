@@ -7,50 +7,12 @@ use gridmill::StartError;
 use gridmill::client::AppendErrorKind;
 use gridmill::prelude::*;
 
+use super::modules::rates;
+
 type Test = Result<(), Box<dyn std::error::Error>>;
 
 const SECOND: i64 = 1_000_000;
 const MINUTES: i64 = 60 * SECOND;
-
-/// Hits of pages, closed each minute on every partition.
-mod rates {
-    use super::*;
-
-    pub(super) const HITS: Depot<Str> = Depot::hash_by("rates/hits", |page| page.into());
-    pub(super) const MINUTE: Depot<Tick> = Depot::tick("rates/minute", Duration::from_secs(60));
-    pub(super) const NOW: PState<Map<Str, u64>> = PState::new("rates/now");
-    pub(super) const PAST: PState<Map<Str, Map<i64, u64>>> = PState::new("rates/past");
-    const CLOSE: Stage<Tick> = Stage::all("close");
-    type Rates<'a> = (&'a mut Map<Str, u64>, &'a mut Map<Str, Map<i64, u64>>);
-
-    pub(super) struct RateModule;
-
-    impl Module for RateModule {
-        const NAME: &'static str = "rates";
-
-        fn define(module: &mut Setup) {
-            module.depot(HITS).depot(MINUTE);
-            module
-                .stream("rates", (NOW, PAST))
-                .source(HITS)
-                .over(NOW)
-                .each(|page: Str, now: &mut Map<Str, u64>| *now.entry(page).or_default() += 1)
-                .source(MINUTE)
-                .over(())
-                .each_with(|tick: Tick, (): (), flow: &mut Context<'_>| flow.send(CLOSE, tick))
-                .stage(CLOSE)
-                .each(close);
-        }
-    }
-
-    fn close(tick: Tick, (now, past): Rates<'_>) {
-        let hits: Vec<(Str, u64)> = now.iter().map(|(page, hits)| (page.clone(), *hits)).collect();
-        for (page, hits) in hits {
-            now.remove(&page);
-            past.entry(page).or_default().insert(tick.at, hits);
-        }
-    }
-}
 
 /// Keeps every tick, in order.
 mod kept {
