@@ -68,6 +68,7 @@
 //! |---|---|
 //! | declare | [`record`], [`Depot`](prelude::Depot), [`PState`](prelude::PState), [`Module`], [`Setup`], [`Stream`] |
 //! | go on elsewhere | [`Stage`](prelude::Stage) with [`Stream::stage`] and [`Context::send`]; [`Fan`](prelude::Fan); [`Context::append`] |
+//! | fail | [`OnFailure`] with [`Source::on_failure`] |
 //! | act on time | [`Context::schedule`], [`Depot::tick`](prelude::Depot::tick), [`Clock`] |
 //! | run | [`Grid::builder`], [`GridBuilder`] with its limits, [`Grid::in_memory`] |
 //! | append | [`Client::append`](client::Client::append) and its kin; [`Ack`](client::Ack) says what is waited for |
@@ -108,7 +109,7 @@ pub use gridmill_macros::record;
 pub use gridmill_model as model;
 pub use gridmill_persistence as persistence;
 pub use local::Local;
-pub use module::{FanSource, Module, Setup, Source, StartFrom, Stream};
+pub use module::{FanSource, Module, OnFailure, Setup, Source, StartFrom, Stream};
 pub use quarantine::{QuarantineError, Quarantined};
 pub use shell::clock::Clock;
 pub use shell::partition::Durability;

@@ -29,7 +29,7 @@ pub struct Quarantined {
     pub offset: u64,
     /// When it was logged, in microseconds since 1970 (UTC).
     pub time: i64,
-    /// How often it was tried.
+    /// How often it was tried, all retries counted.
     pub attempts: u32,
     /// What the handler's panic said.
     pub message: String,
@@ -116,7 +116,7 @@ impl Grid {
             depot: record.depot.clone(),
             offset: record.offset,
         };
-        shared.send(Msg::Quarantined(QuarantineCommand { retry, discard, done }));
+        shared.send(Msg::Quarantined(QuarantineCommand { retry, discard, done: Some(done) }));
         let answer = answer.await;
         answer.unwrap_or_else(|_| Err("the partition has stopped".to_owned())).map_err(failed)
     }

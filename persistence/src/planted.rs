@@ -49,13 +49,15 @@ pub enum Bug {
     ForgetTicks,
     /// Timers go without a record that says so.
     TimerOutsideLog,
+    /// That a record is skipped and not set aside is not logged.
+    ForgetSkip,
     /// A handler that refuses a record has cancelled and scheduled all the same.
     KeepTimers,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::AckBeforeSync,
         Self::SkipCrc,
         Self::PublishHalfBatch,
@@ -78,6 +80,7 @@ impl Bug {
         Self::ForgetTicks,
         Self::TimerOutsideLog,
         Self::KeepTimers,
+        Self::ForgetSkip,
     ];
 
     /// The name on the command line of `simulate`.
@@ -105,6 +108,7 @@ impl Bug {
             Self::ForgetTicks => "forget_ticks",
             Self::TimerOutsideLog => "timer_outside_log",
             Self::KeepTimers => "keep_timers",
+            Self::ForgetSkip => "forget_skip",
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::receipt::{ManyReceipt, Rejected};
 
 use super::ReplyError;
 
-/// Why a handler refused an event: it returned `Err`, or the event was set aside.
+/// Why a handler refused an event: it returned `Err`, or it failed, and the event was set aside or skipped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
     /// The topology whose handler refused.
@@ -20,15 +20,15 @@ pub struct Rejection {
     pub stage: Option<String>,
     /// The handler's error as text.
     pub message: String,
-    /// The handler's error, for [`Rejection::decode`]; `None` for a quarantined event.
+    /// The handler's error, for [`Rejection::decode`]; `None` for an event at which it failed.
     pub error: Option<Encoded>,
     /// Whether the event panicked again and again and was put in quarantine.
     pub quarantined: bool,
 }
 
 impl Rejection {
-    /// The handler's error as the value that it returned, where `T` is its type; `None` for a
-    /// quarantined event.
+    /// The handler's error as the value that it returned, where `T` is its type; `None` for an event at which it
+    /// failed.
     ///
     /// # Errors
     /// [`ReplyError::WrongType`] where it is of another type.

@@ -1,5 +1,6 @@
 //! Records of the log that are no events: decisions about records that handlers could not handle.
 
+use gridmill_persistence::planted::{Bug, is_planted};
 use gridmill_persistence::{Log, LogError, Position, RecordMeta};
 use serde::{Deserialize, Serialize};
 
@@ -70,6 +71,18 @@ pub(crate) struct Retry {
     pub(crate) offset: u64,
 }
 
+impl Retry {
+    /// About the record of a verdict.
+    pub(crate) fn of(verdict: &Verdict) -> Self {
+        Self {
+            topology: verdict.topology.clone(),
+            position: verdict.position,
+            depot: verdict.depot.clone(),
+            offset: verdict.offset,
+        }
+    }
+}
+
 /// It is as late as the record says: timers of all topologies go that are due by then. How many go stands in the log,
 /// so that the same ones go in a replay, whatever a release thinks is enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,11 +105,26 @@ pub(crate) fn log_verdicts(
         return Ok(());
     }
     for verdict in verdicts {
-        let generation = generation(core, registry, &verdict.topology);
-        push_control(log, (kind::VERDICT, generation), time, verdict)?;
+        push_verdict(log, time, core, registry, verdict)?;
     }
     log.write()?;
     log.syncer().sync()?;
+    Ok(())
+}
+
+/// Puts a verdict into the log's batch; where nobody is to hear of it again, with what discards it.
+pub(crate) fn push_verdict(
+    log: &mut Log,
+    time: i64,
+    core: &Core,
+    registry: &Registry,
+    verdict: &Verdict,
+) -> Result<(), LogError> {
+    let generation = generation(core, registry, &verdict.topology);
+    push_control(log, (kind::VERDICT, generation), time, verdict)?;
+    if core.plan.skips(&verdict.topology, &verdict.depot) && !is_planted(Bug::ForgetSkip) {
+        push_control(log, (kind::DISCARD, generation), time, &Retry::of(verdict))?;
+    }
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use gridmill_model::{Event, Fan, Key, Stage};
 
 use crate::topology::{Context, FanOutcome, Outcome, StateSet};
 
+use super::failure::OnFailure;
 use super::source::Source;
 use super::stream::Stream;
 
@@ -29,6 +30,12 @@ impl<'m, S: StateSet, K: Key, E: Event> FanSource<'m, S, K, E> {
 }
 
 impl<'m, S: StateSet, K: Key, E: Event, T: StateSet> FanSource<'m, S, K, E, T> {
+    /// What becomes of records that the handler cannot handle, as [`Source::on_failure`] says; for all keys of a
+    /// partition together.
+    pub fn on_failure(self, policy: OnFailure) -> Self {
+        Self { source: self.source.on_failure(policy) }
+    }
+
     /// Runs `handler` for each key, on the partition where it lives. A handler that refuses one refuses the record for
     /// all keys of its partition.
     pub fn each<F, R>(self, handler: F) -> Stream<'m, S>

@@ -1,5 +1,6 @@
 //! Modules: what they declare, and that checked and with its names resolved.
 
+mod failure;
 mod fan;
 mod names;
 mod plan;
@@ -8,6 +9,7 @@ mod source;
 mod stream;
 mod timers;
 
+pub use failure::OnFailure;
 pub use fan::FanSource;
 pub use setup::Setup;
 pub use source::{Source, StartFrom};

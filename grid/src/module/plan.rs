@@ -6,6 +6,7 @@ use crate::error::StartError;
 use crate::topology::{Handler, Output, OutputKind, PStateDef, StateUse};
 
 use super::Module;
+use super::failure::OnFailure;
 use super::setup::{DepotDef, Setup};
 use super::source::{SourceDef, StartFrom};
 use super::stream::{AppendDef, TopologyDef};
@@ -55,6 +56,7 @@ pub(crate) struct Source {
     /// Those of them that it may change.
     pub(crate) owned: Vec<usize>,
     pub(crate) start: StartFrom,
+    pub(crate) failure: OnFailure,
     pub(crate) handler: Box<dyn Handler>,
     /// No later topology reads the depot, so that events can be moved into this one.
     pub(crate) last: bool,
@@ -68,6 +70,12 @@ impl Topology {
 
     pub(crate) fn source(&self, depot: usize) -> Option<usize> {
         self.sources.iter().position(|source| source.depot == depot)
+    }
+
+    /// What it does with records of a depot of `plan` that it cannot handle.
+    pub(crate) fn policy(&self, plan: &Plan, depot: &str) -> Option<OnFailure> {
+        let source = self.sources.iter().find(|source| plan.depots[source.depot].name == depot);
+        source.map(|source| source.failure)
     }
 }
 
@@ -145,10 +153,18 @@ impl Plan {
         })
     }
 
-    /// Whether time brings something to a partition of the module: timers, or ticks, which are on partition 0.
+    /// Whether time brings something to a partition of the module: timers, retries, or ticks, which are on partition 0.
     pub(crate) fn follows_time(&self, partition: u32) -> bool {
         let ticks = self.depots.iter().any(|depot| depot.every.is_some());
-        self.has_timers() || partition == 0 && ticks
+        let mut sources = self.topologies.iter().flat_map(|topology| &topology.sources);
+        let retries = sources.any(|source| source.failure.retries.is_some());
+        self.has_timers() || retries || partition == 0 && ticks
+    }
+
+    /// Whether a record that a topology could not handle is not even listed.
+    pub(crate) fn skips(&self, topology: &str, depot: &str) -> bool {
+        let topology = self.topologies.iter().find(|known| known.name == topology);
+        topology.and_then(|known| known.policy(self, depot)).is_some_and(|policy| policy.skips)
     }
 
     /// Whether a topology can schedule something.
@@ -245,7 +261,11 @@ fn resolve(
             problems
                 .push(format!("topology `{name}` reads `{depot}` as another type than {holds}"));
         }
-        let SourceDef { start, handler, over, .. } = source;
+        let SourceDef { start, handler, over, failure, .. } = source;
+        if let Some(wrong) = failure.problem() {
+            let depot = depots[depot].name;
+            problems.push(format!("topology `{name}` reads `{depot}` {wrong}"));
+        }
         let (at, owned) = match over {
             None => {
                 let in_tuple = |pstate: &&usize| topology.at.contains(pstate);
@@ -261,7 +281,8 @@ fn resolve(
                  the depot global, or the PState partitioned"
             ));
         }
-        topology.sources.push(Source { depot, at, owned, start, handler, last: false });
+        let last = false;
+        topology.sources.push(Source { depot, at, owned, start, failure, handler, last });
     }
     topology
 }

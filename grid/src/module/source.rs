@@ -8,6 +8,7 @@ use gridmill_model::{Depot, Event, Stage};
 
 use crate::topology::{Context, Each, Handler, Origin, Outcome, StateSet, StateUse, Uses, id_mark};
 
+use super::failure::OnFailure;
 use super::names::inbox_name;
 use super::setup::Setup;
 use super::stream::Stream;
@@ -34,6 +35,7 @@ pub(crate) struct SourceDef {
     pub(crate) start: StartFrom,
     /// The PStates that its handler gets, where these are not all of the topology.
     pub(crate) over: Option<Vec<StateUse>>,
+    pub(crate) failure: OnFailure,
     pub(crate) handler: Box<dyn Handler>,
 }
 
@@ -44,6 +46,7 @@ pub struct Source<'m, S, E: 'static, T = S> {
     origin: Origin<E>,
     start: StartFrom,
     over: Option<Vec<StateUse>>,
+    failure: OnFailure,
     states: PhantomData<fn() -> T>,
 }
 
@@ -63,8 +66,8 @@ impl<'m, S: StateSet, E: Event> Source<'m, S, E> {
     }
 
     fn new(stream: Stream<'m, S>, origin: Origin<E>) -> Self {
-        let (start, over, states) = (StartFrom::Beginning, None, PhantomData);
-        Self { stream, origin, start, over, states }
+        let (start, over, failure) = (StartFrom::Beginning, None, OnFailure::default());
+        Self { stream, origin, start, over, failure, states: PhantomData }
     }
 
     /// Gives the handler some of the topology's PStates instead of all of them: a handle, a tuple of handles, or
@@ -91,10 +94,11 @@ impl<'m, S: StateSet, E: Event> Source<'m, S, E> {
     /// }
     /// ```
     pub fn over<T: StateSet>(self, states: T) -> Source<'m, S, E, T> {
-        let Self { stream, origin, start, .. } = self;
+        let Self { stream, origin, start, failure, .. } = self;
         let mut declared = Uses::of(stream.topology);
         states.declare(&mut declared);
-        Source { stream, origin, start, over: Some(declared.uses), states: PhantomData }
+        let (over, states) = (Some(declared.uses), PhantomData);
+        Source { stream, origin, start, over, failure, states }
     }
 }
 
@@ -105,6 +109,14 @@ impl<'m, S: StateSet, E: Event, T: StateSet> Source<'m, S, E, T> {
         if let Origin::Depot(_) = self.origin {
             self.start = start;
         }
+        self
+    }
+
+    /// What becomes of records that the handler cannot handle: it panics at one again and again, or makes a value that
+    /// is not allowed. Without it they are set aside. A handler that returns `Err` refuses a record, which is no
+    /// failure.
+    pub fn on_failure(mut self, policy: OnFailure) -> Self {
+        self.failure = policy;
         self
     }
 
@@ -127,7 +139,7 @@ impl<'m, S: StateSet, E: Event, T: StateSet> Source<'m, S, E, T> {
         F: for<'a, 'b, 'c> Fn(E, T::Refs<'a>, &'b mut Context<'c>) -> R + Send + Sync + 'static,
     {
         let key = self.origin.key();
-        let Self { stream, origin, start, over, .. } = self;
+        let Self { stream, origin, start, over, failure, .. } = self;
         let Some(depot) = enter(stream.setup, stream.topology, &origin) else { return stream };
         let topology = &mut stream.setup.topologies[stream.topology];
         let mark = id_mark(topology.name);
@@ -136,6 +148,7 @@ impl<'m, S: StateSet, E: Event, T: StateSet> Source<'m, S, E, T> {
             event: TypeId::of::<E>(),
             start,
             over,
+            failure,
             handler: Box::new(Each::<E, T, F>::new(handler, key, mark)),
         });
         stream

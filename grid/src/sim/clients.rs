@@ -168,7 +168,7 @@ pub(super) async fn mend(partitions: Vec<Arc<Shared>>, mut choices: Choices, tim
             };
             let (done, answer) = once::channel();
             let discard = choices.once_in(4);
-            shared.send(Msg::Quarantined(QuarantineCommand { retry, discard, done }));
+            shared.send(Msg::Quarantined(QuarantineCommand { retry, discard, done: Some(done) }));
             // Whatever it says, the log tells what became of it.
             let _ = answer.await;
         }

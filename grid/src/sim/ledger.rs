@@ -3,11 +3,12 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
 
 use gridmill_persistence::Position;
 
 use crate::model::prelude::*;
-use crate::module::{Module, Setup};
+use crate::module::{Module, OnFailure, Setup};
 use crate::topology::Context;
 use crate::{StartFrom, record};
 
@@ -35,6 +36,9 @@ impl Op {
 pub(super) const NAME: &str = "sim";
 
 pub(super) const OPS: Depot<Op> = Depot::hash_by("sim/ops", |op| op.key.into());
+/// How long a record that was set aside waits before it is handled again by itself.
+const RETRY: Duration = Duration::from_micros(500);
+
 /// By key: the ids that were handled, in order.
 pub(super) const LISTS: PState<Map<u64, List<u64>>> = PState::new("sim/lists");
 /// By key: how many there are. Agrees with `LISTS` in every view.
@@ -127,7 +131,12 @@ impl Module for Late {
 
     fn define(module: &mut Setup) {
         declare(module);
-        module.stream("late", LATE).source(OPS).start_from(StartFrom::Beginning).each(keep_late);
+        module
+            .stream("late", LATE)
+            .source(OPS)
+            .start_from(StartFrom::Beginning)
+            .on_failure(OnFailure::skip().attempts(2))
+            .each(keep_late);
     }
 }
 
@@ -147,7 +156,8 @@ impl Module for Newer {
 fn declare(module: &mut Setup) {
     module.depot(OPS);
     super::ticking::declare(module);
-    module.stream("keep", (LISTS, COUNTS)).source(OPS).each_with(keep);
+    let policy = OnFailure::set_aside().retry_after(RETRY, 3);
+    module.stream("keep", (LISTS, COUNTS)).source(OPS).on_failure(policy).each_with(keep);
     super::passing::declare(module);
     super::later::declare(module);
     module.stream("copy", (COPIES, COUNTS.read())).source(OPS).each(copy);

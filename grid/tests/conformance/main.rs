@@ -32,6 +32,7 @@ mod operations;
 mod path_cases;
 mod path_law;
 mod paths;
+mod policies;
 mod pstates;
 mod quarantine;
 mod reads;

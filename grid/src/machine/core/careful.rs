@@ -7,8 +7,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use gridmill_client::engine::EncodedEvents;
 
 use crate::machine::batch::{Batch, Events, Item, Step};
-use crate::machine::control::Verdict;
-use crate::topology::{Effects, HandlerError};
+use crate::machine::control::{Retry, Verdict};
+use crate::topology::{Answers, Effects, HandlerError, Refusal};
 
 use super::panics::{panic_message, shortened};
 use super::{Applied, Core, ItemAnswers, Stop};
@@ -21,6 +21,16 @@ struct One<'a> {
     topology: usize,
     variant: u16,
     bytes: &'a [u8],
+    /// How often it was tried before it was set aside.
+    before: u32,
+}
+
+/// What the appender of a record hears that a topology skips, because it failed with this message.
+pub(crate) fn skipped(message: &str) -> Refusal {
+    Refusal {
+        message: format!("the handler failed, and the record is skipped: {message}"),
+        error: None,
+    }
 }
 
 enum Attempt {
@@ -43,15 +53,20 @@ impl Core {
         applied.answers.resize_with(batch.items.len(), ItemAnswers::default);
         for number in step.items() {
             let item = &mut batch.items[number];
+            let before = match item {
+                Item::Retry(retry, _) => self.attempts_at(retry),
+                _ => 0,
+            };
             if let Item::Events(events) | Item::Retry(_, events) = item {
                 let records = step.records_of(number, events);
-                self.apply_each((number, records), events, &mut applied)?;
+                self.apply_each((number, records, before), events, &mut applied)?;
             }
             if step.ends(number) {
                 self.apply_control(item);
             }
         }
         for verdict in &applied.verdicts {
+            // Also where it is to be skipped: until the log says so.
             self.set_aside(verdict.clone());
         }
         Ok(applied)
@@ -59,7 +74,7 @@ impl Core {
 
     fn apply_each(
         &mut self,
-        (item, records): (usize, Range<usize>),
+        (item, records, before): (usize, Range<usize>, u32),
         events: &mut Events,
         applied: &mut Applied,
     ) -> Result<(), Stop> {
@@ -67,7 +82,7 @@ impl Core {
         let step = encoded.iter().enumerate().skip(records.start).take(records.len());
         for (index, (variant, bytes)) in step {
             for topology in 0..self.plan.topologies.len() {
-                let one = One { item, index, topology, variant, bytes };
+                let one = One { item, index, topology, variant, bytes, before };
                 self.apply_record(one, events, applied)?;
             }
         }
@@ -83,7 +98,8 @@ impl Core {
         applied: &mut Applied,
     ) -> Result<(), Stop> {
         let mut message = String::new();
-        for number in 1..=self.limits.attempts {
+        let attempts = self.attempts_of(one.topology, events.depot);
+        for number in 1..=attempts {
             let sent = applied.effects.mark();
             let to = (&mut applied.answers[one.item], &mut applied.effects);
             let attempt = self.attempt(one, events, to)?;
@@ -98,7 +114,22 @@ impl Core {
                 }
             }
         }
-        self.quarantine(one, events, self.limits.attempts, message, applied)
+        self.quarantine(one, events, attempts, message, applied)
+    }
+
+    /// How often a topology tries a record of a depot.
+    fn attempts_of(&self, topology: usize, depot: usize) -> u32 {
+        let topology = &self.plan.topologies[topology];
+        let policy = topology.source(depot).map(|source| topology.sources[source].failure);
+        policy.and_then(|policy| policy.attempts).unwrap_or(self.limits.attempts)
+    }
+
+    /// How often a record was tried before it was set aside.
+    fn attempts_at(&self, retry: &Retry) -> u32 {
+        let topology = self.topology(&retry.topology);
+        let held =
+            topology.and_then(|topology| self.consumers[topology].quarantine.get(&retry.position));
+        held.map_or(0, |verdict| verdict.attempts)
     }
 
     fn attempt(
@@ -157,14 +188,23 @@ impl Core {
         let message = shortened(message);
         let info = events.infos[one.index];
         let index = u32::try_from(one.index).unwrap_or(u32::MAX);
-        applied.answers[one.item].quarantined.push((index, one.topology, message.clone()));
+        let skips = self
+            .plan
+            .skips(self.plan.topologies[one.topology].name, self.plan.depots[events.depot].name);
+        let answers = &mut applied.answers[one.item];
+        if skips {
+            let said = Answers { refusals: vec![(index, skipped(&message))], ..Answers::default() };
+            answers.topologies.push((one.topology, said));
+        } else {
+            answers.quarantined.push((index, one.topology, message.clone()));
+        }
         applied.verdicts.push(Verdict {
             topology: self.plan.topologies[one.topology].name.to_owned(),
             position: info.position,
             depot: self.plan.depots[events.depot].name.to_owned(),
             offset: info.offset,
             time: info.time,
-            attempts,
+            attempts: one.before.saturating_add(attempts),
             message,
         });
         Ok(())

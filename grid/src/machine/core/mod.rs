@@ -24,6 +24,7 @@ use super::control::Verdict;
 use super::pace::Pace;
 use super::registry::Registry;
 
+pub(crate) use careful::skipped;
 pub(crate) use consumers::Consumer;
 use timers::Earliest;
 

@@ -234,6 +234,7 @@ pub(crate) fn enter(options: &OpenOptions, replayed: Replayed) -> Result<Opened,
     let logged = log_verdicts(log, *last_time, core, registry, &found);
     logged.map_err(|source| options.log_fault(source))?;
     if !found.is_empty() {
+        opened.core.forget_logged(&found);
         let next = opened.log.next_position();
         for consumer in opened.core.consumers.iter_mut().filter(|consumer| consumer.live) {
             consumer.next = next;

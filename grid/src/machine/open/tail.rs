@@ -12,7 +12,7 @@ use crate::machine::batch::{Batch, Item};
 use crate::machine::breadcrumbs::Breadcrumbs;
 use crate::machine::budget::Account;
 use crate::machine::control::Verdict;
-use crate::machine::core::{Core, ItemAnswers};
+use crate::machine::core::{Core, ItemAnswers, skipped};
 use crate::machine::flush::{FlushContext, FlushFault, flush_now};
 use crate::machine::replay::Replay;
 use crate::state::Cell;
@@ -187,11 +187,11 @@ fn note_verdicts(batch: &Batch, core: &Core, from: Position, said: &mut Vec<Reco
         let topology = core.topology(&verdict.topology).filter(|&of| core.consumers[of].live);
         if let Some(topology) = topology.filter(|_| verdict.position >= from) {
             let (position, message) = (verdict.position, verdict.message.clone());
-            said.push(RecoveredAnswer {
-                position,
-                topology,
-                what: AnswerBody::Quarantined(message),
-            });
+            let what = match core.plan.skips(&verdict.topology, &verdict.depot) {
+                true => AnswerBody::Refusal(skipped(&message)),
+                false => AnswerBody::Quarantined(message),
+            };
+            said.push(RecoveredAnswer { position, topology, what });
         }
     }
 }

@@ -4,7 +4,7 @@ use gridmill_persistence::planted::{Bug, is_planted};
 use gridmill_persistence::{LogError, Position};
 
 use crate::machine::batch::{Batch, Item};
-use crate::machine::control::{Verdict, generation, kind};
+use crate::machine::control::Verdict;
 use crate::machine::core::ItemAnswers;
 
 use super::commit::{PendingCommand, StepDone};
@@ -54,7 +54,7 @@ impl Partition {
         if is_planted(Bug::PublishHalfBatch) {
             self.shared.published.show_half(&view);
         }
-        self.note_timers()?;
+        self.note_due()?;
         let failed = applied.verdicts.first().map(|verdict| verdict.message.clone());
         let sent = self.send(&applied.effects);
         let answers = applied.answers;
@@ -79,9 +79,11 @@ impl Partition {
     /// Logs verdicts, which the live flow knows already; returns the position after them.
     pub(crate) fn log_verdicts(&mut self, verdicts: &[Verdict]) -> Result<Position, Fatal> {
         for verdict in verdicts {
+            let skips = self.core.plan.skips(&verdict.topology, &verdict.depot);
             tracing::warn!(
                 topology = %verdict.topology, position = %verdict.position, depot = %verdict.depot,
-                message = %verdict.message, "a record goes into quarantine"
+                message = %verdict.message, "a record {}",
+                if skips { "is skipped" } else { "goes into quarantine" }
             );
         }
         if is_planted(Bug::ForgetVerdict) {
@@ -92,6 +94,7 @@ impl Partition {
             self.recover_log()?;
             self.write_verdicts(verdicts)?;
         }
+        self.core.forget_logged(verdicts);
         self.make_durable();
         let end = self.writer.end();
         // Consumers come to it when they have the rest of the batch before it.
@@ -103,9 +106,6 @@ impl Partition {
     }
 
     fn write_verdicts(&mut self, verdicts: &[Verdict]) -> Result<(), LogError> {
-        let (core, registry) = (&self.core, self.writer.registry().clone());
-        let of = |verdict: &Verdict| generation(core, &registry, &verdict.topology);
-        let records = verdicts.iter().map(|verdict| (of(verdict), verdict));
-        self.writer.write_controls(kind::VERDICT, self.writer.last_time(), records)
+        self.writer.write_verdicts(&self.core, verdicts)
     }
 }

@@ -42,6 +42,7 @@ impl Partition {
         if !unlogged.is_empty() {
             self.log_verdicts(&unlogged)?;
         }
+        self.core.forget_skipped(topology);
         Ok(())
     }
 

@@ -19,7 +19,8 @@ pub(crate) type CommandDone = once::Sender<Result<(), String>>;
 pub(crate) struct QuarantineCommand {
     pub(crate) retry: Retry,
     pub(crate) discard: bool,
-    pub(crate) done: CommandDone,
+    /// Nobody waits where it comes of itself.
+    pub(crate) done: Option<CommandDone>,
 }
 
 /// Commands that cannot be carried out yet.
@@ -63,12 +64,15 @@ impl Partition {
         let item = match self.quarantine_item(&mut retry, discard, time) {
             Ok(item) => item,
             Err(message) => {
-                let _ = done.send(Err(message));
+                match done {
+                    Some(done) => drop(done.send(Err(message))),
+                    None => self.is_hopeless(retry, &message),
+                }
                 return Ok(());
             }
         };
         if let Err(error) = self.log_command(&retry, discard, time) {
-            let _ = done.send(Err(error.to_string()));
+            done.map(|done| done.send(Err(error.to_string())));
             return self.after_failed_write(&error);
         }
         let batch = Batch::new(vec![item], self.writer.end());
@@ -76,7 +80,7 @@ impl Partition {
             batch.end,
             Vec::new(),
             Vec::new(),
-            Some(PendingCommand::new(done)),
+            done.map(PendingCommand::new),
         );
         self.make_durable();
         self.apply(batch)

@@ -49,6 +49,8 @@ impl Partition {
         }
         let Some(mut caught_up) = self.catch_ups.take_arrived() else { return Ok(()) };
         self.read_rest(&mut caught_up)?;
+        // They were logged when they were met.
+        caught_up.core.forget_skipped(topology);
         let group = self.core.plan.topologies[topology].group;
         if alone {
             self.let_in(caught_up)?;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use gridmill_persistence::{Log, LogError, LogReader, Position, RecordMeta, Written};
 use serde::Serialize;
 
-use crate::machine::control::{kind, push_control};
+use crate::machine::control::{Verdict, kind, push_control, push_verdict};
+use crate::machine::core::Core;
 use crate::machine::flow::stamp::Stamp;
 use crate::machine::registry::Registry;
 use crate::module::Plan;
@@ -69,11 +70,6 @@ impl LogWriter {
 
     pub(crate) fn clock(&self) -> &Clock {
         &self.clock
-    }
-
-    /// The time of the last record.
-    pub(crate) fn last_time(&self) -> i64 {
-        self.last_time
     }
 
     /// Writes what came in as one batch; past the page cache where `direct`. On an error the log is as it was.
@@ -173,6 +169,23 @@ impl LogWriter {
                 Err(error)
             }
         }
+    }
+
+    /// Writes verdicts as one batch, of the time of the last record. On an error the log is as it was.
+    pub(crate) fn write_verdicts(
+        &mut self,
+        core: &Core,
+        verdicts: &[Verdict],
+    ) -> Result<(), LogError> {
+        let Self { log, registry, last_time, .. } = self;
+        let pushed = verdicts
+            .iter()
+            .try_for_each(|verdict| push_verdict(log, *last_time, core, registry, verdict));
+        let written = pushed.and_then(|()| self.log.write());
+        if written.is_err() {
+            self.log.discard();
+        }
+        written.map(drop)
     }
 
     /// After a failed sync: writes all that was not durable into a new segment.

@@ -34,6 +34,7 @@ mod queued;
 #[cfg(all(test, feature = "races"))]
 mod races;
 mod reading;
+mod retries;
 mod senders;
 pub(crate) mod shared;
 mod spent;
@@ -76,6 +77,7 @@ use ids::Ids;
 use log_writer::LogWriter;
 use maintenance::Maintenance;
 use published::PartitionView;
+use retries::Retries;
 use shared::Shared;
 use sync::Syncing;
 use ticks::Ticks;
@@ -158,6 +160,7 @@ pub(crate) struct Partition {
     commands: Commands,
     flows: Flows,
     ticks: Ticks,
+    retries: Retries,
     ids: Ids,
     /// The position after the last record that is applied.
     applied_to: Position,
@@ -237,6 +240,7 @@ impl Partition {
             commands: Commands::default(),
             flows,
             ticks,
+            retries: Retries::default(),
             ids: Ids::new(once, ids),
             applied_to: end,
             quarantine: Arc::default(),
@@ -258,7 +262,7 @@ impl Partition {
         self.shared.commits.recovered(end, view, recover, &*self.shared);
         self.send_recovered();
         self.start_catch_ups()?;
-        self.note_timers()?;
+        self.note_due()?;
         if let Durability::Interval(every) = self.syncing.durability() {
             self.host.every(every, || Msg::SyncDue);
         }
@@ -300,6 +304,7 @@ impl Partition {
             self.refuse_waiting();
         } else {
             self.fire_timers()?;
+            self.retry_due()?;
             if self.may_dequeue() {
                 self.next_batch()?;
             }
@@ -341,6 +346,7 @@ impl Partition {
         let consumers = self.core.consumers.iter();
         let all = consumers.flat_map(|consumer| consumer.quarantine.values().cloned());
         self.quarantine = Arc::new(all.collect());
+        self.note_retries();
     }
 
     /// Shows the present state at once, where all of it is durable.

@@ -50,14 +50,13 @@ impl Partition {
         self.writer.write_controls(kind::CLOCK, time, std::iter::once((0, &clock)))
     }
 
-    /// Counts the timers that are pending. Where one is due already, the partition has something to do, before
+    /// Counts the timers that are pending. Where something is due already, the partition has something to do, before
     /// anybody may find that it has not.
-    pub(crate) fn note_timers(&mut self) -> Result<(), Fatal> {
-        if !self.core.plan.has_timers() {
-            return Ok(());
+    pub(crate) fn note_due(&mut self) -> Result<(), Fatal> {
+        if self.core.plan.has_timers() {
+            Counters::set(&self.shared.counters.timers, self.core.pending_timers() as usize);
         }
-        Counters::set(&self.shared.counters.timers, self.core.pending_timers() as usize);
-        if self.is_timer_due()? {
+        if self.is_timer_due()? || self.is_retry_due() {
             self.shared.mailbox.time_passed(|| self.shared.send(Msg::Wake));
         }
         Ok(())
