@@ -1,11 +1,11 @@
 //! The running grid: what a service holds on to.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use gridmill_client::Client;
-use gridmill_client::engine::once;
+use gridmill_client::engine::{Engine, once};
 use gridmill_persistence::Storage;
 use tokio::sync::watch;
 
@@ -106,6 +106,17 @@ impl Grid {
         let engine = Arc::new(engine);
         let client = Client::new(Arc::clone(&engine) as _);
         Self { engine, client, workers, storage, root, drain }
+    }
+
+    pub(crate) fn weak_engine(&self) -> Weak<dyn Engine> {
+        let weak: Weak<GridEngine> = Arc::downgrade(&self.engine);
+        weak
+    }
+
+    /// All partitions look whether they have something to do.
+    pub(crate) fn wake(&self) {
+        let partitions = self.engine.modules.iter().flat_map(|module| &module.partitions);
+        partitions.for_each(|shared| shared.send(Msg::Wake));
     }
 
     pub(crate) fn engine(&self) -> &GridEngine {

@@ -68,6 +68,7 @@
 //! |---|---|
 //! | declare | [`record`], [`Depot`](prelude::Depot), [`PState`](prelude::PState), [`Module`], [`Setup`], [`Stream`] |
 //! | go on elsewhere | [`Stage`](prelude::Stage) with [`Stream::stage`] and [`Context::send`]; [`Fan`](prelude::Fan); [`Context::append`] |
+//! | ask others | [`Source::each_async`], [`Calls`] |
 //! | fail | [`OnFailure`] with [`Source::on_failure`] |
 //! | act on time | [`Context::schedule`], [`Depot::tick`](prelude::Depot::tick), [`Clock`] |
 //! | run | [`Grid::builder`], [`GridBuilder`] with its limits, [`Grid::in_memory`] |
@@ -109,13 +110,13 @@ pub use gridmill_macros::record;
 pub use gridmill_model as model;
 pub use gridmill_persistence as persistence;
 pub use local::Local;
-pub use module::{FanSource, Module, OnFailure, Setup, Source, StartFrom, Stream};
+pub use module::{Calls, FanSource, Module, OnFailure, Setup, Source, StartFrom, Stream};
 pub use quarantine::{QuarantineError, Quarantined};
 pub use shell::clock::Clock;
 pub use shell::partition::Durability;
 pub use shell::partition::past::Progress;
 pub use stats::{JobProblem, ModuleStats, PartitionStats, Stats, TopologyStats};
-pub use topology::{Context, Outcome, StateSet, StateUnit};
+pub use topology::{Call, Context, Outcome, StateSet, StateUnit};
 
 /// What macros name; not for users.
 #[doc(hidden)]

@@ -8,7 +8,7 @@ use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::marker::PhantomData;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 
 use gridmill_client::engine::{
@@ -22,21 +22,26 @@ use gridmill_client::{
 use gridmill_model::path::{Navigate, Selected};
 use gridmill_model::{Depot, Event, Uuid};
 use gridmill_persistence::Position;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::builder::ONCE_WINDOW;
 use crate::engine::{depot_entry, pstate_entry, select_json};
 use crate::error::StartError;
-use crate::machine::answers::{LaterAnswers, complete, later};
+use crate::machine::answers::{LaterAnswer, LaterAnswers, complete, later, refused, set_aside};
 use crate::machine::batch::{Batch, Events, Item};
-use crate::machine::control::ClockRecord;
-use crate::machine::core::{Consumer, Core, ItemAnswers, Limits, Stop};
+use crate::machine::control::{ClockRecord, Verdict};
+use crate::machine::core::{Consumer, Core, ItemAnswers, Limits, Stop, skipped};
 use crate::machine::once::{IdKey, hash};
 use crate::machine::registry::Registry;
 use crate::machine::ticks::{Ticking, submission};
 use crate::module::{Module, Plan};
+use crate::shell::partition::calls::Clients;
+use crate::shell::partition::outside::poll_guarded;
 use crate::state::AnyView;
-use crate::topology::{AnyEvents, Effects, Emit, HOP_BYTES_MAX, RecordInfo, SendLimits};
+use crate::topology::{
+    AnyEvents, Call, CallKey, CallResult, Effects, Emit, HOP_BYTES_MAX, RecordInfo, SendLimits,
+    id_mark, key_of,
+};
 
 /// What a mailbox may hold; here nothing ever waits in one.
 const MAILBOX_BYTES: u32 = 1 << 30;
@@ -114,6 +119,8 @@ impl<M: Module> Local<M> {
         let plan = Plan::of::<M>()?;
         plan.check_initial(VALUE_BYTES_MAX)?;
         let engine = Arc::new(LocalEngine::new(plan, partitions.max(1))?);
+        let weak: Weak<LocalEngine> = Arc::downgrade(&engine);
+        engine.clients.come_from(weak);
         let client = Client::new(Arc::clone(&engine) as _);
         Ok(Self { engine, client, module: PhantomData })
     }
@@ -193,6 +200,8 @@ struct LocalEngine {
     partitions: u32,
     time: Mutex<i64>,
     ticks: Mutex<Vec<Ticking>>,
+    /// Where calls get their clients from.
+    clients: Clients,
     depots: Vec<Arc<DepotEntry>>,
     pstates: Vec<Arc<PStateEntry>>,
 }
@@ -217,7 +226,8 @@ impl LocalEngine {
         let machines = (0..partitions).map(|number| Machine::new(&plan, (number, partitions)));
         let machines = Mutex::new(machines.collect::<Result<_, _>>()?);
         let (time, ticks) = (Mutex::new(0), Mutex::new(Ticking::all(&plan, 0)));
-        Ok(Self { plan, machines, partitions, time, ticks, depots, pstates })
+        let clients = Clients::default();
+        Ok(Self { plan, machines, partitions, time, ticks, clients, depots, pstates })
     }
 
     fn set_time(&self, micros: i64) {
@@ -233,7 +243,7 @@ impl LocalEngine {
                 tracing::warn!(%error, "what a tick led to was not handled");
             }
         }
-        if let Err(error) = fire_timers(&self.plan, &mut self.machines.lock(), micros) {
+        if let Err(error) = self.settle(self.machines.lock(), Queue::default(), micros) {
             tracing::warn!(%error, "what timers led to was not handled");
         }
     }
@@ -305,16 +315,85 @@ impl LocalEngine {
         let first = Position::from_bits(receipt.first_position).number();
         let event_of = |cause: Position| (cause.number() - first) as u32;
         let mut queue = Queue::default();
-        queue.extend(&effects, event_of);
-        let said_later = queue.run(&self.plan, &mut machines, time).map_err(|kind| (kind, None))?;
+        queue.extend(partition, &effects, event_of);
+        let settled = self.settle(machines, queue, time).map_err(|kind| (kind, None))?;
+        let (mut machines, said_later) = settled;
         // Who waits for less is told less, as in a grid.
         if ack == Ack::Processed {
             answers.into_iter().for_each(|said| complete(&self.plan, &mut receipt, said));
             said_later.enter(&self.plan, &mut receipt);
         }
         machines[partition].note(id, Repeated::Known, &receipt);
-        fire_timers(&self.plan, &mut machines, time).map_err(|kind| (kind, None))?;
         Ok(receipt)
+    }
+
+    /// Handles what was sent, lets timers go that are due, and makes calls, until nothing is left; returns what was
+    /// said to the append that it began with.
+    fn settle<'a>(
+        &'a self,
+        mut machines: Machines<'a>,
+        mut queue: Queue,
+        time: i64,
+    ) -> Result<(Machines<'a>, LaterAnswers), AppendErrorKind> {
+        let mut said = LaterAnswers::default();
+        loop {
+            queue.run(&self.plan, &mut machines, time, &mut said)?;
+            queue.fire(&mut machines, time)?;
+            if !queue.sent.is_empty() {
+                continue;
+            }
+            let calls = std::mem::take(&mut queue.calls);
+            if calls.is_empty() {
+                return Ok((machines, said));
+            }
+            // They are the user's, and may read.
+            drop(machines);
+            let ended: Vec<_> = calls.iter().map(|call| self.call(call)).collect();
+            machines = self.machines.lock();
+            for (opened, (result, attempts)) in calls.iter().zip(ended) {
+                let machine = &mut machines[opened.machine];
+                let end = CallEnd { opened, result, attempts };
+                let (answers, effects) = machine.end_call(&self.plan, end, time, &mut said)?;
+                queue.extend(opened.machine, &effects, |_| opened.event);
+                answers.into_iter().for_each(|(depot, answers)| {
+                    queue.say(&self.plan, (depot, opened.event), answers, &mut said);
+                });
+            }
+        }
+    }
+
+    /// Makes a call, as often as it fails and may be made; what came of it, and at which attempt.
+    fn call(&self, opened: &OpenedCall) -> (CallResult, u32) {
+        let OpenedCall { machine, topology, position, .. } = *opened;
+        let def = &self.plan.topologies[topology];
+        let called = {
+            let mut machines = self.machines.lock();
+            let key = machines[machine].call_key(opened);
+            let open = machines[machine].core.open_call(topology, key).ok().flatten();
+            open.zip(machines[machine].source_of(&self.plan, opened))
+        };
+        let gone = || (Err("its record is gone".to_owned()), 1);
+        let Some((open, (source, variant))) = called else { return gone() };
+        let Some(call) = &def.sources[source].call else { return gone() };
+        let key = key_of(machine as u32, id_mark(def.name), position.to_bits());
+        let mut attempt = 1;
+        loop {
+            let Some(client) = self.clients.client() else { return gone() };
+            let of = Call { key, attempt, client };
+            let Some(mut calling) = call.handler.call(usize::from(variant), &open.bytes, of) else {
+                return gone();
+            };
+            let polled = poll_guarded(&mut calling, &mut Context::from_waker(Waker::noop()));
+            match polled {
+                Poll::Pending => {
+                    let waits =
+                        "the call has to wait, and `Local` does not; test it in `Grid::in_memory`";
+                    return (Err(waits.to_owned()), attempt);
+                }
+                Poll::Ready(Err(_)) if attempt < call.options.attempts => attempt += 1,
+                Poll::Ready(result) => return (result, attempt),
+            }
+        }
     }
 
     fn id_taken(&self, submission: Submission) -> Refused {
@@ -343,35 +422,46 @@ struct Sent {
     event: u32,
 }
 
-/// Sends what is due at `time`, and handles all that it leads to.
-fn fire_timers(plan: &Plan, machines: &mut [Machine], time: i64) -> Result<(), AppendErrorKind> {
-    let mut queue = Queue::default();
-    loop {
-        let mut fired = false;
-        for number in 0..machines.len() {
-            while let Some(effects) = machines[number].fire(time)? {
-                fired = true;
-                queue.extend(&effects, |_| 0);
-                // Nobody waits for what it says.
-                queue.run(plan, machines, time)?;
-            }
-        }
-        if !fired {
-            return Ok(());
-        }
-    }
+/// All partitions, behind their lock.
+type Machines<'a> = MutexGuard<'a, Vec<Machine>>;
+
+/// A call that was opened and not made yet.
+struct OpenedCall {
+    machine: usize,
+    topology: usize,
+    position: Position,
+    /// The number of the event that led to it.
+    event: u32,
 }
+
+/// What a call came to.
+struct CallEnd<'a> {
+    opened: &'a OpenedCall,
+    result: CallResult,
+    attempts: u32,
+}
+
+/// The number of no event: nobody waits for what timers lead to.
+const NO_EVENT: u32 = u32::MAX;
 
 /// Records that were sent and are not handled yet.
 #[derive(Default)]
 struct Queue {
     sent: VecDeque<Sent>,
+    calls: Vec<OpenedCall>,
     /// How many there have been.
     steps: usize,
 }
 
 impl Queue {
-    fn extend(&mut self, effects: &Effects, event_of: impl Fn(Position) -> u32) {
+    /// Adds what a step on a machine sent and opened.
+    fn extend(&mut self, machine: usize, effects: &Effects, event_of: impl Fn(Position) -> u32) {
+        self.calls.extend(effects.opened_calls().iter().map(|&(topology, position)| OpenedCall {
+            machine,
+            topology,
+            position,
+            event: event_of(position),
+        }));
         self.sent.extend(effects.iter().map(|(emit, bytes)| {
             let (emit, bytes, event) = (*emit, bytes.to_vec(), event_of(emit.cause));
             Sent { emit, bytes, event }
@@ -384,24 +474,46 @@ impl Queue {
         plan: &Plan,
         machines: &mut [Machine],
         time: i64,
-    ) -> Result<LaterAnswers, AppendErrorKind> {
-        let mut said = LaterAnswers::default();
+        said: &mut LaterAnswers,
+    ) -> Result<(), AppendErrorKind> {
         while let Some(Sent { emit, bytes, event }) = self.sent.pop_front() {
             self.steps += 1;
             if self.steps > STEPS_MAX {
                 let reason = format!(
-                    "an append, or a timer, led to more than {STEPS_MAX} records in stages: a stage that sends to itself has to \
-                     come to an end"
+                    "an append, or a timer, led to more than {STEPS_MAX} records in stages: a stage that sends to itself \
+                     has to come to an end"
                 );
                 return Err(AppendErrorKind::Unknown { reason });
             }
-            let machine = &mut machines[emit.target as usize];
-            let (answers, effects) = machine.receive(plan, &emit, &bytes, time)?;
-            self.extend(&effects, |_| event);
-            let answers = answers.into_iter().flat_map(|said| later(plan, emit.depot, said));
-            answers.for_each(|(_, answer)| said.add(event, answer));
+            let target = emit.target as usize;
+            let (answers, effects) = machines[target].receive(plan, &emit, &bytes, time)?;
+            self.extend(target, &effects, |_| event);
+            answers.into_iter().for_each(|one| self.say(plan, (emit.depot, event), one, said));
         }
-        Ok(said)
+        Ok(())
+    }
+
+    /// Keeps what handlers said about a record of a depot, to the event that led to it.
+    fn say(
+        &self,
+        plan: &Plan,
+        (depot, event): (usize, u32),
+        answers: ItemAnswers,
+        said: &mut LaterAnswers,
+    ) {
+        if event != NO_EVENT {
+            later(plan, depot, answers).for_each(|(_, answer)| said.add(event, answer));
+        }
+    }
+
+    /// Lets timers go that are due at `time`.
+    fn fire(&mut self, machines: &mut [Machine], time: i64) -> Result<(), AppendErrorKind> {
+        for (number, machine) in machines.iter_mut().enumerate() {
+            while let Some(effects) = machine.fire(time)? {
+                self.extend(number, &effects, |_| NO_EVENT);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -468,8 +580,8 @@ impl Machine {
             first_position: self.end.to_bits(),
             ..BatchReceipt::default()
         };
-        let (answers, effects) =
-            self.handle(depot, events, encoded, time).map_err(|kind| (kind, None))?;
+        let handled = self.handle(depot, (events, encoded), None, time);
+        let (answers, effects) = handled.map_err(|kind| (kind, None))?;
         Ok((receipt, answers, effects))
     }
 
@@ -520,15 +632,105 @@ impl Machine {
         })?;
         let mut encoded = EncodedEvents::default();
         encoded.push(emit.variant, bytes);
-        self.handle(emit.depot, events, encoded, time)
+        self.handle(emit.depot, (events, encoded), None, time)
     }
 
-    /// Keeps events as records of a depot and lets the topologies handle them.
+    fn call_key(&self, opened: &OpenedCall) -> CallKey {
+        let depot = self.core.plan.topologies[opened.topology].sources.iter();
+        // A record is in one of them.
+        let mut depots = depot.filter(|source| source.call.is_some()).map(|source| source.depot);
+        let at = opened.position.to_bits();
+        let has = |depot: &usize| {
+            let records = &self.records[*depot];
+            records.binary_search_by_key(&at, |record| record.position).is_ok()
+        };
+        let depot = depots.find(has).unwrap_or_default();
+        (self.core.registry().source(depot), at)
+    }
+
+    /// The source that a call's record is of, and its variant.
+    fn source_of(&self, plan: &Plan, opened: &OpenedCall) -> Option<(usize, u16)> {
+        let (depot, at) = self.call_key(opened);
+        let records = &self.records[usize::from(depot)];
+        let record = records.binary_search_by_key(&at, |record| record.position).ok()?;
+        let source = plan.topologies[opened.topology].source(usize::from(depot))?;
+        Some((source, records[record].variant))
+    }
+
+    /// Takes the answer to a call as a record of its stage, or sets its record aside; returns what was said by which
+    /// stage.
+    fn end_call(
+        &mut self,
+        plan: &Plan,
+        end: CallEnd<'_>,
+        time: i64,
+        said: &mut LaterAnswers,
+    ) -> Result<(Vec<(usize, ItemAnswers)>, Effects), AppendErrorKind> {
+        let CallEnd { opened, result, attempts } = end;
+        let key = self.call_key(opened);
+        let Some((source, _)) = self.source_of(plan, opened) else { return Ok(Default::default()) };
+        let source = &plan.topologies[opened.topology].sources[source];
+        let Some(call) = &source.call else { return Ok(Default::default()) };
+        match result {
+            Ok((variant, bytes)) => {
+                let codec = &plan.depots[call.result].codec;
+                let mut events = codec.events();
+                if codec.decode(&mut events, usize::from(variant), &bytes).is_err() {
+                    codec.push_unknown(&mut events);
+                }
+                let mut encoded = EncodedEvents::default();
+                encoded.push(variant, &bytes);
+                let handled = self.handle(call.result, (events, encoded), Some(key), time)?;
+                let (answers, effects) = handled;
+                Ok((answers.into_iter().map(|said| (call.result, said)).collect(), effects))
+            }
+            Err(message) => {
+                let message = format!("the call failed: {message}");
+                self.set_call_aside(plan, (opened, source.depot), (attempts, &message))?;
+                if opened.event != NO_EVENT {
+                    let (name, stage) =
+                        (plan.topologies[opened.topology].name, plan.depots[source.depot].inbox);
+                    let stage = stage.map(|inbox| inbox.stage);
+                    let rejection = match plan.skips(name, plan.depots[source.depot].name) {
+                        true => refused(name, stage, skipped(&message)),
+                        false => set_aside(name, stage, message),
+                    };
+                    said.add(opened.event, LaterAnswer::Rejection(rejection));
+                }
+                Ok(Default::default())
+            }
+        }
+    }
+
+    fn set_call_aside(
+        &mut self,
+        plan: &Plan,
+        (opened, depot): (&OpenedCall, usize),
+        (attempts, message): (u32, &str),
+    ) -> Result<(), AppendErrorKind> {
+        let key = self.call_key(opened);
+        let open = self.usable(|core| core.open_call(opened.topology, key))?;
+        let Some(open) = open else { return Ok(()) };
+        let verdict = Verdict {
+            topology: plan.topologies[opened.topology].name.to_owned(),
+            position: opened.position,
+            depot: plan.depots[depot].name.to_owned(),
+            offset: open.offset,
+            time: open.time,
+            attempts,
+            message: message.to_owned(),
+        };
+        self.end = self.end.next();
+        let mut batch = Batch::new(vec![Item::Verdict(verdict)], self.end);
+        self.usable(|core| core.apply(&mut batch)).map(drop)
+    }
+
+    /// Keeps events as records of a depot and lets the topologies handle them. One of them may be the answer to a call.
     fn handle(
         &mut self,
         depot: usize,
-        events: AnyEvents,
-        encoded: EncodedEvents,
+        (events, encoded): (AnyEvents, EncodedEvents),
+        call: Option<CallKey>,
         time: i64,
     ) -> Result<(Vec<ItemAnswers>, Effects), AppendErrorKind> {
         self.time = time.max(self.time);
@@ -541,7 +743,7 @@ impl Machine {
             records.push(StoredEvent { offset, position, time, variant, bytes });
             self.end = self.end.next();
         }
-        let events = Events { depot, events, encoded, infos, only: None };
+        let events = Events { depot, events, encoded, infos, only: None, call };
         let mut batch = Batch::new(vec![Item::Events(events)], self.end);
         let applied = self.usable(|core| core.apply(&mut batch))?;
         Ok((applied.answers, applied.effects))

@@ -65,6 +65,8 @@ pub struct PartitionStats {
     pub outbox_bytes: u64,
     /// Records that its handlers have scheduled for a time that has not come.
     pub timers: u64,
+    /// Calls to the outside that have no answer yet: under way, and waiting.
+    pub calls: u64,
     /// Times that the partition's actor was started again.
     pub restarts: u64,
     /// Records that the last start replayed.
@@ -164,6 +166,7 @@ fn partition(run: &ModuleRun, shared: &Shared) -> PartitionStats {
         received: get(&counters.received),
         outbox_bytes: get(&counters.outbox_bytes),
         timers: get(&counters.timers),
+        calls: get(&counters.calls),
         restarts: get(&counters.restarts),
         replayed: get(&counters.replayed),
         recovery: shared.life.recovery(),

@@ -47,17 +47,21 @@ pub enum Bug {
     ForgetIds,
     /// A start does not look which tick was the last.
     ForgetTicks,
-    /// Timers go without a record that says so.
+    /// Timers go, and the log does not say so.
     TimerOutsideLog,
     /// That a record is skipped and not set aside is not logged.
     ForgetSkip,
+    /// The outside is called for a record before it is durable.
+    CallEarly,
+    /// The answer to a call is taken although it has one.
+    AcceptClosedResult,
     /// A handler that refuses a record has cancelled and scheduled all the same.
     KeepTimers,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::AckBeforeSync,
         Self::SkipCrc,
         Self::PublishHalfBatch,
@@ -81,6 +85,8 @@ impl Bug {
         Self::TimerOutsideLog,
         Self::KeepTimers,
         Self::ForgetSkip,
+        Self::CallEarly,
+        Self::AcceptClosedResult,
     ];
 
     /// The name on the command line of `simulate`.
@@ -109,6 +115,8 @@ impl Bug {
             Self::TimerOutsideLog => "timer_outside_log",
             Self::KeepTimers => "keep_timers",
             Self::ForgetSkip => "forget_skip",
+            Self::CallEarly => "call_early",
+            Self::AcceptClosedResult => "accept_closed_result",
         }
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gridmill_persistence::{Position, SimStorage, Storage};
+use tokio::runtime::Handle;
 
 use crate::error::StartError;
 use crate::memory::default_budget;
@@ -82,6 +83,7 @@ pub struct GridBuilder {
     drain: Duration,
     once_window: Duration,
     once_ids_max: usize,
+    calls_on: Option<Handle>,
     value_bytes_max: usize,
     cache_bytes_max: usize,
     attempts: u32,
@@ -120,6 +122,7 @@ impl GridBuilder {
             drain: Duration::from_secs(5),
             once_window: ONCE_WINDOW,
             once_ids_max: 1 << 20,
+            calls_on: None,
             value_bytes_max: 16 << 20,
             cache_bytes_max: budget,
             attempts: 3,
@@ -243,6 +246,25 @@ impl GridBuilder {
     /// minutes take 90 MB.
     pub fn once_ids_max(mut self, ids: usize) -> Self {
         self.once_ids_max = ids;
+        self
+    }
+
+    /// Where the async functions of [`Source::each_async`](crate::Source::each_async) run: by default on the tokio runtime
+    /// that [`start`](Self::start) is called on. The grid's own threads run none of them.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use gridmill::prelude::*;
+    ///
+    /// // For grids that are started on another executor, or whose calls are to have threads of their own.
+    /// let outside = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    /// let builder = Grid::in_memory().calls_on(outside.handle().clone());
+    /// # let _ = builder;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn calls_on(mut self, runtime: Handle) -> Self {
+        self.calls_on = Some(runtime);
         self
     }
 

@@ -8,6 +8,7 @@ use gridmill_client::engine::once;
 use gridmill_persistence::run::VALUE_BYTES_MAX;
 use gridmill_persistence::{FileStorage, LockGuard, LogOptions, Position, Storage};
 use ractor::{Actor, ActorCell};
+use tokio::runtime::Handle;
 
 use crate::engine::{GridEngine, ModuleRun};
 use crate::error::StartError;
@@ -21,6 +22,7 @@ use crate::machine::open::{OpenOptions, Opened, partition_dir};
 use crate::module::{Plan, refuse_common_names};
 use crate::shell::held::{self, Held};
 use crate::shell::load::Load;
+use crate::shell::partition::calls::Clients;
 use crate::shell::partition::peers::Peers;
 use crate::shell::partition::shared::Shared;
 use crate::shell::partition::{ActorOptions, Durability};
@@ -65,13 +67,17 @@ impl GridBuilder {
         let workers = Workers::start(self.threads, folder).map_err(StartError::Threads)?;
         let workers = Arc::new(workers);
         let folder = DataFolder { storage: &storage, root: &root };
-        let modules = self.start_modules(plans, folder, &workers).await;
+        let clients = Clients::default();
+        let modules = self.start_modules(plans, folder, &workers, &clients).await;
         if modules.is_err() {
             // The folder is free again when the error is known.
             workers.stop().await;
         }
         let engine = GridEngine::new(modules?, self.event_bytes_max);
-        Ok(Grid::new(engine, workers, storage, root, self.drain))
+        let grid = Grid::new(engine, workers, storage, root, self.drain);
+        clients.come_from(grid.weak_engine());
+        grid.wake();
+        Ok(grid)
     }
 
     async fn start_modules(
@@ -79,6 +85,7 @@ impl GridBuilder {
         plans: Vec<Arc<Plan>>,
         folder: DataFolder<'_>,
         workers: &Workers,
+        clients: &Clients,
     ) -> Result<Vec<ModuleRun>, StartError> {
         let seats: Seats = Arc::default();
         let supervisor = Supervisor { seats: Arc::clone(&seats) };
@@ -87,7 +94,7 @@ impl GridBuilder {
         let spawned = spawn.await.map_err(|error| threads(error.to_string()))?;
         let (supervisor, _) = spawned.map_err(|error| threads(error.to_string()))?;
         let place = |number| (workers.number_of(number), workers.load_of(number));
-        let slots = self.slots(&plans, folder, place);
+        let slots = self.slots(&plans, folder, clients, place);
         let seat = |(number, slot): (usize, &Slot)| Seat {
             slot: slot.clone(),
             worker: workers.of(number).clone(),
@@ -107,7 +114,22 @@ impl GridBuilder {
     /// The modules' plans, where every option is one that a grid can run with.
     pub(crate) fn checked(&self) -> Result<Vec<Arc<Plan>>, StartError> {
         self.check_options()?;
-        self.plans()
+        let plans = self.plans()?;
+        if let Some(plan) = plans.iter().find(|plan| plan.has_calls())
+            && self.runtime().is_none()
+        {
+            return Err(StartError::Option {
+                option: "calls_on",
+                got: format!("no tokio runtime, and module `{}` calls async functions", plan.name),
+                expected: "a runtime: start the grid on one, or hand one over".to_owned(),
+            });
+        }
+        Ok(plans)
+    }
+
+    /// Where calls to the outside run.
+    fn runtime(&self) -> Option<Handle> {
+        self.calls_on.clone().or_else(|| Handle::try_current().ok())
     }
 
     fn check_options(&self) -> Result<(), StartError> {
@@ -172,7 +194,7 @@ impl GridBuilder {
     }
 
     /// The modules' plans; no two may have a name in common.
-    fn plans(&self) -> Result<Vec<Arc<Plan>>, StartError> {
+    pub(crate) fn plans(&self) -> Result<Vec<Arc<Plan>>, StartError> {
         let mut plans: Vec<Arc<Plan>> = Vec::new();
         for plan in self.plans.clone() {
             // The builder keeps what was wrong, to be started again.
@@ -227,6 +249,7 @@ impl GridBuilder {
         &self,
         plans: &[Arc<Plan>],
         folder: DataFolder<'_>,
+        clients: &Clients,
         place: impl Fn(usize) -> (usize, Load),
     ) -> Vec<Slot> {
         let budgets = self.budgets();
@@ -254,6 +277,8 @@ impl GridBuilder {
                         tails: budgets.tails[thread].clone(),
                         flows: budgets.flows.clone(),
                         clock: self.clock.clone(),
+                        clients: clients.clone(),
+                        calls_on: self.runtime(),
                         once: OnceLimits { window: self.window(), ids_max: self.once_ids_max },
                     },
                 });

@@ -41,13 +41,13 @@ pub(crate) fn complete(plan: &Plan, receipt: &mut BatchReceipt, answers: ItemAns
     }
 }
 
-fn refused(topology: &str, stage: Option<&str>, refusal: Refusal) -> Rejection {
+pub(crate) fn refused(topology: &str, stage: Option<&str>, refusal: Refusal) -> Rejection {
     let Refusal { message, error } = refusal;
     let (topology, stage) = (topology.to_owned(), stage.map(str::to_owned));
     Rejection { topology, stage, message, error, quarantined: false }
 }
 
-fn set_aside(topology: &str, stage: Option<&str>, message: String) -> Rejection {
+pub(crate) fn set_aside(topology: &str, stage: Option<&str>, message: String) -> Rejection {
     let (topology, stage) = (topology.to_owned(), stage.map(str::to_owned));
     Rejection { topology, stage, message, error: None, quarantined: true }
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use gridmill_client::engine::EncodedEvents;
 use gridmill_persistence::Position;
 
-use crate::topology::{AnyEvents, RecordInfo};
+use crate::topology::{AnyEvents, CallKey, RecordInfo};
 
 use super::control::{ClockRecord, Retry, Verdict};
 
@@ -18,6 +18,8 @@ pub(crate) struct Events {
     pub(crate) infos: Vec<RecordInfo>,
     /// The only topology that handles them; all that read the depot where `None`.
     pub(crate) only: Option<usize>,
+    /// The call to which the one record is the answer, where it is one.
+    pub(crate) call: Option<CallKey>,
 }
 
 /// One entry of a batch.
@@ -147,7 +149,7 @@ mod tests {
             |number| RecordInfo { position: Position::START.forward(number), offset: 0, time: 0 };
         let infos = numbers.map(info).collect();
         let (events, encoded) = (Box::new(()), EncodedEvents::default());
-        Item::Events(Events { depot: 0, events, encoded, infos, only: None })
+        Item::Events(Events { depot: 0, events, encoded, infos, only: None, call: None })
     }
 
     #[test]

@@ -4,6 +4,8 @@ use gridmill_persistence::planted::{Bug, is_planted};
 use gridmill_persistence::{Log, LogError, Position, RecordMeta};
 use serde::{Deserialize, Serialize};
 
+use crate::topology::CallKey;
+
 use super::core::Core;
 use super::registry::Registry;
 
@@ -23,12 +25,14 @@ pub(crate) mod kind {
     pub(crate) const HOP: u8 = 5;
     /// An event of a depot that a topology appended; it carries a stamp too.
     pub(crate) const SENT: u8 = 6;
+    /// What a call to the outside gave: a record for a stage; it carries a [`call_id`](super::call_id).
+    pub(crate) const RESULT: u8 = 7;
     /// A [`ClockRecord`](super::ClockRecord): timers that are due at its time go.
     pub(crate) const CLOCK: u8 = 8;
 
     /// Whether a record is one that handlers get: its type and offset are those of a depot or stage.
     pub(crate) fn is_event(kind: u8) -> bool {
-        matches!(kind, EVENT | HOP | SENT)
+        matches!(kind, EVENT | HOP | SENT | RESULT)
     }
 
     /// Whether a record was sent by a topology, and carries a stamp.
@@ -41,9 +45,26 @@ pub(crate) mod kind {
         match kind {
             HOP => "hop",
             SENT => "sent",
+            RESULT => "result",
             _ => "event",
         }
     }
+}
+
+/// The id of the answer to a call: the position of the record that was called for, what no stamp has there, and the
+/// number of that record's depot.
+pub(crate) fn call_id((depot, position): CallKey) -> [u8; 16] {
+    let mut id = [0; 16];
+    id[..8].copy_from_slice(&position.to_le_bytes());
+    id[8..10].copy_from_slice(&NO_DEPOT.to_le_bytes());
+    id[10..12].copy_from_slice(&depot.to_le_bytes());
+    id
+}
+
+/// The call that an answer is to.
+pub(crate) fn call_of(id: [u8; 16]) -> CallKey {
+    let [a, b, c, d, e, f, g, h, _, _, low, high, ..] = id;
+    (u16::from_le_bytes([low, high]), u64::from_le_bytes([a, b, c, d, e, f, g, h]))
 }
 
 /// The depot number of records that belong to no depot.

@@ -382,7 +382,8 @@ fn filled_again(
     };
     enter_sources(plan, topology, manifest, &mut again, log)?;
     if has_past(plan, manifest, &again, log)? {
-        if topology.reads || topology.sends() || plan.is_read(topology) {
+        let calls = topology.calls.is_some();
+        if topology.reads || topology.sends() || calls || plan.is_read(topology) {
             return incompatible(plan, refilling(plan, topology));
         }
         (again.live, again.next) = (false, Position::START);
@@ -412,6 +413,16 @@ fn new_topology(
             format!(
                 "topology `{}` reads PStates of other topologies and would start in the past, where it \
              cannot see what they were then; let it `start_from(StartFrom::End)`",
+                topology.name
+            ),
+        );
+    }
+    if past && topology.calls.is_some() {
+        return incompatible(
+            plan,
+            format!(
+                "topology `{}` calls async functions and would start in the past, for which it would call them all \
+                 again; let its sources `start_from(StartFrom::End)`",
                 topology.name
             ),
         );

@@ -10,7 +10,7 @@ use crate::module::Plan;
 use crate::topology::RecordInfo;
 
 use super::batch::{Batch, Events, Item};
-use super::control::{ClockRecord, Retry, Verdict, kind};
+use super::control::{ClockRecord, Retry, Verdict, call_of, kind};
 use super::registry::Registry;
 
 /// Records in one batch of a replay: nobody waits for one, and what is touched twice is sealed once;
@@ -157,9 +157,11 @@ fn push_event(
     variant: u16,
     record: &LogRecord<'_>,
 ) -> Result<(), ReplayError> {
-    let same = |item: &Item| matches!(item, Item::Events(events) if events.depot == depot);
-    if !batch.items.last().is_some_and(same) {
-        batch.items.push(Item::Events(empty(plan, depot)));
+    let call = record.id.filter(|_| record.kind == kind::RESULT).map(call_of);
+    let same = |item: &Item| matches!(item, Item::Events(events) if events.depot == depot && events.call.is_none());
+    // An answer stands alone.
+    if call.is_some() || !batch.items.last().is_some_and(same) {
+        batch.items.push(Item::Events(Events { call, ..empty(plan, depot) }));
     }
     if let Some(Item::Events(events)) = batch.items.last_mut() {
         push_into(plan, events, variant, record.payload, info(record))?;
@@ -174,6 +176,7 @@ fn empty(plan: &Plan, depot: usize) -> Events {
         encoded: EncodedEvents::default(),
         infos: Vec::new(),
         only: None,
+        call: None,
     }
 }
 

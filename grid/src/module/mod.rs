@@ -1,5 +1,6 @@
 //! Modules: what they declare, and that checked and with its names resolved.
 
+mod calls;
 mod failure;
 mod fan;
 mod names;
@@ -9,6 +10,7 @@ mod source;
 mod stream;
 mod timers;
 
+pub use calls::Calls;
 pub use failure::OnFailure;
 pub use fan::FanSource;
 pub use setup::Setup;

@@ -1,15 +1,19 @@
 //! A module, checked and with its names resolved to numbers.
 
+use std::sync::Arc;
+
 use gridmill_persistence::planted::{Bug, is_planted};
 
 use crate::error::StartError;
-use crate::topology::{Handler, Output, OutputKind, PStateDef, StateUse};
+use crate::topology::{AsyncHandler, Handler, Output, OutputKind, PStateDef, StateUse};
 
 use super::Module;
+use super::calls::{CallDef, Calls, calls_name};
 use super::failure::OnFailure;
 use super::setup::{DepotDef, Setup};
 use super::source::{SourceDef, StartFrom};
 use super::stream::{AppendDef, TopologyDef};
+use super::timers::timers_name;
 
 /// What every partition of a module runs.
 pub(crate) struct Plan {
@@ -46,6 +50,16 @@ pub(crate) struct Topology {
     /// The PState that keeps what they have scheduled, where it has stages: one of those that it owns, and in no
     /// tuple.
     pub(crate) timers: Option<usize>,
+    /// The PState that keeps its open calls, where it makes any.
+    pub(crate) calls: Option<usize>,
+}
+
+/// An async function that is called for the records of a source.
+pub(crate) struct SourceCall {
+    pub(crate) options: Calls,
+    pub(crate) handler: Arc<dyn AsyncHandler>,
+    /// The hidden depot of the stage that gets its results.
+    pub(crate) result: usize,
 }
 
 /// What a topology does with a depot.
@@ -58,6 +72,7 @@ pub(crate) struct Source {
     pub(crate) start: StartFrom,
     pub(crate) failure: OnFailure,
     pub(crate) handler: Box<dyn Handler>,
+    pub(crate) call: Option<SourceCall>,
     /// No later topology reads the depot, so that events can be moved into this one.
     pub(crate) last: bool,
 }
@@ -167,6 +182,11 @@ impl Plan {
         topology.and_then(|known| known.policy(self, depot)).is_some_and(|policy| policy.skips)
     }
 
+    /// Whether a topology calls async functions.
+    pub(crate) fn has_calls(&self) -> bool {
+        self.topologies.iter().any(|topology| topology.calls.is_some())
+    }
+
     /// Whether a topology can schedule something.
     pub(crate) fn has_timers(&self) -> bool {
         self.topologies.iter().any(|topology| topology.timers.is_some())
@@ -211,6 +231,7 @@ fn resolve(
     problems: &mut Vec<String>,
 ) -> Topology {
     let TopologyDef { name, uses, sources, appends } = def;
+    let hidden = |name| pstates.iter().position(|known| known.hidden && known.name == name);
     let mut topology = Topology {
         name,
         at: Vec::new(),
@@ -219,9 +240,11 @@ fn resolve(
         group: number,
         sources: Vec::new(),
         outputs: outputs(number, name, &appends, depots, problems),
-        timers: pstates.iter().position(|pstate| pstate.hidden && pstate.topology == number),
+        timers: hidden(timers_name(name)),
+        calls: hidden(calls_name(name)),
     };
     topology.owned.extend(topology.timers);
+    topology.owned.extend(topology.calls);
     if sources.is_empty() {
         problems
             .push(format!("topology `{name}` has no source; add `.source(DEPOT).each(handler)`"));
@@ -261,7 +284,8 @@ fn resolve(
             problems
                 .push(format!("topology `{name}` reads `{depot}` as another type than {holds}"));
         }
-        let SourceDef { start, handler, over, failure, .. } = source;
+        let SourceDef { start, handler, over, failure, call, .. } = source;
+        let call = call.and_then(|call| resolve_call(&topology, call, problems));
         if let Some(wrong) = failure.problem() {
             let depot = depots[depot].name;
             problems.push(format!("topology `{name}` reads `{depot}` {wrong}"));
@@ -282,9 +306,30 @@ fn resolve(
             ));
         }
         let last = false;
-        topology.sources.push(Source { depot, at, owned, start, failure, handler, last });
+        topology.sources.push(Source { depot, at, owned, start, failure, handler, call, last });
     }
     topology
+}
+
+/// An async function, where the stage of its results is declared.
+fn resolve_call(
+    topology: &Topology,
+    call: CallDef,
+    problems: &mut Vec<String>,
+) -> Option<SourceCall> {
+    let CallDef { options, handler, result, event } = call;
+    let fits = |output: &&Output| {
+        output.kind == OutputKind::Stage && output.name == result && output.event == event
+    };
+    let Some(output) = topology.outputs.iter().find(fits) else {
+        problems.push(format!(
+            "topology `{}` calls an async function with results for stage `{result}`, which is not declared in it with \
+             that type; add `.stage(..)` and a handler",
+            topology.name
+        ));
+        return None;
+    };
+    Some(SourceCall { options, handler, result: output.depot })
 }
 
 /// The PStates of a source's `over(..)`, and those of them that it may change.

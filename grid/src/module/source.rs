@@ -8,6 +8,7 @@ use gridmill_model::{Depot, Event, Stage};
 
 use crate::topology::{Context, Each, Handler, Origin, Outcome, StateSet, StateUse, Uses, id_mark};
 
+use super::calls::{CallDef, Calls};
 use super::failure::OnFailure;
 use super::names::inbox_name;
 use super::setup::Setup;
@@ -37,16 +38,19 @@ pub(crate) struct SourceDef {
     pub(crate) over: Option<Vec<StateUse>>,
     pub(crate) failure: OnFailure,
     pub(crate) handler: Box<dyn Handler>,
+    /// The async function that is called for its records, where there is one.
+    pub(crate) call: Option<CallDef>,
 }
 
 /// A source that is being declared: a depot or a stage, of which a handler gets the PStates `T`.
 #[must_use = "a source without a handler does nothing: add `.each(handler)`"]
 pub struct Source<'m, S, E: 'static, T = S> {
-    stream: Stream<'m, S>,
-    origin: Origin<E>,
-    start: StartFrom,
+    pub(super) stream: Stream<'m, S>,
+    pub(super) origin: Origin<E>,
+    pub(super) start: StartFrom,
     over: Option<Vec<StateUse>>,
-    failure: OnFailure,
+    pub(super) failure: OnFailure,
+    pub(super) calls: Calls,
     states: PhantomData<fn() -> T>,
 }
 
@@ -67,7 +71,8 @@ impl<'m, S: StateSet, E: Event> Source<'m, S, E> {
 
     fn new(stream: Stream<'m, S>, origin: Origin<E>) -> Self {
         let (start, over, failure) = (StartFrom::Beginning, None, OnFailure::default());
-        Self { stream, origin, start, over, failure, states: PhantomData }
+        let calls = Calls::default();
+        Self { stream, origin, start, over, failure, calls, states: PhantomData }
     }
 
     /// Gives the handler some of the topology's PStates instead of all of them: a handle, a tuple of handles, or
@@ -94,11 +99,11 @@ impl<'m, S: StateSet, E: Event> Source<'m, S, E> {
     /// }
     /// ```
     pub fn over<T: StateSet>(self, states: T) -> Source<'m, S, E, T> {
-        let Self { stream, origin, start, failure, .. } = self;
+        let Self { stream, origin, start, failure, calls, .. } = self;
         let mut declared = Uses::of(stream.topology);
         states.declare(&mut declared);
         let (over, states) = (Some(declared.uses), PhantomData);
-        Source { stream, origin, start, over, failure, states }
+        Source { stream, origin, start, over, failure, calls, states }
     }
 }
 
@@ -150,13 +155,18 @@ impl<'m, S: StateSet, E: Event, T: StateSet> Source<'m, S, E, T> {
             over,
             failure,
             handler: Box::new(Each::<E, T, F>::new(handler, key, mark)),
+            call: None,
         });
         stream
     }
 }
 
 /// Enters what a source reads; the depot's name, or `None` where the topology reads it already.
-fn enter<E: Event>(setup: &mut Setup, topology: usize, origin: &Origin<E>) -> Option<&'static str> {
+pub(super) fn enter<E: Event>(
+    setup: &mut Setup,
+    topology: usize,
+    origin: &Origin<E>,
+) -> Option<&'static str> {
     let (name, stage) = match origin {
         Origin::Depot(depot) => (depot.name(), None),
         Origin::Stage(stage) => {

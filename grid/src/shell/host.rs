@@ -4,6 +4,7 @@
 //! the seam and is synchronous; when it happens is decided on the other side.
 
 use std::fmt;
+use std::pin::Pin;
 use std::time::Duration;
 
 use super::partition::Msg;
@@ -60,6 +61,8 @@ pub(crate) trait Host: fmt::Debug + Send + Sync {
     fn every(&self, interval: Duration, message: fn() -> Msg);
     /// Sends what `message` makes once, when `wait` has passed, if this life has not ended by then.
     fn after(&self, wait: Duration, message: fn() -> Msg);
+    /// Drives a call to the outside to its end, beside all that the grid does.
+    fn call(&self, call: Pin<Box<dyn Future<Output = ()> + Send>>);
     /// A clock that never goes back. Only differences between its times say something.
     fn now(&self) -> Duration;
 }

@@ -15,6 +15,7 @@ use crate::model::path::Navigate;
 use crate::shell::partition::shared::Shared;
 use crate::shell::partition::{Msg, QuarantineCommand};
 
+use super::asking;
 use super::choices::Choices;
 use super::ledger::{COUNTS, LISTS, OPS, Op};
 use super::oracle::Oracle;
@@ -29,14 +30,20 @@ pub(super) const KEYS: u64 = 12;
 pub(super) struct Common {
     pub(super) client: Client,
     pub(super) oracle: Rc<RefCell<Oracle>>,
+    /// What is known of events about which the outside is asked.
+    pub(super) asks: Rc<RefCell<Oracle>>,
 }
 
 /// Appends `count` events, each after the answer to the one before.
 pub(super) async fn send(common: Common, mut choices: Choices, sender: u64, count: u64) {
     for number in 0..count {
         let op = Op::new(choices.below(KEYS as usize) as u64, sender << 32 | number);
-        common.oracle.borrow_mut().sends(op.id);
         let ack = if choices.once_in(4) { Ack::Appended } else { Ack::Processed };
+        if choices.once_in(8) {
+            asking::send(&common, &op, ack).await;
+            continue;
+        }
+        common.oracle.borrow_mut().sends(op.id);
         let answer = common.client.append_with(OPS, op.clone(), ack).await;
         let logged = common.oracle.borrow_mut().answered(&op, &answer);
         if let Err(error) = &answer
@@ -100,9 +107,13 @@ pub(super) async fn send_many(common: Common, mut choices: Choices, sender: u64,
             .map(|number| Op::new(choices.below(KEYS as usize) as u64, sender << 32 | number))
             .collect();
         number += many;
-        ops.iter().for_each(|op| common.oracle.borrow_mut().sends(op.id));
+        let (depot, oracle) = match choices.once_in(2) {
+            true => (asking::ASKS, &common.asks),
+            false => (OPS, &common.oracle),
+        };
+        ops.iter().for_each(|op| oracle.borrow_mut().sends(op.id));
         // Whatever it answers, each of them is in the log once or not at all.
-        let _ = common.client.append_many(OPS, ops).await;
+        let _ = common.client.append_many(depot, ops).await;
         pause().await;
     }
 }

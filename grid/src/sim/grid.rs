@@ -3,9 +3,11 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use gridmill_client::Client;
+use gridmill_client::engine::Engine;
 use gridmill_persistence::{LockGuard, SimStorage, Storage};
 
 use crate::builder::{DataFolder, GridBuilder};
@@ -16,8 +18,9 @@ use crate::machine::open::Opened;
 use crate::shell::host::{Host, Step};
 use crate::shell::load::LastAnswer;
 use crate::shell::load::Load;
-use crate::shell::partition::Partition;
+use crate::shell::partition::calls::Clients;
 use crate::shell::partition::shared::Shared;
+use crate::shell::partition::{Msg, Partition};
 use crate::shell::restarts::Restarts;
 use crate::shell::slot::Slot;
 use crate::shell::start::{Opening, StartStep, Starting, open_all};
@@ -42,6 +45,7 @@ pub(super) struct SimGrid {
     pub(super) tasks: Tasks,
     places: Vec<SimPartition>,
     jobs: Jobs,
+    calls: host::Calls,
     root: Root,
     storage: Arc<dyn Storage>,
     /// Held as long as the process lives.
@@ -69,32 +73,44 @@ impl SimGrid {
         storage: &SimStorage,
         choices: &mut Choices,
     ) -> Result<Self, StartError> {
-        let plans = builder.checked()?;
+        // Nothing of it runs on a runtime.
+        let plans = builder.plans()?;
         let storage: Arc<dyn Storage> = Arc::new(storage.clone());
         let lock = builder.lock(&*storage)?;
         let root = Root::open(&storage)?;
-        let load = Load::new(LastAnswer::new());
+        let (load, clients) = (Load::new(LastAnswer::new()), Clients::default());
         let folder = DataFolder { storage: &storage, root: &root };
-        let mut slots = builder.slots(&plans, folder, |_| (0, load.clone()));
+        let mut slots = builder.slots(&plans, folder, &clients, |_| (0, load.clone()));
         slots.iter_mut().for_each(small_segments);
         let opened = now(open_all(&slots, &mut InOrder(choices)));
         let opened = opened.map_err(|what| StartError::Threads(io::Error::other(what)))??;
         let partitions = slots.len() / plans.len();
         let mut all = slots.into_iter().zip(opened);
-        let (jobs, mut modules, mut places) =
-            (Jobs::default(), Vec::new(), Vec::<SimPartition>::new());
+        let (jobs, calls) = (Jobs::default(), host::Calls::default());
+        let (mut modules, mut places) = (Vec::new(), Vec::<SimPartition>::new());
         for plan in plans {
             let mine: Vec<_> = all.by_ref().take(partitions).collect();
             modules.push(ModuleRun::new(plan, mine.iter().map(|(slot, opened)| (slot, opened))));
             for (slot, opened) in mine {
-                let mut place = SimPartition::new(slot, SimHost::new(places.len(), &jobs));
+                let mut place = SimPartition::new(slot, SimHost::new(places.len(), &jobs, &calls));
                 place.begin(opened).map_err(|message| place.failed(message))?;
                 places.push(place);
             }
         }
-        let engine = GridEngine::new(modules, EVENT_BYTES_MAX);
-        let client = Client::new(Arc::new(engine) as _);
-        Ok(Self { client, tasks: Tasks::default(), places, jobs, root, storage, _lock: lock })
+        let engine: Arc<dyn Engine> = Arc::new(GridEngine::new(modules, EVENT_BYTES_MAX));
+        clients.come_from(Arc::downgrade(&engine));
+        places.iter().for_each(|place| place.slot.shared.send(Msg::Wake));
+        let client = Client::new(engine);
+        Ok(Self {
+            client,
+            tasks: Tasks::default(),
+            places,
+            jobs,
+            calls,
+            root,
+            storage,
+            _lock: lock,
+        })
     }
 
     /// The process notes how far its logs go, before it ends.
@@ -121,6 +137,8 @@ impl SimGrid {
 
     /// Lets one of the things happen that could; false where there is none.
     pub(super) fn turn(&mut self, choices: &mut Choices) -> bool {
+        let begun = std::mem::take(&mut *self.calls.lock());
+        begun.into_iter().for_each(|call| self.tasks.spawn(call));
         let enabled = self.enabled();
         if enabled.ways() == 0 {
             return false;
@@ -143,7 +161,7 @@ impl SimGrid {
         }
         let partition = enabled.restarts[way - enabled.tasks];
         choices.note(Chosen::Restart(partition));
-        self.places[partition].restart(&self.jobs, partition);
+        self.places[partition].restart(&self.jobs, &self.calls, partition);
         true
     }
 
@@ -174,6 +192,12 @@ impl SimGrid {
     /// Time passes on every partition.
     pub(super) fn pass(&self, time: Duration) {
         self.places.iter().for_each(|place| place.host.pass(time));
+    }
+
+    /// Whether the outside is still to answer.
+    pub(super) fn has_calls(&self) -> bool {
+        let open = |place: &SimPartition| place.slot.shared.counters.calls.load(Relaxed);
+        self.places.iter().any(|place| open(place) > 0)
     }
 
     /// Whether a partition was given up: it takes no part any more.
@@ -274,10 +298,10 @@ impl SimPartition {
     }
 
     /// Opens the partition again, as its supervisor does.
-    fn restart(&mut self, jobs: &Jobs, number: usize) {
+    fn restart(&mut self, jobs: &Jobs, calls: &host::Calls, number: usize) {
         let Some(mut restarts) = self.restarts.take() else { return };
         // Messages to the life that ended are lost.
-        self.host = SimHost::new(number, jobs);
+        self.host = SimHost::new(number, jobs, calls);
         let (is_final, reason) = match self.slot.open_again() {
             Ok(opened) => match self.begin(opened) {
                 Ok(()) => return,

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,12 @@ pub(super) struct Waiting {
 /// Jobs of all partitions. They go on when the life that began them has ended, as threads do.
 pub(super) type Jobs = Arc<Mutex<Vec<Waiting>>>;
 
+/// A call to the outside.
+type Outside = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Calls that have begun since somebody looked.
+pub(super) type Calls = Arc<Mutex<Vec<Outside>>>;
+
 /// What time brings.
 #[derive(Default)]
 struct Timers {
@@ -37,6 +44,7 @@ pub(super) struct SimHost {
     messages: Arc<Mutex<VecDeque<Msg>>>,
     timers: Arc<Mutex<Timers>>,
     jobs: Jobs,
+    calls: Calls,
 }
 
 impl fmt::Debug for SimHost {
@@ -46,9 +54,10 @@ impl fmt::Debug for SimHost {
 }
 
 impl SimHost {
-    pub(super) fn new(partition: usize, jobs: &Jobs) -> Self {
+    pub(super) fn new(partition: usize, jobs: &Jobs, calls: &Calls) -> Self {
         let (messages, timers) = (Arc::default(), Arc::default());
-        Self { partition, messages, timers, jobs: Arc::clone(jobs) }
+        let (jobs, calls) = (Arc::clone(jobs), Arc::clone(calls));
+        Self { partition, messages, timers, jobs, calls }
     }
 
     pub(super) fn next(&self) -> Option<Msg> {
@@ -89,6 +98,10 @@ impl Host for SimHost {
         timers.once.push((at, message));
     }
 
+    fn call(&self, call: Outside) {
+        self.calls.lock().push(call);
+    }
+
     fn now(&self) -> Duration {
         self.timers.lock().now
     }
@@ -108,6 +121,7 @@ pub(super) fn named(message: &Msg) -> &'static str {
         Msg::CatchUpEnded(..) => "CatchUpEnded",
         Msg::PutOff(..) => "PutOff",
         Msg::Release => "Release",
+        Msg::Called(..) => "Called",
         Msg::SendAgain { .. } => "SendAgain",
         Msg::Quarantined(_) => "Quarantined",
         Msg::Shutdown(_) => "Shutdown",

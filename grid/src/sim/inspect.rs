@@ -7,16 +7,18 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use gridmill_client::Recorded;
 use gridmill_persistence::{LogReader, Position, SimStorage};
 
 use crate::folder::{Target, verify_all};
-use crate::machine::control::{Retry, Verdict, kind};
+use crate::machine::control::{Retry, Verdict, call_of, kind};
 use crate::model::path::Navigate;
 
+use super::asking::{self, ASK, ASKS, Asked};
 use super::clients::KEYS;
 use super::grid::SimGrid;
 use super::later;
-use super::ledger::{COPIES, COUNTS, Entry, LATE, LISTS, NAME, OPS, Views, views_of};
+use super::ledger::{COPIES, COUNTS, Entry, LATE, LISTS, NAME, OPS, Op, Views, views_of};
 use super::oracle::Oracle;
 use super::passing;
 use super::ticking::{self, TICKS};
@@ -39,6 +41,7 @@ pub(super) fn look(
     look_at_ticks(grid, now_micros)?;
     let mut expected = Views::default();
     let (mut quarantine, mut logs, mut timed) = (BTreeSet::new(), Vec::new(), Vec::new());
+
     for shared in grid.shared() {
         let partition = shared.partition;
         let info = now(grid.client.depot_info(OPS))?.map_err(|error| error.to_string())?;
@@ -48,7 +51,7 @@ pub(super) fn look(
         oracle.check_depot(partition, &records);
         logs.push(records.iter().map(|record| record.event.id).collect::<Vec<u64>>());
         let reader = shared.published.reader().ok_or("a partition has no log")?;
-        let mut times = clocks(&reader)?;
+        let Scanned { decided, clocks: mut times, .. } = scan(&reader)?;
         times.extend(records.iter().map(|record| {
             let position = Position::from_bits(record.position);
             (position, record.time, later::Entry::Op(record.event.clone()))
@@ -59,7 +62,7 @@ pub(super) fn look(
             .into_iter()
             .map(|record| (Position::from_bits(record.position), Entry::Op(record.event)));
         let mut log: Vec<(Position, Entry)> = events.collect();
-        log.extend(controls(&reader)?);
+        log.extend(decided);
         log.sort_by_key(|(position, _)| *position);
         let from = late.map(|late| late[partition as usize]);
         let views = views_of(&log, from);
@@ -71,7 +74,8 @@ pub(super) fn look(
         let known = |(topology, _): &(String, Position)| topology != "late" || late.is_some();
         expected.quarantine.extend(views.quarantine.into_iter().filter(known));
         let held = Arc::clone(&shared.published.view().quarantine);
-        quarantine.extend(held.iter().map(|held| (held.topology.clone(), held.position)));
+        let held = held.iter().filter(|held| held.topology != ASK);
+        quarantine.extend(held.map(|held| (held.topology.clone(), held.position)));
     }
     let got = Views { quarantine, ..views(grid, late.is_some())? };
     oracle.check_views(&expected, &got);
@@ -90,16 +94,71 @@ fn look_at_ticks(grid: &SimGrid, now_micros: i64) -> Result<(), String> {
     ticking::check(&now(ticks)?.map_err(failed)?, now_micros)
 }
 
-/// The records of a log that say what time it is.
-fn clocks(reader: &LogReader) -> Result<Vec<(Position, i64, later::Entry)>, String> {
-    let mut found = Vec::new();
-    let mut scan = reader.scan(Position::START).map_err(|error| error.to_string())?;
-    while let Some(record) = scan.next().map_err(|error| error.to_string())? {
-        if record.kind == kind::CLOCK {
-            found.push((record.position, record.time, later::Entry::Clock));
+/// Holds what the outside was asked, and has answered, against the logs.
+pub(super) fn look_at_asks(grid: &SimGrid, oracle: &mut Oracle) -> Result<(), String> {
+    let (mut expected, mut logs) = (BTreeMap::new(), Vec::new());
+    for shared in grid.shared() {
+        let partition = shared.partition;
+        let info = now(grid.client.depot_info(ASKS))?.map_err(|error| error.to_string())?;
+        let range = info.ranges[partition as usize];
+        let records = grid.client.depot_read(ASKS, partition, range.start..range.end);
+        let records = now(records)?.map_err(|error| error.to_string())?;
+        oracle.check_depot(partition, &records);
+        logs.push(records.iter().map(|record| record.event.id).collect::<Vec<u64>>());
+        let reader = shared.published.reader().ok_or("a partition has no log")?;
+        let Asked { answered, quarantine, .. } = asked_of(&reader, &records)?;
+        expected.extend(answered);
+        let view = shared.published.view();
+        let held = view.quarantine.iter().filter(|held| held.topology == ASK);
+        let held: BTreeSet<Position> = held.map(|held| held.position).collect();
+        if held != quarantine {
+            let text = format!("{held:?} stand in quarantine, and the log says {quarantine:?}");
+            return Err(format!("of partition {partition}'s calls {text}"));
         }
     }
-    Ok(found)
+    let got = answered(grid)?;
+    if got != expected {
+        return Err(format!("answers are {got:x?}, the log has {expected:x?}"));
+    }
+    if !oracle.may_have_more_sent {
+        asking::check_called(&logs)?;
+    }
+    Ok(())
+}
+
+/// What the log of a partition says of calls; there is an end to each.
+fn asked_of(reader: &LogReader, records: &[Recorded<Op>]) -> Result<Asked, String> {
+    let ops = records.iter().map(|record| {
+        (Position::from_bits(record.position), asking::Entry::Op(record.event.clone()))
+    });
+    let mut log: Vec<_> = ops.collect();
+    let Scanned { decided, answers, .. } = scan(reader)?;
+    log.extend(answers);
+    for (position, entry) in decided {
+        log.extend(match entry {
+            Entry::SetAside(of, at) if of == ASK => Some((position, asking::Entry::SetAside(at))),
+            Entry::Retried(of, at) if of == ASK => Some((position, asking::Entry::Retried(at))),
+            Entry::Discarded(of, at) if of == ASK => Some((position, asking::Entry::Discarded(at))),
+            _ => None,
+        });
+    }
+    log.sort_by_key(|(position, _)| *position);
+    let asked = asking::asked(&log)?;
+    asked.check_ends()?;
+    Ok(asked)
+}
+
+/// The answers of the outside, where they are kept.
+fn answered(grid: &SimGrid) -> Result<BTreeMap<u64, Vec<u64>>, String> {
+    let mut answered = BTreeMap::new();
+    for key in 0..KEYS {
+        let list = now(grid.client.select_one(asking::ANSWERED.key(key)))?;
+        let list = list.map_err(|error| error.to_string())?;
+        if let Some(list) = list.filter(|list| !list.is_empty()) {
+            answered.insert(key, list.iter().copied().collect());
+        }
+    }
+    Ok(answered)
 }
 
 /// What was scheduled and has gone, where it arrived.
@@ -113,13 +172,24 @@ fn gone(grid: &SimGrid) -> Result<BTreeMap<u64, Vec<(u64, u64)>>, String> {
     Ok(gone)
 }
 
-/// The control records of a log.
-fn controls(reader: &LogReader) -> Result<Vec<(Position, Entry)>, String> {
-    let mut found = Vec::new();
+/// Records of a log that are no events of clients.
+#[derive(Default)]
+struct Scanned {
+    /// What was decided about records.
+    decided: Vec<(Position, Entry)>,
+    /// What says what time it is.
+    clocks: Vec<(Position, i64, later::Entry)>,
+    /// What calls gave.
+    answers: Vec<(Position, asking::Entry)>,
+}
+
+fn scan(reader: &LogReader) -> Result<Scanned, String> {
+    let mut found = Scanned::default();
     let mut scan = reader.scan(Position::START).map_err(|error| error.to_string())?;
     while let Some(record) = scan.next().map_err(|error| error.to_string())? {
         let bad = |error: postcard::Error| error.to_string();
-        let entry = match record.kind {
+        let position = record.position;
+        let decided = match record.kind {
             kind::VERDICT => {
                 let verdict: Verdict = postcard::from_bytes(record.payload).map_err(bad)?;
                 Entry::SetAside(verdict.topology, verdict.position)
@@ -132,9 +202,19 @@ fn controls(reader: &LogReader) -> Result<Vec<(Position, Entry)>, String> {
                 let retry: Retry = postcard::from_bytes(record.payload).map_err(bad)?;
                 Entry::Discarded(retry.topology, retry.position)
             }
+            kind::CLOCK => {
+                found.clocks.push((position, record.time, later::Entry::Clock));
+                continue;
+            }
+            kind::RESULT => {
+                let (_, call) = call_of(record.id.unwrap_or_default());
+                let answer = asking::Entry::Answer(Position::from_bits(call));
+                found.answers.push((position, answer));
+                continue;
+            }
             _ => continue,
         };
-        found.push((record.position, entry));
+        found.decided.push((position, decided));
     }
     Ok(found)
 }

@@ -160,6 +160,7 @@ fn declare(module: &mut Setup) {
     module.stream("keep", (LISTS, COUNTS)).source(OPS).on_failure(policy).each_with(keep);
     super::passing::declare(module);
     super::later::declare(module);
+    super::asking::declare(module);
     module.stream("copy", (COPIES, COUNTS.read())).source(OPS).each(copy);
 }
 

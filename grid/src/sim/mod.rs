@@ -4,6 +4,7 @@
 //! generator. So a run that went wrong is repeated by its number. Steps are atomic here: what happens
 //! inside of one, between threads, is for other tests.
 
+mod asking;
 mod choices;
 mod clients;
 mod grid;

@@ -12,6 +12,7 @@ use crate::builder::GridBuilder;
 use crate::shell::clock::Clock;
 use crate::shell::partition::{Durability, Msg};
 
+use super::asking;
 use super::choices::{Choices, Chosen};
 use super::clients::{Common, mend, send, send_at_once, send_many, watch};
 use super::grid::SimGrid;
@@ -27,6 +28,9 @@ const STEPS_MAX: u64 = 200_000;
 
 /// Long enough for whatever waits for time.
 const LONG: Duration = Duration::from_secs(60);
+
+/// How often time passes until a grid has to be at rest, at most.
+const ROUNDS_MAX: u32 = 1_000;
 
 /// Too short for a job that failed a moment ago to be tried again.
 const MOMENT: Duration = Duration::from_millis(10);
@@ -56,6 +60,8 @@ struct Run {
     durability: Durability,
     partitions: u32,
     oracle: Rc<RefCell<Oracle>>,
+    /// Of events about which the outside is asked.
+    asks: Rc<RefCell<Oracle>>,
     senders: u64,
     /// Events with ids of their own.
     tried: Tried,
@@ -70,6 +76,7 @@ struct Run {
 impl Run {
     fn new(seed: u64, options: Options) -> Self {
         ledger::mend_to(if options.workload.has_quarantine() { 0 } else { u64::MAX });
+        asking::begin();
         let mut choices = Choices::new(seed);
         let durability = match choices.below(5) {
             0 => Durability::Interval(Duration::from_millis(5)),
@@ -85,6 +92,7 @@ impl Run {
             durability,
             partitions,
             oracle: Rc::default(),
+            asks: Rc::default(),
             senders: 0,
             tried: Tried::default(),
             begun: false,
@@ -207,7 +215,8 @@ impl Run {
     }
 
     fn send_clients(&mut self, grid: &mut SimGrid) {
-        let common = Common { client: grid.client.clone(), oracle: Rc::clone(&self.oracle) };
+        let (oracle, asks) = (Rc::clone(&self.oracle), Rc::clone(&self.asks));
+        let common = Common { client: grid.client.clone(), oracle, asks };
         for _ in 0..2 + self.choices.below(3) {
             self.senders += 1;
             let (choices, count) = (self.fork(), 5 + self.choices.below(25) as u64);
@@ -268,19 +277,30 @@ impl Run {
             grid.pass(time);
         }
         if !grid.turn(&mut self.choices) {
-            // A sync that goes by interval alone, a job that is tried again.
+            // A sync that goes by interval alone, a job that is tried again, a call that takes too long.
+            self.clock.set(self.clock.now() + LONGEST);
             grid.pass(LONG);
             if !grid.turn(&mut self.choices) {
                 let open = grid.tasks.open();
                 return Err(format!("{open} clients wait, and nothing is left to happen"));
             }
         }
-        self.oracle.borrow().check()?;
+        self.check()?;
         let steps = self.choices.step() - begin;
+        if steps == STEPS_MAX / 2 {
+            // Where the disk is full, clients may wait until it is not.
+            self.storage.set_faults(Faults::default());
+        }
         if steps > STEPS_MAX {
             return Err(format!("the grid does not come to rest within {STEPS_MAX} steps"));
         }
         Ok(())
+    }
+
+    /// Whether anything was wrong so far.
+    fn check(&self) -> Result<(), String> {
+        self.oracle.borrow().check()?;
+        self.asks.borrow().check()
     }
 
     /// What ends a life without a word.
@@ -335,6 +355,7 @@ impl Run {
         self.choices.note(Chosen::Fault("the power goes"));
         if self.durability != Durability::Sync {
             self.oracle.borrow_mut().forgives(self.durability);
+            self.asks.borrow_mut().forgives(self.durability);
         }
         self.storage.crash()
     }
@@ -346,11 +367,17 @@ impl Run {
         if self.choices.once_in(2) {
             self.clock.set(self.clock.now() + LONGEST);
         }
-        // What has restarted meanwhile may wait for time once more.
-        for _ in 0..2 {
+        // What has restarted meanwhile may wait for time once more, and calls do again and again.
+        for round in 0..ROUNDS_MAX {
+            if round > 1 && !grid.has_calls() && grid.tasks.open() == 0 {
+                break;
+            }
+            if grid.has_calls() {
+                self.clock.set(self.clock.now() + LONGEST);
+            }
             grid.pass(LONG);
             while grid.turn(&mut self.choices) {
-                self.oracle.borrow().check()?;
+                self.check()?;
                 if self.choices.step() - begin > STEPS_MAX {
                     return Err(format!("the grid is not at rest after {STEPS_MAX} steps"));
                 }
@@ -366,7 +393,8 @@ impl Run {
     fn look(&mut self, grid: &SimGrid) -> Result<(), String> {
         let now = self.clock.now();
         inspect::look(grid, &mut self.oracle.borrow_mut(), self.late.as_deref(), now)?;
-        self.oracle.borrow().check()
+        inspect::look_at_asks(grid, &mut self.asks.borrow_mut())?;
+        self.check()
     }
 
     fn end(&mut self, mut grid: SimGrid, end: End) -> Result<(), String> {

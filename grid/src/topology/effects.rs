@@ -6,7 +6,8 @@ use gridmill_model::{Bytes, Event};
 use gridmill_persistence::Position;
 use gridmill_persistence::planted::{Bug, is_planted};
 
-use super::timers::{EVERYWHERE, TimerChange, TimerKey};
+use super::handler::RecordInfo;
+use super::timers::{EVERYWHERE, Later, TimerKey};
 
 /// Where a topology's handlers may send records.
 #[derive(Clone, Copy, Debug)]
@@ -57,8 +58,10 @@ pub(crate) struct Emit {
 pub(crate) struct Effects {
     emits: Vec<Emit>,
     bytes: Vec<u8>,
-    /// What was scheduled and cancelled, until that is entered into the state of its topology.
-    timers: Vec<TimerChange>,
+    /// What was left for later, until that is entered into the state of its topology.
+    later: Vec<Later>,
+    /// Records for which calls were opened.
+    opened: Vec<(usize, Position)>,
     /// Why the record that was handled last must not send what it did.
     fault: Option<String>,
     /// By partition.
@@ -72,7 +75,8 @@ pub(crate) struct Effects {
 pub(crate) struct Mark {
     emits: usize,
     bytes: usize,
-    timers: usize,
+    later: usize,
+    opened: usize,
 }
 
 impl Effects {
@@ -81,7 +85,8 @@ impl Effects {
     }
 
     pub(crate) fn mark(&self) -> Mark {
-        Mark { emits: self.emits.len(), bytes: self.bytes.len(), timers: self.timers.len() }
+        let (later, opened) = (self.later.len(), self.opened.len());
+        Mark { emits: self.emits.len(), bytes: self.bytes.len(), later, opened }
     }
 
     /// Forgets what was sent after `mark`, and what was wrong with it.
@@ -89,8 +94,9 @@ impl Effects {
         self.emits.truncate(mark.emits);
         self.bytes.truncate(mark.bytes);
         if !is_planted(Bug::KeepTimers) {
-            self.timers.truncate(mark.timers);
+            self.later.truncate(mark.later);
         }
+        self.opened.truncate(mark.opened);
         self.fault = None;
         self.cuts += 1;
     }
@@ -121,14 +127,38 @@ impl Effects {
         self.emits.iter().map(|emit| (emit, &self.bytes[emit.start..emit.end]))
     }
 
-    /// Whether something was scheduled or cancelled.
-    pub(crate) fn has_timers(&self) -> bool {
-        !self.timers.is_empty()
+    /// Whether something was left for later.
+    pub(crate) fn has_later(&self) -> bool {
+        !self.later.is_empty()
     }
 
-    /// What was scheduled and cancelled, in order.
-    pub(crate) fn take_timers(&mut self) -> Vec<TimerChange> {
-        std::mem::take(&mut self.timers)
+    /// What was left for later, in order.
+    pub(crate) fn take_later(&mut self) -> Vec<Later> {
+        std::mem::take(&mut self.later)
+    }
+
+    /// A call for the record at a position is open.
+    pub(crate) fn opened(&mut self, topology: usize, position: Position) {
+        self.opened.push((topology, position));
+    }
+
+    /// The records for which calls were opened, with the topologies.
+    pub(crate) fn opened_calls(&self) -> &[(usize, Position)] {
+        &self.opened
+    }
+
+    /// Opens a call for a record.
+    pub(super) fn open_call<E: Event>(&mut self, info: RecordInfo, record: &E) {
+        let mut bytes = Vec::new();
+        // It was decoded from as many bytes, or encoded into them.
+        let encoded = record.encode_fields(&mut bytes).map_err(|error| error.to_string());
+        match (encoded, u16::try_from(record.variant())) {
+            (Ok(()), Ok(variant)) => {
+                let bytes = Bytes::from(&bytes[..]);
+                self.later.push(Later::Call { info, variant, bytes });
+            }
+            _ => self.fail("the record cannot be kept for a call".to_owned()),
+        }
     }
 
     /// Adds a record for each of `targets`.
@@ -180,11 +210,11 @@ impl Effects {
         self.count(emit, limits.hop_bytes_max);
         let bytes = Bytes::from(&self.bytes[start..]);
         self.bytes.truncate(start);
-        self.timers.push(TimerChange::Schedule { key, depot, variant, target, bytes });
+        self.later.push(Later::Schedule { key, depot, variant, target, bytes });
     }
 
     pub(super) fn cancel(&mut self, key: TimerKey) {
-        self.timers.push(TimerChange::Cancel(key));
+        self.later.push(Later::Cancel(key));
     }
 
     /// Puts a record's bytes behind the others; returns its variant, or nothing where it cannot be sent.

@@ -19,7 +19,7 @@ use super::outcome::{Outcome, Refusal};
 use super::states::{Cells, StateSet};
 
 /// Where and when a record was logged.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RecordInfo {
     pub(crate) position: Position,
     pub(crate) offset: u64,
@@ -38,7 +38,7 @@ pub(crate) struct Window<'a> {
 }
 
 impl Window<'_> {
-    fn lets(&self, info: &RecordInfo) -> bool {
+    pub(super) fn lets(&self, info: &RecordInfo) -> bool {
         info.position >= self.after
             && info.offset >= self.start
             && self.skip.is_none_or(|skip| !skip.contains(&info.position))
@@ -208,7 +208,7 @@ where
 }
 
 /// The records of a run, typed; `None` where a topology before took one.
-fn events_of<E: Event>(events: &mut AnyEvents) -> &mut [Option<E>] {
+pub(super) fn events_of<E: Event>(events: &mut AnyEvents) -> &mut [Option<E>] {
     match events.downcast_mut::<Vec<Option<E>>>() {
         Some(events) => events,
         None => unreachable!("a depot's events were matched with its topologies at start"),

@@ -1,5 +1,6 @@
 //! Topologies: what turns events into state.
 
+mod calls;
 mod codec;
 mod context;
 mod effects;
@@ -10,17 +11,22 @@ mod states;
 mod timers;
 mod uses;
 
+pub use calls::Call;
 pub use context::Context;
 pub use outcome::Outcome;
 pub(crate) use outcome::{FanOutcome, Refusal};
 pub use states::{AnyCell, Cells, StateSet, StateUnit};
 pub use uses::Uses;
 
+pub(crate) use calls::{
+    AsyncEach, AsyncHandler, CallKey, CallResult, Calling, OpenCall, OpenCalls, OpensCalls, key_of,
+    open_calls,
+};
 pub(crate) use codec::{AnyEvents, DepotCodec, Origin, PStateCodec, TypedDepot};
 pub(crate) use context::{Sending, id_mark};
 pub(crate) use effects::{
     Effects, Emit, HOP_BYTES_MAX, HOP_OVERHEAD, Output, OutputKind, SendLimits,
 };
 pub(crate) use handler::{Answers, Each, Handler, HandlerError, HandlerRun, RecordInfo, Window};
-pub(crate) use timers::{EVERYWHERE, Scheduled, TimerChange, TimerKey, Timers, timers};
+pub(crate) use timers::{EVERYWHERE, Later, Scheduled, TimerKey, Timers, timers};
 pub(crate) use uses::{PStateDef, StateUse};

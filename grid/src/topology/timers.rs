@@ -5,6 +5,8 @@ use gridmill_model::{PState, Timer};
 
 use crate::record;
 
+use super::handler::RecordInfo;
+
 /// When a timer is due, the position of the record that scheduled it, and which of those of that record: timers are
 /// kept, and fire, in this order.
 pub(crate) type TimerKey = (i64, u64, u32);
@@ -31,9 +33,9 @@ pub(crate) fn timers(name: &'static str) -> PState<Timers> {
     PState::new(name).local().private()
 }
 
-/// What a handler did to the timers of its topology.
+/// What a handler left for later: changes of its topology's timers and open calls.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum TimerChange {
+pub(crate) enum Later {
     Schedule {
         key: TimerKey,
         /// By the plan's numbers.
@@ -43,6 +45,12 @@ pub(crate) enum TimerChange {
         bytes: Bytes,
     },
     Cancel(TimerKey),
+    /// A call for the record that is handled.
+    Call {
+        info: RecordInfo,
+        variant: u16,
+        bytes: Bytes,
+    },
 }
 
 /// Under which key a timer is kept.

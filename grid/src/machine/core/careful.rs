@@ -59,10 +59,13 @@ impl Core {
             };
             if let Item::Events(events) | Item::Retry(_, events) = item {
                 let records = step.records_of(number, events);
+                if let Some((call, info)) = events.call.zip(events.infos.first()) {
+                    self.close_call_alone(events.depot, call, info.position)?;
+                }
                 self.apply_each((number, records, before), events, &mut applied)?;
             }
             if step.ends(number) {
-                self.apply_control(item);
+                self.apply_control(item)?;
             }
         }
         for verdict in &applied.verdicts {
@@ -145,6 +148,7 @@ impl Core {
             encoded: EncodedEvents::default(),
             infos: vec![events.infos[one.index]],
             only: events.only,
+            call: None,
         };
         if let Err(error) = codec.decode(&mut single.events, usize::from(one.variant), one.bytes) {
             return Ok(Attempt::Refused(format!("the event cannot be decoded: {error}")));

@@ -5,15 +5,19 @@ use std::sync::Arc;
 use crate::machine::batch::Item;
 use crate::machine::control::{Retry, Verdict};
 
-use super::Core;
+use super::{Core, Stop};
 
 impl Core {
-    pub(super) fn apply_control(&mut self, item: &Item) {
+    pub(super) fn apply_control(&mut self, item: &Item) -> Result<(), Stop> {
         match item {
-            Item::Verdict(verdict) => self.set_aside(verdict.clone()),
+            Item::Verdict(verdict) => {
+                self.give_call_up(verdict)?;
+                self.set_aside(verdict.clone());
+            }
             Item::Discard(retry) | Item::Retry(retry, _) => self.forget(retry),
             Item::Events(_) | Item::Clock(..) => {}
         }
+        Ok(())
     }
 
     /// Lets go of those of `verdicts` whose records are skipped: the log says so.

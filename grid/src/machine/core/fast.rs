@@ -27,7 +27,7 @@ impl Core {
         }
         self.seal()?;
         for number in step.items().filter(|&number| step.ends(number)) {
-            self.apply_control(&batch.items[number]);
+            self.apply_control(&batch.items[number])?;
         }
         Ok(Some(applied))
     }
@@ -108,6 +108,9 @@ impl Core {
         let topologies = self.plan.topologies.len();
         for number in step.items() {
             let Item::Events(events) = &mut batch.items[number] else { continue };
+            if let Some((call, info)) = events.call.zip(events.infos.first()) {
+                self.close_call(events.depot, call, info.position);
+            }
             let records = step.records_of(number, events);
             let together = if self.plan.coupled { 1 } else { records.len().max(1) };
             for start in records.clone().step_by(together) {
@@ -164,7 +167,7 @@ impl Core {
             },
             answers,
         })?;
-        self.keep_timers(topology, effects);
+        self.keep_later(topology, events.depot, effects);
         Ok(())
     }
 }

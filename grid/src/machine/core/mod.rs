@@ -3,6 +3,7 @@
 //! No clock, no threads, and no I/O but reading the immutable runs that it was given. The same
 //! records give the same state, so recovery, replay and the live flow are this one code.
 
+mod calls;
 mod careful;
 mod consumers;
 mod control;
@@ -123,7 +124,7 @@ impl Core {
         let items = &batch.items[step.items()];
         if let [Item::Clock(clock, info), ..] = items {
             let applied = self.apply_clock(*clock, *info)?;
-            items.iter().for_each(|item| self.apply_control(item));
+            items.iter().try_for_each(|item| self.apply_control(item))?;
             self.applied_to(batch.applied_to());
             return Ok(applied);
         }

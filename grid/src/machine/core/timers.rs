@@ -5,7 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use gridmill_model::PState;
 
 use crate::machine::control::ClockRecord;
-use crate::topology::{EVERYWHERE, Effects, RecordInfo, StateSet, TimerChange, TimerKey, Timers};
+use crate::topology::{
+    EVERYWHERE, Effects, Later, OpenCall, RecordInfo, Scheduled, StateSet, TimerKey, Timers,
+};
 
 use super::panics::damage_of;
 use super::{Applied, Core, Stop};
@@ -35,25 +37,34 @@ impl Earliest {
 }
 
 impl Core {
-    /// Enters what handlers of a topology have scheduled and cancelled into its state.
-    pub(super) fn keep_timers(&mut self, topology: usize, effects: &mut Effects) {
-        let Some(cell) = self.plan.topologies[topology].timers else { return };
-        if !effects.has_timers() {
+    /// Enters what handlers of a topology have left for later, at records of a depot, into its state.
+    pub(super) fn keep_later(&mut self, topology: usize, depot: usize, effects: &mut Effects) {
+        if !effects.has_later() {
             return;
         }
-        let timers = <PState<Timers> as StateSet>::lend(&mut self.cells, &[cell]);
-        for change in effects.take_timers() {
+        for change in effects.take_later() {
             match change {
-                TimerChange::Schedule { key, depot, variant, target, bytes } => {
+                Later::Schedule { key, depot, variant, target, bytes } => {
                     let type_id = self.registry.type_id(depot, variant);
-                    timers.insert(key, crate::topology::Scheduled { type_id, target, bytes });
                     self.earliest[topology].scheduled(key);
+                    let scheduled = Scheduled { type_id, target, bytes };
+                    self.timers(topology).map(|timers| timers.insert(key, scheduled));
                 }
-                TimerChange::Cancel(key) => {
-                    timers.remove(key);
+                Later::Cancel(key) => drop(self.timers(topology).map(|timers| timers.remove(key))),
+                Later::Call { info, variant, bytes } => {
+                    let type_id = self.registry.type_id(depot, variant);
+                    let (offset, time) = (info.offset, info.time);
+                    let key = (self.registry.source(depot), info.position.to_bits());
+                    self.keep_call(topology, key, OpenCall { type_id, offset, time, bytes });
+                    effects.opened(topology, info.position);
                 }
             }
         }
+    }
+
+    fn timers(&mut self, topology: usize) -> Option<&mut Timers> {
+        let cell = self.plan.topologies[topology].timers?;
+        Some(<PState<Timers> as StateSet>::lend(&mut self.cells, &[cell]))
     }
 
     /// About when the next timer of the live topologies is due: none is earlier. Nothing is being applied.

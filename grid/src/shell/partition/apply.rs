@@ -57,6 +57,7 @@ impl Partition {
         self.note_due()?;
         let failed = applied.verdicts.first().map(|verdict| verdict.message.clone());
         let sent = self.send(&applied.effects);
+        let called = applied.effects.opened_calls().to_vec();
         let answers = applied.answers;
         let say = |waiting: &mut [Waiting], command: Option<&mut PendingCommand>| {
             if let (Some(command), Some(message)) = (command, failed) {
@@ -64,7 +65,7 @@ impl Partition {
             }
             self.enter_answers(waiting, answers);
         };
-        let step = StepDone { heard, end, all, view, sent };
+        let step = StepDone { heard, end, all, view, sent, called };
         self.shared.applied(&self.core.plan, step, say);
         Ok(())
     }

@@ -67,6 +67,8 @@ pub(crate) struct StepDone {
     pub(crate) view: Arc<PartitionView>,
     /// What its records send.
     pub(crate) sent: Vec<Addressed>,
+    /// The topologies and positions of its records for which calls were opened.
+    pub(crate) called: Vec<(usize, Position)>,
 }
 
 impl Commit {
@@ -83,13 +85,13 @@ impl Commit {
         self.applied
     }
 
-    /// A step of it was applied; `say` enters what handlers said.
+    /// A step of it was applied; `say` enters what handlers said. Returns what waits for calls.
     pub(super) fn applied(
         &mut self,
         plan: &Arc<Plan>,
         step: StepDone,
         say: impl FnOnce(&mut [Waiting], Option<&mut PendingCommand>),
-    ) {
+    ) -> Vec<(usize, Position, Token)> {
         say(&mut self.waiting, self.command.as_mut());
         for (target, parcel) in step.sent {
             let tokens = parcel.groups().map(|(cause, _)| self.token(plan, cause)).collect();
@@ -99,6 +101,8 @@ impl Commit {
         self.end = self.end.max(step.end);
         self.applied = step.all;
         self.view = Some(step.view);
+        let called = step.called.into_iter();
+        called.filter_map(|(topology, at)| Some((topology, at, self.token(plan, at)?))).collect()
     }
 
     /// For what the record at `cause` leads to, where it is one of this batch and somebody waits for it.

@@ -20,6 +20,7 @@ use crate::module::Plan;
 use super::commit::{Commit, PendingCommand, StepDone};
 use super::delivery::Delivery;
 use super::published::PartitionView;
+use super::tree::Token;
 use super::waiting::Waiting;
 use crate::sync::Mutex;
 
@@ -31,6 +32,8 @@ pub(crate) trait Publish {
     /// Hands over what records of a commit send, to the partition with this number. The view that shows these
     /// records has gone first.
     fn deliver(&self, target: u32, delivery: Delivery);
+    /// Keeps what is to be finished when the call for a record of a topology has ended.
+    fn keep_call(&self, topology: usize, position: Position, token: Token);
     /// Tells a partition that what it sent is durable here.
     fn confirm(&self, mark: &ReceivedMark);
 }
@@ -113,7 +116,9 @@ impl Commits {
     ) -> Completed {
         let mut under_way = self.under_way.lock();
         if let Some(commit) = under_way.commits.back_mut() {
-            commit.applied(plan, step, say);
+            for (topology, position, token) in commit.applied(plan, step, say) {
+                publish.keep_call(topology, position, token);
+            }
             if is_planted(Bug::ReleaseEarly) {
                 let outgoing = commit.take_outgoing().into_iter();
                 outgoing.for_each(|(target, delivery)| publish.deliver(target, delivery));

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Figures that only grow, but for the last four.
+/// Figures that only grow, but for the last five.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) records: AtomicU64,
@@ -22,6 +22,7 @@ pub(crate) struct Counters {
     pub(crate) received: AtomicU64,
     pub(crate) outbox_bytes: AtomicU64,
     pub(crate) timers: AtomicU64,
+    pub(crate) calls: AtomicU64,
     pub(crate) tail_bytes: AtomicU64,
     pub(crate) overlay_bytes: AtomicU64,
 }

@@ -174,7 +174,14 @@ impl<'a> Splitting<'a> {
         if !goes_on {
             let events = self.plan.depots[depot].codec.events();
             let (encoded, infos) = (EncodedEvents::default(), Vec::new());
-            self.items.push(Item::Events(Events { depot, events, encoded, infos, only: None }));
+            self.items.push(Item::Events(Events {
+                depot,
+                events,
+                encoded,
+                infos,
+                only: None,
+                call: None,
+            }));
             self.waiting.push(Waiting::Senders(Senders::new(depot, self.logged.first)));
         }
         self.items.len() - 1
@@ -207,7 +214,14 @@ impl<'a> Splitting<'a> {
             first_position: first.to_bits(),
             ..BatchReceipt::default()
         });
-        self.items.push(Item::Events(Events { depot, events, encoded, infos, only: None }));
+        self.items.push(Item::Events(Events {
+            depot,
+            events,
+            encoded,
+            infos,
+            only: None,
+            call: None,
+        }));
         self.waiting.push(Waiting::Callers(callers));
     }
 

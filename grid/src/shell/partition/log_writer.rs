@@ -5,12 +5,13 @@ use std::sync::Arc;
 use gridmill_persistence::{Log, LogError, LogReader, Position, RecordMeta, Written};
 use serde::Serialize;
 
-use crate::machine::control::{Verdict, kind, push_control, push_verdict};
+use crate::machine::control::{Verdict, call_id, kind, push_control, push_verdict};
 use crate::machine::core::Core;
 use crate::machine::flow::stamp::Stamp;
 use crate::machine::registry::Registry;
 use crate::module::Plan;
 use crate::shell::clock::Clock;
+use crate::topology::{CallKey, RecordInfo};
 
 use super::door::{Admitted, Incoming};
 use super::queued::QueuedEvents;
@@ -145,6 +146,41 @@ impl LogWriter {
             }
         }
         Ok(())
+    }
+
+    /// Writes what calls gave as one batch: for each the depot of its stage, the call, the variant and the bytes. On an
+    /// error the log is as it was.
+    pub(crate) fn write_results(
+        &mut self,
+        results: &[(usize, CallKey, u16, Vec<u8>)],
+    ) -> Result<Vec<RecordInfo>, LogError> {
+        let (time, offsets) = (self.time(), self.next_offsets.clone());
+        let mut infos = Vec::with_capacity(results.len());
+        let pushed = results.iter().try_for_each(|(depot, key, variant, bytes)| {
+            let meta = RecordMeta {
+                time,
+                depot_offset: self.next_offsets[*depot],
+                type_id: self.registry.type_id(*depot, *variant),
+                source: self.registry.source(*depot),
+                kind: kind::RESULT,
+                id: Some(call_id(*key)),
+            };
+            let position = self.log.push(&meta, bytes)?;
+            infos.push(RecordInfo { position, offset: meta.depot_offset, time });
+            self.next_offsets[*depot] += 1;
+            Ok(())
+        });
+        match pushed.and_then(|()| self.log.write()) {
+            Ok(_) => {
+                self.last_time = time;
+                Ok(infos)
+            }
+            Err(error) => {
+                self.log.discard();
+                self.next_offsets = offsets;
+                Err(error)
+            }
+        }
     }
 
     /// Writes control records of one kind and time as one batch, each with the generation of its topology. On

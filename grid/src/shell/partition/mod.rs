@@ -7,6 +7,7 @@
 mod apply;
 mod batching;
 mod callers;
+pub(crate) mod calls;
 mod catch_up;
 mod catch_ups;
 mod closed_loop;
@@ -27,6 +28,7 @@ mod log_writer;
 mod mailbox;
 mod maintenance;
 mod merges;
+pub(crate) mod outside;
 pub(crate) mod past;
 pub(crate) mod peers;
 pub(crate) mod published;
@@ -51,6 +53,7 @@ use std::time::Duration;
 
 use gridmill_persistence::{LogError, Position};
 use parking_lot::Mutex;
+use tokio::runtime::Handle;
 
 use crate::machine::answers::RecoveredAnswer;
 use crate::machine::budget::Budget;
@@ -66,8 +69,10 @@ use crate::machine::replay::ReplayError;
 
 use super::clock::Clock;
 use super::host::Host;
+use crate::topology::CallResult;
 
 use batching::Batching;
+use calls::{CallId, Calls, Clients};
 use catch_ups::{CatchUps, CaughtUp};
 use closed_loop::ClosedLoop;
 use commands::{CommandDone, Commands};
@@ -112,6 +117,10 @@ pub(crate) struct ActorOptions {
     pub(crate) flows: Budget,
     pub(crate) clock: Clock,
     pub(crate) once: OnceLimits,
+    /// Where calls to the outside get their clients from.
+    pub(crate) clients: Clients,
+    /// Where calls to the outside run.
+    pub(crate) calls_on: Option<Handle>,
 }
 
 /// What a partition is told.
@@ -138,6 +147,8 @@ pub(crate) enum Msg {
     PutOff(Box<CaughtUp>, String),
     /// Deliveries that could not be written may be tried again.
     Release,
+    /// A call to the outside has ended.
+    Called(CallId, CallResult),
     /// A partition misses something of what a topology sent it.
     SendAgain { topology: usize, target: u32 },
     /// A quarantined record shall be handled again, or forgotten.
@@ -161,6 +172,7 @@ pub(crate) struct Partition {
     flows: Flows,
     ticks: Ticks,
     retries: Retries,
+    calls: Calls,
     ids: Ids,
     /// The position after the last record that is applied.
     applied_to: Position,
@@ -217,7 +229,7 @@ impl Partition {
             ids,
             ..
         } = opened;
-        let ActorOptions { durability, changes, tails, flows, clock, once } = options;
+        let ActorOptions { durability, changes, tails, flows, clock, once, clients, .. } = options;
         let catch_ups = CatchUps::new(changes.clone());
         let manifest = Arc::clone(&flushes.manifest);
         let flushes = Flushes::new(&core, flushes, changes.account(), tails.account());
@@ -227,6 +239,7 @@ impl Partition {
         let now = clock.now().max(last_time);
         let offsets = (&registry, &next_offsets[..]);
         let ticks = Ticks::new(&core.plan, shared.partition, now, offsets, &log.reader())?;
+        let calls = Calls::new(&core.plan, clients);
         let mut partition = Self {
             host,
             core,
@@ -241,6 +254,7 @@ impl Partition {
             flows,
             ticks,
             retries: Retries::default(),
+            calls,
             ids: Ids::new(once, ids),
             applied_to: end,
             quarantine: Arc::default(),
@@ -262,6 +276,7 @@ impl Partition {
         self.shared.commits.recovered(end, view, recover, &*self.shared);
         self.send_recovered();
         self.start_catch_ups()?;
+        self.shared.calls.lose();
         self.note_due()?;
         if let Durability::Interval(every) = self.syncing.durability() {
             self.host.every(every, || Msg::SyncDue);
@@ -288,6 +303,7 @@ impl Partition {
             Msg::CatchUpEnded(topology, problem) => self.catch_up_ended(topology, problem),
             Msg::PutOff(caught_up, problem) => self.put_off(*caught_up, problem),
             Msg::Release => self.flows.release(),
+            Msg::Called(id, result) => self.called(id, result),
             Msg::SendAgain { topology, target } => self.send_again(topology, target),
             Msg::Quarantined(command) => self.quarantined(command)?,
             Msg::Shutdown(done) => self.commands.stop(done),
@@ -305,10 +321,12 @@ impl Partition {
         } else {
             self.fire_timers()?;
             self.retry_due()?;
+            self.log_ended_calls()?;
             if self.may_dequeue() {
                 self.next_batch()?;
             }
         }
+        self.go_on_calls()?;
         self.set_alarm()?;
         self.hand_over()?;
         self.read_on_later();

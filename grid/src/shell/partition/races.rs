@@ -16,6 +16,7 @@ use super::delivery::Delivery;
 use super::mailbox::{Dequeued, Intake, Mailbox};
 use super::published::PartitionView;
 use super::queued::QueuedEvents;
+use super::tree::Token;
 use crate::machine::flow::fixtures::plan;
 use crate::module::Plan;
 use crate::shell::load::{LastAnswer, Load};
@@ -189,6 +190,8 @@ impl Shown {
 }
 
 impl Publish for Shown {
+    fn keep_call(&self, _: usize, _: Position, _: Token) {}
+
     fn show(&self, view: Arc<PartitionView>) {
         self.0.lock().expect("nothing fails").push(view.live.len());
     }
@@ -243,7 +246,14 @@ impl Batches {
     }
 
     fn apply(&self, number: usize, all: bool, end: Position) {
-        let step = StepDone { heard: end, end, all, view: view(number), sent: Vec::new() };
+        let step = StepDone {
+            heard: end,
+            end,
+            all,
+            view: view(number),
+            sent: Vec::new(),
+            called: Vec::new(),
+        };
         self.complete(self.commits.applied(&self.plan, step, |_, _| {}, &self.shown));
     }
 

@@ -58,12 +58,11 @@ impl Partition {
 
     /// Handles the first record in quarantine again that is due.
     pub(crate) fn retry_due(&mut self) -> Result<(), Fatal> {
+        if !self.is_retry_due() || !self.flows.intake().events || !self.may_dequeue() {
+            return Ok(());
+        }
         // Behind a topology that joins, as other commands.
-        if self.catch_ups.is_entering()
-            || !self.may_dequeue()
-            || !self.flows.intake().events
-            || !self.is_retry_due()
-        {
+        if self.catch_ups.is_entering() {
             return Ok(());
         }
         let Some((_, verdict)) = self.first_retry() else { return Ok(()) };

@@ -12,6 +12,7 @@ use gridmill_persistence::Position;
 use crate::module::Plan;
 
 use super::Msg;
+use super::calls::CallTokens;
 use super::commit::{PendingCommand, StepDone};
 use super::commits::{Commits, Completed, Publish, ReceivedMark};
 use super::counters::Counters;
@@ -22,6 +23,7 @@ use super::past::{Past, Progress};
 use super::peers::Peers;
 use super::published::{PartitionView, Published};
 use super::queued::QueuedEvents;
+use super::tree::Token;
 use super::waiting::Waiting;
 use crate::shell::clock::Watcher;
 use crate::shell::host::Host;
@@ -40,6 +42,8 @@ pub(crate) struct Shared {
     pub(crate) life: Life,
     pub(crate) counters: Counters,
     pub(crate) peers: Peers,
+    /// Who waits for calls to the outside.
+    pub(crate) calls: CallTokens,
     /// Its actor wants to be woken when something that it sent is confirmed.
     awaits_confirmation: AtomicBool,
 }
@@ -53,6 +57,10 @@ impl Publish for Shared {
         if let Some(peer) = self.peers.get(target) {
             peer.mailbox.deliver(delivery, || peer.send(Msg::Wake));
         }
+    }
+
+    fn keep_call(&self, topology: usize, position: Position, token: Token) {
+        self.calls.keep(topology, position, token);
     }
 
     fn confirm(&self, received: &ReceivedMark) {
@@ -92,6 +100,7 @@ impl Shared {
             life: Life::default(),
             counters: Counters::default(),
             peers: Peers::default(),
+            calls: CallTokens::default(),
             awaits_confirmation: AtomicBool::new(false),
         }
     }
@@ -139,10 +148,10 @@ impl Shared {
         }
     }
 
-    /// Waits until nothing waits here to be logged, or to be answered.
+    /// Waits until nothing waits here to be logged, or to be answered, and no call to the outside is open.
     pub(crate) async fn done(&self) {
         let mut changed = self.published.changes();
-        while !self.is_done() {
+        while !self.is_done() || self.counters.calls.load(Ordering::Acquire) > 0 {
             // On tokio it is no matter of a task's budget, as no future of a client is.
             let _ = tokio::task::unconstrained(changed.changed()).await;
         }
@@ -189,10 +198,17 @@ impl Shared {
         self.mailbox.close(reason);
     }
 
+    /// Nobody knows any more what becomes of calls to the outside.
+    pub(crate) fn lose_calls(&self) {
+        self.counters.calls.store(0, Ordering::Release);
+        self.calls.lose();
+    }
+
     /// The grid ends without an answer to what is under way.
     pub(crate) fn abandon(&self, reason: &str) {
         self.close(reason);
         self.commits.abandon(reason);
+        self.lose_calls();
     }
 
     /// This partition cannot go on: nothing of what is under way is known, and nothing more is taken.
@@ -200,6 +216,7 @@ impl Shared {
         self.detach(reason.to_owned());
         self.mailbox.close(reason);
         self.commits.abandon(reason);
+        self.lose_calls();
         self.published.touch();
     }
 }

@@ -105,7 +105,7 @@ impl Partition {
     /// Has itself woken when something is due. Who sets a manual clock wakes it too.
     pub(crate) fn set_alarm(&mut self) -> Result<(), Fatal> {
         let next = self.ticks.next().into_iter().chain(self.core.next_due()?);
-        let next = next.chain(self.retries.next()).min();
+        let next = next.chain(self.retries.next()).chain(self.calls.next()).min();
         let Some(due) = next.filter(|_| !self.shared.gate.is_closed()) else { return Ok(()) };
         let (clock, here) = (self.writer.clock(), self.host.now());
         let is_set = |alarm: Alarm| alarm.at > here && alarm.due <= due;

@@ -36,7 +36,7 @@ impl Actor for PartitionActor {
     ) -> Result<Option<Partition>, ActorProcessingErr> {
         let Start { seat, seats, opened } = start;
         let (shared, options) = (Arc::clone(&seat.slot.shared), seat.slot.options.clone());
-        let host: Arc<dyn Host> = Arc::new(Threads::of(me.clone()));
+        let host: Arc<dyn Host> = Arc::new(Threads::of(me.clone(), options.calls_on.clone()));
         let partition = Partition::begin(shared, options, opened, Arc::clone(&host));
         let partition = partition.map_err(|fatal| fatal.to_string())?;
         // Before the first message: from then on it may die, and nobody may find it missing.

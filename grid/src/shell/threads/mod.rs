@@ -7,9 +7,11 @@ pub(crate) mod opening;
 pub(crate) mod supervisor;
 pub(crate) mod worker;
 
+use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use ractor::ActorRef;
+use tokio::runtime::Handle;
 
 use crate::shell::host::{Host, Job, Step, Work};
 use crate::shell::partition::Msg;
@@ -21,11 +23,12 @@ use background::in_background;
 pub(crate) struct Threads {
     actor: ActorRef<Msg>,
     begun: Instant,
+    calls_on: Option<Handle>,
 }
 
 impl Threads {
-    pub(crate) fn of(actor: ActorRef<Msg>) -> Self {
-        Self { actor, begun: Instant::now() }
+    pub(crate) fn of(actor: ActorRef<Msg>, calls_on: Option<Handle>) -> Self {
+        Self { actor, begun: Instant::now(), calls_on }
     }
 }
 
@@ -49,6 +52,13 @@ impl Host for Threads {
 
     fn after(&self, wait: Duration, message: fn() -> Msg) {
         self.actor.send_after(wait, message);
+    }
+
+    fn call(&self, call: Pin<Box<dyn Future<Output = ()> + Send>>) {
+        // Without a runtime no module with calls is started.
+        if let Some(runtime) = &self.calls_on {
+            runtime.spawn(call);
+        }
     }
 
     fn now(&self) -> Duration {
