@@ -12,6 +12,7 @@
 // The derives of the `#[record]` attribute name this crate by its public path, also in here.
 extern crate self as gridmill_model;
 
+pub mod aggregate;
 pub mod archive;
 mod bytes;
 pub mod collections;
