@@ -123,7 +123,7 @@ impl<T: Numeric> Combine for Avg<T> {
 
 /// Declares an aggregator of `bool`s.
 macro_rules! asks {
-    ($(#[$doc:meta])* $name:ident, $zero:literal, $join:expr) => {
+    ($(#[$doc:meta])* $name:ident, $zero:literal, $join:tt) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, Default)]
         pub struct $name;
@@ -138,8 +138,7 @@ macro_rules! asks {
             }
 
             fn add(&self, to: &mut bool, value: bool) -> Result<(), AggregateError> {
-                let join: fn(bool, bool) -> bool = $join;
-                *to = join(*to, value);
+                *to $join value;
                 Ok(())
             }
 
@@ -166,7 +165,7 @@ asks! {
     /// assert!(Every.over([])?);
     /// # Ok::<(), gridmill_model::aggregate::AggregateError>(())
     /// ```
-    Every, true, |one, other| one && other
+    Every, true, &=
 }
 
 asks! {
@@ -179,5 +178,5 @@ asks! {
     /// assert!(!Any.over([])?);
     /// # Ok::<(), gridmill_model::aggregate::AggregateError>(())
     /// ```
-    Any, false, |one, other| one || other
+    Any, false, |=
 }

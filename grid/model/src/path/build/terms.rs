@@ -106,7 +106,7 @@ pub trait Terms: Navigate {
         self,
         aggregator: G,
         value: V,
-    ) -> Transform<Self::Root, Self::Leaf, Agg<G, G::In>, Self::Carried>
+    ) -> Transform<Self::Root, Self::Leaf, Agg<G>, Self::Carried>
     where
         G: Aggregate<State = Self::Leaf, In: Clone>,
         V: Into<G::In>,

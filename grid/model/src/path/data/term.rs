@@ -5,6 +5,8 @@ use std::marker::PhantomData;
 
 use serde::{Deserialize, Serialize};
 
+use crate::aggregate::Aggregate;
+
 /// The end of a transform as data that can be sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -52,9 +54,9 @@ impl<L> Remove<L> {
 
 /// The end of [`Terms::agg`](crate::path::Terms::agg).
 #[derive(Clone, Debug)]
-pub struct Agg<G, V> {
+pub struct Agg<G: Aggregate> {
     pub(in crate::path) aggregator: G,
-    pub(in crate::path) value: V,
+    pub(in crate::path) value: G::In,
 }
 
 /// The end of [`Terms::add`](crate::path::Terms::add).

@@ -86,7 +86,7 @@ impl<L: Walk> Terminal for Add<L> {
     }
 }
 
-impl<G: Aggregate<In: Clone>> Terminal for Agg<G, G::In> {
+impl<G: Aggregate<In: Clone>> Terminal for Agg<G> {
     fn change(&mut self, place: &mut dyn Place) -> Result<Effect, Misfit> {
         self.aggregator.add(leaf::<G::State>(place)?, self.value.clone())?;
         Ok(Effect::Changed)
