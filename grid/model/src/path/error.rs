@@ -36,6 +36,8 @@ pub enum PathErrorKind {
     /// A select reached more results or more bytes of them, or visited more places, than its
     /// [`Limits`](super::Limits) allow.
     Limit,
+    /// Whoever selects had enough: a query was cancelled or ran out of time.
+    Interrupted,
     /// A sum is too large for its type.
     Overflow,
     /// A value could not be written as JSON.

@@ -105,7 +105,7 @@ pub use data::filter::{Compare, Edge, Filter, Index, KeyRange};
 pub use data::limits::{Limits, MAX_NESTING, MAX_STEPS};
 pub use data::own::Own;
 pub use data::step::{Amount, Every, NumberKind, Side, Step, StepKey, Steps, Transformed, View};
-pub use data::term::{Add, Remove, Replace, Term, Update};
+pub use data::term::{Add, Agg, Remove, Replace, Term, Update};
 pub use error::{Misfit, PathError, PathErrorKind};
 pub use json::answer::select_json;
 pub use json::parse::{JsonPath, parse_json_path, parse_json_path_with, parse_json_text};

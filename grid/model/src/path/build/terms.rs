@@ -7,8 +7,9 @@ use super::fits::{IntoLeaf, Numeric, ToIndex};
 use super::one::Navigate;
 use super::path::Path;
 use crate::Root;
+use crate::aggregate::Aggregate;
 use crate::path::data::filter::Index;
-use crate::path::data::term::{Add, Remove, Replace, Update};
+use crate::path::data::term::{Add, Agg, Remove, Replace, Update};
 use crate::path::walk::Walk;
 use crate::path::walk::change::Terminal;
 
@@ -79,6 +80,38 @@ pub trait Terms: Navigate {
         Self::Leaf: Numeric,
     {
         Transform::new(self.into_path(), Add(number.into_leaf()))
+    }
+
+    /// Ends the path: adds `value` to the state of an [aggregator](crate::aggregate) at every place that the path
+    /// reaches. Where nothing is, the aggregator begins. What it cannot take is refused.
+    ///
+    /// ```
+    /// use gridmill_model::aggregate::{Collect, Max};
+    /// use gridmill_model::prelude::*;
+    ///
+    /// const BEST: PState<Map<Str, Option<u64>>> = PState::new("game/best");
+    /// const PLAYED: PState<Map<Str, Map<u32, List<Str>>>> = PState::new("game/played");
+    ///
+    /// let mut best = Map::new();
+    /// BEST.key("ann").agg(Max::new(), 7).apply(&mut best);
+    /// BEST.key("ann").agg(Max::new(), 3).apply(&mut best);
+    /// assert_eq!(best, [("ann".into(), Some(7))].into());
+    /// // Whatever is missing on the way is made.
+    /// let mut played = Map::new();
+    /// PLAYED.key("ann").key(2_u32).agg(Collect::new(), "chess").apply(&mut played);
+    /// assert_eq!(PLAYED.key("ann").key(2_u32).all().select(&played)?, ["chess"]);
+    /// # Ok::<(), gridmill_model::path::PathError>(())
+    /// ```
+    fn agg<G, V>(
+        self,
+        aggregator: G,
+        value: V,
+    ) -> Transform<Self::Root, Self::Leaf, Agg<G, G::In>, Self::Carried>
+    where
+        G: Aggregate<State = Self::Leaf, In: Clone>,
+        V: Into<G::In>,
+    {
+        Transform::new(self.into_path(), Agg { aggregator, value: value.into() })
     }
 
     /// Ends the path: takes every value that it reaches out of its collection. What is absent stays absent,

@@ -50,6 +50,13 @@ impl<L> Remove<L> {
     }
 }
 
+/// The end of [`Terms::agg`](crate::path::Terms::agg).
+#[derive(Clone, Debug)]
+pub struct Agg<G, V> {
+    pub(in crate::path) aggregator: G,
+    pub(in crate::path) value: V,
+}
+
 /// The end of [`Terms::add`](crate::path::Terms::add).
 #[derive(Clone, Debug)]
 pub struct Add<L>(pub(in crate::path) L);

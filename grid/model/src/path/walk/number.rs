@@ -59,7 +59,7 @@ impl Number {
     }
 
     /// The number, as near as an `f64` comes to it.
-    pub(in crate::path) fn to_f64(self) -> f64 {
+    pub(crate) fn to_f64(self) -> f64 {
         match self {
             Self::Unsigned(n) => n as f64,
             Self::Signed(n) => n as f64,

@@ -4,7 +4,8 @@ use super::Walk;
 use super::change::{Effect, Terminal};
 use super::gather::Gathered;
 use super::place::{EmptyPlace, Place};
-use crate::path::data::term::{Add, Remove, Replace, Term, Update};
+use crate::path::data::term::{Add, Agg, Remove, Replace, Term, Update};
+use crate::aggregate::Aggregate;
 use crate::path::error::Misfit;
 
 /// The place, if it holds the leaf of the path.
@@ -81,6 +82,20 @@ impl<L: Walk> Terminal for Add<L> {
     /// Where nothing is, what is added is all there is.
     fn fill(&mut self, place: &mut dyn EmptyPlace) -> Result<(), Misfit> {
         *empty::<L>(place)? = Some(self.0.clone());
+        Ok(())
+    }
+}
+
+impl<G: Aggregate<In: Clone>> Terminal for Agg<G, G::In> {
+    fn change(&mut self, place: &mut dyn Place) -> Result<Effect, Misfit> {
+        self.aggregator.add(leaf::<G::State>(place)?, self.value.clone())?;
+        Ok(Effect::Changed)
+    }
+
+    fn fill(&mut self, place: &mut dyn EmptyPlace) -> Result<(), Misfit> {
+        let mut state = self.aggregator.zero();
+        self.aggregator.add(&mut state, self.value.clone())?;
+        *empty::<G::State>(place)? = Some(state);
         Ok(())
     }
 }
