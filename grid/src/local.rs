@@ -12,18 +12,19 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use gridmill_client::engine::{
-    Ack, DepotEntry, DepotRange, EncodedEvents, Engine, Held, JsonEvent, PStateEntry, StoredEvent,
-    Submission,
+    Ack, AnyRoot, DepotEntry, DepotRange, EncodedEvents, Engine, Held, JsonEvent, PStateEntry,
+    PartEntry, QueryEntry, StoredEvent, Submission,
 };
 use gridmill_client::{
-    AppendError, AppendErrorKind, BatchReceipt, Client, DepotError, Gate, ReadError, Receipt,
+    AppendError, AppendErrorKind, AskError, BatchReceipt, Client, DepotError, Gate, ReadError,
+    Receipt,
 };
 use gridmill_model::path::{Navigate, Selected};
-use gridmill_model::{Depot, Event};
+use gridmill_model::{Depot, Event, Query};
 use gridmill_persistence::Position;
 use parking_lot::Mutex;
 
-use crate::engine::{depot_entry, pstate_entry, select_json};
+use crate::engine::{QueryEntries, depot_entry, pstate_entry, select_json, sorted};
 use crate::error::StartError;
 use crate::machine::answers::{LaterAnswers, complete, later};
 use crate::machine::batch::{Batch, Events, Item};
@@ -138,6 +139,18 @@ impl<M: Module> Local<M> {
         at_once(self.client.select_one(path))
     }
 
+    /// What a query answers. All of it runs here, its parts one after the other.
+    ///
+    /// # Errors
+    /// As [`Client::query`].
+    pub fn query<A, R>(&self, query: Query<A, R>, args: A) -> Result<R, AskError>
+    where
+        A: Send + 'static,
+        R: Send + 'static,
+    {
+        at_once(self.client.query(query, args))
+    }
+
     /// A client, for all else that one can do. Its futures never wait: any executor will do.
     pub fn client(&self) -> Client {
         self.client.clone()
@@ -175,6 +188,7 @@ struct LocalEngine {
     time: Mutex<i64>,
     depots: Vec<Arc<DepotEntry>>,
     pstates: Vec<Arc<PStateEntry>>,
+    queries: QueryEntries,
 }
 
 impl fmt::Debug for LocalEngine {
@@ -193,10 +207,11 @@ impl LocalEngine {
         let depots = 0..plan.depots.len();
         let depots = depots.map(|id| depot_entry(&plan, id, id, &gates, EVENT_BYTES_MAX)).collect();
         let pstates = plan.pstates.iter().enumerate();
-        let pstates = pstates.map(|(id, def)| pstate_entry(def, id, partitions)).collect();
+        let pstates = pstates.map(|(id, def)| pstate_entry(def, id, 0, partitions)).collect();
+        let queries = QueryEntries::of(&plan, 0, 0, partitions);
         let machines = (0..partitions).map(|number| Machine::new(&plan, (number, partitions)));
         let machines = Mutex::new(machines.collect::<Result<_, _>>()?);
-        Ok(Self { plan, machines, partitions, time: Mutex::new(0), depots, pstates })
+        Ok(Self { plan, machines, partitions, time: Mutex::new(0), depots, pstates, queries })
     }
 
     /// The depots that clients see: not those of stages.
@@ -460,22 +475,33 @@ impl Engine for LocalEngine {
 
     fn hold(&self, pstate: usize, partition: u32) -> Result<Held, ReadError> {
         self.read_state(pstate, partition, |core, end| Held {
-            state: Box::new(core.views()),
+            state: Arc::new(core.views()),
             end: end.to_bits(),
         })
     }
 
-    fn view_held(
-        &self,
-        held: &Held,
-        pstate: usize,
-        _: bool,
-        read: &mut dyn FnMut(&dyn Any),
-    ) -> Result<bool, ReadError> {
+    fn held_root(&self, held: &Held, pstate: usize, _: bool) -> Result<AnyRoot, ReadError> {
         let roots = held.state.downcast_ref::<Vec<AnyView>>();
-        let Some(root) = roots.and_then(|roots| roots.get(pstate)) else { return Ok(false) };
-        read(&**root);
-        Ok(true)
+        match roots.and_then(|roots| roots.get(pstate)) {
+            Some(root) => Ok(Arc::clone(root)),
+            None => unreachable!("what is held has all PStates of the module"),
+        }
+    }
+
+    fn query(&self, name: &str) -> Option<Arc<QueryEntry>> {
+        self.queries.queries.get(name).cloned()
+    }
+
+    fn part(&self, name: &str) -> Option<Arc<PartEntry>> {
+        self.queries.parts.get(name).cloned()
+    }
+
+    fn query_names(&self) -> Vec<String> {
+        sorted(self.queries.queries.keys())
+    }
+
+    fn part_names(&self) -> Vec<String> {
+        sorted(self.queries.parts.keys())
     }
 
     fn depot_range(&self, depot: usize, partition: u32) -> Result<DepotRange, DepotError> {

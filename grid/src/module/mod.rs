@@ -3,6 +3,7 @@
 mod fan;
 mod names;
 mod plan;
+mod query;
 mod setup;
 mod source;
 mod stream;
@@ -14,8 +15,9 @@ pub use stream::Stream;
 
 pub(crate) use names::refuse_common_names;
 pub(crate) use plan::{Plan, Topology};
+pub(crate) use query::{PartPlan, QueryDef};
 
-/// A unit of state and logic: depots, stream topologies and their PStates.
+/// A unit of state and logic: depots, stream topologies and their PStates, and queries.
 ///
 /// ```
 /// use gridmill::prelude::*;

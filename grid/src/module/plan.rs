@@ -6,6 +6,7 @@ use crate::error::StartError;
 use crate::topology::{Handler, Output, OutputKind, PStateDef, StateUse};
 
 use super::Module;
+use super::query::{self, PartPlan, QueryDef};
 use super::setup::{DepotDef, Setup};
 use super::source::{SourceDef, StartFrom};
 use super::stream::{AppendDef, TopologyDef};
@@ -17,6 +18,8 @@ pub(crate) struct Plan {
     pub(crate) depots: Vec<DepotDef>,
     pub(crate) pstates: Vec<PStateDef>,
     pub(crate) topologies: Vec<Topology>,
+    pub(crate) queries: Vec<QueryDef>,
+    pub(crate) parts: Vec<PartPlan>,
     pub(crate) removed: Vec<String>,
     /// Topologies that may fill their PStates again from their depots.
     pub(crate) refilled: Vec<String>,
@@ -92,7 +95,10 @@ impl Plan {
     }
 
     fn new(name: &'static str, version: u32, setup: Setup) -> Result<Self, StartError> {
-        let Setup { depots, pstates, topologies, removed, refilled, mut problems } = setup;
+        let Setup { depots, pstates, topologies, queries, parts, .. } = setup;
+        let Setup { removed, refilled, mut problems, .. } = setup;
+        let parts = parts.into_iter().map(|part| query::resolve(part, &pstates, &mut problems));
+        let parts = parts.collect();
         let legal = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if name.is_empty() || !name.chars().all(legal) {
             problems.push(format!("`{name}` is not a module name; use letters, digits, - and _"));
@@ -135,6 +141,8 @@ impl Plan {
             depots,
             pstates,
             topologies: resolved,
+            queries,
+            parts,
             removed,
             refilled,
             coupled,

@@ -7,6 +7,7 @@ use gridmill_model::{Depot, Event, Stage};
 use crate::machine::control::kind;
 use crate::topology::{DepotCodec, Origin, PStateDef, StateSet, TypedDepot, Uses, id_mark};
 
+use super::query::{PartDef, QueryDef};
 use super::stream::{Stream, TopologyDef};
 
 /// The stage whose records a depot holds.
@@ -40,6 +41,8 @@ pub struct Setup {
     pub(crate) depots: Vec<DepotDef>,
     pub(crate) pstates: Vec<PStateDef>,
     pub(crate) topologies: Vec<TopologyDef>,
+    pub(crate) queries: Vec<QueryDef>,
+    pub(crate) parts: Vec<PartDef>,
     pub(crate) removed: Vec<String>,
     pub(crate) refilled: Vec<String>,
     pub(crate) problems: Vec<String>,

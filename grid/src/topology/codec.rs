@@ -4,7 +4,7 @@ use std::any::Any;
 
 use gridmill_client::AppendErrorKind;
 use gridmill_client::engine::{DepotEntry, JsonEvent, ViewRoot};
-use gridmill_model::engine::Damaged;
+use gridmill_model::engine::{Changes, Damaged};
 use gridmill_model::event::{DecodeError, Variant};
 use gridmill_model::handle::{Partitioning, Route};
 use gridmill_model::path::{
@@ -137,6 +137,8 @@ pub(crate) trait PStateCodec: Send + Sync {
     /// Reads a path given as JSON, and finds the partition that it starts on.
     fn parse_json(&self, path: &str, partitions: u32)
     -> Result<(JsonPath, Option<u32>), PathError>;
+    /// What a published view shows of changes in memory.
+    fn changes(&self, view: &dyn Any) -> Vec<Changes>;
     /// Selects in a published view; the answer is a JSON array.
     fn select_json(&self, view: &dyn Any, path: &JsonPath) -> Result<String, PathError>;
 }
@@ -179,6 +181,11 @@ impl<R: Root> PStateCodec for TypedPState<R> {
             _ => path.route.map(|route| route.partition(partitions)),
         };
         Ok((path, partition))
+    }
+
+    fn changes(&self, view: &dyn Any) -> Vec<Changes> {
+        let root = view.downcast_ref::<ViewRoot<R::Value>>();
+        root.map_or_else(Vec::new, |root| root.0.changes())
     }
 
     fn select_json(&self, view: &dyn Any, path: &JsonPath) -> Result<String, PathError> {

@@ -6,11 +6,13 @@ mod effects;
 mod handler;
 mod lookahead;
 mod outcome;
+mod reads;
 mod states;
 mod uses;
 
 pub use context::Context;
 pub use outcome::Outcome;
+pub use reads::ReadSet;
 pub(crate) use outcome::{FanOutcome, Refusal};
 pub use states::{AnyCell, Cells, StateSet, StateUnit};
 pub use uses::Uses;

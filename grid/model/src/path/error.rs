@@ -79,6 +79,17 @@ impl PathError {
         Self(Box::new(Details { kind, pstate: pstate.to_owned(), number, step, misfit }))
     }
 
+    /// A select reached more than its limit.
+    #[doc(hidden)]
+    pub fn over(pstate: &str, what: &str, limit: u64) -> Self {
+        let misfit = Misfit::new(
+            format!("at most {limit} {what}"),
+            "more",
+            "narrow the path, for example with `key_range`, or raise the limits of the select",
+        );
+        Self::new(PathErrorKind::Limit, pstate, 0, String::new(), misfit)
+    }
+
     /// Stored bytes were damaged.
     pub(super) fn damaged(pstate: &str, damaged: Damaged) -> Self {
         let misfit = Misfit::new(

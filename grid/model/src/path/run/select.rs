@@ -60,7 +60,7 @@ impl<R: Root, L: Walk, C: Carry> Path<R, L, C> {
     }
 
     /// Shows `each` the values that the path reaches in a published view, in order, as long as `going` says so: it
-    /// is asked after so many places that asking costs nothing.
+    /// is asked after so many places that asking costs nothing. Returns how many bytes the values take, about.
     ///
     /// # Errors
     ///
@@ -71,10 +71,11 @@ impl<R: Root, L: Walk, C: Carry> Path<R, L, C> {
         limits: Limits,
         going: &dyn Fn() -> bool,
         each: &mut dyn FnMut(C::With<L>),
-    ) -> Result<(), PathError> {
+    ) -> Result<u64, PathError> {
         let mut shown = Shown::<L, C>(each);
         let mut visit = self.visit(&mut shown, limits)?.while_going(going);
-        R::walk_view(store, self.steps(), &mut visit)
+        R::walk_view(store, self.steps(), &mut visit)?;
+        Ok(visit.bytes_used())
     }
 
     /// As [`Path::select_one_view`], as long as `going` says so.

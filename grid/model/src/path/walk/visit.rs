@@ -270,12 +270,12 @@ impl<'v> Visit<'v> {
 
     #[cold]
     fn over(&self, what: &str, limit: u64) -> PathError {
-        let misfit = Misfit::new(
-            format!("at most {limit} {what}"),
-            "more",
-            "narrow the path, for example with `key_range`, or raise the limits of the select",
-        );
-        PathError::new(PathErrorKind::Limit, self.trail.pstate(), 0, String::new(), misfit)
+        PathError::over(self.trail.pstate(), what, limit)
+    }
+
+    /// How many bytes the values take that were handed over.
+    pub(in crate::path) fn bytes_used(&self) -> u64 {
+        self.limits.bytes - self.left.bytes
     }
 
     #[cold]
