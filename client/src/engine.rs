@@ -220,8 +220,13 @@ pub trait Engine: fmt::Debug + Send + Sync + 'static {
     ) -> Result<Vec<StoredEvent>, DepotError>;
     /// Appends an event given as JSON.
     fn decode_json(&self, depot: usize, json: &str) -> Result<JsonEvent, AppendErrorKind>;
-    /// Selects with a path given as JSON.
-    fn select_json(&self, pstate: usize, path: &str) -> Result<String, ReadError>;
+    /// Selects with a path given as JSON, as long as `going` says so.
+    fn select_json(
+        &self,
+        pstate: usize,
+        path: &str,
+        going: &dyn Fn() -> bool,
+    ) -> Result<String, ReadError>;
 }
 
 /// An event that came as JSON, ready to be submitted.

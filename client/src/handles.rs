@@ -8,9 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use gridmill_model::{Depot, Event, Part, Query, Root};
 
-use crate::engine::{
-    DepotEntry, Engine, PStateEntry, PartEntry, QueryEntry, RunPart, RunQuery,
-};
+use crate::engine::{DepotEntry, Engine, PStateEntry, PartEntry, QueryEntry, RunPart, RunQuery};
 use crate::error::{AppendErrorKind, AskErrorKind, DepotError, ReadError};
 
 /// What the client has resolved so far.

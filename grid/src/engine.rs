@@ -20,7 +20,7 @@ use crate::module::{PartPlan, Plan, QueryDef, Topology};
 use crate::shell::partition::past::Progress;
 use crate::shell::partition::shared::Shared;
 use crate::shell::slot::Slot;
-use crate::topology::{PStateCodec, PStateDef};
+use crate::topology::PStateDef;
 
 /// One module at work.
 #[derive(Debug)]
@@ -362,10 +362,14 @@ impl Engine for GridEngine {
         self.modules[address.module].plan.depots[address.number].codec.decode_json(entry, json)
     }
 
-    fn select_json(&self, pstate: usize, path: &str) -> Result<String, ReadError> {
+    fn select_json(
+        &self,
+        pstate: usize,
+        path: &str,
+        going: &dyn Fn() -> bool,
+    ) -> Result<String, ReadError> {
         let Views { entry, address, .. } = &self.pstates[pstate];
-        let codec = &self.modules[address.module].plan.pstates[address.number].codec;
-        select_json(self, entry, &**codec, path)
+        select_json(self, entry, (&self.modules[address.module].plan, address.number), path, going)
     }
 }
 
@@ -458,10 +462,12 @@ pub(crate) fn sorted<'a>(names: impl Iterator<Item = &'a String>) -> Vec<String>
 pub(crate) fn select_json(
     engine: &impl Engine,
     entry: &PStateEntry,
-    codec: &dyn PStateCodec,
+    (plan, number): (&Plan, usize),
     path: &str,
+    going: &dyn Fn() -> bool,
 ) -> Result<String, ReadError> {
-    let (json, partition) = codec.parse_json(path, entry.partitions)?;
+    let codec = &plan.pstates[number].codec;
+    let (json, partition) = codec.parse_json(path, entry.partitions, &plan.navigators)?;
     let partition = match partition {
         _ if entry.partitions == 1 => 0,
         Some(partition) => partition,
@@ -475,7 +481,7 @@ pub(crate) fn select_json(
     };
     let mut found = Ok(String::new());
     engine.view(entry.id, partition, false, &mut |view| {
-        found = codec.select_json(view, &json).map_err(ReadError::from);
+        found = codec.select_json(view, &json, going).map_err(ReadError::from);
     })?;
     found
 }

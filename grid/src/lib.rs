@@ -114,7 +114,7 @@ pub use quarantine::{QuarantineError, Quarantined};
 pub use shell::clock::Clock;
 pub use shell::partition::Durability;
 pub use shell::partition::past::Progress;
-pub use stats::{JobProblem, ModuleStats, PartitionStats, Stats, TopologyStats};
+pub use stats::{JobProblem, ModuleStats, PartitionStats, QueryStats, Stats, TopologyStats};
 pub use topology::{Context, Outcome, ReadSet, StateSet, StateUnit};
 
 /// What macros name; not for users.

@@ -536,8 +536,12 @@ impl Engine for LocalEngine {
         self.plan.depots[depot].codec.decode_json(&self.depots[depot], json)
     }
 
-    fn select_json(&self, pstate: usize, path: &str) -> Result<String, ReadError> {
-        let codec = &*self.plan.pstates[pstate].codec;
-        select_json(self, &self.pstates[pstate], codec, path)
+    fn select_json(
+        &self,
+        pstate: usize,
+        path: &str,
+        going: &dyn Fn() -> bool,
+    ) -> Result<String, ReadError> {
+        select_json(self, &self.pstates[pstate], (&self.plan, pstate), path, going)
     }
 }

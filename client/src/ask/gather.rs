@@ -70,7 +70,8 @@ impl<T: Send + 'static> Gather<T> {
     /// [`AskError`]; one partition that cannot answer fails the whole.
     pub async fn fold<G: Combine<In = T>>(self, with: G) -> Result<G::Out, AskError> {
         let there = with.clone();
-        let gathered = self.each(move |source, wanted, ask| aggregated(&there, source, wanted, ask));
+        let gathered =
+            self.each(move |source, wanted, ask| aggregated(&there, source, wanted, ask));
         let mut all = with.zero();
         for state in gathered.await? {
             with.combine(&mut all, state.end().await?)?;

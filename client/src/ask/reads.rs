@@ -202,11 +202,8 @@ impl Reading {
         walk: impl FnOnce(&Store<R>, Limits, &dyn Fn() -> bool) -> Result<T, PathError>,
     ) -> Result<T, AskError> {
         let budget = &self.guard.budget;
-        let limits = Limits {
-            results: u64::MAX,
-            places: budget.limits.places,
-            bytes: budget.bytes_left(),
-        };
+        let limits =
+            Limits { results: u64::MAX, places: budget.limits.places, bytes: budget.bytes_left() };
         let stopped = Cell::new(None);
         let going = || {
             let checked = self.guard.count(PLACES_AT_ONCE).map_err(|kind| stopped.set(Some(kind)));

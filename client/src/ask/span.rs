@@ -57,7 +57,8 @@ impl Span {
             unreachable!("a part's states were matched with its handles at start");
         };
         let guard = self.guard(id, if global { 0 } else { self.partition })?;
-        let root = self.ask.client().engine.held_root(&guard.held, id, self.ask.client().partial)?;
+        let root =
+            self.ask.client().engine.held_root(&guard.held, id, self.ask.client().partial)?;
         let Some(view) = Guarded::<R::Value>::new(root, Arc::new(guard)) else {
             unreachable!("a part's states were matched with its handles at start");
         };
@@ -68,8 +69,7 @@ impl Span {
     fn guard(&self, id: usize, partition: u32) -> Result<Guard, AskErrorKind> {
         let module = self.entry.module;
         // Only the number and the module say which view it is.
-        let pstate =
-            PStateRef { id, module, partitions: 0, module_partitions: 0, private: false };
+        let pstate = PStateRef { id, module, partitions: 0, module_partitions: 0, private: false };
         let client = self.ask.client();
         let held = self.ask.views().get(&*client.engine, pstate, partition)?;
         Ok(Guard::new(Arc::clone(&client.engine), Arc::clone(self.ask.budget()), held))

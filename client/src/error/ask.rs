@@ -36,7 +36,9 @@ pub enum AskErrorKind {
         known: Vec<String>,
     },
     /// The query or the part has other types than the handle.
-    #[error("`{name}` takes and gives {expected}, the handle says {got}; use the constant that declares it")]
+    #[error(
+        "`{name}` takes and gives {expected}, the handle says {got}; use the constant that declares it"
+    )]
     WrongTypes {
         /// The query or part.
         name: String,
@@ -49,7 +51,9 @@ pub enum AskErrorKind {
     #[error("{0}")]
     Failed(String),
     /// It took too long.
-    #[error("it was not answered within {after:?}; ask for less, or give it more time with `timeout`")]
+    #[error(
+        "it was not answered within {after:?}; ask for less, or give it more time with `timeout`"
+    )]
     TimedOut {
         /// How long it had.
         after: Duration,

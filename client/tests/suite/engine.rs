@@ -187,7 +187,7 @@ impl Engine for Fake {
         json_event(&BY_NAME, &self.depots[BY_NAME.name()], json)
     }
 
-    fn select_json(&self, _: usize, path: &str) -> Result<String, ReadError> {
+    fn select_json(&self, _: usize, path: &str, _: &dyn Fn() -> bool) -> Result<String, ReadError> {
         Ok(path.to_owned())
     }
 }

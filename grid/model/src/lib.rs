@@ -51,8 +51,8 @@ pub type Str = smol_str::SmolStr;
 /// What a module and a client of Gridmill need in scope.
 pub mod prelude {
     pub use crate::{
-        AsKey, Bytes, Depot, Event, Fan, Field, Key, List, Map, Navigate, PState, Part, Path, Query,
-        Read, Ref, RouteKey, Set, Stage, State, Str, Uuid, Variant,
+        AsKey, Bytes, Depot, Event, Fan, Field, Key, List, Map, Navigate, PState, Part, Path,
+        Query, Read, Ref, RouteKey, Set, Stage, State, Str, Uuid, Variant,
     };
     // The steps of paths, which are called and not named.
     pub use crate::path::{

@@ -1,5 +1,6 @@
 //! A module, checked and with its names resolved to numbers.
 
+use gridmill_model::path::Navigators;
 use gridmill_persistence::planted::{Bug, is_planted};
 
 use crate::error::StartError;
@@ -20,6 +21,8 @@ pub(crate) struct Plan {
     pub(crate) topologies: Vec<Topology>,
     pub(crate) queries: Vec<QueryDef>,
     pub(crate) parts: Vec<PartPlan>,
+    /// Steps of users that paths from elsewhere may take.
+    pub(crate) navigators: Navigators,
     pub(crate) removed: Vec<String>,
     /// Topologies that may fill their PStates again from their depots.
     pub(crate) refilled: Vec<String>,
@@ -95,7 +98,7 @@ impl Plan {
     }
 
     fn new(name: &'static str, version: u32, setup: Setup) -> Result<Self, StartError> {
-        let Setup { depots, pstates, topologies, queries, parts, .. } = setup;
+        let Setup { depots, pstates, topologies, queries, parts, navigators, .. } = setup;
         let Setup { removed, refilled, mut problems, .. } = setup;
         let parts = parts.into_iter().map(|part| query::resolve(part, &pstates, &mut problems));
         let parts = parts.collect();
@@ -143,6 +146,7 @@ impl Plan {
             topologies: resolved,
             queries,
             parts,
+            navigators,
             removed,
             refilled,
             coupled,

@@ -12,12 +12,12 @@ mod uses;
 
 pub use context::Context;
 pub use outcome::Outcome;
-pub use reads::ReadSet;
 pub(crate) use outcome::{FanOutcome, Refusal};
+pub use reads::ReadSet;
 pub use states::{AnyCell, Cells, StateSet, StateUnit};
 pub use uses::Uses;
 
-pub(crate) use codec::{AnyEvents, DepotCodec, Origin, PStateCodec, TypedDepot};
+pub(crate) use codec::{AnyEvents, DepotCodec, Origin, TypedDepot};
 pub(crate) use context::{Sending, id_mark};
 pub(crate) use effects::{
     Effects, Emit, HOP_BYTES_MAX, HOP_OVERHEAD, Output, OutputKind, SendLimits,

@@ -33,6 +33,7 @@ mod path_law;
 mod paths;
 mod pstates;
 mod quarantine;
+mod queries;
 mod reads;
 mod refused;
 mod rejections;

@@ -138,7 +138,10 @@ pub trait Aggregate: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// As with [`add`](Self::add).
-    fn over(&self, values: impl IntoIterator<Item = Self::In>) -> Result<Self::Out, AggregateError> {
+    fn over(
+        &self,
+        values: impl IntoIterator<Item = Self::In>,
+    ) -> Result<Self::Out, AggregateError> {
         let mut state = self.zero();
         values.into_iter().try_for_each(|value| self.add(&mut state, value))?;
         Ok(self.finish(state))

@@ -14,6 +14,9 @@ pub use stage::{Route, Stage};
 
 /// Refuses an empty name while the constant is evaluated.
 const fn checked(name: &'static str) -> &'static str {
-    assert!(!name.is_empty(), "a depot, PState, stage or query needs a name, such as \"todo/events\"");
+    assert!(
+        !name.is_empty(),
+        "a depot, PState, stage or query needs a name, such as \"todo/events\""
+    );
     name
 }

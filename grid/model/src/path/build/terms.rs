@@ -98,20 +98,19 @@ pub trait Terms: Navigate {
     /// assert_eq!(best, [("ann".into(), Some(7))].into());
     /// // Whatever is missing on the way is made.
     /// let mut played = Map::new();
-    /// PLAYED.key("ann").key(2_u32).agg(Collect::new(), "chess").apply(&mut played);
+    /// PLAYED.key("ann").key(2_u32).agg(Collect::new(), "chess".into()).apply(&mut played);
     /// assert_eq!(PLAYED.key("ann").key(2_u32).all().select(&played)?, ["chess"]);
     /// # Ok::<(), gridmill_model::path::PathError>(())
     /// ```
-    fn agg<G, V>(
+    fn agg<G>(
         self,
         aggregator: G,
-        value: V,
+        value: G::In,
     ) -> Transform<Self::Root, Self::Leaf, Agg<G, G::In>, Self::Carried>
     where
         G: Aggregate<State = Self::Leaf, In: Clone>,
-        V: Into<G::In>,
     {
-        Transform::new(self.into_path(), Agg { aggregator, value: value.into() })
+        Transform::new(self.into_path(), Agg { aggregator, value })
     }
 
     /// Ends the path: takes every value that it reaches out of its collection. What is absent stays absent,

@@ -4,8 +4,8 @@ use super::Walk;
 use super::change::{Effect, Terminal};
 use super::gather::Gathered;
 use super::place::{EmptyPlace, Place};
-use crate::path::data::term::{Add, Agg, Remove, Replace, Term, Update};
 use crate::aggregate::Aggregate;
+use crate::path::data::term::{Add, Agg, Remove, Replace, Term, Update};
 use crate::path::error::Misfit;
 
 /// The place, if it holds the leaf of the path.
