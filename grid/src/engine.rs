@@ -26,7 +26,7 @@ pub(crate) struct ModuleRun {
     pub(crate) plan: Arc<Plan>,
     pub(crate) partitions: Vec<Arc<Shared>>,
     /// By partition: record numbers of depots and variants; they depend on the folder's history.
-    pub(crate) registries: Vec<Registry>,
+    pub(crate) registries: Vec<Arc<Registry>>,
 }
 
 impl ModuleRun {
@@ -36,7 +36,7 @@ impl ModuleRun {
         opened: impl Iterator<Item = (&'a Slot, &'a Opened)>,
     ) -> Self {
         let of = |(slot, opened): (&Slot, &Opened)| {
-            (Arc::clone(&slot.shared), Registry::new(&plan, opened.flushes.manifest.lock().get()))
+            (Arc::clone(&slot.shared), Arc::clone(&opened.registry))
         };
         let (partitions, registries) = opened.map(of).unzip();
         Self { plan, partitions, registries }

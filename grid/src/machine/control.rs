@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use crate::topology::CallKey;
 
 use super::core::Core;
-use super::registry::Registry;
 
 /// What a record of the log is, in its header. Those that are no events name a topology; the type in
 /// their header is its generation. `persistence/FORMAT.md` has the table.
@@ -119,14 +118,13 @@ pub(crate) fn log_verdicts(
     log: &mut Log,
     time: i64,
     core: &Core,
-    registry: &Registry,
     verdicts: &[Verdict],
 ) -> Result<(), LogError> {
     if verdicts.is_empty() {
         return Ok(());
     }
     for verdict in verdicts {
-        push_verdict(log, time, core, registry, verdict)?;
+        push_verdict(log, time, core, verdict)?;
     }
     log.write()?;
     log.syncer().sync()?;
@@ -138,10 +136,9 @@ pub(crate) fn push_verdict(
     log: &mut Log,
     time: i64,
     core: &Core,
-    registry: &Registry,
     verdict: &Verdict,
 ) -> Result<(), LogError> {
-    let generation = generation(core, registry, &verdict.topology);
+    let generation = generation(core, &verdict.topology);
     push_control(log, (kind::VERDICT, generation), time, verdict)?;
     if core.plan.skips(&verdict.topology, &verdict.depot) && !is_planted(Bug::ForgetSkip) {
         push_control(log, (kind::DISCARD, generation), time, &Retry::of(verdict))?;
@@ -150,8 +147,8 @@ pub(crate) fn push_verdict(
 }
 
 /// The generation of a topology that the code has.
-pub(crate) fn generation(core: &Core, registry: &Registry, topology: &str) -> u32 {
-    core.topology(topology).map_or(0, |topology| registry.generation(topology))
+pub(crate) fn generation(core: &Core, topology: &str) -> u32 {
+    core.topology(topology).map_or(0, |topology| core.registry().generation(topology))
 }
 
 /// Puts a control record into the log's batch: of a kind, and for a generation of its topology.

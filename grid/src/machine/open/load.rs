@@ -17,13 +17,13 @@ use super::OpenOptions;
 pub(super) fn core_over(
     options: &OpenOptions,
     manifest: &Manifest,
+    registry: Arc<Registry>,
     cells: Vec<Box<dyn Cell>>,
 ) -> Core {
     let plan = &options.plan;
     let consumer = |name: &str| manifest.topology(name).map(consumer_of).unwrap_or_default();
     let consumers = plan.topologies.iter().map(|topology| consumer(topology.name)).collect();
     let numbers = (options.partition, options.partitions);
-    let registry = Arc::new(Registry::new(plan, manifest));
     Core::new((Arc::clone(plan), registry), numbers, cells, consumers, options.limits)
 }
 

@@ -76,7 +76,7 @@ pub(crate) struct Opened {
     pub(crate) said: Vec<RecoveredAnswer>,
     /// Where the log ended before anything was added to it.
     pub(crate) end: Position,
-    pub(crate) registry: Registry,
+    pub(crate) registry: Arc<Registry>,
     pub(crate) flushes: FlushContext,
     /// The next offset of each depot of the plan.
     pub(crate) next_offsets: Vec<u64>,
@@ -184,9 +184,9 @@ pub(crate) fn begin(options: &OpenOptions, checked: Checked) -> Result<Replayed,
     let facts = LogFacts { reader: &reader, end };
     let mut manifest = reconcile(&options.plan, before, &facts, generations.as_deref())?;
     manifest.version = options.plan.version;
-    let registry = Registry::new(&options.plan, &manifest);
+    let registry = Arc::new(Registry::new(&options.plan, &manifest));
     manifest.synced = synced && registry.has_channels();
-    let core = core_over(options, &manifest, cells);
+    let core = core_over(options, &manifest, Arc::clone(&registry), cells);
     adopt(options, &mut manifest, &core, log.partition());
     if stored.as_ref() != Some(&manifest) {
         manifest.end = manifest.end.max(end);
@@ -230,8 +230,8 @@ pub(crate) fn enter(options: &OpenOptions, replayed: Replayed) -> Result<Opened,
     let Replayed { mut opened, found } = replayed;
     let entered = opened.flushes.manifest.lock().enter();
     entered.map_err(|fault| options.manifest_fault(fault))?;
-    let Opened { log, last_time, core, registry, .. } = &mut opened;
-    let logged = log_verdicts(log, *last_time, core, registry, &found);
+    let Opened { log, last_time, core, .. } = &mut opened;
+    let logged = log_verdicts(log, *last_time, core, &found);
     logged.map_err(|source| options.log_fault(source))?;
     if !found.is_empty() {
         opened.core.forget_logged(&found);

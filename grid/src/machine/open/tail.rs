@@ -41,7 +41,7 @@ pub(super) fn replay(
     }
     warn_of_apart(options, &opened.core);
     let reader = opened.log.reader();
-    let registry = Arc::new(opened.registry.clone());
+    let registry = Arc::clone(&opened.registry);
     // Before the replay: what it flushes must not pass over records that stand nowhere.
     let mut found = asked_for(options, opened, &mut skip)?;
     set_skips(&mut opened.core, &skip);

@@ -117,7 +117,7 @@ impl Partition {
             return Ok(());
         }
         let kind = if discard { kind::DISCARD } else { kind::RETRY };
-        let generation = generation(&self.core, self.writer.registry(), &retry.topology);
+        let generation = generation(&self.core, &retry.topology);
         self.writer.write_controls(kind, time, std::iter::once((generation, retry)))
     }
 

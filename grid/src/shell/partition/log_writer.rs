@@ -39,12 +39,12 @@ impl LogWriter {
     /// Goes on behind what `log` has, whose last record is of `last_time`.
     pub(crate) fn new(
         log: Log,
-        registry: Registry,
+        registry: Arc<Registry>,
         next_offsets: Vec<u64>,
         last_time: i64,
         clock: Clock,
     ) -> Self {
-        Self { log, registry: Arc::new(registry), next_offsets, last_time, clock }
+        Self { log, registry, next_offsets, last_time, clock }
     }
 
     pub(crate) fn reader(&self) -> LogReader {
@@ -213,10 +213,9 @@ impl LogWriter {
         core: &Core,
         verdicts: &[Verdict],
     ) -> Result<(), LogError> {
-        let Self { log, registry, last_time, .. } = self;
-        let pushed = verdicts
-            .iter()
-            .try_for_each(|verdict| push_verdict(log, *last_time, core, registry, verdict));
+        let Self { log, last_time, .. } = self;
+        let pushed =
+            verdicts.iter().try_for_each(|verdict| push_verdict(log, *last_time, core, verdict));
         let written = pushed.and_then(|()| self.log.write());
         if written.is_err() {
             self.log.discard();

@@ -237,7 +237,7 @@ impl Partition {
         let outbox = Outbox::new(shared.partition, confirmed, sent);
         let flows = Flows::new(marks, outbox, flows.account());
         let now = clock.now().max(last_time);
-        let offsets = (&registry, &next_offsets[..]);
+        let offsets = (&*registry, &next_offsets[..]);
         let ticks = Ticks::new(&core.plan, shared.partition, now, offsets, &log.reader())?;
         let calls = Calls::new(&core.plan, clients);
         let mut partition = Self {
