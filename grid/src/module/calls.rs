@@ -8,10 +8,8 @@ use std::time::Duration;
 use gridmill_model::handle::Route;
 use gridmill_model::{Event, Stage};
 
-use crate::topology::{AsyncEach, AsyncHandler, Call, OpensCalls, StateSet, Uses, open_calls};
+use crate::topology::{AsyncEach, AsyncHandler, Call, OpensCalls, StateSet};
 
-use super::names::interned;
-use super::setup::Setup;
 use super::source::{Source, SourceDef, enter};
 use super::stream::Stream;
 
@@ -207,25 +205,4 @@ impl<'m, S: StateSet, E: Event, T: StateSet> Source<'m, S, E, T> {
         });
         stream
     }
-}
-
-impl Setup {
-    /// Declares the open calls of a topology, where it has none yet.
-    fn open_calls(&mut self, topology: usize) {
-        let name = calls_name(self.topologies[topology].name);
-        if self.pstates.iter().any(|known| known.name == name) {
-            return;
-        }
-        let mut declared = Uses::of(topology);
-        open_calls(name).declare(&mut declared);
-        self.pstates.extend(declared.owned.into_iter().map(|mut def| {
-            def.hidden = true;
-            def
-        }));
-    }
-}
-
-/// The name of the PState that keeps the open calls of a topology.
-pub(super) fn calls_name(topology: &str) -> &'static str {
-    interned(format!("{topology}#calls"))
 }

@@ -3,12 +3,12 @@
 mod calls;
 mod failure;
 mod fan;
+mod hidden;
 mod names;
 mod plan;
 mod setup;
 mod source;
 mod stream;
-mod timers;
 
 pub use calls::Calls;
 pub use failure::OnFailure;

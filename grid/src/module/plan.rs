@@ -8,12 +8,12 @@ use crate::error::StartError;
 use crate::topology::{AsyncHandler, Handler, Output, OutputKind, PStateDef, StateUse};
 
 use super::Module;
-use super::calls::{CallDef, Calls, calls_name};
+use super::calls::{CallDef, Calls};
 use super::failure::OnFailure;
+use super::hidden::{calls_name, timers_name};
 use super::setup::{DepotDef, Setup};
 use super::source::{SourceDef, StartFrom};
 use super::stream::{AppendDef, TopologyDef};
-use super::timers::timers_name;
 
 /// What every partition of a module runs.
 pub(crate) struct Plan {

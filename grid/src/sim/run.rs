@@ -9,6 +9,7 @@ use gridmill_client::engine::once;
 use gridmill_persistence::{Faults, Position, SimStorage};
 
 use crate::builder::GridBuilder;
+use crate::panics::text_of;
 use crate::shell::clock::Clock;
 use crate::shell::partition::{Durability, Msg};
 
@@ -450,8 +451,7 @@ impl Run {
 pub fn silence_simulated_panics() {
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        let text = panic.payload().downcast_ref::<&str>().copied();
-        let text = text.or_else(|| panic.payload().downcast_ref::<String>().map(String::as_str));
+        let text = text_of(panic.payload());
         if text != Some(ledger::PANIC) {
             before(panic);
         }

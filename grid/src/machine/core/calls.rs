@@ -1,14 +1,12 @@
 //! Open calls: records that an async function is called for, until its answer is in the log.
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-
 use gridmill_model::PState;
 use gridmill_persistence::Position;
 
 use crate::machine::control::Verdict;
 use crate::topology::{CallKey, OpenCall, OpenCalls, StateSet};
 
-use super::panics::damage_of;
+use super::panics::stopping_at_damage;
 use super::{Core, Stop};
 
 impl Core {
@@ -27,9 +25,8 @@ impl Core {
         (topology, depot): (usize, usize),
         from: Position,
     ) -> Result<Option<(Position, OpenCall)>, Stop> {
-        let Some(cell) = self.plan.topologies[topology].calls else { return Ok(None) };
         let source = self.registry.source(depot);
-        let calls = <PState<OpenCalls> as StateSet>::lend(&mut self.cells, &[cell]);
+        let Some(calls) = self.calls(topology) else { return Ok(None) };
         let mut range = calls.range((source, from.to_bits())..=(source, u64::MAX));
         let first = range.try_next().transpose()?;
         Ok(first.map(|((_, at), call)| (Position::from_bits(at), call.into_owned())))
@@ -44,8 +41,7 @@ impl Core {
         topology: usize,
         key: CallKey,
     ) -> Result<Option<OpenCall>, Stop> {
-        let Some(cell) = self.plan.topologies[topology].calls else { return Ok(None) };
-        let calls = <PState<OpenCalls> as StateSet>::lend(&mut self.cells, &[cell]);
+        let Some(calls) = self.calls(topology) else { return Ok(None) };
         Ok(calls.try_get(key)?.map(|call| call.into_owned()))
     }
 
@@ -70,10 +66,7 @@ impl Core {
         key: CallKey,
         position: Position,
     ) -> Result<(), Stop> {
-        let close = || self.close_call(depot, key, position);
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(close)) {
-            resume_unwind(damage_of(panic)?);
-        }
+        stopping_at_damage(|| self.close_call(depot, key, position))?;
         self.seal()
     }
 
@@ -98,14 +91,15 @@ impl Core {
     }
 
     pub(super) fn keep_call(&mut self, topology: usize, key: CallKey, call: OpenCall) {
-        if let Some(cell) = self.plan.topologies[topology].calls {
-            <PState<OpenCalls> as StateSet>::lend(&mut self.cells, &[cell]).insert(key, call);
-        }
+        self.calls(topology).map(|calls| calls.insert(key, call));
     }
 
     fn remove_call(&mut self, topology: usize, key: CallKey) {
-        if let Some(cell) = self.plan.topologies[topology].calls {
-            <PState<OpenCalls> as StateSet>::lend(&mut self.cells, &[cell]).remove(key);
-        }
+        self.calls(topology).map(|calls| calls.remove(key));
+    }
+
+    fn calls(&mut self, topology: usize) -> Option<&mut OpenCalls> {
+        let cell = self.plan.topologies[topology].calls?;
+        Some(<PState<OpenCalls> as StateSet>::lend(&mut self.cells, &[cell]))
     }
 }

@@ -1,10 +1,11 @@
 //! What handlers say when they panic.
 
 use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use gridmill_model::engine::Damaged;
 
-use crate::panics::let_go;
+use crate::panics::{let_go, text_of};
 
 use super::Stop;
 
@@ -23,8 +24,16 @@ pub(super) fn shortened(mut message: String) -> String {
     message
 }
 
+/// Does what may unwind with damage: that stops the partition.
+pub(super) fn stopping_at_damage(act: impl FnOnce()) -> Result<(), Stop> {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(act)) {
+        resume_unwind(damage_of(panic)?);
+    }
+    Ok(())
+}
+
 /// A panic, unless it is damage that took this way out: that stops the partition.
-pub(super) fn damage_of(panic: Box<dyn Any + Send>) -> Result<Box<dyn Any + Send>, Stop> {
+fn damage_of(panic: Box<dyn Any + Send>) -> Result<Box<dyn Any + Send>, Stop> {
     match panic.downcast::<Damaged>() {
         Ok(damage) => Err((*damage).into()),
         Err(panic) => Ok(panic),
@@ -34,8 +43,7 @@ pub(super) fn damage_of(panic: Box<dyn Any + Send>) -> Result<Box<dyn Any + Send
 /// What a panic said; damage that took this way out of a handler stops the partition.
 pub(super) fn panic_message(panic: Box<dyn Any + Send>) -> Result<String, Stop> {
     let panic = damage_of(panic)?;
-    let text = panic.downcast_ref::<String>().cloned();
-    let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+    let text = text_of(&*panic).unwrap_or("the handler panicked without a message").to_owned();
     let_go(panic);
-    Ok(text.unwrap_or_else(|| "the handler panicked without a message".to_owned()))
+    Ok(text)
 }

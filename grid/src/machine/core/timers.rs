@@ -1,7 +1,5 @@
 //! Timers: when handlers have scheduled something, and what is sent when its time has come.
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-
 use gridmill_model::PState;
 
 use crate::machine::control::ClockRecord;
@@ -9,7 +7,7 @@ use crate::topology::{
     EVERYWHERE, Effects, Later, OpenCall, RecordInfo, Scheduled, StateSet, TimerKey, Timers,
 };
 
-use super::panics::damage_of;
+use super::panics::stopping_at_damage;
 use super::{Applied, Core, Stop};
 
 /// The first timer of a topology, as far as it is known without looking.
@@ -137,10 +135,7 @@ impl Core {
         for topology in 0..self.consumers.len() {
             let consumer = &self.consumers[topology];
             if consumer.live && consumer.next <= info.position {
-                let fire = || self.fire(topology, clock, info, &mut applied.effects);
-                if let Err(panic) = catch_unwind(AssertUnwindSafe(fire)) {
-                    resume_unwind(damage_of(panic)?);
-                }
+                stopping_at_damage(|| self.fire(topology, clock, info, &mut applied.effects))?;
             }
         }
         self.seal()?;

@@ -90,10 +90,10 @@ impl Partition {
         if is_planted(Bug::ForgetVerdict) {
             return Ok(self.writer.end());
         }
-        if let Err(error) = self.write_verdicts(verdicts) {
+        if let Err(error) = self.writer.write_verdicts(&self.core, verdicts) {
             let LogError::SyncFailed { .. } = error else { return Err(error.into()) };
             self.recover_log()?;
-            self.write_verdicts(verdicts)?;
+            self.writer.write_verdicts(&self.core, verdicts)?;
         }
         self.core.forget_logged(verdicts);
         self.make_durable();
@@ -104,9 +104,5 @@ impl Partition {
             live.for_each(|consumer| consumer.next = end);
         }
         Ok(end)
-    }
-
-    fn write_verdicts(&mut self, verdicts: &[Verdict]) -> Result<(), LogError> {
-        self.writer.write_verdicts(&self.core, verdicts)
     }
 }

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 
 use parking_lot::Mutex;
 
-use crate::panics::let_go;
+use crate::panics::{let_go, text_of};
 use crate::shell::host::Host;
 use crate::topology::{CallResult, Calling};
 
@@ -101,9 +101,8 @@ impl Future for Outside {
 /// Polls a call; a panic is an error of it.
 pub(crate) fn poll_guarded(calling: &mut Calling, context: &mut Context<'_>) -> Poll<CallResult> {
     catch_unwind(AssertUnwindSafe(|| calling.as_mut().poll(context))).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-        let message = format!("the call panicked: {}", text.unwrap_or("without a message"));
+        let text = text_of(&*panic).unwrap_or("without a message");
+        let message = format!("the call panicked: {text}");
         let_go(panic);
         Poll::Ready(Err(message))
     })

@@ -152,10 +152,6 @@ impl Walk for Gathered {
         }
     }
 
-    fn another(&self, bytes: &[u8]) -> Result<Self, Misfit> {
-        self.another_of(bytes).map(|(list, _)| list)
-    }
-
     /// Of no values the type is not known: what is no empty list is then a list of what equals nothing.
     fn another_of<'b>(&self, bytes: &'b [u8]) -> Result<(Self, &'b [u8]), Misfit> {
         let (len, mut behind) = decode_len(bytes)?;

@@ -137,7 +137,7 @@ pub trait Walk: Clone + PartialEq + Serialize + DeserializeOwned + Send + Sync +
     /// The bytes are none of this type.
     #[doc(hidden)]
     fn another(&self, bytes: &[u8]) -> Result<Self, Misfit> {
-        steps::decode(bytes)
+        self.another_of(bytes).map(|(value, _)| value)
     }
 
     /// The same, from the start of the bytes, and what lies behind it.
