@@ -24,11 +24,11 @@ use crate::module::Plan;
 use crate::shell::partition::calls::Clients;
 use crate::shell::partition::outside::poll_guarded;
 use crate::state::AnyView;
-use crate::topology::{AnyEvents, Call, CallResult, id_mark, key_of};
+use crate::topology::{AnyEvents, Call, CallResult, OpenedCall, id_mark, key_of};
 
 use super::EVENT_BYTES_MAX;
 use super::machine::Machine;
-use super::queue::{CallEnd, Machines, OpenedCall, Queue};
+use super::queue::{CallEnd, Machines, PendingCall, Queue};
 
 /// What a mailbox may hold; here nothing ever waits in one.
 const MAILBOX_BYTES: u32 = 1 << 30;
@@ -191,37 +191,36 @@ impl LocalEngine {
             drop(machines);
             let ended: Vec<_> = calls.iter().map(|call| self.call(call)).collect();
             machines = self.machines.lock();
-            for (opened, (result, attempts)) in calls.iter().zip(ended) {
-                let machine = &mut machines[opened.machine];
-                let end = CallEnd { opened, result, attempts };
+            for (pending, (result, attempts)) in calls.iter().zip(ended) {
+                let machine = &mut machines[pending.machine];
+                let end = CallEnd { pending, result, attempts };
                 let (answers, effects) = machine.end_call(&self.plan, end, time, &mut said)?;
-                queue.extend(opened.machine, &effects, |_| opened.event);
+                queue.extend(pending.machine, &effects, |_| pending.event);
                 answers.into_iter().for_each(|(depot, answers)| {
-                    queue.say(&self.plan, (depot, opened.event), answers, &mut said);
+                    queue.say(&self.plan, (depot, pending.event), answers, &mut said);
                 });
             }
         }
     }
 
     /// Makes a call, as often as it fails and may be made; what came of it, and at which attempt.
-    fn call(&self, opened: &OpenedCall) -> (CallResult, u32) {
-        let OpenedCall { machine, topology, position, .. } = *opened;
+    fn call(&self, pending: &PendingCall) -> (CallResult, u32) {
+        let PendingCall { machine, call: OpenedCall { topology, depot, position }, .. } = *pending;
         let def = &self.plan.topologies[topology];
-        let called = {
-            let mut machines = self.machines.lock();
-            let key = machines[machine].call_key(opened);
-            let open = machines[machine].core.open_call(topology, key).ok().flatten();
-            open.zip(machines[machine].source_of(&self.plan, opened))
+        let open = {
+            let core = &mut self.machines.lock()[machine].core;
+            let key = core.call_key(depot, position);
+            let open = core.open_call(topology, key).ok().flatten();
+            open.and_then(|open| Some((core.registry().event(open.type_id)?.1, open.bytes)))
         };
         let gone = || (Err("its record is gone".to_owned()), 1);
-        let Some((open, (source, variant))) = called else { return gone() };
-        let Some(call) = &def.sources[source].call else { return gone() };
+        let Some(((variant, bytes), call)) = open.zip(def.call(depot)) else { return gone() };
         let key = key_of(machine as u32, id_mark(def.name), position.to_bits());
         let mut attempt = 1;
         loop {
             let Some(client) = self.clients.client() else { return gone() };
             let of = Call { key, attempt, client };
-            let Some(mut calling) = call.handler.call(usize::from(variant), &open.bytes, of) else {
+            let Some(mut calling) = call.handler.call(usize::from(variant), &bytes, of) else {
                 return gone();
             };
             let polled = poll_guarded(&mut calling, &mut Context::from_waker(Waker::noop()));

@@ -9,17 +9,17 @@ use gridmill_persistence::Position;
 
 use crate::builder::ONCE_WINDOW;
 use crate::error::StartError;
-use crate::machine::answers::{LaterAnswer, LaterAnswers, refused, set_aside};
+use crate::machine::answers::{LaterAnswer, LaterAnswers};
 use crate::machine::batch::{Batch, Events, Item};
-use crate::machine::control::{ClockRecord, Verdict};
-use crate::machine::core::{Consumer, Core, ItemAnswers, Limits, Stop, skipped};
+use crate::machine::control::ClockRecord;
+use crate::machine::core::{Consumer, Core, ItemAnswers, Limits, Stop};
 use crate::machine::once::IdKey;
 use crate::machine::registry::Registry;
 use crate::module::Plan;
-use crate::topology::{AnyEvents, CallKey, Effects, Emit, HOP_BYTES_MAX, RecordInfo, SendLimits};
+use crate::topology::{AnyEvents, CallKey, Effects, HOP_BYTES_MAX, RecordInfo, SendLimits};
 
 use super::engine::Refused;
-use super::queue::{CallEnd, NO_EVENT, OpenedCall};
+use super::queue::{CallEnd, NO_EVENT, PendingCall};
 use super::{EVENT_BYTES_MAX, VALUE_BYTES_MAX};
 
 /// Bytes of decoded entries that a PState's cache may take, about.
@@ -150,49 +150,28 @@ impl Machine {
         })
     }
 
-    /// Takes a record that a handler sent.
+    /// Takes a record for a stage or depot that a handler sent, or that is the answer to a call.
     pub(super) fn receive(
         &mut self,
         plan: &Plan,
-        emit: &Emit,
-        bytes: &[u8],
+        depot: usize,
+        (variant, bytes): (u16, &[u8]),
+        call: Option<CallKey>,
         time: i64,
     ) -> Result<(Vec<ItemAnswers>, Effects), AppendErrorKind> {
         let unknown = |reason: String| AppendErrorKind::Unknown { reason };
         if let Some(reason) = &self.stopped {
             return Err(unknown(reason.clone()));
         }
-        let def = &plan.depots[emit.depot];
+        let def = &plan.depots[depot];
         let mut events = def.codec.events();
-        let decoded = def.codec.decode(&mut events, usize::from(emit.variant), bytes);
+        let decoded = def.codec.decode(&mut events, usize::from(variant), bytes);
         decoded.map_err(|error| {
             unknown(format!("a record for `{}` cannot be decoded: {error}", def.name))
         })?;
         let mut encoded = EncodedEvents::default();
-        encoded.push(emit.variant, bytes);
-        self.handle(emit.depot, (events, encoded), None, time)
-    }
-
-    pub(super) fn call_key(&self, opened: &OpenedCall) -> CallKey {
-        let depot = self.core.plan.topologies[opened.topology].sources.iter();
-        // A record is in one of them.
-        let mut depots = depot.filter(|source| source.call.is_some()).map(|source| source.depot);
-        let at = opened.position.to_bits();
-        let has = |depot: &usize| {
-            let records = &self.records[*depot];
-            records.binary_search_by_key(&at, |record| record.position).is_ok()
-        };
-        let depot = depots.find(has).unwrap_or_default();
-        (self.core.registry().source(depot), at)
-    }
-
-    /// The source that a call's record is of, and its variant.
-    pub(super) fn source_of(&self, plan: &Plan, opened: &OpenedCall) -> Option<(usize, u16)> {
-        let (depot, at) = self.call_key(opened);
-        let records = &self.records[usize::from(depot)];
-        let record = records.binary_search_by_key(&at, |record| record.position).ok()?;
-        let source = plan.topologies[opened.topology].source(usize::from(depot))?;
-        Some((source, records[record].variant))
+        encoded.push(variant, bytes);
+        self.handle(depot, (events, encoded), call, time)
     }
 
     /// Takes the answer to a call as a record of its stage, or sets its record aside; returns what was said by which
@@ -200,67 +179,34 @@ impl Machine {
     pub(super) fn end_call(
         &mut self,
         plan: &Plan,
-        end: CallEnd<'_>,
+        CallEnd { pending, result, attempts }: CallEnd<'_>,
         time: i64,
         said: &mut LaterAnswers,
     ) -> Result<(Vec<(usize, ItemAnswers)>, Effects), AppendErrorKind> {
-        let CallEnd { opened, result, attempts } = end;
-        let key = self.call_key(opened);
-        let Some((source, _)) = self.source_of(plan, opened) else { return Ok(Default::default()) };
-        let source = &plan.topologies[opened.topology].sources[source];
-        let Some(call) = &source.call else { return Ok(Default::default()) };
+        let &PendingCall { call, event, .. } = pending;
         match result {
             Ok((variant, bytes)) => {
-                let codec = &plan.depots[call.result].codec;
-                let mut events = codec.events();
-                if codec.decode(&mut events, usize::from(variant), &bytes).is_err() {
-                    codec.push_unknown(&mut events);
-                }
-                let mut encoded = EncodedEvents::default();
-                encoded.push(variant, &bytes);
-                let handled = self.handle(call.result, (events, encoded), Some(key), time)?;
-                let (answers, effects) = handled;
-                Ok((answers.into_iter().map(|said| (call.result, said)).collect(), effects))
+                let Some(def) = plan.topologies[call.topology].call(call.depot) else {
+                    return Ok(Default::default());
+                };
+                let key = self.core.call_key(call.depot, call.position);
+                let received =
+                    self.receive(plan, def.result, (variant, &bytes), Some(key), time)?;
+                let (answers, effects) = received;
+                Ok((answers.into_iter().map(|said| (def.result, said)).collect(), effects))
             }
             Err(message) => {
-                let message = format!("the call failed: {message}");
-                self.set_call_aside(plan, (opened, source.depot), (attempts, &message))?;
-                if opened.event != NO_EVENT {
-                    let (name, stage) =
-                        (plan.topologies[opened.topology].name, plan.depots[source.depot].inbox);
-                    let stage = stage.map(|inbox| inbox.stage);
-                    let rejection = match plan.skips(name, plan.depots[source.depot].name) {
-                        true => refused(name, stage, skipped(&message)),
-                        false => set_aside(name, stage, message),
-                    };
-                    said.add(opened.event, LaterAnswer::Rejection(rejection));
+                let failed = self.usable(|core| core.failed_call(call, attempts, &message))?;
+                let Some(failed) = failed else { return Ok(Default::default()) };
+                if event != NO_EVENT {
+                    said.add(event, LaterAnswer::Rejection(failed.rejection.clone()));
                 }
+                self.end = self.end.next();
+                let mut batch = Batch::new(failed.into_items(), self.end);
+                self.usable(|core| core.apply(&mut batch))?;
                 Ok(Default::default())
             }
         }
-    }
-
-    pub(super) fn set_call_aside(
-        &mut self,
-        plan: &Plan,
-        (opened, depot): (&OpenedCall, usize),
-        (attempts, message): (u32, &str),
-    ) -> Result<(), AppendErrorKind> {
-        let key = self.call_key(opened);
-        let open = self.usable(|core| core.open_call(opened.topology, key))?;
-        let Some(open) = open else { return Ok(()) };
-        let verdict = Verdict {
-            topology: plan.topologies[opened.topology].name.to_owned(),
-            position: opened.position,
-            depot: plan.depots[depot].name.to_owned(),
-            offset: open.offset,
-            time: open.time,
-            attempts,
-            message: message.to_owned(),
-        };
-        self.end = self.end.next();
-        let mut batch = Batch::new(vec![Item::Verdict(verdict)], self.end);
-        self.usable(|core| core.apply(&mut batch)).map(drop)
     }
 
     /// Keeps events as records of a depot and lets the topologies handle them. One of them may be the answer to a call.

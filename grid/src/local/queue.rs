@@ -9,7 +9,7 @@ use parking_lot::MutexGuard;
 use crate::machine::answers::{LaterAnswers, later};
 use crate::machine::core::ItemAnswers;
 use crate::module::Plan;
-use crate::topology::{CallResult, Effects, Emit};
+use crate::topology::{CallResult, Effects, Emit, OpenedCall};
 
 use super::machine::Machine;
 
@@ -27,17 +27,16 @@ pub(super) struct Sent {
 pub(super) type Machines<'a> = MutexGuard<'a, Vec<Machine>>;
 
 /// A call that was opened and not made yet.
-pub(super) struct OpenedCall {
+pub(super) struct PendingCall {
     pub(super) machine: usize,
-    pub(super) topology: usize,
-    pub(super) position: Position,
+    pub(super) call: OpenedCall,
     /// The number of the event that led to it.
     pub(super) event: u32,
 }
 
 /// What a call came to.
 pub(super) struct CallEnd<'a> {
-    pub(super) opened: &'a OpenedCall,
+    pub(super) pending: &'a PendingCall,
     pub(super) result: CallResult,
     pub(super) attempts: u32,
 }
@@ -49,7 +48,7 @@ pub(super) const NO_EVENT: u32 = u32::MAX;
 #[derive(Default)]
 pub(super) struct Queue {
     pub(super) sent: VecDeque<Sent>,
-    pub(super) calls: Vec<OpenedCall>,
+    pub(super) calls: Vec<PendingCall>,
     /// How many there have been.
     pub(super) steps: usize,
 }
@@ -62,11 +61,10 @@ impl Queue {
         effects: &Effects,
         event_of: impl Fn(Position) -> u32,
     ) {
-        self.calls.extend(effects.opened_calls().iter().map(|&(topology, position)| OpenedCall {
+        self.calls.extend(effects.opened_calls().iter().map(|&call| PendingCall {
             machine,
-            topology,
-            position,
-            event: event_of(position),
+            call,
+            event: event_of(call.position),
         }));
         self.sent.extend(effects.iter().map(|(emit, bytes)| {
             let (emit, bytes, event) = (*emit, bytes.to_vec(), event_of(emit.cause));
@@ -92,7 +90,9 @@ impl Queue {
                 return Err(AppendErrorKind::Unknown { reason });
             }
             let target = emit.target as usize;
-            let (answers, effects) = machines[target].receive(plan, &emit, &bytes, time)?;
+            let record = (emit.variant, &bytes[..]);
+            let received = machines[target].receive(plan, emit.depot, record, None, time)?;
+            let (answers, effects) = received;
             self.extend(target, &effects, |_| event);
             answers.into_iter().for_each(|one| self.say(plan, (emit.depot, event), one, said));
         }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use gridmill_client::engine::EncodedEvents;
 use gridmill_persistence::Position;
 
+use crate::module::Plan;
 use crate::topology::{AnyEvents, CallKey, RecordInfo};
 
 use super::control::{ClockRecord, Retry, Verdict};
@@ -20,6 +21,31 @@ pub(crate) struct Events {
     pub(crate) only: Option<usize>,
     /// The call to which the one record is the answer, where it is one.
     pub(crate) call: Option<CallKey>,
+}
+
+impl Events {
+    /// None yet of a depot.
+    pub(crate) fn none(plan: &Plan, depot: usize) -> Self {
+        let (events, encoded) = (plan.depots[depot].codec.events(), EncodedEvents::default());
+        Self { depot, events, encoded, infos: Vec::new(), only: None, call: None }
+    }
+
+    /// Adds an event; false where its bytes cannot be decoded, and one that nobody knows stands in its place.
+    pub(crate) fn push(
+        &mut self,
+        plan: &Plan,
+        (variant, bytes): (u16, &[u8]),
+        info: RecordInfo,
+    ) -> bool {
+        let codec = &plan.depots[self.depot].codec;
+        let decoded = codec.decode(&mut self.events, usize::from(variant), bytes).is_ok();
+        if !decoded {
+            codec.push_unknown(&mut self.events);
+        }
+        self.encoded.push(variant, bytes);
+        self.infos.push(info);
+        decoded
+    }
 }
 
 /// One entry of a batch.

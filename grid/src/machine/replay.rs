@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use gridmill_client::engine::EncodedEvents;
 use gridmill_persistence::{LogError, LogReader, LogRecord, LogScan, Position};
 
 use crate::module::Plan;
@@ -161,23 +160,12 @@ fn push_event(
     let same = |item: &Item| matches!(item, Item::Events(events) if events.depot == depot && events.call.is_none());
     // An answer stands alone.
     if call.is_some() || !batch.items.last().is_some_and(same) {
-        batch.items.push(Item::Events(Events { call, ..empty(plan, depot) }));
+        batch.items.push(Item::Events(Events { call, ..Events::none(plan, depot) }));
     }
     if let Some(Item::Events(events)) = batch.items.last_mut() {
         push_into(plan, events, variant, record.payload, info(record))?;
     }
     Ok(())
-}
-
-fn empty(plan: &Plan, depot: usize) -> Events {
-    Events {
-        depot,
-        events: plan.depots[depot].codec.events(),
-        encoded: EncodedEvents::default(),
-        infos: Vec::new(),
-        only: None,
-        call: None,
-    }
 }
 
 fn push_into(
@@ -224,7 +212,7 @@ pub(crate) fn retried(
     let mut scan = reader.depot_range(source, retry.offset, retry.offset + 1)?;
     let Some(record) = scan.next()? else { return Ok(None) };
     let Some((_, variant)) = registry.event(record.type_id) else { return Ok(None) };
-    let mut events = empty(plan, depot);
+    let mut events = Events::none(plan, depot);
     events.only = plan.topologies.iter().position(|topology| topology.name == retry.topology);
     let info = RecordInfo { offset: retry.offset, ..info };
     push_into(plan, &mut events, variant, record.payload, info)?;

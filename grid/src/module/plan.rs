@@ -87,6 +87,11 @@ impl Topology {
         self.sources.iter().position(|source| source.depot == depot)
     }
 
+    /// The async function that it calls for records of a depot.
+    pub(crate) fn call(&self, depot: usize) -> Option<&SourceCall> {
+        self.sources[self.source(depot)?].call.as_ref()
+    }
+
     /// What it does with records of a depot of `plan` that it cannot handle.
     pub(crate) fn policy(&self, plan: &Plan, depot: &str) -> Option<OnFailure> {
         let source = self.sources.iter().find(|source| plan.depots[source.depot].name == depot);

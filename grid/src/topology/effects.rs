@@ -9,6 +9,14 @@ use gridmill_persistence::planted::{Bug, is_planted};
 use super::handler::RecordInfo;
 use super::timers::{EVERYWHERE, Later, TimerKey};
 
+/// A call of a topology for the record of a depot, by the plan's numbers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OpenedCall {
+    pub(crate) topology: usize,
+    pub(crate) depot: usize,
+    pub(crate) position: Position,
+}
+
 /// Where a topology's handlers may send records.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Output {
@@ -61,7 +69,7 @@ pub(crate) struct Effects {
     /// What was left for later, until that is entered into the state of its topology.
     later: Vec<Later>,
     /// Records for which calls were opened.
-    opened: Vec<(usize, Position)>,
+    opened: Vec<OpenedCall>,
     /// Why the record that was handled last must not send what it did.
     fault: Option<String>,
     /// By partition.
@@ -137,13 +145,13 @@ impl Effects {
         std::mem::take(&mut self.later)
     }
 
-    /// A call for the record at a position is open.
-    pub(crate) fn opened(&mut self, topology: usize, position: Position) {
-        self.opened.push((topology, position));
+    /// A call is open.
+    pub(crate) fn opened(&mut self, call: OpenedCall) {
+        self.opened.push(call);
     }
 
-    /// The records for which calls were opened, with the topologies.
-    pub(crate) fn opened_calls(&self) -> &[(usize, Position)] {
+    /// The calls that were opened.
+    pub(crate) fn opened_calls(&self) -> &[OpenedCall] {
         &self.opened
     }
 

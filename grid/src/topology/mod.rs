@@ -25,7 +25,7 @@ pub(crate) use calls::{
 pub(crate) use codec::{AnyEvents, DepotCodec, Origin, PStateCodec, TypedDepot};
 pub(crate) use context::{Sending, id_mark};
 pub(crate) use effects::{
-    Effects, Emit, HOP_BYTES_MAX, HOP_OVERHEAD, Output, OutputKind, SendLimits,
+    Effects, Emit, HOP_BYTES_MAX, HOP_OVERHEAD, OpenedCall, Output, OutputKind, SendLimits,
 };
 pub(crate) use handler::{Answers, Each, Handler, HandlerError, HandlerRun, RecordInfo, Window};
 pub(crate) use timers::{EVERYWHERE, Later, Scheduled, TimerKey, Timers, timers};

@@ -1,13 +1,33 @@
 //! Open calls: records that an async function is called for, until its answer is in the log.
 
+use gridmill_client::Rejection;
 use gridmill_model::PState;
 use gridmill_persistence::Position;
 
-use crate::machine::control::Verdict;
-use crate::topology::{CallKey, OpenCall, OpenCalls, StateSet};
+use crate::machine::answers::{refused, set_aside};
+use crate::machine::batch::Item;
+use crate::machine::control::{Retry, Verdict};
+use crate::topology::{CallKey, OpenCall, OpenCalls, OpenedCall, StateSet};
 
+use super::careful::skipped;
 use super::panics::stopping_at_damage;
 use super::{Core, Stop};
+
+/// A call that is not made again.
+pub(crate) struct FailedCall {
+    pub(crate) verdict: Verdict,
+    /// What the appender hears, where one waits.
+    pub(crate) rejection: Rejection,
+    skips: bool,
+}
+
+impl FailedCall {
+    /// What is to be applied.
+    pub(crate) fn into_items(self) -> Vec<Item> {
+        let discard = self.skips.then(|| Item::Discard(Retry::of(&self.verdict)));
+        std::iter::once(Item::Verdict(self.verdict)).chain(discard).collect()
+    }
+}
 
 impl Core {
     /// How many calls of the live topologies are open.
@@ -45,6 +65,38 @@ impl Core {
         Ok(calls.try_get(key)?.map(|call| call.into_owned()))
     }
 
+    /// What names the call for the record of a depot.
+    pub(crate) fn call_key(&self, depot: usize, position: Position) -> CallKey {
+        (self.registry.source(depot), position.to_bits())
+    }
+
+    /// What becomes of the record of a call that has failed for the last time, after so many attempts; nothing where
+    /// the call is open no more. Nothing is being applied.
+    ///
+    /// # Errors
+    /// [`Stop::Damaged`].
+    pub(crate) fn failed_call(
+        &mut self,
+        OpenedCall { topology, depot, position }: OpenedCall,
+        attempts: u32,
+        message: &str,
+    ) -> Result<Option<FailedCall>, Stop> {
+        let open = self.open_call(topology, self.call_key(depot, position))?;
+        let Some(OpenCall { offset, time, .. }) = open else { return Ok(None) };
+        let name = self.plan.topologies[topology].name;
+        let def = &self.plan.depots[depot];
+        let message = format!("the call failed: {message}");
+        let stage = def.inbox.map(|inbox| inbox.stage);
+        let skips = self.plan.skips(name, def.name);
+        let rejection = match skips {
+            true => refused(name, stage, skipped(&message)),
+            false => set_aside(name, stage, message.clone()),
+        };
+        let (topology, depot) = (name.to_owned(), def.name.to_owned());
+        let verdict = Verdict { topology, position, depot, offset, time, attempts, message };
+        Ok(Some(FailedCall { verdict, rejection, skips }))
+    }
+
     /// The answer to a call of the topology whose stage is `depot` stands at `position`: where that is new to it, the
     /// call is open no more. May unwind with damage.
     pub(super) fn close_call(&mut self, depot: usize, key: CallKey, position: Position) {
@@ -77,12 +129,9 @@ impl Core {
     pub(super) fn give_call_up(&mut self, verdict: &Verdict) -> Result<(), Stop> {
         let Some(topology) = self.topology(&verdict.topology) else { return Ok(()) };
         let depot = self.plan.depots.iter().position(|depot| depot.name == verdict.depot);
-        let is_called = |depot: &usize| {
-            let topology = &self.plan.topologies[topology];
-            topology.source(*depot).is_some_and(|source| topology.sources[source].call.is_some())
-        };
+        let is_called = |depot: &usize| self.plan.topologies[topology].call(*depot).is_some();
         let Some(depot) = depot.filter(is_called) else { return Ok(()) };
-        let key = (self.registry.source(depot), verdict.position.to_bits());
+        let key = self.call_key(depot, verdict.position);
         if self.consumers[topology].live && self.open_call(topology, key)?.is_some() {
             self.remove_call(topology, key);
             self.seal()?;

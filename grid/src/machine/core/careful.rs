@@ -4,8 +4,6 @@
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use gridmill_client::engine::EncodedEvents;
-
 use crate::machine::batch::{Batch, Events, Item, Step};
 use crate::machine::control::{Retry, Verdict};
 use crate::topology::{Answers, Effects, HandlerError, Refusal};
@@ -142,14 +140,8 @@ impl Core {
         (answers, effects): (&mut ItemAnswers, &mut Effects),
     ) -> Result<Attempt, Stop> {
         let codec = &self.plan.depots[events.depot].codec;
-        let mut single = Events {
-            depot: events.depot,
-            events: codec.events(),
-            encoded: EncodedEvents::default(),
-            infos: vec![events.infos[one.index]],
-            only: events.only,
-            call: None,
-        };
+        let (infos, only) = (vec![events.infos[one.index]], events.only);
+        let mut single = Events { infos, only, ..Events::none(&self.plan, events.depot) };
         if let Err(error) = codec.decode(&mut single.events, usize::from(one.variant), one.bytes) {
             return Ok(Attempt::Refused(format!("the event cannot be decoded: {error}")));
         }

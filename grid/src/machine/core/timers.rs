@@ -4,7 +4,8 @@ use gridmill_model::PState;
 
 use crate::machine::control::ClockRecord;
 use crate::topology::{
-    EVERYWHERE, Effects, Later, OpenCall, RecordInfo, Scheduled, StateSet, TimerKey, Timers,
+    EVERYWHERE, Effects, Later, OpenCall, OpenedCall, RecordInfo, Scheduled, StateSet, TimerKey,
+    Timers,
 };
 
 use super::panics::stopping_at_damage;
@@ -52,9 +53,10 @@ impl Core {
                 Later::Call { info, variant, bytes } => {
                     let type_id = self.registry.type_id(depot, variant);
                     let (offset, time) = (info.offset, info.time);
-                    let key = (self.registry.source(depot), info.position.to_bits());
-                    self.keep_call(topology, key, OpenCall { type_id, offset, time, bytes });
-                    effects.opened(topology, info.position);
+                    let position = info.position;
+                    let call = OpenCall { type_id, offset, time, bytes };
+                    self.keep_call(topology, self.call_key(depot, position), call);
+                    effects.opened(OpenedCall { topology, depot, position });
                 }
             }
         }

@@ -12,13 +12,12 @@ use gridmill_persistence::planted::{Bug, is_planted};
 use gridmill_persistence::{LogError, Position};
 use parking_lot::Mutex;
 
-use crate::machine::answers::set_aside;
-use crate::machine::answers::{LaterAnswer, refused};
+use crate::machine::answers::LaterAnswer;
 use crate::machine::batch::{Batch, Events, Item};
-use crate::machine::control::{Retry, Verdict};
-use crate::machine::core::skipped;
 use crate::module::Plan;
-use crate::topology::{Call, CallKey, CallResult, OpenCall, RecordInfo, id_mark, key_of};
+use crate::topology::{
+    Call, CallKey, CallResult, OpenCall, OpenedCall, RecordInfo, id_mark, key_of,
+};
 
 use super::outside::{Cancel, Outside};
 use super::senders::Senders;
@@ -93,7 +92,6 @@ pub(crate) struct Calls {
 /// A source whose records are called for.
 struct Station {
     topology: usize,
-    source: usize,
     depot: usize,
     /// Calls before it are under way, or have ended.
     from: Position,
@@ -117,13 +115,11 @@ enum State {
 impl Calls {
     pub(crate) fn new(plan: &Plan, clients: Clients) -> Self {
         let topologies = plan.topologies.iter().enumerate();
-        let sources = topologies.flat_map(|(topology, def)| {
-            def.sources.iter().enumerate().map(move |(number, source)| (topology, number, source))
-        });
-        let called = sources.filter(|(.., source)| source.call.is_some());
-        let stations = called.map(|(topology, number, source)| Station {
+        let sources = topologies
+            .flat_map(|(topology, def)| def.sources.iter().map(move |source| (topology, source)));
+        let called = sources.filter(|(_, source)| source.call.is_some());
+        let stations = called.map(|(topology, source)| Station {
             topology,
-            source: number,
             depot: source.depot,
             from: Position::START,
             under_way: BTreeMap::new(),
@@ -176,8 +172,8 @@ impl Partition {
     fn end_attempt(&mut self, id: CallId, result: CallResult) {
         let now = self.writer.clock().now();
         let station = &mut self.calls.stations[id.station];
-        let source = &self.core.plan.topologies[station.topology].sources[station.source];
-        let Some(def) = &source.call else { return };
+        let topology = &self.core.plan.topologies[station.topology];
+        let Some(def) = topology.call(station.depot) else { return };
         let Some(call) = station.under_way.get_mut(&id.position) else { return };
         if result.is_err() && call.attempt < def.options.attempts {
             call.state = State::Waits(now.saturating_add(def.options.wait_after(call.attempt)));
@@ -216,8 +212,7 @@ impl Partition {
     }
 
     fn key_of(&self, id: CallId) -> CallKey {
-        let depot = self.calls.stations[id.station].depot;
-        (self.writer.registry().source(depot), id.position.to_bits())
+        self.core.call_key(self.calls.stations[id.station].depot, id.position)
     }
 
     /// Begins calls for records that are durable, as many as may be under way.
@@ -227,10 +222,9 @@ impl Partition {
             false => self.shared.published.view().end,
         };
         loop {
-            let Station { topology, source, depot, from, ref under_way } =
-                self.calls.stations[station];
-            let def = &self.core.plan.topologies[topology].sources[source].call;
-            let room = def.as_ref().is_some_and(|def| under_way.len() < def.options.in_flight);
+            let Station { topology, depot, from, ref under_way } = self.calls.stations[station];
+            let def = self.core.plan.topologies[topology].call(depot);
+            let room = def.is_some_and(|def| under_way.len() < def.options.in_flight);
             if !room || !self.core.consumers[topology].live || from >= durable {
                 return Ok(());
             }
@@ -248,9 +242,9 @@ impl Partition {
 
     fn begin_call(&mut self, id: CallId, open: &OpenCall, now: i64) {
         let attempt = id.attempt;
-        let Station { topology, source, .. } = self.calls.stations[id.station];
+        let Station { topology, depot, .. } = self.calls.stations[id.station];
         let plan = Arc::clone(&self.core.plan);
-        let Some(def) = &plan.topologies[topology].sources[source].call else { return };
+        let Some(def) = plan.topologies[topology].call(depot) else { return };
         let Some(client) = self.calls.clients.client() else {
             // The grid is only starting, or ends: somebody wakes the partition then, or nobody ever.
             let wait = State::Waits(now);
@@ -306,11 +300,11 @@ impl Partition {
         let ended: Vec<_> = self.calls.ended.iter().take(count).cloned().collect();
         let mut results: Vec<(usize, CallKey, u16, Vec<u8>)> = Vec::with_capacity(count);
         for (id, result) in ended {
-            let Station { topology, source, .. } = self.calls.stations[id.station];
+            let Station { topology, depot, .. } = self.calls.stations[id.station];
             let key = self.key_of(id);
             let is_open = self.core.open_call(topology, key)?.is_some();
             let is_new = !results.iter().any(|(_, known, ..)| *known == key);
-            let call = self.core.plan.topologies[topology].sources[source].call.as_ref();
+            let call = self.core.plan.topologies[topology].call(depot);
             let depot = call.map(|call| call.result);
             if let (Ok((variant, bytes)), Some(depot)) = (result, depot)
                 && (is_open && is_new || is_planted(Bug::AcceptClosedResult))
@@ -349,18 +343,12 @@ impl Partition {
     ) -> (Vec<Item>, Vec<Waiting>) {
         let (mut items, mut waiting) = (Vec::new(), Vec::new());
         for ((depot, key, variant, bytes), info) in results.iter().zip(logged) {
-            let def = &self.core.plan.depots[*depot];
-            let mut events = def.codec.events();
-            if def.codec.decode(&mut events, usize::from(*variant), bytes).is_err() {
-                def.codec.push_unknown(&mut events);
-            }
-            let mut encoded = gridmill_client::engine::EncodedEvents::default();
-            encoded.push(*variant, bytes);
-            let (depot, call) = (*depot, Some(*key));
-            let infos = vec![info];
-            items.push(Item::Events(Events { depot, events, encoded, infos, only: None, call }));
-            let topology = def.inbox.map_or(0, |inbox| inbox.topology);
-            let mut senders = Senders::new(depot, info.position);
+            let plan = &self.core.plan;
+            let mut events = Events { call: Some(*key), ..Events::none(plan, *depot) };
+            events.push(plan, (*variant, bytes), info);
+            items.push(Item::Events(events));
+            let topology = plan.depots[*depot].inbox.map_or(0, |inbox| inbox.topology);
+            let mut senders = Senders::new(*depot, info.position);
             senders.push(0, self.shared.calls.take(topology, Position::from_bits(key.1)));
             waiting.push(Waiting::Senders(senders));
         }
@@ -373,38 +361,22 @@ impl Partition {
             return Ok(Ok(()));
         };
         let Station { topology, depot, .. } = self.calls.stations[id.station];
-        let Some(open) = self.core.open_call(topology, self.key_of(id))? else {
+        let call = OpenedCall { topology, depot, position: id.position };
+        let Some(failed) = self.core.failed_call(call, id.attempt, &message)? else {
             self.forget_ended(1);
             return Ok(Ok(()));
         };
-        let plan = Arc::clone(&self.core.plan);
-        let verdict = Verdict {
-            topology: plan.topologies[topology].name.to_owned(),
-            position: id.position,
-            depot: plan.depots[depot].name.to_owned(),
-            offset: open.offset,
-            time: open.time,
-            attempts: id.attempt,
-            message: format!("the call failed: {message}"),
-        };
-        if let Err(error) = self.writer.write_verdicts(&self.core, std::slice::from_ref(&verdict)) {
+        let verdict = std::slice::from_ref(&failed.verdict);
+        if let Err(error) = self.writer.write_verdicts(&self.core, verdict) {
             return Ok(Err(error));
         }
         self.forget_ended(1);
-        let skips = plan.skips(&verdict.topology, &verdict.depot);
         let mut senders = Senders::new(depot, id.position);
         if let Some(token) = self.shared.calls.take(topology, id.position) {
-            let (name, stage) = (plan.topologies[topology].name, plan.depots[depot].inbox);
-            let stage = stage.map(|inbox| inbox.stage);
-            token.say(LaterAnswer::Rejection(match skips {
-                true => refused(name, stage, skipped(&verdict.message)),
-                false => set_aside(name, stage, verdict.message.clone()),
-            }));
+            token.say(LaterAnswer::Rejection(failed.rejection.clone()));
             senders.push(0, Some(token));
         }
-        let mut items = vec![Item::Verdict(verdict.clone())];
-        items.extend(skips.then(|| Item::Discard(Retry::of(&verdict))));
-        let batch = Batch::new(items, self.writer.end());
+        let batch = Batch::new(failed.into_items(), self.writer.end());
         let waiting = vec![Waiting::Senders(senders)];
         self.shared.commits.written(batch.end, waiting, Vec::new(), None);
         self.make_durable();

@@ -9,6 +9,7 @@ use gridmill_persistence::Position;
 use crate::machine::flow::outbox::Addressed;
 use crate::machine::flow::parcel::Parcel;
 use crate::module::Plan;
+use crate::topology::OpenedCall;
 
 use super::delivery::Delivery;
 use super::published::PartitionView;
@@ -67,8 +68,8 @@ pub(crate) struct StepDone {
     pub(crate) view: Arc<PartitionView>,
     /// What its records send.
     pub(crate) sent: Vec<Addressed>,
-    /// The topologies and positions of its records for which calls were opened.
-    pub(crate) called: Vec<(usize, Position)>,
+    /// The calls that it opened.
+    pub(crate) called: Vec<OpenedCall>,
 }
 
 impl Commit {
@@ -102,7 +103,11 @@ impl Commit {
         self.applied = step.all;
         self.view = Some(step.view);
         let called = step.called.into_iter();
-        called.filter_map(|(topology, at)| Some((topology, at, self.token(plan, at)?))).collect()
+        called
+            .filter_map(|OpenedCall { topology, position, .. }| {
+                Some((topology, position, self.token(plan, position)?))
+            })
+            .collect()
     }
 
     /// For what the record at `cause` leads to, where it is one of this batch and somebody waits for it.

@@ -1,7 +1,6 @@
 //! What a partition lets in of what others send: each record once, and none before those sent earlier.
 
 use gridmill_client::BatchReceipt;
-use gridmill_client::engine::EncodedEvents;
 use gridmill_persistence::Position;
 use gridmill_persistence::planted::{Bug, is_planted};
 
@@ -172,31 +171,16 @@ impl<'a> Splitting<'a> {
         let goes_on = matches!(self.waiting.last(), Some(Waiting::Senders(_)))
             && matches!(self.items.last(), Some(Item::Events(events)) if events.depot == depot);
         if !goes_on {
-            let events = self.plan.depots[depot].codec.events();
-            let (encoded, infos) = (EncodedEvents::default(), Vec::new());
-            self.items.push(Item::Events(Events {
-                depot,
-                events,
-                encoded,
-                infos,
-                only: None,
-                call: None,
-            }));
+            self.items.push(Item::Events(Events::none(self.plan, depot)));
             self.waiting.push(Waiting::Senders(Senders::new(depot, self.logged.first)));
         }
         self.items.len() - 1
     }
 
     fn push(&mut self, item: usize, depot: usize, (variant, bytes): (u16, &[u8])) {
-        let info = self.next(depot, 1);
-        let codec = &self.plan.depots[depot].codec;
-        let Item::Events(events) = &mut self.items[item] else { return };
-        if codec.decode(&mut events.events, usize::from(variant), bytes).is_err() {
-            codec.push_unknown(&mut events.events);
-            self.undecodable = true;
-        }
-        events.encoded.push(variant, bytes);
-        events.infos.extend(info);
+        let info = self.next(depot, 1).next();
+        let (Item::Events(events), Some(info)) = (&mut self.items[item], info) else { return };
+        self.undecodable |= !events.push(self.plan, (variant, bytes), info);
     }
 
     /// Events that clients appended.
