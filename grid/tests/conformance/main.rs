@@ -24,6 +24,7 @@ mod ids;
 mod latch;
 mod ledger;
 mod limits;
+mod lives;
 mod memory;
 mod moved;
 mod once;

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use gridmill::client::{AppendErrorKind, Rejection};
 use gridmill::persistence::{SimStorage, Storage};
 use gridmill::prelude::*;
 use gridmill::{GridBuilder, OnFailure, StartError};
+
+use crate::lives::{stop, wait_until};
+use crate::rejections::rejection;
 
 type Test = Result<(), Box<dyn std::error::Error>>;
 
@@ -66,11 +68,6 @@ async fn done(client: &Client, key: u64) -> Result<u32, Box<dyn std::error::Erro
     Ok(client.select_one(DONE.key(key)).await?.unwrap_or(0))
 }
 
-fn rejection(error: AppendErrorKind) -> Rejection {
-    let AppendErrorKind::Rejected(rejected) = error else { panic!("{error}") };
-    rejected.rejections.into_iter().next().expect("there is one")
-}
-
 /// How many stand in quarantine, and how often the first of them was tried.
 fn held(grid: &Grid) -> (usize, u32) {
     let held = grid.quarantine();
@@ -87,17 +84,14 @@ async fn r031_a_record_that_was_set_aside_is_tried_again_later_and_later() -> Te
     assert!(rejection.quarantined, "the appender is told at the first failure: {rejection}");
     // Twice at once; again after 1, and after 2 seconds more.
     for (time, tried) in [(SECOND - 1, 2), (SECOND, 4), (3 * SECOND - 1, 4), (3 * SECOND, 6)] {
-        clock.set(time);
-        grid.processed().await;
+        wait_until(&clock, &grid, time).await;
         assert_eq!(held(&grid), (1, tried), "at {time}");
         assert_eq!(done(&client, 1).await?, 0);
     }
     mend(1);
-    clock.set(7 * SECOND - 1);
-    grid.processed().await;
+    wait_until(&clock, &grid, 7 * SECOND - 1).await;
     assert_eq!(held(&grid), (1, 6));
-    clock.set(7 * SECOND);
-    grid.processed().await;
+    wait_until(&clock, &grid, 7 * SECOND).await;
     assert_eq!((held(&grid), done(&client, 1).await?), ((0, 0), 1));
     Ok(())
 }
@@ -109,8 +103,7 @@ async fn after_so_many_times_a_record_waits_for_somebody() -> Test {
     let client = grid.client();
     client.append(TASKS, 3).await.unwrap_err();
     for second in 1..100 {
-        clock.set(second * SECOND);
-        grid.processed().await;
+        wait_until(&clock, &grid, second * SECOND).await;
     }
     assert_eq!(held(&grid), (1, 8), "twice at once, and three times twice");
     mend(3);
@@ -137,19 +130,9 @@ async fn retries_go_on_after_restarts() -> Test {
         grid.processed().await;
         assert_eq!(held(&grid), (1, 4), "the next time is not yet");
         mend(key);
-        clock.set(3 * SECOND);
-        grid.processed().await;
+        wait_until(&clock, &grid, 3 * SECOND).await;
         assert_eq!((held(&grid), done(&grid.client(), key).await?), ((0, 0), 1));
         stop(grid, cleanly).await?;
-    }
-    Ok(())
-}
-
-async fn stop(grid: Grid, cleanly: bool) -> Test {
-    if cleanly {
-        grid.shutdown().await?;
-    } else {
-        grid.halt().await;
     }
     Ok(())
 }
@@ -195,8 +178,7 @@ async fn retry_of_a_hop_source() -> Test {
     // By itself, later; others have gone by meanwhile.
     mend(11);
     client.append(SENT, 10).await?;
-    clock.set(SECOND);
-    grid.processed().await;
+    wait_until(&clock, &grid, SECOND).await;
     assert_eq!((held(&grid), done(&client, 11).await?), ((0, 0), 2));
     // By somebody, at once.
     client.append(SENT, 12).await.unwrap_err();
@@ -208,8 +190,7 @@ async fn retry_of_a_hop_source() -> Test {
     client.append(SENT, 14).await.unwrap_err();
     grid.discard_quarantined(&grid.quarantine()[0]).await?;
     mend(15);
-    clock.set(100 * SECOND);
-    grid.processed().await;
+    wait_until(&clock, &grid, 100 * SECOND).await;
     assert_eq!((held(&grid), done(&client, 15).await?), ((0, 0), 0));
     grid.shutdown().await?;
     Ok(())

@@ -134,7 +134,8 @@ async fn of_ann(client: &Client) -> Result<[Option<u64>; 3], Box<dyn std::error:
     ])
 }
 
-fn rejection(kind: AppendErrorKind) -> Rejection {
+/// The first of what refused an append.
+pub(crate) fn rejection(kind: AppendErrorKind) -> Rejection {
     match kind {
         AppendErrorKind::Rejected(mut rejected) => rejected.rejections.remove(0),
         other => panic!("it was not rejected: {other}"),

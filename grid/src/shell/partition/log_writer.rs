@@ -125,7 +125,7 @@ impl LogWriter {
         let parcel = &admitted.delivery.parcel;
         for (cause, records) in parcel.groups().skip(admitted.known) {
             for (record, index) in records.zip(0u32..) {
-                let (depot, variant, bytes) = parcel.record(record);
+                let sent = parcel.record(record);
                 let stamp = Stamp {
                     cause,
                     // There are at most 4,096 partitions.
@@ -133,19 +133,33 @@ impl LogWriter {
                     channel: admitted.channel,
                     index,
                 };
-                let meta = RecordMeta {
-                    time,
-                    depot_offset: self.next_offsets[depot],
-                    type_id: self.registry.type_id(depot, variant),
-                    source: self.registry.source(depot),
-                    kind: plan.depots[depot].sent_kind(),
-                    id: Some(stamp.to_bytes()),
-                };
-                self.log.push(&meta, bytes)?;
-                self.next_offsets[depot] += 1;
+                let kind = plan.depots[sent.0].sent_kind();
+                self.push_record(sent, kind, stamp.to_bytes(), time)?;
             }
         }
         Ok(())
+    }
+
+    /// Puts a record that nobody appended into the log's batch: of a depot, with variant and bytes.
+    fn push_record(
+        &mut self,
+        (depot, variant, bytes): (usize, u16, &[u8]),
+        kind: u8,
+        id: [u8; 16],
+        time: i64,
+    ) -> Result<RecordInfo, LogError> {
+        let offset = self.next_offsets[depot];
+        let meta = RecordMeta {
+            time,
+            depot_offset: offset,
+            type_id: self.registry.type_id(depot, variant),
+            source: self.registry.source(depot),
+            kind,
+            id: Some(id),
+        };
+        let position = self.log.push(&meta, bytes)?;
+        self.next_offsets[depot] += 1;
+        Ok(RecordInfo { position, offset, time })
     }
 
     /// Writes what calls gave as one batch: for each the depot of its stage, the call, the variant and the bytes. On an
@@ -157,17 +171,8 @@ impl LogWriter {
         let (time, offsets) = (self.time(), self.next_offsets.clone());
         let mut infos = Vec::with_capacity(results.len());
         let pushed = results.iter().try_for_each(|(depot, key, variant, bytes)| {
-            let meta = RecordMeta {
-                time,
-                depot_offset: self.next_offsets[*depot],
-                type_id: self.registry.type_id(*depot, *variant),
-                source: self.registry.source(*depot),
-                kind: kind::RESULT,
-                id: Some(call_id(*key)),
-            };
-            let position = self.log.push(&meta, bytes)?;
-            infos.push(RecordInfo { position, offset: meta.depot_offset, time });
-            self.next_offsets[*depot] += 1;
+            let record = (*depot, *variant, &bytes[..]);
+            infos.push(self.push_record(record, kind::RESULT, call_id(*key), time)?);
             Ok(())
         });
         match pushed.and_then(|()| self.log.write()) {

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use gridmill::client::{AppendErrorKind, Rejection};
 use gridmill::persistence::{SimStorage, Storage};
 use gridmill::prelude::*;
 use gridmill::{Call, Calls, GridBuilder, Local, StartError};
@@ -15,6 +14,7 @@ use tokio::sync::Semaphore;
 
 use crate::disk::Disk;
 use crate::latch::Latch;
+use crate::rejections::rejection;
 
 type Test = Result<(), Box<dyn std::error::Error>>;
 
@@ -172,11 +172,6 @@ async fn pass_until(clock: &Clock, is: impl Fn() -> bool) {
         }
         tokio::task::yield_now().await;
     }
-}
-
-fn rejection(kind: AppendErrorKind) -> Rejection {
-    let AppendErrorKind::Rejected(rejected) = kind else { panic!("{kind}") };
-    rejected.rejections.into_iter().next().expect("there is one")
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use gridmill::client::AppendErrorKind;
 use gridmill::prelude::*;
 
 use super::modules::rates;
+use crate::lives::wait_until;
 
 type Test = Result<(), Box<dyn std::error::Error>>;
 
@@ -52,11 +53,9 @@ async fn r212_a_clock_that_is_set_closes_the_minute_on_every_partition() -> Test
     for hit in 0..60 {
         client.append(HITS, format!("page {}", hit % 20).into()).await?;
     }
-    clock.set(59 * SECOND);
-    grid.processed().await;
+    wait_until(&clock, &grid, 59 * SECOND).await;
     assert_eq!(client.select_one(NOW.key("page 7")).await?, Some(3));
-    clock.set(61 * SECOND);
-    grid.processed().await;
+    wait_until(&clock, &grid, 61 * SECOND).await;
     for page in 0..20 {
         let page = format!("page {page}");
         assert_eq!(client.select_one(NOW.key(&*page)).await?, None, "{page}");
@@ -74,8 +73,7 @@ async fn r025_ticks_come_on_partition_0_once_a_boundary_and_once_after_a_pause()
     let times =
         [SECOND - 1, SECOND, SECOND + 1, 2 * SECOND, 10 * SECOND + 7, 3 * SECOND, 11 * SECOND];
     for time in times {
-        clock.set(time);
-        grid.processed().await;
+        wait_until(&clock, &grid, time).await;
     }
     let expected = [(SECOND, 0), (2 * SECOND, 0), (10 * SECOND, 7), (11 * SECOND, 0)];
     assert_eq!(ticks(&grid.client()).await?, expected);

@@ -11,6 +11,7 @@ use gridmill::{GridBuilder, Local};
 
 use super::modules::rates;
 use crate::disk::Disk;
+use crate::lives::{stop, wait_until};
 
 type Test = Result<(), Box<dyn std::error::Error>>;
 
@@ -177,11 +178,6 @@ fn pending(grid: &Grid) -> u64 {
     grid.stats().total(|partition| partition.timers)
 }
 
-async fn wait_until(clock: &Clock, grid: &Grid, time: i64) {
-    clock.set(time);
-    grid.processed().await;
-}
-
 // FLOWS 4.3: the module as it is printed there.
 #[tokio::test]
 async fn r212_idle_pages_are_forgotten_by_a_timer() -> Test {
@@ -212,15 +208,6 @@ async fn r212_idle_pages_are_forgotten_by_a_timer() -> Test {
     wait_until(&clock, &grid, 2 * HOUR).await;
     assert_eq!((minute(7, 2 * MINUTE).await?, pending(&grid)), (None, 0));
     grid.shutdown().await?;
-    Ok(())
-}
-
-async fn stop(grid: Grid, cleanly: bool) -> Test {
-    if cleanly {
-        grid.shutdown().await?;
-    } else {
-        grid.halt().await;
-    }
     Ok(())
 }
 
