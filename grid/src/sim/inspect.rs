@@ -13,6 +13,7 @@ use gridmill_persistence::{LogReader, Position, SimStorage};
 use crate::folder::{Target, verify_all};
 use crate::machine::control::{Retry, Verdict, call_of, kind};
 use crate::model::path::Navigate;
+use crate::model::{Depot, Event, List, Map, PState, State};
 
 use super::asking::{self, ASK, ASKS, Asked};
 use super::clients::KEYS;
@@ -44,10 +45,7 @@ pub(super) fn look(
 
     for shared in grid.shared() {
         let partition = shared.partition;
-        let info = now(grid.client.depot_info(OPS))?.map_err(|error| error.to_string())?;
-        let range = info.ranges[partition as usize];
-        let records = grid.client.depot_read(OPS, partition, range.start..range.end);
-        let records = now(records)?.map_err(|error| error.to_string())?;
+        let records = records_of(grid, OPS, partition)?;
         oracle.check_depot(partition, &records);
         logs.push(records.iter().map(|record| record.event.id).collect::<Vec<u64>>());
         let reader = shared.published.reader().ok_or("a partition has no log")?;
@@ -81,17 +79,26 @@ pub(super) fn look(
     oracle.check_views(&expected, &got);
     let (may_miss, may_be_more) = (oracle.may_miss_sent, oracle.may_have_more_sent);
     if !may_miss && !may_be_more {
-        later::check(&timed, &gone(grid)?, now_micros)?;
+        later::check(&timed, &lists(grid, later::GONE, later::buckets())?, now_micros)?;
     }
     passing::check(&logs, &arrived(grid)?, may_miss, may_be_more)
 }
 
 fn look_at_ticks(grid: &SimGrid, now_micros: i64) -> Result<(), String> {
+    ticking::check(&records_of(grid, TICKS, 0)?, now_micros)
+}
+
+/// All that a partition of a depot holds.
+fn records_of<E: Event>(
+    grid: &SimGrid,
+    depot: Depot<E>,
+    partition: u32,
+) -> Result<Vec<Recorded<E>>, String> {
     let failed = |error: gridmill_client::DepotError| error.to_string();
-    let info = now(grid.client.depot_info(TICKS))?.map_err(failed)?;
-    let range = info.ranges[0];
-    let ticks = grid.client.depot_read(TICKS, 0, range.start..range.end);
-    ticking::check(&now(ticks)?.map_err(failed)?, now_micros)
+    let info = now(grid.client.depot_info(depot))?.map_err(failed)?;
+    let range = info.ranges[partition as usize];
+    let records = grid.client.depot_read(depot, partition, range.start..range.end);
+    now(records)?.map_err(failed)
 }
 
 /// Holds what the outside was asked, and has answered, against the logs.
@@ -99,10 +106,7 @@ pub(super) fn look_at_asks(grid: &SimGrid, oracle: &mut Oracle) -> Result<(), St
     let (mut expected, mut logs) = (BTreeMap::new(), Vec::new());
     for shared in grid.shared() {
         let partition = shared.partition;
-        let info = now(grid.client.depot_info(ASKS))?.map_err(|error| error.to_string())?;
-        let range = info.ranges[partition as usize];
-        let records = grid.client.depot_read(ASKS, partition, range.start..range.end);
-        let records = now(records)?.map_err(|error| error.to_string())?;
+        let records = records_of(grid, ASKS, partition)?;
         oracle.check_depot(partition, &records);
         logs.push(records.iter().map(|record| record.event.id).collect::<Vec<u64>>());
         let reader = shared.published.reader().ok_or("a partition has no log")?;
@@ -116,7 +120,7 @@ pub(super) fn look_at_asks(grid: &SimGrid, oracle: &mut Oracle) -> Result<(), St
             return Err(format!("of partition {partition}'s calls {text}"));
         }
     }
-    let got = answered(grid)?;
+    let got = lists(grid, asking::ANSWERED, 0..KEYS)?;
     if got != expected {
         return Err(format!("answers are {got:x?}, the log has {expected:x?}"));
     }
@@ -148,28 +152,21 @@ fn asked_of(reader: &LogReader, records: &[Recorded<Op>]) -> Result<Asked, Strin
     Ok(asked)
 }
 
-/// The answers of the outside, where they are kept.
-fn answered(grid: &SimGrid) -> Result<BTreeMap<u64, Vec<u64>>, String> {
-    let mut answered = BTreeMap::new();
-    for key in 0..KEYS {
-        let list = now(grid.client.select_one(asking::ANSWERED.key(key)))?;
+/// The lists of a PState that are not empty, for keys from 0 on.
+fn lists<T: State>(
+    grid: &SimGrid,
+    pstate: PState<Map<u64, List<T>>>,
+    keys: std::ops::Range<u64>,
+) -> Result<BTreeMap<u64, Vec<T>>, String> {
+    let mut found = BTreeMap::new();
+    for key in keys {
+        let list = now(grid.client.select_one(pstate.key(key)))?;
         let list = list.map_err(|error| error.to_string())?;
         if let Some(list) = list.filter(|list| !list.is_empty()) {
-            answered.insert(key, list.iter().copied().collect());
+            found.insert(key, list.iter().cloned().collect());
         }
     }
-    Ok(answered)
-}
-
-/// What was scheduled and has gone, where it arrived.
-fn gone(grid: &SimGrid) -> Result<BTreeMap<u64, Vec<(u64, u64)>>, String> {
-    let mut gone = BTreeMap::new();
-    for bucket in later::buckets() {
-        let list = now(grid.client.select_one(later::GONE.key(bucket)))?;
-        let list = list.map_err(|error| error.to_string())?;
-        gone.insert(bucket, list.iter().flat_map(|list| list.iter().copied()).collect());
-    }
-    Ok(gone)
+    Ok(found)
 }
 
 /// Records of a log that are no events of clients.
