@@ -159,13 +159,15 @@ impl LocalEngine {
         queue.extend(partition, &effects, event_of);
         let settled = self.settle(machines, queue, time).map_err(|kind| (kind, None))?;
         let (mut machines, said_later) = settled;
+        let mut entered = Ok(());
         // Who waits for less is told less, as in a grid.
         if ack == Ack::Processed {
             answers.into_iter().for_each(|said| complete(&self.plan, &mut receipt, said));
-            said_later.enter(&self.plan, &mut receipt);
+            entered = said_later.enter(&self.plan, &mut receipt);
         }
-        machines[partition].note(id, Repeated::Known, &receipt);
-        Ok(receipt)
+        let known = if entered.is_ok() { Repeated::Known } else { Repeated::BeforeRestart };
+        machines[partition].note(id, known, &receipt);
+        entered.map(|()| receipt).map_err(|kind| (kind, None))
     }
 
     /// Handles what was sent, lets timers go that are due, and makes calls, until nothing is left; returns what was

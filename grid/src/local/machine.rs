@@ -199,7 +199,7 @@ impl Machine {
                 let failed = self.usable(|core| core.failed_call(call, attempts, &message))?;
                 let Some(failed) = failed else { return Ok(Default::default()) };
                 if event != NO_EVENT {
-                    said.add(event, LaterAnswer::Rejection(failed.rejection.clone()));
+                    said.add(plan, event, LaterAnswer::Rejection(failed.rejection.clone()));
                 }
                 self.end = self.end.next();
                 let mut batch = Batch::new(failed.into_items(), self.end);

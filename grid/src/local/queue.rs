@@ -108,7 +108,7 @@ impl Queue {
         said: &mut LaterAnswers,
     ) {
         if event != NO_EVENT {
-            later(plan, depot, answers).for_each(|(_, answer)| said.add(event, answer));
+            later(plan, depot, answers).for_each(|(_, answer)| said.add(plan, event, answer));
         }
     }
 

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use gridmill_client::{BatchReceipt, Encoded, Rejection, Reply};
+use gridmill_client::{AppendErrorKind, BatchReceipt, Encoded, Rejection, Reply};
 use gridmill_persistence::Position;
 
-use crate::module::Plan;
+use crate::module::{Plan, Topology};
+use crate::panics::caught;
 use crate::topology::Refusal;
 
 use super::core::ItemAnswers;
@@ -56,9 +57,11 @@ pub(crate) fn set_aside(topology: &str, stage: Option<&str>, message: String) ->
 /// the handlers of the events themselves said.
 #[derive(Debug, Default)]
 pub(crate) struct LaterAnswers {
-    /// By index of the event in its append, and topology. A later reply takes the place of an earlier one.
+    /// By index of the event in its append, and topology.
     replies: BTreeMap<(u32, usize), Encoded>,
     rejections: Vec<(u32, Rejection)>,
+    /// Why replies did not add up.
+    fault: Option<String>,
 }
 
 /// What one handler of a later stage said about one record.
@@ -92,27 +95,56 @@ pub(crate) fn later(
 
 impl LaterAnswers {
     /// Enters what a handler said about something that an event has led to.
-    pub(crate) fn add(&mut self, event: u32, answer: LaterAnswer) {
+    pub(crate) fn add(&mut self, plan: &Plan, event: u32, answer: LaterAnswer) {
         match answer {
             LaterAnswer::Reply(topology, value) => {
+                let earlier = self.replies.remove(&(event, topology));
+                let value = self.added(&plan.topologies[topology], earlier, value);
                 self.replies.insert((event, topology), value);
             }
             LaterAnswer::Rejection(rejection) => self.rejections.push((event, rejection)),
         }
     }
 
+    /// A reply, with one before it: both together where the topology adds them up, the later one otherwise.
+    fn added(&mut self, topology: &Topology, earlier: Option<Encoded>, later: Encoded) -> Encoded {
+        let (Some(combiner), Some(earlier)) = (&topology.replies, earlier) else { return later };
+        let sum = caught(|| combiner.add(earlier, later.clone()));
+        if sum.is_none() {
+            let name = topology.name;
+            let fault =
+                || format!("`.replies(..)` of topology `{name}` panicked; everything is processed");
+            self.fault.get_or_insert_with(fault);
+        }
+        sum.unwrap_or(later)
+    }
+
     /// Enters them into the receipt of the append.
-    pub(crate) fn enter(self, plan: &Plan, receipt: &mut BatchReceipt) {
-        let topology = |name: &str| plan.topologies.iter().position(|known| known.name == name);
-        let stays = |(index, reply): &(u32, Reply)| {
-            topology(&reply.topology).is_none_or(|at| !self.replies.contains_key(&(*index, at)))
-        };
-        receipt.replies.retain(stays);
+    ///
+    /// # Errors
+    /// `Unknown` where replies did not add up.
+    pub(crate) fn enter(
+        mut self,
+        plan: &Plan,
+        receipt: &mut BatchReceipt,
+    ) -> Result<(), AppendErrorKind> {
+        let number = |name: &str| plan.topologies.iter().position(|known| known.name == name);
+        for (index, reply) in std::mem::take(&mut receipt.replies) {
+            let of = number(&reply.topology).map(|topology| (index, topology));
+            match of.and_then(|of| Some((of, self.replies.remove(&of)?))) {
+                Some((of, later)) => {
+                    let value = self.added(&plan.topologies[of.1], Some(reply.value), later);
+                    self.replies.insert(of, value);
+                }
+                None => receipt.replies.push((index, reply)),
+            }
+        }
         for ((index, topology), value) in self.replies {
             let topology = plan.topologies[topology].name.to_owned();
             receipt.replies.push((index, Reply { topology, value }));
         }
         receipt.rejections.extend(self.rejections);
+        self.fault.map_or(Ok(()), |reason| Err(AppendErrorKind::Unknown { reason }))
     }
 }
 

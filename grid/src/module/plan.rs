@@ -5,7 +5,7 @@ use std::sync::Arc;
 use gridmill_persistence::planted::{Bug, is_planted};
 
 use crate::error::StartError;
-use crate::topology::{AsyncHandler, Handler, Output, OutputKind, PStateDef, StateUse};
+use crate::topology::{AsyncHandler, Combiner, Handler, Output, OutputKind, PStateDef, StateUse};
 
 use super::Module;
 use super::calls::{CallDef, Calls};
@@ -47,6 +47,8 @@ pub(crate) struct Topology {
     pub(crate) sources: Vec<Source>,
     /// Where its handlers may send records.
     pub(crate) outputs: Vec<Output>,
+    /// How their replies add up, where they do.
+    pub(crate) replies: Option<Combiner>,
     /// The PState that keeps what they have scheduled, where it has stages: one of those that it owns, and in no
     /// tuple.
     pub(crate) timers: Option<usize>,
@@ -235,7 +237,7 @@ fn resolve(
     pstates: &[PStateDef],
     problems: &mut Vec<String>,
 ) -> Topology {
-    let TopologyDef { name, uses, sources, appends } = def;
+    let TopologyDef { name, uses, sources, appends, replies } = def;
     let hidden = |name| pstates.iter().position(|known| known.hidden && known.name == name);
     let mut topology = Topology {
         name,
@@ -245,6 +247,7 @@ fn resolve(
         group: number,
         sources: Vec::new(),
         outputs: outputs(number, name, &appends, depots, problems),
+        replies,
         timers: hidden(timers_name(name)),
         calls: hidden(calls_name(name)),
     };

@@ -125,7 +125,13 @@ impl Setup {
         states.declare(&mut declared);
         let Uses { uses, owned, .. } = declared;
         owned.into_iter().for_each(|pstate| self.pstate(pstate));
-        self.topologies.push(TopologyDef { name, uses, sources: Vec::new(), appends: Vec::new() });
+        self.topologies.push(TopologyDef {
+            name,
+            uses,
+            sources: Vec::new(),
+            appends: Vec::new(),
+            replies: None,
+        });
         Stream::new(self, topology)
     }
 

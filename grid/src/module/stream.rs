@@ -4,8 +4,10 @@ use std::any::TypeId;
 use std::marker::PhantomData;
 
 use gridmill_model::{Depot, Event, Fan, Key, Stage};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
-use crate::topology::{StateSet, StateUse};
+use crate::topology::{Combiner, StateSet, StateUse};
 
 use super::fan::FanSource;
 use super::setup::Setup;
@@ -18,6 +20,8 @@ pub(crate) struct TopologyDef {
     pub(crate) sources: Vec<SourceDef>,
     /// Depots that its handlers append to.
     pub(crate) appends: Vec<AppendDef>,
+    /// How the replies of its handlers add up, where they do.
+    pub(crate) replies: Option<Combiner>,
 }
 
 /// A depot that the handlers of a topology append to.
@@ -173,6 +177,62 @@ impl<'m, S: StateSet> Stream<'m, S> {
     pub fn appends<E: Event>(self, depot: Depot<E>) -> Self {
         let def = AppendDef { depot: depot.name(), event: TypeId::of::<E>() };
         self.setup.topologies[self.topology].appends.push(def);
+        self
+    }
+
+    /// Adds up what handlers of this topology reply to one event that was appended, and to all that it led to.
+    /// Without it the last reply counts. Stages reply in no particular order, so `add` has to come to the same in any;
+    /// it must not panic: the append is answered `Unknown` then, and what was processed stays.
+    ///
+    /// ```
+    /// use gridmill::Local;
+    /// use gridmill::prelude::*;
+    ///
+    /// pub const PAGES: Depot<Str> = Depot::random("words/pages");
+    /// pub const COUNTS: PState<Map<Str, u64>> = PState::new("words/counts");
+    /// const WORDS: Stage<Str> = Stage::hash_by("words", |word| word.as_str().into());
+    ///
+    /// pub struct Words;
+    ///
+    /// impl Module for Words {
+    ///     const NAME: &'static str = "words";
+    ///
+    ///     fn define(module: &mut Setup) {
+    ///         module.depot(PAGES);
+    ///         module
+    ///             .stream("count", COUNTS)
+    ///             .replies(|one: u64, other: u64| one + other)
+    ///             .source(PAGES)
+    ///             .over(())
+    ///             .each_with(|page: Str, (): (), flow: &mut Context<'_>| {
+    ///                 page.split_whitespace().for_each(|word| flow.send(WORDS, word.into()));
+    ///             })
+    ///             .stage(WORDS)
+    ///             .each_with(|word: Str, counts: &mut Map<Str, u64>, flow: &mut Context<'_>| {
+    ///                 if counts.get(&word).is_none() {
+    ///                     flow.reply(&1u64);
+    ///                 }
+    ///                 *counts.entry(word).or_default() += 1;
+    ///             });
+    ///     }
+    /// }
+    ///
+    /// let words = Local::<Words>::new(4)?;
+    /// let new = words.append(PAGES, "to be or not to be".into())?;
+    /// assert_eq!(new.reply::<u64>("count")?, Some(4));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn replies<T, F>(self, add: F) -> Self
+    where
+        T: Serialize + DeserializeOwned + 'static,
+        F: Fn(T, T) -> T + Send + Sync + 'static,
+    {
+        let def = &mut self.setup.topologies[self.topology];
+        if def.replies.replace(Combiner::new(def.name, add)).is_some() {
+            let problem =
+                format!("topology `{}` has `.replies(..)` twice; drop one of them", def.name);
+            self.setup.problems.push(problem);
+        }
         self
     }
 }

@@ -16,6 +16,7 @@ use crate::builder::PARTITIONS_MAX;
 
 use super::effects::{Effects, Output, OutputKind, SendLimits};
 use super::outcome::Refusal;
+use super::replies::Combiner;
 use super::timers::{EVERYWHERE, key_of};
 
 /// The bits of an id below those of the partition count calls, those above tell topologies apart.
@@ -38,6 +39,8 @@ pub(crate) struct Sending<'a> {
     /// The topology's number.
     pub(crate) topology: usize,
     pub(crate) outputs: &'a [Output],
+    /// How its replies add up, where they do.
+    pub(crate) replies: Option<&'a Combiner>,
     pub(crate) partitions: u32,
     pub(crate) limits: SendLimits,
     pub(crate) effects: &'a mut Effects,
@@ -63,9 +66,9 @@ pub struct Context<'a> {
 impl Sending<'_> {
     /// Lends it for one record.
     pub(super) fn again(&mut self) -> Sending<'_> {
-        let Sending { topology, outputs, partitions, limits, effects } = self;
+        let Sending { topology, outputs, replies, partitions, limits, effects } = self;
         let (topology, partitions, limits) = (*topology, *partitions, *limits);
-        Sending { topology, outputs, partitions, limits, effects }
+        Sending { topology, outputs, replies: *replies, partitions, limits, effects }
     }
 }
 
@@ -113,11 +116,31 @@ impl Context<'_> {
     }
 
     /// Replies to the appender: it finds `value` in its receipt under the topology's name, and reads
-    /// it as the type that it is here. The last reply to a record counts. Nothing is replied when the
-    /// handler then returns `Err`. A handler of a stage replies to the append that all began with.
+    /// it as the type that it is here. The last reply counts, or all of them together, where the topology adds them
+    /// up with [`Stream::replies`](crate::Stream::replies). Nothing is replied when the handler then returns `Err`. A
+    /// handler of a stage replies to the append that all began with.
+    ///
+    /// A reply of another type than those that are added up sets the record that is being handled aside, with a
+    /// message that says so.
     pub fn reply<T: Serialize + 'static>(&mut self, value: &T) {
         // Only a `Serialize` that fails of its own will cannot be encoded; it then has no reply.
-        *self.reply = Encoded::new(value);
+        let reply = Encoded::new(value);
+        *self.reply = match (self.sending.replies, reply) {
+            (Some(combiner), Some(reply)) => self.added(combiner, reply),
+            (_, reply) => reply,
+        };
+    }
+
+    /// A reply, with those to the same record before it.
+    fn added(&mut self, combiner: &Combiner, reply: Encoded) -> Option<Encoded> {
+        if let Err(wrong) = combiner.check(&reply) {
+            self.sending.effects.fail(format!("a reply cannot be added up: {wrong}"));
+            return None;
+        }
+        Some(match self.reply.take() {
+            Some(earlier) => combiner.add(earlier, reply),
+            None => reply,
+        })
     }
 
     /// Refuses to the appender, as returning `Err` does, and undoes nothing: what the handler changes and sends

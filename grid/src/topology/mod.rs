@@ -7,6 +7,7 @@ mod effects;
 mod handler;
 mod lookahead;
 mod outcome;
+mod replies;
 mod states;
 mod timers;
 mod uses;
@@ -28,5 +29,6 @@ pub(crate) use effects::{
     Effects, Emit, HOP_BYTES_MAX, HOP_OVERHEAD, OpenedCall, Output, OutputKind, SendLimits,
 };
 pub(crate) use handler::{Answers, Each, Handler, HandlerError, HandlerRun, RecordInfo, Window};
+pub(crate) use replies::Combiner;
 pub(crate) use timers::{EVERYWHERE, Later, Scheduled, TimerKey, Timers, timers};
 pub(crate) use uses::{PStateDef, StateUse};

@@ -161,6 +161,7 @@ impl Core {
             sending: Sending {
                 topology,
                 outputs: &plan.outputs,
+                replies: plan.replies.as_ref(),
                 partitions: self.partitions,
                 limits: self.limits.sends,
                 effects: &mut *effects,

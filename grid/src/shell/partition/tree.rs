@@ -61,8 +61,10 @@ impl Drop for Tree {
                           done once, and it is not known what handlers said";
             return done.fail(AppendErrorKind::Unknown { reason: reason.to_owned() }, None);
         }
-        later.enter(&self.plan, &mut receipt);
-        done.answer(receipt);
+        match later.enter(&self.plan, &mut receipt) {
+            Ok(()) => done.answer(receipt),
+            Err(kind) => done.fail(kind, None),
+        }
     }
 }
 
@@ -83,7 +85,7 @@ impl Token {
     /// What a handler said on the way.
     pub(crate) fn say(&self, answer: LaterAnswer) {
         if let Some(tree) = &self.tree {
-            tree.answer.lock().later.add(self.event, answer);
+            tree.answer.lock().later.add(&tree.plan, self.event, answer);
         }
     }
 
