@@ -198,6 +198,20 @@ pub enum AppendErrorKind {
         /// What is wrong.
         message: String,
     },
+    /// The partition takes nothing more from clients: as much as it may keep for others waits for one that stopped
+    /// for good. Nothing was logged. What waits is kept, and arrives after a start at which that partition runs.
+    #[error(
+        "partition {partition} takes nothing more, because what it sent to partition {target} waits for that one, which \
+         has stopped: {reason}; nothing was logged, mend partition {target} and start the grid again"
+    )]
+    Stalled {
+        /// The partition.
+        partition: u32,
+        /// The one that stopped.
+        target: u32,
+        /// Why it stopped.
+        reason: String,
+    },
     /// The partition stopped before the event was logged. It is safe to append it again.
     #[error("the event was not logged: {reason}; it is safe to append it again")]
     NotLogged {

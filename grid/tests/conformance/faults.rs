@@ -494,7 +494,7 @@ async fn r144_damage_is_no_verdict() {
         grid.client().append(ENTRIES, Entry::of(0, number, 10)).await.expect("a fresh disk");
     }
     grid.shutdown().await.expect("a fresh disk");
-    damage_values(&disk.sim);
+    damage_values(&disk.sim, "ledger/0");
 
     let grid = start().await.expect("nothing that opening reads is damaged");
     let client = grid.client();
@@ -525,10 +525,10 @@ fn key_of(entry: &Entry) -> Str {
     }
 }
 
-/// Flips a bit in the first page of every run of partition 0, behind its header.
-fn damage_values(disk: &SimStorage) {
-    for (path, _) in files(disk).iter().filter(|(path, _)| path.to_string_lossy().contains("runs"))
-    {
-        disk.flip_bit(path, 80, 3).expect("a run is longer");
+/// Flips a bit in the first page of every run of a partition, behind its header.
+pub(crate) fn damage_values(disk: &SimStorage, partition: &str) {
+    let runs = Path::new(partition).join("runs");
+    for name in disk.list(&runs).expect("the folder is there") {
+        disk.flip_bit(&runs.join(name), 80, 3).expect("a run is longer");
     }
 }

@@ -128,6 +128,12 @@ impl Outbox {
         })
     }
 
+    /// About how many bytes of memory that takes which goes to one partition.
+    pub(crate) fn bytes_to(&self, partition: u32) -> usize {
+        let mine = self.channels.iter().filter(|((_, target), _)| *target == partition);
+        mine.flat_map(|(_, channel)| &channel.parcels).map(|parcel| parcel.cost()).sum()
+    }
+
     /// About how many bytes of memory it takes.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes

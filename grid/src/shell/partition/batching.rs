@@ -100,6 +100,7 @@ impl Partition {
 
     /// Logs and applies what waits in the mailbox, as much as makes one batch.
     pub(crate) fn next_batch(&mut self) -> Result<(), Fatal> {
+        self.refuse_stalled();
         let events = self.batching.list();
         let mut dequeued = Dequeued { events, ..Dequeued::default() };
         self.shared.mailbox.dequeue(BATCH_BYTES, self.flows.intake(), &mut dequeued);
@@ -243,17 +244,20 @@ impl Partition {
         Ok(())
     }
 
-    /// Gives back what waits in the mailbox, while changes cannot be written out.
-    pub(crate) fn refuse_waiting(&mut self) {
+    /// Gives back what clients have in the mailbox, while changes cannot be written out.
+    pub(crate) fn refuse_changes(&mut self) {
+        let problem = self.shared.life.problem();
+        let message = problem.map_or_else(String::new, |problem| problem.message);
+        let partition = self.shared.partition;
+        self.refuse_waiting(&AppendErrorKind::ChangesFull { partition, message });
+    }
+
+    /// Gives back what clients have in the mailbox.
+    pub(crate) fn refuse_waiting(&mut self, kind: &AppendErrorKind) {
         let mut dequeued = Dequeued::default();
         let intake = Intake { deliveries: false, events: true };
         self.shared.mailbox.dequeue(usize::MAX, intake, &mut dequeued);
-        if !dequeued.is_empty() {
-            let problem = self.shared.life.problem();
-            let message = problem.map_or_else(String::new, |problem| problem.message);
-            let kind = AppendErrorKind::ChangesFull { partition: self.shared.partition, message };
-            dequeued.events.drain(..).for_each(|events| events.fail(&kind));
-        }
+        dequeued.events.drain(..).for_each(|events| events.fail(kind));
         self.put_down();
     }
 

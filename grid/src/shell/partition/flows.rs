@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use gridmill_client::AppendErrorKind;
 use gridmill_persistence::Position;
 use gridmill_persistence::planted::{Bug, is_planted};
 
@@ -18,6 +19,7 @@ use crate::topology::Effects;
 use super::counters::Counters;
 use super::door::Gap;
 use super::mailbox::Intake as LetIn;
+use super::shared::Shared;
 use super::{Msg, Partition};
 
 /// How long deliveries wait after they could not be written, unless a write goes well before.
@@ -81,6 +83,11 @@ impl Flows {
         LetIn { deliveries: !self.on_hold && !gated, events }
     }
 
+    /// Whether clients will wait for ever for one partition that has stopped: what goes there is all that may be kept.
+    fn is_stalled_by(&self, target: u32) -> bool {
+        self.account.is_over(self.outbox.bytes_to(target))
+    }
+
     /// Deliveries can be written again.
     pub(crate) fn release(&mut self) {
         self.on_hold = false;
@@ -99,6 +106,18 @@ impl Partition {
         Counters::add(&self.shared.counters.sent, records as u64);
         self.note_outbox();
         sent
+    }
+
+    /// Gives back what clients append where they would wait for a partition that will not run again.
+    pub(crate) fn refuse_stalled(&mut self) {
+        if self.flows.intake().events {
+            return;
+        }
+        let by = |peer: &Arc<Shared>| self.flows.is_stalled_by(peer.partition);
+        let Some(peer) = self.shared.peers.given_up().find(by) else { return };
+        let (partition, target) = (self.shared.partition, peer.partition);
+        let reason = peer.life.stopped().unwrap_or_default();
+        self.refuse_waiting(&AppendErrorKind::Stalled { partition, target, reason });
     }
 
     fn note_outbox(&self) {

@@ -1,6 +1,7 @@
 //! Whether a partition runs, and how it goes.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
@@ -15,6 +16,8 @@ pub(crate) struct Life {
     host: ArcSwapOption<Arc<dyn Host>>,
     /// Why the partition does not run, while it does not.
     stopped: Mutex<Option<String>>,
+    /// It will not run again.
+    given_up: AtomicBool,
     /// Why changes stay in memory, while flushes or merges fail.
     problem: Mutex<Option<Problem>>,
     /// How the log had been stopped before it was opened last.
@@ -31,6 +34,17 @@ impl Life {
     pub(crate) fn end(&self, reason: String) {
         self.host.store(None);
         *self.stopped.lock() = Some(reason);
+    }
+
+    /// It ends for good.
+    pub(crate) fn give_up(&self, reason: String) {
+        self.end(reason);
+        self.given_up.store(true, Ordering::Release);
+    }
+
+    /// Whether it has ended for good.
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.given_up.load(Ordering::Acquire)
     }
 
     pub(crate) fn send(&self, message: Msg) {

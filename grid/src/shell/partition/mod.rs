@@ -317,7 +317,7 @@ impl Partition {
         if self.batching.has_rest() {
             self.apply_rest()?;
         } else if self.is_full() {
-            self.refuse_waiting();
+            self.refuse_changes();
         } else {
             self.fire_timers()?;
             self.retry_due()?;

@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use crate::machine::flow::confirmed::Confirmed;
 
+use super::Msg;
 use super::shared::Shared;
 
 /// All partitions of a module, this one included.
@@ -28,6 +29,18 @@ impl Peers {
     /// The partition with this number, unless the grid is gone.
     pub(crate) fn get(&self, partition: u32) -> Option<Arc<Shared>> {
         self.partitions.get()?.get(partition as usize)?.upgrade()
+    }
+
+    /// Those that will not run again.
+    pub(crate) fn given_up(&self) -> impl Iterator<Item = Arc<Shared>> {
+        let all = self.partitions.get().into_iter().flatten().filter_map(Weak::upgrade);
+        all.filter(|peer| peer.life.is_given_up())
+    }
+
+    /// Has all of them look whether there is something to do.
+    pub(crate) fn wake(&self) {
+        let all = self.partitions.get().into_iter().flatten().filter_map(Weak::upgrade);
+        all.for_each(|peer| peer.send(Msg::Wake));
     }
 
     /// What the partitions have told each other of what they have made durable.

@@ -213,10 +213,12 @@ impl Shared {
 
     /// This partition cannot go on: nothing of what is under way is known, and nothing more is taken.
     pub(crate) fn give_up(&self, reason: &str) {
-        self.detach(reason.to_owned());
+        self.life.give_up(reason.to_owned());
         self.mailbox.close(reason);
         self.commits.abandon(reason);
         self.lose_calls();
         self.published.touch();
+        // What they sent here will not be confirmed.
+        self.peers.wake();
     }
 }

@@ -1,5 +1,6 @@
 //! Stages: handlers that send records on, to other partitions.
 
+mod breaks;
 mod calls;
 mod local;
 pub(crate) mod modules;
