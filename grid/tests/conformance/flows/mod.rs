@@ -4,6 +4,7 @@ mod breaks;
 mod calls;
 mod local;
 pub(crate) mod modules;
+mod rows;
 mod running;
 mod ticks;
 mod timers;
