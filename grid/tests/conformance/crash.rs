@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
@@ -16,6 +16,7 @@ use crate::ledger::{ENTRIES, Entry, GrownLedger, Ledger, check};
 
 const FOLDER: &str = "GRIDMILL_TEST_CRASH_FOLDER";
 const LIFE: &str = "GRIDMILL_TEST_CRASH_LIFE";
+const CHILD: &str = "crash::child_that_is_killed";
 const LIVES: u32 = 50;
 /// From this life on the module has a topology more, which starts in the past.
 const GROWN_FROM: u32 = 20;
@@ -42,8 +43,7 @@ fn tiny(builder: GridBuilder, grown: bool) -> GridBuilder {
 /// What the killed process does; a test only because it has to be in this program.
 #[tokio::test]
 async fn child_that_is_killed() {
-    let (Ok(folder), Ok(life)) = (std::env::var(FOLDER), std::env::var(LIFE)) else { return };
-    let life: u32 = life.parse().expect("the parent gives a number");
+    let Some((folder, life)) = of_parent() else { return };
     say("opening");
     let builder = tiny(Grid::builder(folder).partitions(3), life >= GROWN_FROM);
     let grid = builder.start().await.expect("a folder of a killed grid can be opened");
@@ -70,18 +70,25 @@ async fn write_on(client: Client, writer: u32) {
     }
 }
 
+/// The folder and the life that the parent of this process has given it, where it has one.
+pub(crate) fn of_parent() -> Option<(PathBuf, u32)> {
+    let (folder, life) = (std::env::var(FOLDER).ok()?, std::env::var(LIFE).ok()?);
+    Some((folder.into(), life.parse().expect("the parent gives a number")))
+}
+
 /// One line to the parent, whole or not at all.
-fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     let mut out = std::io::stdout().lock();
     // The parent may have gone; the kill comes then anyway.
     let _ = out.write_all(format!("\n{line}\n").as_bytes());
     let _ = out.flush();
 }
 
-fn spawn(folder: &Path, life: u32) -> Child {
+/// Runs a test of this program, in a process of its own, as one life of a folder.
+pub(crate) fn spawn(test: &str, folder: &Path, life: u32) -> Child {
     let program = std::env::current_exe().expect("a test knows its program");
     Command::new(program)
-        .args(["crash::child_that_is_killed", "--exact", "--nocapture", "--test-threads=1"])
+        .args([test, "--exact", "--nocapture", "--test-threads=1"])
         .env(FOLDER, folder)
         .env(LIFE, life.to_string())
         .stdout(Stdio::piped())
@@ -91,8 +98,8 @@ fn spawn(folder: &Path, life: u32) -> Child {
 }
 
 /// Lets a process write until it has said `lines` lines, kills it and returns what it acknowledged.
-fn run_and_kill(folder: &Path, life: u32, lines: u64) -> Vec<u64> {
-    let mut child = spawn(folder, life);
+pub(crate) fn run_and_kill(test: &str, folder: &Path, life: u32, lines: u64) -> Vec<u64> {
+    let mut child = spawn(test, folder, life);
     let mut out = BufReader::new(child.stdout.take().expect("it was asked for"));
     let (mut acked, mut said, mut killed) = (Vec::new(), 0, false);
     let mut line = String::new();
@@ -122,7 +129,7 @@ async fn r024_killed_again_and_again() {
         // A few lives end while the grid is still opening its folder.
         let lines = if random.below(5) == 0 { random.below(2) } else { 2 + random.below(150) };
         let path = folder.path().to_path_buf();
-        let run = tokio::task::spawn_blocking(move || run_and_kill(&path, life, lines));
+        let run = tokio::task::spawn_blocking(move || run_and_kill(CHILD, &path, life, lines));
         acked.extend(run.await.expect("the child was run"));
         let last = life == LIVES - 1;
         if random.below(3) > 0 && !last {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use gridmill::GridBuilder;
 use gridmill::client::AppendErrorKind;
@@ -23,14 +23,14 @@ const PARTITIONS: u32 = 4;
 
 /// Goes from where `from` lives to where `to` lives.
 #[record]
-struct Job {
-    from: u64,
-    to: u64,
-    number: u64,
+pub(super) struct Job {
+    pub(super) from: u64,
+    pub(super) to: u64,
+    pub(super) number: u64,
     padding: Str,
 }
 
-const JOBS: Depot<Job> = Depot::hash_by("relay/jobs", |job| job.from.into());
+pub(super) const JOBS: Depot<Job> = Depot::hash_by("relay/jobs", |job| job.from.into());
 const SENT: PState<Map<u64, u64>> = PState::new("relay/sent");
 /// What came, by where it was to go, in order: number of the job, and which record of it.
 const CAME: PState<Map<u64, List<(u64, u32)>>> = PState::new("relay/came");
@@ -38,6 +38,9 @@ const ARRIVE: Stage<(Job, u32)> = Stage::hash_by("arrive", |(job, _)| job.to.int
 
 type Sent = Map<u64, u64>;
 type Came = Map<u64, List<(u64, u32)>>;
+
+/// The job at whose arrival the process ends.
+pub(super) static ABORT_AT: AtomicU64 = AtomicU64::new(u64::MAX);
 
 /// Sends `COPIES` records for each job.
 fn leave<const COPIES: u32>(job: Job, sent: &mut Sent, flow: &mut Context<'_>) {
@@ -48,11 +51,14 @@ fn leave<const COPIES: u32>(job: Job, sent: &mut Sent, flow: &mut Context<'_>) {
 }
 
 fn arrive((job, copy): (Job, u32), came: &mut Came) {
+    if ABORT_AT.load(Ordering::SeqCst) == job.number {
+        std::process::abort();
+    }
     came.entry(job.to).or_default().push_back((job.number, copy));
 }
 
 /// The relay, with a topology that sends so many records for each job; with none, the topology is gone.
-struct Relay<const COPIES: u32>;
+pub(super) struct Relay<const COPIES: u32>;
 
 impl<const COPIES: u32> Module for Relay<COPIES> {
     const NAME: &'static str = "relay";
@@ -76,7 +82,7 @@ impl<const COPIES: u32> Module for Relay<COPIES> {
     }
 }
 
-fn job(number: u64) -> Job {
+pub(super) fn job(number: u64) -> Job {
     Job { from: number % 11, to: number % 7, number, padding: Str::default() }
 }
 
@@ -84,7 +90,9 @@ fn on(folder: &Path) -> GridBuilder {
     Grid::builder(folder).partitions(PARTITIONS).threads(2)
 }
 
-async fn came(client: &Client) -> Result<BTreeMap<u64, Vec<u32>>, Box<dyn std::error::Error>> {
+pub(super) async fn came(
+    client: &Client,
+) -> Result<BTreeMap<u64, Vec<u32>>, Box<dyn std::error::Error>> {
     let mut came = BTreeMap::<u64, Vec<u32>>::new();
     for to in 0..7 {
         let list = client.select_one(CAME.key(to)).await?;

@@ -2,6 +2,7 @@
 
 mod breaks;
 mod calls;
+mod killed;
 mod local;
 pub(crate) mod modules;
 mod rows;
