@@ -236,3 +236,57 @@ pub mod transfers {
         }
     }
 }
+
+/// Posts, and the timelines of those who follow their authors.
+pub mod timelines {
+    use super::*;
+
+    /// Who is followed, and by whom.
+    pub const FOLLOWED: Depot<(u64, u64)> =
+        Depot::hash_by("timelines/followed", |(author, _)| (*author).into());
+    /// The author of a post, and its number.
+    pub const POSTS: Depot<(u64, u64)> =
+        Depot::hash_by("timelines/posts", |(author, _)| (*author).into());
+    /// Everybody's followers.
+    pub const FOLLOWERS: PState<Map<u64, Set<u64>>> = PState::new("timelines/followers");
+    /// The posts of those whom somebody follows.
+    pub const TIMELINES: PState<Map<u64, List<u64>>> = PState::new("timelines/timelines");
+    const DELIVER: Fan<u64, u64> = Fan::new("deliver");
+
+    /// Declares them.
+    #[derive(Debug)]
+    pub struct TimelineModule;
+
+    impl Module for TimelineModule {
+        const NAME: &'static str = "timelines";
+
+        fn define(module: &mut Setup) {
+            module.depot(FOLLOWED).depot(POSTS);
+            module
+                .stream("timelines", (FOLLOWERS, TIMELINES))
+                .source(FOLLOWED)
+                .over(FOLLOWERS)
+                .each(|(author, who): (u64, u64), followers: &mut Map<u64, Set<u64>>| {
+                    followers.entry(author).or_default().insert(who);
+                })
+                .source(POSTS)
+                .over(FOLLOWERS)
+                .each_with(post)
+                .fan(DELIVER)
+                .over(TIMELINES)
+                .each(|user: u64, post: &u64, timelines: &mut Map<u64, List<u64>>| {
+                    timelines.entry(user).or_default().push_back(*post);
+                });
+        }
+    }
+
+    fn post(
+        (author, post): (u64, u64),
+        followers: &mut Map<u64, Set<u64>>,
+        flow: &mut Context<'_>,
+    ) {
+        if let Some(followers) = followers.get(author) {
+            flow.fan(DELIVER, followers.iter().copied(), post);
+        }
+    }
+}

@@ -6,13 +6,15 @@ use crate::args::Options;
 use crate::measure::Recorder;
 
 /// Figures that the object of `--json` has as well, where the workload measures them.
-const IN_JSON: [&str; 6] = [
+const IN_JSON: [&str; 8] = [
     "first_read_ms",
     "state_bytes",
     "bytes_per_entry",
     "records_per_s",
     "record_ratio",
     "alone_syncs",
+    "deliveries_per_s",
+    "deliveries_per_core",
 ];
 
 /// One system's line.

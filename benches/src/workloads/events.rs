@@ -9,6 +9,8 @@ use crate::modules::count::Hit;
 use crate::modules::todo::TodoEvent;
 use crate::modules::transfers::Transfer;
 
+use super::fan::AUTHORS;
+
 /// The seed of all operations: runs do the same.
 const SEED: u64 = 42;
 
@@ -245,6 +247,21 @@ impl Feed for Transfers {
     fn next(&mut self) -> Transfer {
         let from = self.draw.key();
         Transfer { from, to: self.payee(from), cents: 1 + self.draw.below(CENTS_MAX) }
+    }
+}
+
+/// Posts, by each author in turn.
+#[derive(Clone, Debug, Default)]
+pub struct Posts {
+    made: u64,
+}
+
+impl Feed for Posts {
+    type Event = (u64, u64);
+
+    fn next(&mut self) -> (u64, u64) {
+        self.made += 1;
+        (self.made % AUTHORS, self.made)
     }
 }
 

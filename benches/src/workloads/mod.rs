@@ -5,6 +5,7 @@ mod beside;
 mod cores;
 mod count;
 pub mod events;
+mod fan;
 mod hops;
 mod log;
 mod memory;
@@ -43,6 +44,8 @@ pub(crate) fn defaults(name: &str, of: Of) -> Result<Defaults> {
         "todo" => (100_000, 2, 256, 32, 0),
         "count" => (1_000_000, 2, 4096, 8, 0),
         "hops" => (10_000, 2, 256, 64, 0),
+        // Followers; a call is one post.
+        "fan" => (10_000, 8, 1, 8, 0),
         "read" => (1_000_000, 2, 1024, 4, 0),
         "replay" if of == Of::Todo => (100_000, 2, 4096, 4, 0),
         "open" | "memory" | "replay" => (1_000_000, 2, 4096, 4, 0),
@@ -61,6 +64,7 @@ pub fn run(options: &Options) -> Result<Report> {
         "todo" => todo::run(options),
         "count" => count::run(options),
         "hops" => hops::run(options),
+        "fan" => fan::run(options),
         "read" => read::run(options),
         "replay" => replay::run(options),
         "open" => open::run(options),

@@ -297,7 +297,7 @@ impl Module for Reads {
                 |(to, much): (u64, u64),
                  (given, limits): (&mut Map<u64, u64>, &Map<u64, u64>),
                  flow: &mut Context<'_>| {
-                    let limit = limits.get(&to).map_or(0, |limit| *limit);
+                    let limit = limits.get(to).map_or(0, |limit| *limit);
                     let sum = given.entry(to).or_default();
                     *sum = (*sum + much).min(limit);
                     // To another partition than this one, as often as not.
