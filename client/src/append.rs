@@ -77,8 +77,10 @@ impl Client {
     /// Make an id for each thing that is to happen once, and keep it until the append is answered. A call with an id
     /// that was used before logs nothing. It is answered with the first one's offset, position, replies and
     /// refusals, and [`Receipt::repeated`] says so; where the first one is still under way, both get the same
-    /// answer. That holds after a restart and after a crash too; of the first one's replies and refusals nothing is
-    /// known any more then ([`Repeated::BeforeRestart`](crate::Repeated::BeforeRestart)). After
+    /// answer. That holds after a restart and after a crash too. Only where the process is killed right behind the
+    /// first answer, where replies have more than 64 KiB, or where the module has another version since, nothing is
+    /// known of the first one's replies and refusals
+    /// ([`Repeated::BeforeRestart`](crate::Repeated::BeforeRestart)). After
     /// [`Unknown`](AppendErrorKind::Unknown), the same call again settles what became of the event.
     ///
     /// Ids are kept for a window of time, 10 minutes by default (`GridBuilder::once_window`); a call after that is

@@ -66,9 +66,9 @@ pub struct Receipt {
 pub enum Repeated {
     /// All that the first one was answered with.
     Known,
-    /// Where the event is, and that it was counted once: a partition restarted since it was logged, and what handlers
-    /// replied, or whether they refused it, is not known any more. What is still under way of it on other partitions
-    /// will be done.
+    /// Where the event is, and that it was counted once: a partition restarted before the answer was in its log, and
+    /// what handlers replied, or whether they refused it, is not known. What is still under way of it on other
+    /// partitions will be done.
     BeforeRestart,
 }
 

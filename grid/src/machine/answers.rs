@@ -156,28 +156,31 @@ pub(crate) fn hear(
     from: Position,
 ) {
     let first = Position::from_bits(receipt.first_position).number();
-    for RecoveredAnswer { position, topology, what } in
-        said.iter().filter(|said| said.position >= from)
-    {
-        let index = position.number().wrapping_sub(first);
-        if index >= receipt.count {
-            continue;
+    for said in said.iter().filter(|said| said.position >= from) {
+        let index = said.position.number().wrapping_sub(first);
+        if index < receipt.count {
+            // A submission has far less than 2^32 records.
+            match said.answer(plan) {
+                Ok(reply) => receipt.replies.push((index as u32, reply)),
+                Err(rejection) => receipt.rejections.push((index as u32, rejection)),
+            }
         }
-        // A submission has far less than 2^32 records.
-        let index = index as u32;
-        let topology = plan.topologies[*topology].name.to_owned();
-        match what {
+    }
+}
+
+impl RecoveredAnswer {
+    /// As an appender is told.
+    pub(crate) fn answer(&self, plan: &Plan) -> Result<Reply, Rejection> {
+        let topology = plan.topologies[self.topology].name;
+        match &self.what {
             AnswerBody::Reply(value) => {
-                let value = value.clone();
-                receipt.replies.push((index, Reply { topology, value }));
+                Ok(Reply { topology: topology.to_owned(), value: value.clone() })
             }
             AnswerBody::Refusal(Refusal { message, error }) => {
                 let refusal = Refusal { message: message.clone(), error: error.clone() };
-                receipt.rejections.push((index, refused(&topology, None, refusal)));
+                Err(refused(topology, None, refusal))
             }
-            AnswerBody::Quarantined(message) => {
-                receipt.rejections.push((index, set_aside(&topology, None, message.clone())));
-            }
+            AnswerBody::Quarantined(message) => Err(set_aside(topology, None, message.clone())),
         }
     }
 }

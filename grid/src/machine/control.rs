@@ -28,6 +28,8 @@ pub(crate) mod kind {
     pub(crate) const RESULT: u8 = 7;
     /// A [`ClockRecord`](super::ClockRecord): timers that are due at its time go.
     pub(crate) const CLOCK: u8 = 8;
+    /// What an append with an id was answered with: a [`OnceAnswer`](crate::machine::once::OnceAnswer).
+    pub(crate) const OUTCOME: u8 = 9;
 
     /// Whether a record is one that handlers get: its type and offset are those of a depot or stage.
     pub(crate) fn is_event(kind: u8) -> bool {

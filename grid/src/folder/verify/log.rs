@@ -139,7 +139,8 @@ impl Check<'_> {
 /// What a record's header says that cannot be.
 fn contradiction_in(manifest: &Manifest, record: &LogRecord<'_>) -> Option<String> {
     if !kind::is_event(record.kind) {
-        let known = [kind::VERDICT, kind::RETRY, kind::DISCARD, kind::CLOCK].contains(&record.kind);
+        let known = [kind::VERDICT, kind::RETRY, kind::DISCARD, kind::CLOCK, kind::OUTCOME]
+            .contains(&record.kind);
         return (!known).then(|| format!("its kind {} is unknown", record.kind));
     }
     let Some(depot) = manifest.depots.get(usize::from(record.source)) else {

@@ -7,6 +7,7 @@ mod tail;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -23,13 +24,13 @@ use super::answers::RecoveredAnswer;
 use super::budget::Budget;
 use super::check::{Checked, check, survey};
 use super::control::{Verdict, log_verdicts};
-use super::core::{Core, Limits, Stop};
+use super::core::{Consumer, Core, Limits, Stop};
 use super::flow::confirmed::Confirmed;
 use super::flow::marks::Marks;
 use super::flow::outbox_file::OutboxRecord;
 use super::flush::FlushContext;
 use super::manifest::{Manifest, ManifestFault, ManifestFile, runs_dir};
-use super::once::{self, LoggedId};
+use super::once::{self, LoggedId, OnceAnswer};
 use super::reconcile::{LogFacts, reconcile};
 use super::registry::Registry;
 use super::replay::ReplayError;
@@ -219,8 +220,10 @@ pub(crate) fn begin(options: &OpenOptions, checked: Checked) -> Result<Replayed,
         ids: None,
     };
     let mut sent = Sent::of(options, outboxes);
-    let found = replay(options, &mut opened, verdicts, &mut sent)?;
     opened.ids = read_ids(options, &opened)?;
+    let snapshots: Vec<_> = opened.core.consumers.iter().map(Snapshot::of).collect();
+    let found = replay(options, &mut opened, verdicts, &mut sent)?;
+    answer_ids(&options.plan, &mut opened, &snapshots);
     opened.sent = sent.into_topologies();
     Ok(Replayed { opened, found })
 }
@@ -267,10 +270,47 @@ fn read_ids(options: &OpenOptions, opened: &Opened) -> Result<Option<Vec<LoggedI
             return Ok(None);
         }
         let since = opened.last_time.saturating_sub(options.once_window);
-        let depots = options.plan.depots.len();
-        once::read(&opened.log.reader(), &opened.registry, depots, since).map(Some)
+        once::read(&opened.log.reader(), &opened.registry, &options.plan, since).map(Some)
     };
     read().map_err(|source| options.log_fault(source))
+}
+
+/// What a topology had before the tail was replayed.
+#[derive(Clone, Copy)]
+struct Snapshot {
+    live: bool,
+    next: Position,
+}
+
+impl Snapshot {
+    fn of(consumer: &Consumer) -> Self {
+        Self { live: consumer.live, next: consumer.next }
+    }
+}
+
+/// Appends with an id that were handled again, by all topologies that they concern and without leading to anything
+/// else, are answered as the replay has it, where the log has no answer.
+fn answer_ids(plan: &Plan, opened: &mut Opened, snapshots: &[Snapshot]) {
+    let Opened { ids: Some(ids), said, .. } = opened else { return };
+    let mut by_position = HashMap::<u64, OnceAnswer>::new();
+    for said in said.iter() {
+        let answer = by_position.entry(said.position.to_bits()).or_default();
+        match said.answer(plan) {
+            Ok(reply) => answer.replies.push(reply),
+            Err(rejection) => answer.rejections.push(rejection),
+        }
+    }
+    for id in ids.iter_mut().filter(|id| id.answer.is_none()) {
+        let position = Position::from_bits(id.position);
+        let mut readers = plan.topologies.iter().zip(snapshots);
+        let is_known = readers.all(|(topology, snapshot)| {
+            let again = snapshot.live && snapshot.next <= position && !topology.sends();
+            again || topology.source(usize::from(id.key.0)).is_none()
+        });
+        if is_known {
+            id.answer = Some(by_position.remove(&id.position).unwrap_or_default());
+        }
+    }
 }
 
 /// The partition's folder below the data folder.

@@ -14,6 +14,7 @@ use crate::machine::budget::Account;
 use crate::machine::control::Verdict;
 use crate::machine::core::{Core, ItemAnswers, skipped};
 use crate::machine::flush::{FlushContext, FlushFault, flush_now};
+use crate::machine::once::LoggedId;
 use crate::machine::replay::Replay;
 use crate::state::Cell;
 
@@ -53,18 +54,15 @@ pub(super) fn replay(
         replay.one_by_one();
     }
     let mut changes = options.changes.account();
+    let heard = Heard::new(options, opened.ids.as_deref().unwrap_or_default());
     while let Some(mut batch) = replay.next_batch().map_err(|e| options.replay_fault(e))? {
         if let Some(position) = batch.first_event() {
             breadcrumbs.drop_at(position).map_err(|e| options.log_fault(e))?;
         }
-        if let Some(from) = options.waiting_from {
-            note_verdicts(&batch, &opened.core, from, &mut opened.said);
-        }
+        note_verdicts(&batch, &opened.core, &heard, &mut opened.said);
         loop {
             let applied = opened.core.apply(&mut batch).map_err(|e| options.stopped(e))?;
-            if let Some(from) = options.waiting_from {
-                note_said(&batch, applied.answers, from, &mut opened.said);
-            }
+            note_said(&batch, applied.answers, &heard, &mut opened.said);
             found.extend(applied.verdicts);
             sent.add(&applied.effects);
             flush_full(&mut opened.core, &mut changes, &opened.flushes, sent)
@@ -149,18 +147,44 @@ fn begin_replay(options: &OpenOptions) -> Result<Breadcrumbs<'_>, StartError> {
     begun.map_err(|source| options.log_fault(source))
 }
 
-/// Keeps what handlers said about records from `from` on.
+/// About which records somebody wants to know what handlers say: appenders still wait for it, or may come again.
+struct Heard {
+    waiting_from: Option<Position>,
+    /// Appends with an id, in the order of the log.
+    ids: Vec<Position>,
+}
+
+impl Heard {
+    fn new(options: &OpenOptions, ids: &[LoggedId]) -> Self {
+        let ids = ids.iter().map(|id| Position::from_bits(id.position)).collect();
+        Self { waiting_from: options.waiting_from, ids }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.waiting_from.is_none() && self.ids.is_empty()
+    }
+
+    fn has(&self, position: Position) -> bool {
+        self.waiting_from.is_some_and(|from| position >= from)
+            || self.ids.binary_search(&position).is_ok()
+    }
+}
+
+/// Keeps what handlers said.
 fn note_said(
     batch: &Batch,
     answers: Vec<ItemAnswers>,
-    from: Position,
+    heard: &Heard,
     said: &mut Vec<RecoveredAnswer>,
 ) {
+    if heard.is_empty() {
+        return;
+    }
     for (item, answers) in batch.items.iter().zip(answers) {
         let Item::Events(events) = item else { continue };
         let mut note = |index: u32, topology, what| {
             let position = events.infos[index as usize].position;
-            if position >= from {
+            if heard.has(position) {
                 said.push(RecoveredAnswer { position, topology, what });
             }
         };
@@ -178,14 +202,13 @@ fn note_said(
     }
 }
 
-/// Keeps the verdicts of the log about records from `from` on: the partition may have ended between a
-/// verdict and the answer.
-fn note_verdicts(batch: &Batch, core: &Core, from: Position, said: &mut Vec<RecoveredAnswer>) {
+/// Keeps the verdicts of the log: the partition may have ended between a verdict and the answer.
+fn note_verdicts(batch: &Batch, core: &Core, heard: &Heard, said: &mut Vec<RecoveredAnswer>) {
     for item in &batch.items {
         let Item::Verdict(verdict) = item else { continue };
         // One that reads the past answers nobody.
         let topology = core.topology(&verdict.topology).filter(|&of| core.consumers[of].live);
-        if let Some(topology) = topology.filter(|_| verdict.position >= from) {
+        if let Some(topology) = topology.filter(|_| heard.has(verdict.position)) {
             let (position, message) = (verdict.position, verdict.message.clone());
             let what = match core.plan.skips(&verdict.topology, &verdict.depot) {
                 true => AnswerBody::Refusal(skipped(&message)),

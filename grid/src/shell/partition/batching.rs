@@ -119,8 +119,12 @@ impl Partition {
         let span = tracing::debug_span!("batch", partition = self.shared.partition);
         let _entered = span.enter();
         let alone = self.is_alone(&incoming);
-        match self.writer.write(&self.core.plan, &incoming, alone) {
-            Ok(logged) => self.logged(incoming, logged, alone)?,
+        let outcomes = self.ids.outcomes(&self.core.plan, self.writer.registry());
+        match self.writer.write(&self.core.plan, (&incoming, &outcomes), alone) {
+            Ok(logged) => {
+                self.ids.outcomes_logged(&outcomes);
+                self.logged(incoming, logged, alone)?;
+            }
             Err(error) => self.not_logged(incoming, &error)?,
         }
         self.ring_again();

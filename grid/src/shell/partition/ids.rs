@@ -6,7 +6,9 @@ use std::sync::Arc;
 use gridmill_client::{AppendErrorKind, BatchReceipt, Repeated};
 use gridmill_model::Uuid;
 
-use crate::machine::once::{IdKey, LoggedId, OnceLimits, hash, mark};
+use crate::machine::once::{IdKey, LoggedId, OnceAnswer, OnceLimits, hash, mark};
+use crate::machine::registry::Registry;
+use crate::module::Plan;
 
 use super::Partition;
 use super::joint::{Joint, Outcome};
@@ -19,6 +21,8 @@ pub(crate) struct Ids {
     by_time: VecDeque<IdKey>,
     /// Those that were not answered when one looked last, in the order of the log.
     unanswered: VecDeque<IdKey>,
+    /// Those whose answers the log does not have yet.
+    unlogged: VecDeque<IdKey>,
     limits: OnceLimits,
     /// The folder says that the log may have ids.
     marked: bool,
@@ -44,11 +48,36 @@ enum Answer {
     Unknown,
 }
 
+/// Answers that one batch brings to the log, at most.
+const OUTCOMES_MAX: usize = 1024;
+
+/// Answers to appends with ids, as records of the log.
+#[derive(Debug, Default)]
+pub(crate) struct Outcomes {
+    /// Of how many ids.
+    count: usize,
+    /// Id and payload of each that has a record.
+    pub(crate) records: Vec<([u8; 16], Vec<u8>)>,
+}
+
+impl Outcomes {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+}
+
 /// Where an append with an id was logged.
 pub(crate) struct PlacedId {
     pub(crate) key: IdKey,
     pub(crate) offset: u64,
     pub(crate) position: u64,
+}
+
+impl Answer {
+    fn of(said: BatchReceipt) -> Self {
+        let silent = said.replies.is_empty() && said.rejections.is_empty();
+        if silent { Self::Silent } else { Self::Said(Box::new(said)) }
+    }
 }
 
 impl Known {
@@ -91,24 +120,54 @@ impl Known {
         let Answer::Joint(joint) = &self.answer else { return true };
         let Some(outcome) = joint.outcome() else { return false };
         self.answer = match outcome {
-            Outcome::Answered(said) if said.replies.is_empty() && said.rejections.is_empty() => {
-                Answer::Silent
-            }
-            Outcome::Answered(said) => Answer::Said(Box::new(said)),
+            Outcome::Answered(said) => Answer::of(said),
             Outcome::Failed => Answer::Unknown,
         };
         true
+    }
+
+    /// What it was answered with.
+    fn answered(&self, partition: u32, answer: OnceAnswer) -> BatchReceipt {
+        let OnceAnswer { replies, rejections } = answer;
+        BatchReceipt {
+            replies: replies.into_iter().map(|reply| (0, reply)).collect(),
+            rejections: rejections.into_iter().map(|rejection| (0, rejection)).collect(),
+            ..self.receipt(partition, Repeated::Known)
+        }
+    }
+
+    /// What handlers said, as far as it is known.
+    fn said(&self) -> Option<OnceAnswer> {
+        match &self.answer {
+            Answer::Joint(_) | Answer::Unknown => None,
+            Answer::Silent => Some(OnceAnswer::default()),
+            Answer::Said(said) => Some(OnceAnswer {
+                replies: said.replies.iter().map(|(_, reply)| reply.clone()).collect(),
+                rejections: said
+                    .rejections
+                    .iter()
+                    .map(|(_, rejection)| rejection.clone())
+                    .collect(),
+            }),
+        }
     }
 }
 
 impl Ids {
     /// With those that the log has; `None` where it has never had one.
-    pub(crate) fn new(limits: OnceLimits, logged: Option<Vec<LoggedId>>) -> Self {
-        let (known, by_time, unanswered) = (HashMap::new(), VecDeque::new(), VecDeque::new());
-        let mut ids = Self { known, by_time, unanswered, limits, marked: logged.is_some() };
-        for LoggedId { key, hash, offset, position, time } in logged.into_iter().flatten() {
-            let answer = Answer::Unknown;
-            ids.known.insert(key, Known { hash, offset, position, time, answer });
+    pub(crate) fn new(partition: u32, limits: OnceLimits, logged: Option<Vec<LoggedId>>) -> Self {
+        let (known, by_time) = (HashMap::new(), VecDeque::new());
+        let (unanswered, unlogged) = (VecDeque::new(), VecDeque::new());
+        let marked = logged.is_some();
+        let mut ids = Self { known, by_time, unanswered, unlogged, limits, marked };
+        for logged in logged.into_iter().flatten() {
+            let LoggedId { key, hash, offset, position, time, answer, is_answer_logged } = logged;
+            let mut known = Known { hash, offset, position, time, answer: Answer::Unknown };
+            if let Some(answer) = answer {
+                known.answer = Answer::of(known.answered(partition, answer));
+                ids.unlogged.extend((!is_answer_logged).then_some(key));
+            }
+            ids.known.insert(key, known);
             ids.by_time.push_back(key);
         }
         ids
@@ -132,8 +191,31 @@ impl Ids {
             if self.known.get_mut(key).is_some_and(|known| !known.settle()) {
                 break;
             }
-            self.unanswered.pop_front();
+            self.unlogged.extend(self.unanswered.pop_front());
         }
+    }
+
+    /// Answers that are to be logged: so many ids, and the records of those of them that have one.
+    pub(crate) fn outcomes(&self, plan: &Plan, registry: &Registry) -> Outcomes {
+        let keys = self.unlogged.iter().take(OUTCOMES_MAX);
+        let count = keys.len();
+        let record = |key: &IdKey| {
+            let said = self.known.get(key)?.said()?;
+            let source = registry.source(usize::from(key.0));
+            Some((key.1, said.to_payload(source, plan.version)?))
+        };
+        Outcomes { count, records: keys.filter_map(record).collect() }
+    }
+
+    /// The same, with answers that have come since.
+    pub(crate) fn last_outcomes(&mut self, plan: &Plan, registry: &Registry) -> Outcomes {
+        self.settle();
+        self.outcomes(plan, registry)
+    }
+
+    /// They are in the log.
+    pub(crate) fn outcomes_logged(&mut self, outcomes: &Outcomes) {
+        self.unlogged.drain(..outcomes.count);
     }
 
     /// They were logged.

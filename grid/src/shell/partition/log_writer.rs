@@ -5,7 +5,7 @@ use std::sync::Arc;
 use gridmill_persistence::{Log, LogError, LogReader, Position, RecordMeta, Written};
 use serde::Serialize;
 
-use crate::machine::control::{Verdict, call_id, kind, push_control, push_verdict};
+use crate::machine::control::{NO_DEPOT, Verdict, call_id, kind, push_control, push_verdict};
 use crate::machine::core::Core;
 use crate::machine::flow::stamp::Stamp;
 use crate::machine::registry::Registry;
@@ -14,6 +14,7 @@ use crate::shell::clock::Clock;
 use crate::topology::{CallKey, RecordInfo};
 
 use super::door::{Admitted, Incoming};
+use super::ids::Outcomes;
 use super::queued::QueuedEvents;
 
 /// The log, and what its next records get: their time, and of each depot their offsets.
@@ -73,16 +74,19 @@ impl LogWriter {
         &self.clock
     }
 
-    /// Writes what came in as one batch; past the page cache where `direct`. On an error the log is as it was.
+    /// Writes what came in as one batch, with answers to earlier appends before it; past the page cache where
+    /// `direct`. On an error the log is as it was.
     pub(crate) fn write(
         &mut self,
         plan: &Plan,
-        batch: &Incoming,
+        (batch, outcomes): (&Incoming, &Outcomes),
         direct: bool,
     ) -> Result<Logged, LogError> {
         let (time, offsets) = (self.time(), self.next_offsets.clone());
-        let pushed =
-            batch.admitted.iter().try_for_each(|admitted| self.push_sent(plan, admitted, time));
+        let pushed = self.push_outcomes(outcomes, time);
+        let mut admitted = batch.admitted.iter();
+        let pushed = pushed
+            .and_then(|()| admitted.try_for_each(|admitted| self.push_sent(plan, admitted, time)));
         let pushed = pushed.and_then(|()| self.push_events(&batch.events, time));
         let written = pushed.and_then(|()| match direct {
             true => self.log.write_direct(),
@@ -91,6 +95,7 @@ impl LogWriter {
         match written {
             Ok(Written { first, records, bytes, .. }) => {
                 self.last_time = time;
+                let first = first.forward(outcomes.records.len() as u64);
                 Ok(Logged { first, time, offsets, records, bytes })
             }
             Err(error) => {
@@ -99,6 +104,25 @@ impl LogWriter {
                 Err(error)
             }
         }
+    }
+
+    fn push_outcomes(&mut self, outcomes: &Outcomes, time: i64) -> Result<(), LogError> {
+        for (id, payload) in &outcomes.records {
+            let (source, kind, id) = (NO_DEPOT, kind::OUTCOME, Some(*id));
+            let meta = RecordMeta { time, depot_offset: 0, type_id: 0, source, kind, id };
+            self.log.push(&meta, payload)?;
+        }
+        Ok(())
+    }
+
+    /// Writes answers to earlier appends as a batch of their own. On an error the log is as it was.
+    pub(crate) fn write_outcomes(&mut self, outcomes: &Outcomes) -> Result<(), LogError> {
+        let pushed = self.push_outcomes(outcomes, self.last_time);
+        let written = pushed.and_then(|()| self.log.write());
+        if written.is_err() {
+            self.log.discard();
+        }
+        written.map(drop)
     }
 
     fn push_events(&mut self, dequeued: &[QueuedEvents], time: i64) -> Result<(), LogError> {

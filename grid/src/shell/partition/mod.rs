@@ -255,7 +255,7 @@ impl Partition {
             ticks,
             retries: Retries::default(),
             calls,
-            ids: Ids::new(once, ids),
+            ids: Ids::new(shared.partition, once, ids),
             applied_to: end,
             quarantine: Arc::default(),
             shared,

@@ -24,6 +24,7 @@ impl Partition {
     pub(crate) fn stop_cleanly(mut self) {
         let Some(done) = self.commands.take_stop() else { return };
         let recovered = self.writer.recover_from_failed_sync().map_err(|error| error.to_string());
+        self.log_outcomes();
         let flushed = recovered.and_then(|()| self.flush_everything());
         let Self { writer, fence, maintenance, shared, .. } = self;
         let context = maintenance.flushes.context();
@@ -36,6 +37,20 @@ impl Partition {
         let closed = noted.and_then(|()| writer.close_clean().map_err(|error| error.to_string()));
         drop(fence);
         let _ = done.send(closed);
+    }
+
+    /// Puts the last answers to appends with ids into the log. What there is no room for is not known to the next life.
+    fn log_outcomes(&mut self) {
+        loop {
+            let outcomes = self.ids.last_outcomes(&self.core.plan, self.writer.registry());
+            if outcomes.is_empty() || self.writer.write_outcomes(&outcomes).is_err() {
+                break;
+            }
+            self.ids.outcomes_logged(&outcomes);
+            let end = self.writer.end();
+            let live = self.core.consumers.iter_mut().filter(|consumer| consumer.live);
+            live.for_each(|consumer| consumer.next = end);
+        }
     }
 
     fn flush_everything(&mut self) -> Result<(), String> {

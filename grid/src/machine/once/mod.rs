@@ -1,5 +1,8 @@
 //! Ids that callers gave to their appends, as the log has them.
 
+mod answer;
+
+use std::collections::HashMap;
 use std::path::Path;
 
 use gridmill_persistence::{LogError, LogReader, Storage, manifest};
@@ -7,6 +10,9 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::control::kind;
 use super::registry::Registry;
+use crate::module::Plan;
+
+pub(crate) use answer::OnceAnswer;
 
 /// The file of a partition whose log has had a record with an id: without it, no start looks for one.
 const MARKER: &str = "IDS";
@@ -24,7 +30,7 @@ pub(crate) struct OnceLimits {
 }
 
 /// A logged append with an id.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct LoggedId {
     pub(crate) key: IdKey,
     /// Tells its event from others.
@@ -33,6 +39,10 @@ pub(crate) struct LoggedId {
     /// As bits.
     pub(crate) position: u64,
     pub(crate) time: i64,
+    /// What it was answered with, as far as it is known.
+    pub(crate) answer: Option<OnceAnswer>,
+    /// The log has the answer.
+    pub(crate) is_answer_logged: bool,
 }
 
 /// Tells one event from another, by type and encoded fields.
@@ -56,27 +66,41 @@ pub(crate) fn is_marked(storage: &dyn Storage, dir: &Path) -> Result<bool, LogEr
     Ok(manifest::read_checked(storage, dir, MARKER)?.is_some())
 }
 
-/// The ids of all events that are no older than `since`, in the order of the log. `depots` is how many the plan has.
+/// The ids of all events that are no older than `since`, in the order of the log, with what they were answered with.
 ///
 /// # Errors
 /// [`LogError::Damaged`], [`LogError::Io`].
 pub(crate) fn read(
     reader: &LogReader,
     registry: &Registry,
-    depots: usize,
+    plan: &Plan,
     since: i64,
 ) -> Result<Vec<LoggedId>, LogError> {
-    let mut found = Vec::new();
+    let depot_of = |source| (0..plan.depots.len()).find(|&depot| registry.source(depot) == source);
+    let (mut found, mut last) = (Vec::<LoggedId>::new(), HashMap::new());
     let mut scan = reader.scan(reader.position_at_time(since)?)?;
     while let Some(record) = scan.next()? {
+        if let Some(id) = record.id.filter(|_| record.kind == kind::OUTCOME) {
+            let answer = OnceAnswer::of_payload(record.payload, plan.version);
+            let of = answer.and_then(|(source, answer)| Some((depot_of(source)? as u16, answer)));
+            if let Some((depot, answer)) = of
+                && let Some(&index) = last.get(&(depot, id))
+            {
+                let logged: &mut LoggedId = &mut found[index];
+                (logged.answer, logged.is_answer_logged) = (Some(answer), true);
+            }
+        }
         // Of records that partitions sent, the id is a stamp.
         let Some(id) = record.id.filter(|_| record.kind == kind::EVENT) else { continue };
-        let depot = (0..depots).find(|&depot| registry.source(depot) == record.source);
         // Nobody appends to a depot that is gone.
-        let Some(depot) = depot else { continue };
+        let Some(depot) = depot_of(record.source) else { continue };
+        // Each depot has a number of 16 bits in the log.
+        let key = (depot as u16, id);
+        last.insert(key, found.len());
         found.push(LoggedId {
-            // Each depot has a number of 16 bits in the log.
-            key: (depot as u16, id),
+            key,
+            answer: None,
+            is_answer_logged: false,
             hash: hash(record.type_id, record.payload),
             offset: record.depot_offset,
             position: record.position.to_bits(),
