@@ -252,7 +252,7 @@ impl Options {
         self.keys = asked.keys.unwrap_or(defaults.keys);
         self.partitions = asked.partitions.unwrap_or(defaults.partitions);
         self.batch = asked.batch.unwrap_or(defaults.batch);
-        let in_flight = if self.batch == 1 { ONE_BY_ONE } else { defaults.in_flight };
+        let in_flight = if asked.batch == Some(1) { ONE_BY_ONE } else { defaults.in_flight };
         self.in_flight = asked.in_flight.unwrap_or(in_flight);
         self.event_bytes = asked.event_bytes.unwrap_or(defaults.event_bytes);
         Ok(())

@@ -1,10 +1,11 @@
 //! Records that partitions sent each other, held against each other.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use gridmill_persistence::LogRecord;
 
 use crate::machine::control::kind;
+use crate::machine::flow::marks::Watermark;
 use crate::machine::flow::stamp::Stamp;
 use crate::machine::manifest::Manifest;
 
@@ -46,6 +47,38 @@ impl Stamps {
                 last.cause, last.index
             )
         })
+    }
+}
+
+/// How far a partition is with what others sent it, from its manifest and from the stamps in its log.
+#[derive(Debug, Default)]
+pub(super) struct Heard(BTreeMap<u16, Watermark>);
+
+impl Heard {
+    /// What the manifest says.
+    pub(super) fn of(manifest: &Manifest) -> Self {
+        let mut heard = Self::default();
+        for &(_, partition, mark) in &manifest.intake.marks {
+            heard.note(partition, mark);
+        }
+        heard
+    }
+
+    /// With what the log has.
+    pub(super) fn add(&mut self, stamps: &Stamps) {
+        for (&(_, partition), stamp) in &stamps.0 {
+            self.note(partition, Watermark::after(stamp.cause));
+        }
+    }
+
+    fn note(&mut self, partition: u16, mark: Watermark) {
+        let known = self.0.entry(partition).or_default();
+        *known = (*known).max(mark);
+    }
+
+    /// Each partition that was heard, and how many records its log must have.
+    pub(super) fn ends(&self) -> impl Iterator<Item = (u32, u64)> {
+        self.0.iter().map(|(&partition, mark)| (u32::from(partition), mark.position().number()))
     }
 }
 

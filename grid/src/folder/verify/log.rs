@@ -6,7 +6,7 @@ use std::sync::Arc;
 use gridmill_model::engine::Damaged;
 use gridmill_persistence::{HowStopped, LogReader, LogRecord, LogScan, Position};
 
-use super::super::flows::Stamps;
+use super::super::flows::{Heard, Stamps};
 use super::super::{Fault, no_log, of_log};
 use super::partition::Check;
 use crate::machine::control::{NO_DEPOT, kind};
@@ -49,14 +49,18 @@ impl Check<'_> {
         }
     }
 
-    /// What the manifest says of the log is true of it, and the other way round.
-    pub(super) fn own_log(&mut self, manifest: &Manifest, reader: &LogReader) {
+    /// What the manifest says of the log is true of it, and the other way round; returns what the partition has heard
+    /// of others.
+    pub(super) fn own_log(&mut self, manifest: &Manifest, reader: &LogReader) -> Heard {
         self.is_own(manifest, reader);
-        let checked = self.records(manifest, reader);
+        let (mut heard, mut stamps) = (Heard::of(manifest), Stamps::default());
+        let checked = self.records(manifest, reader, &mut stamps);
         self.note(checked);
+        heard.add(&stamps);
         for topology in &manifest.topologies {
             self.topology(topology, manifest, reader);
         }
+        heard
     }
 
     /// The log is the one that the manifest means, and is as long as it was.
@@ -81,9 +85,13 @@ impl Check<'_> {
     }
 
     /// Every record names a depot and a type that the manifest knows, and offsets have no gaps.
-    fn records(&self, manifest: &Manifest, reader: &LogReader) -> Result<(), Fault> {
+    fn records(
+        &self,
+        manifest: &Manifest,
+        reader: &LogReader,
+        stamps: &mut Stamps,
+    ) -> Result<(), Fault> {
         let mut next: HashMap<u16, u64> = HashMap::new();
-        let mut stamps = Stamps::default();
         let mut time = i64::MIN;
         let mut scan = reader.scan(Position::START).map_err(of_log)?;
         while let Some(record) = scan.next().map_err(of_log)? {

@@ -14,7 +14,7 @@ use crate::builder::PARTITIONS_MAX;
 use crate::identity::{Contents, GridId, begun};
 use crate::machine::manifest;
 use crate::machine::open::partition_dir;
-use partition::Check;
+use partition::{Check, Seen};
 
 /// What was read, and what is wrong with it.
 #[derive(Clone, Debug, Default)]
@@ -107,17 +107,54 @@ fn check_module(
     grid: &mut Option<GridId>,
     report: &mut Verification,
 ) {
-    let mut counts = Vec::new();
+    let (mut counts, mut seen) = (Vec::new(), Vec::new());
     for (number, reader) in partitions {
         report.partitions += 1;
         let (dir, known_end) =
             (partition_dir(&module, number), known_end(contents, &module, number));
         let mut check = Check { storage, dir, report, grid, known_end };
-        let manifest = check.partition(&module, number, reader);
-        counts.push((number, manifest.map(|manifest| manifest.partitions)));
+        let partition = check.partition(&module, number, reader);
+        counts.push((number, partition.as_ref().map(|partition| partition.manifest.partitions)));
+        seen.extend(partition.map(|partition| (number, partition)));
     }
+    check_heard(storage, &module, &seen, report);
     if begun(storage, contents, &module).is_some() {
         check_count(storage, &module, None, &counts, report);
+    }
+}
+
+/// No partition has anything of another one for a record that is not in the other's log. The logs of a running grid
+/// are asked last: they have grown since.
+fn check_heard(
+    storage: &Arc<dyn Storage>,
+    module: &str,
+    seen: &[(u32, Seen)],
+    report: &mut Verification,
+) {
+    for (witness, heard) in seen.iter().map(|(number, seen)| (number, &seen.heard)) {
+        for (source, known) in heard.ends() {
+            let Some((_, sender)) = seen.iter().find(|(number, _)| *number == source) else {
+                continue;
+            };
+            let Some(end) = sender.log.as_ref().map(|log| log.end().number()) else { continue };
+            if known <= end {
+                continue;
+            }
+            let file = storage.display(&partition_dir(module, source).join("log"));
+            let message = format!(
+                "partition {witness} has what this one sent for its record {}, the log ends at {end}",
+                known - 1
+            );
+            if sender.manifest.synced {
+                let message = format!("{message}; restore the partition's folder from a backup");
+                report.problems.push(Damaged::new(file.display().to_string(), 0, message));
+            } else {
+                report.notes.push(format!(
+                    "{}: {message}: a power loss took it, as the durability of the grid allowed",
+                    file.display()
+                ));
+            }
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use gridmill_model::engine::Damaged;
 use gridmill_persistence::{LogReader, Run, RunError, Storage};
 
+use super::super::flows::Heard;
 use super::super::{Fault, no_manifest, of_io, read_manifest};
 use super::Verification;
 use crate::identity::GridId;
@@ -27,6 +28,15 @@ pub(super) struct Check<'a> {
 /// Runs by the names of their files.
 pub(super) type OpenedRuns = HashMap<String, Result<Run, RunError>>;
 
+/// What others are held against.
+pub(super) struct Seen {
+    pub(super) manifest: Manifest,
+    /// The log, where all of it is whole.
+    pub(super) log: Option<LogReader>,
+    /// What it has of what others sent.
+    pub(super) heard: Heard,
+}
+
 /// A manifest and the runs that it names, opened while it was the manifest.
 struct Snapshot {
     manifest: Manifest,
@@ -39,21 +49,19 @@ impl Check<'_> {
         module: &str,
         number: u32,
         running: Option<LogReader>,
-    ) -> Option<Manifest> {
+    ) -> Option<Seen> {
         let stopped = running.is_none();
         let snapshot = self.snapshot();
         let log = self.log(running);
         let snapshot = snapshot.map_err(|fault| self.report.add(fault)).ok()?;
         let Snapshot { manifest, runs } = snapshot;
         self.belongs(&manifest, module, number);
-        if let Some(reader) = log {
-            self.own_log(&manifest, &reader);
-        }
+        let heard = log.as_ref().map(|reader| self.own_log(&manifest, reader));
         self.pstates(&manifest, runs);
         if stopped {
             self.leftovers(&manifest);
         }
-        Some(manifest)
+        Some(Seen { manifest, log, heard: heard.unwrap_or_default() })
     }
 
     /// The manifest is that of this partition, and of the grid of the folder.

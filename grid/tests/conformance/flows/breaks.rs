@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use gridmill::GridBuilder;
 use gridmill::client::AppendErrorKind;
+use gridmill::folder::Folder;
+use gridmill::model::Damaged;
 use gridmill::persistence::SimStorage;
 use gridmill::prelude::*;
 
@@ -233,6 +235,12 @@ async fn one_folder_restored() -> Test {
         copy(&earlier.path().join("0"), &mine)?;
         let refused = refusal(on(folder.path()).module::<Relay<1>>()).await;
         says(&refused, &["relay", "partition 0"]);
+        // The folder by itself says it too: others have more of the partition than it has itself.
+        let found = Folder::open(folder.path())?.verify();
+        let of_log =
+            |damage: &Damaged| damage.message.contains("has what this one sent for its record");
+        let damage = found.problems.iter().find(|damage| of_log(damage)).expect("it is behind");
+        assert!(damage.file.ends_with("relay/0/log"), "{damage}");
     }
     Ok(())
 }
