@@ -111,11 +111,12 @@ fn damage_is_local_and_names_its_page() {
     assert!(answered > 0, "other pages answer");
 }
 
-/// Nobody gets a value of which one page is damaged.
+/// Nobody gets a value of which one page is damaged, whichever others are known to be whole.
 #[test]
 fn all_pages_of_a_long_value_are_verified() {
-    let key = b"long".to_vec();
-    let model = Model::from([(key.clone(), Some(vec![7; 4 * PAGE as usize]))]);
+    let (key, before) = (b"long".to_vec(), b"before".to_vec());
+    let long = (key.clone(), Some(vec![7; 4 * PAGE as usize]));
+    let model = Model::from([(before.clone(), Some(vec![1; 50])), long]);
     let storage = disk();
     let info = write(&storage, "table.run", aligned(8), &model).unwrap();
     let bytes = bytes_of(&storage, "table.run");
@@ -124,6 +125,7 @@ fn all_pages_of_a_long_value_are_verified() {
         let at = page * PAGE as usize + 90;
         damaged[at] ^= 1;
         let run = open(&disk_with(&damaged), "table.run").unwrap();
+        assert_eq!(run.get(&before).is_ok(), (1..4).contains(&page));
         check_offset(&run.get(&key).expect_err("a flipped bit"), at as u64, info.bytes);
         check_offset(&run.verify().expect_err("a flipped bit"), at as u64, info.bytes);
     }
