@@ -142,6 +142,49 @@ fn a_batch_that_is_said_not_to_be_logged_is_never_found() {
     }
 }
 
+// A clean stop settles it too, also for a start that is killed at its first write.
+#[test]
+fn a_batch_of_which_nothing_is_known_is_settled_by_a_clean_stop() {
+    for (seed, at) in (0..30).flat_map(|seed| (1..8).map(move |at| (seed, at))) {
+        let storage = SimStorage::with_faults(seed, Faults::default());
+        let (mut log, _) = open(&storage).expect("opened");
+        let mut maker = Maker::default();
+        let mut expected = write(&mut log, &mut maker, 3);
+        let faults = Faults { fail_write: Some(1), space_left: Some(0), ..Faults::default() };
+        storage.set_faults(faults);
+        push(&mut log, &maker.clone().next(5));
+        let error = log.write().expect_err("the disk fails");
+        assert!(matches!(error, LogError::Unsettled { .. }), "{error}");
+        storage.set_space_left(None);
+        log.close_clean().expect("there is room again");
+        let (mut log, recovered) = open(&storage).expect("opened");
+        assert_eq!(recovered.how, HowStopped::Clean, "seed {seed}");
+        let next = maker.next(1);
+        expected.push((push(&mut log, &next), next));
+        storage.set_faults(Faults { power_off: Some(at), ..Faults::default() });
+        let _ = log.write();
+        drop(log);
+        let (log, _) = open(&storage.kill()).expect("opened");
+        let read = read_all(&log.reader()).expect("read");
+        assert!(read.len() >= 3 && expected.starts_with(&read), "seed {seed}, {at}: {read:?}");
+    }
+}
+
+// It is no segment of this log, which has not got there yet.
+#[test]
+fn a_file_in_the_place_of_the_next_segment_does_not_stop_the_log() {
+    let storage = SimStorage::new();
+    let (mut log, _) = open(&storage).expect("opened");
+    replace(&storage, &segment(2), b"not of this log");
+    // It does not fit into the first segment, which is too empty for the next one to be prepared.
+    let expected = write(&mut log, &mut Maker::default(), 400);
+    log.syncer().sync().expect("synced");
+    assert_eq!(log.segments().last().expect("some").number, 2);
+    drop(log);
+    let (log, _) = open(&storage.crash()).expect("opened");
+    assert_eq!(read_all(&log.reader()).expect("read"), expected);
+}
+
 #[test]
 fn a_batch_of_which_nothing_is_known_is_told_apart_and_settled_by_the_next_write() {
     let (mut found, mut gone) = (0, 0);
@@ -328,6 +371,58 @@ fn after_a_failed_sync_nothing_acknowledged_is_lost_however_the_log_is_stopped_l
             log.reader().verify().expect("whole");
         }
     }
+}
+
+// What it has read lies in a segment that ends before it by now, and once more in others.
+#[test]
+fn a_scan_goes_on_where_it_was_when_a_failed_sync_has_moved_the_records() {
+    for seed in 0..12 {
+        let storage = SimStorage::with_faults(seed, Faults::default());
+        let (mut log, mut expected, mut maker) = exposed(&storage, seed);
+        let (mut all, mut later) = (log.reader().scan(Position::START).expect("scan"), Vec::new());
+        let mut seen = 0;
+        while let Some(record) = all.next().expect("read") {
+            assert_eq!(record.position, expected[seen].0, "seed {seed}");
+            seen += 1;
+        }
+        // From before the end that is shown, from the end, and from behind it.
+        for from in [seen as u64 - 1, seen as u64, seen as u64 + 3] {
+            let mut scan = log.reader().scan(Position::new(0, from)).expect("scan");
+            while scan.next().expect("read").is_some() {}
+            later.push((from.max(seen as u64), scan));
+        }
+        storage.set_faults(Faults { fail_sync: Some(1), ..Faults::default() });
+        assert!(matches!(log.syncer().sync(), Err(LogError::SyncFailed { .. })), "seed {seed}");
+        storage.set_faults(Faults::default());
+        log.recover_from_failed_sync().expect("recovered");
+        let segments = log.segments().len();
+        while log.segments().len() < segments + 3 {
+            expected.extend(write(&mut log, &mut maker, 7));
+            log.syncer().sync().expect("synced");
+        }
+        later.push((seen as u64, all));
+        for (from, mut scan) in later {
+            let mut next = from as usize;
+            while let Some(record) = scan.next().expect("read") {
+                assert_eq!(record.position, expected[next].0, "seed {seed}, from {from}");
+                next += 1;
+            }
+            assert_eq!(next, expected.len(), "seed {seed}, from {from}");
+        }
+    }
+}
+
+/// A log whose last records, as many as `seed` says, are shown and not durable.
+fn exposed(storage: &SimStorage, seed: u64) -> (Log, Vec<(Position, Entry)>, Maker) {
+    let (mut log, _) = open(storage).expect("opened");
+    let mut maker = Maker::default();
+    let mut expected = write(&mut log, &mut maker, 3);
+    log.syncer().sync().expect("synced");
+    for _ in 0..1 + seed % 20 {
+        expected.extend(write(&mut log, &mut maker, 2));
+    }
+    log.syncer().expose();
+    (log, expected, maker)
 }
 
 /// A log of which `seed` says how much was written after the last sync, when a sync fails: that of the first

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use gridmill_persistence::log::Log;
 use gridmill_persistence::{Faults, LogError, Position, SimStorage, Storage};
 
-use super::forge::segment;
+use super::forge::{replace, segment, whole};
 use super::{Maker, open, read_all, write};
 
 /// A log in its segment number `last`, which has `batches`, synced or only shown; all before is synced.
@@ -95,6 +95,44 @@ fn a_segment_that_begins_an_epoch_is_missed() {
     let storage = storage.kill();
     let lost = remove_last(&storage, log);
     assert_missed(&storage, &lost);
+}
+
+/// A start is refused where segment 2 is zeros from its first byte to its last.
+fn assert_zeros_refused(storage: &SimStorage) {
+    let len = whole(storage, &segment(2)).len();
+    replace(storage, &segment(2), &vec![0; len]);
+    let before = storage.digest();
+    let error = open(storage).expect_err("what was durable is gone");
+    let LogError::Damaged { file, offset: 0, got, .. } = &error else { panic!("{error}") };
+    assert!(file.ends_with(segment(2)) && got == "zeros", "{error}");
+    assert_eq!(storage.digest(), before, "a refused start changes nothing");
+}
+
+// A power loss may leave zeros of a segment that nobody synced, and keep the one behind it. Here that one says
+// of the zeros that they were durable: by its header, or by a batch.
+#[test]
+fn zeros_in_the_place_of_a_segment_that_was_durable_are_damage() {
+    for with_batches in [true, false] {
+        let storage = SimStorage::new();
+        drop(build(&storage, 3, 1, true));
+        let storage = storage.kill();
+        if !with_batches {
+            let mut bytes = whole(&storage, &segment(3));
+            bytes[4096..].fill(0);
+            replace(&storage, &segment(3), &bytes);
+        }
+        assert_zeros_refused(&storage);
+    }
+    let storage = SimStorage::new();
+    let (mut log, _) = open(&storage).expect("opened");
+    let mut maker = Maker::default();
+    while log.segments().len() < 3 {
+        write(&mut log, &mut maker, 5);
+    }
+    log.syncer().sync().expect("synced");
+    write(&mut log, &mut maker, 5);
+    drop(log);
+    assert_zeros_refused(&storage.kill());
 }
 
 /// What a start does whose power goes at some moment.

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use super::{Model, aligned, bytes_of, counted, disk, disk_with, open, write};
 
 const FOOTER: usize = 64;
+const PAGE: usize = 16 << 10;
 
 /// Puts `crc` in place of `old` wherever it stands in `bytes`.
 fn replace(bytes: &mut [u8], old: u32, crc: u32) {
@@ -22,16 +23,24 @@ fn number(bytes: &[u8], at: usize) -> usize {
     bytes[at..at + 8].iter().rev().fold(0, |number, byte| number << 8 | usize::from(*byte))
 }
 
-/// Makes all checksums of a one-page run agree with its bytes again, from the inside outwards.
+/// Makes all checksums of a one-page run agree with its bytes again.
 fn reseal(bytes: &mut [u8]) {
+    reseal_pages(bytes, 1);
+}
+
+/// Makes all checksums of a run of so many pages agree with its bytes again, from the inside outwards.
+fn reseal_pages(bytes: &mut [u8], pages: usize) {
     let foot_at = bytes.len() - FOOTER;
     let meta_at = number(bytes, foot_at + 16);
-    let table_at = meta_at - 16;
+    let table_at = meta_at - (4 * pages).next_multiple_of(16);
     let header = crc32c::crc32c(&bytes[..60]);
     bytes[60..64].copy_from_slice(&header.to_le_bytes());
     let old = crc32c::crc32c(&bytes[table_at..meta_at]);
-    let page = crc32c::crc32c(&bytes[..table_at]);
-    bytes[table_at..table_at + 4].copy_from_slice(&page.to_le_bytes());
+    let crcs = bytes[..table_at].chunks(PAGE).map(crc32c::crc32c);
+    for (page, crc) in crcs.collect::<Vec<_>>().into_iter().enumerate() {
+        let at = table_at + 4 * page;
+        bytes[at..at + 4].copy_from_slice(&crc.to_le_bytes());
+    }
     let table = crc32c::crc32c(&bytes[table_at..meta_at]);
     replace(&mut bytes[meta_at..foot_at], old, table);
     let meta = crc32c::crc32c(&bytes[meta_at..foot_at]);
@@ -200,6 +209,34 @@ fn what_the_sections_of_a_run_say_of_each_other_is_verified() {
     for (says, forge) in cases {
         let error = refusal(forge);
         assert!(error.contains(says), "{says}: {error}");
+    }
+}
+
+/// A seek goes by the fences: one in the place of another would lead it past keys that are there.
+#[test]
+fn every_fence_of_a_run_is_verified() {
+    let storage = disk();
+    write(&storage, "table.run", aligned(8), &counted(4000)).unwrap();
+    let whole = bytes_of(&storage, "table.run");
+    let starts = number(&whole, place_of(&whole, "fences_at"));
+    let pages = number(&whole, place_of(&whole, "table_at")).div_ceil(PAGE);
+    let fences = number(&whole, place_of(&whole, "fence_count"));
+    assert!(fences > 4 && pages > 4, "{fences} fences, {pages} pages");
+    // A group's number, a key's length and the key.
+    let fence = |number_of: usize| {
+        let at = number(&whole, starts + 8 * number_of);
+        at..at + 8 + 2 + 17
+    };
+    for (forged, other) in [(0, 1), (1, 0), (2, 1), (3, 4), (fences - 1, fences - 2)] {
+        let mut bytes = whole.clone();
+        bytes.copy_within(fence(other), fence(forged).start);
+        reseal_pages(&mut bytes, pages);
+        let error = open(&disk_with(&bytes), "table.run").unwrap().verify().expect_err("forged");
+        assert!(error.to_string().contains("a fence has another key than its group"), "{error}");
+        // The first one that does not fit those before it.
+        let found = if forged == 3 { 4 } else { forged };
+        let RunError::Malformed { offset, .. } = error else { panic!("{error}") };
+        assert_eq!(offset, (starts + 8 * found) as u64, "fence {forged} is fence {other}");
     }
 }
 
