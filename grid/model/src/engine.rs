@@ -66,6 +66,17 @@ impl<'a, V> From<Ref<'a, V>> for Found<'a, V> {
 pub type StoreScan<'a, V> =
     Box<dyn DoubleEndedIterator<Item = Result<(KeyBytes, Found<'a, V>), Damaged>> + 'a>;
 
+/// Changes of a root in memory, for the figures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Changes {
+    /// Tells them from others, as long as they are held.
+    pub id: usize,
+    /// About how many bytes of memory they take.
+    pub bytes: usize,
+    /// How many of these only views of the past show.
+    pub past: usize,
+}
+
 /// What can be read of a stored root.
 pub trait ReadStore<V>: Send + Sync {
     /// Looks up one entry, and leaves its value where it lies.
@@ -109,6 +120,11 @@ pub trait ReadStore<V>: Send + Sync {
 
     /// The entries between two key bounds, forwards or backwards.
     fn range(&self, from: Bound<&[u8]>, to: Bound<&[u8]>) -> StoreRange<'_, V>;
+
+    /// The changes in memory that it shows.
+    fn changes(&self) -> Vec<Changes> {
+        Vec::new()
+    }
 }
 
 /// What a partition's working store offers to the one topology that may write it.

@@ -3,6 +3,7 @@
 mod depot;
 mod fan;
 mod pstate;
+mod query;
 mod stage;
 mod tick;
 mod timer;
@@ -10,12 +11,16 @@ mod timer;
 pub use depot::{Depot, Partitioning};
 pub use fan::Fan;
 pub use pstate::{Kind, PState, Read};
+pub use query::{Part, Query};
 pub use stage::{Route, Stage};
 pub use tick::Tick;
 pub use timer::Timer;
 
 /// Refuses an empty name while the constant is evaluated.
 const fn checked(name: &'static str) -> &'static str {
-    assert!(!name.is_empty(), "a depot, PState or stage needs a name, such as \"todo/events\"");
+    assert!(
+        !name.is_empty(),
+        "a depot, PState, stage or query needs a name, such as \"todo/events\""
+    );
     name
 }

@@ -140,6 +140,12 @@ impl<R: Root> PState<R> {
         self.partitioner
     }
 
+    /// What makes the value that it begins with.
+    #[doc(hidden)]
+    pub const fn initial_function(&self) -> fn() -> R {
+        self.initial
+    }
+
     /// The value that it begins with.
     pub fn initial_value(&self) -> R {
         (self.initial)()

@@ -36,6 +36,8 @@ pub enum PathErrorKind {
     /// A select reached more results or more bytes of them, or visited more places, than its
     /// [`Limits`](super::Limits) allow.
     Limit,
+    /// Whoever selects had enough: a query was cancelled or ran out of time.
+    Interrupted,
     /// A sum is too large for its type.
     Overflow,
     /// A value could not be written as JSON.
@@ -75,6 +77,17 @@ impl PathError {
         misfit: Misfit,
     ) -> Self {
         Self(Box::new(Details { kind, pstate: pstate.to_owned(), number, step, misfit }))
+    }
+
+    /// A select reached more than its limit.
+    #[doc(hidden)]
+    pub fn over(pstate: &str, what: &str, limit: u64) -> Self {
+        let misfit = Misfit::new(
+            format!("at most {limit} {what}"),
+            "more",
+            "narrow the path, for example with `key_range`, or raise the limits of the select",
+        );
+        Self::new(PathErrorKind::Limit, pstate, 0, String::new(), misfit)
     }
 
     /// Stored bytes were damaged.

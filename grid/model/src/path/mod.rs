@@ -107,7 +107,7 @@ pub use data::own::Own;
 pub use data::step::{Amount, Every, NumberKind, Side, Step, StepKey, Steps, Transformed, View};
 pub use data::term::{Add, Agg, Remove, Replace, Term, Update};
 pub use error::{Misfit, PathError, PathErrorKind};
-pub use json::answer::select_json;
+pub use json::answer::{select_json, select_json_while};
 pub use json::parse::{JsonPath, parse_json_path, parse_json_path_with, parse_json_text};
 pub use run::select::Selected;
 pub use run::store::{walk_blob, walk_store};

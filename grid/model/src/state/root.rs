@@ -1,6 +1,8 @@
 //! What stands at the root of a PState, and how it is split into stored entries.
 
-use crate::engine::{ReadStore, RootStore};
+use std::sync::Arc;
+
+use crate::engine::{Damaged, ReadStore, RootStore};
 use crate::path::{PathError, Step, Visit};
 use crate::{Key, KeyBytes, State};
 
@@ -19,6 +21,16 @@ pub trait Root: State {
     /// A root that reads and writes through a partition's store; `None` for one value.
     #[doc(hidden)]
     fn from_store(store: Box<dyn RootStore<Self::Value>>) -> Option<Self>;
+
+    /// A root that only reads a published view; where a root that is one value has none yet, `initial` makes it.
+    ///
+    /// # Errors
+    /// [`Damaged`](crate::Damaged) where the one value cannot be read.
+    #[doc(hidden)]
+    fn from_view(
+        view: Arc<dyn ReadStore<Self::Value>>,
+        initial: fn() -> Self,
+    ) -> Result<Self, Damaged>;
 
     /// The store behind the root; `None` for one value, and for a map that was assigned anew.
     #[doc(hidden)]
@@ -54,6 +66,14 @@ macro_rules! __blob_root {
                 _: ::std::boxed::Box<dyn $crate::engine::RootStore<Self>>,
             ) -> ::core::option::Option<Self> {
                 ::core::option::Option::None
+            }
+
+            fn from_view(
+                view: ::std::sync::Arc<dyn $crate::engine::ReadStore<Self>>,
+                initial: fn() -> Self,
+            ) -> ::core::result::Result<Self, $crate::Damaged> {
+                let value = view.get(&[])?.map($crate::Ref::into_owned);
+                ::core::result::Result::Ok(value.unwrap_or_else(initial))
             }
 
             fn store_mut(

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where it is surprised")]
 
 mod absent;
+mod aggregate_rows;
 mod aggregates;
 mod archive;
 mod collections;

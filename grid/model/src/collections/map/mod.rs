@@ -6,6 +6,7 @@ mod root;
 mod traits;
 
 use std::ops::{Bound, RangeBounds};
+use std::sync::Arc;
 
 use crate::collections::Ref;
 use crate::engine::{ReadStore, RootStore, unwind};
@@ -60,6 +61,13 @@ pub struct Map<K, V> {
 enum Repr<K, V> {
     Plain(im::OrdMap<K, V>),
     Root(Box<dyn RootStore<V>>),
+    View(Arc<dyn ReadStore<V>>),
+}
+
+/// What a change is made to.
+enum Stock<'m, K, V> {
+    Plain(&'m mut im::OrdMap<K, V>),
+    Root(&'m mut (dyn RootStore<V> + 'static)),
 }
 
 impl<K, V> Map<K, V> {
@@ -73,6 +81,7 @@ impl<K, V> Map<K, V> {
         match &self.repr {
             Repr::Plain(map) => map.len(),
             Repr::Root(store) => usize::try_from(store.len()).unwrap_or(usize::MAX),
+            Repr::View(view) => usize::try_from(view.len()).unwrap_or(usize::MAX),
         }
     }
 
@@ -81,6 +90,7 @@ impl<K, V> Map<K, V> {
         match &self.repr {
             Repr::Plain(map) => map.is_empty(),
             Repr::Root(store) => store.is_empty(),
+            Repr::View(view) => view.is_empty(),
         }
     }
 }
@@ -93,9 +103,9 @@ impl<K: Key, V: State> Map<K, V> {
 
     /// Looks a value up, to be changed.
     pub fn get_mut(&mut self, key: impl AsKey<K>) -> Option<&mut V> {
-        match &mut self.repr {
-            Repr::Plain(map) => map.get_mut(&Probe(key)),
-            Repr::Root(store) => {
+        match self.changeable() {
+            Stock::Plain(map) => map.get_mut(&Probe(key)),
+            Stock::Root(store) => {
                 store.get_mut(&bytes_of(&key)).unwrap_or_else(|damaged| unwind(damaged))
             }
         }
@@ -108,22 +118,25 @@ impl<K: Key, V: State> Map<K, V> {
             Repr::Root(store) => {
                 store.contains(&bytes_of(&key)).unwrap_or_else(|damaged| unwind(damaged))
             }
+            Repr::View(view) => {
+                view.contains(&bytes_of(&key)).unwrap_or_else(|damaged| unwind(damaged))
+            }
         }
     }
 
     /// Puts a value under a key and returns the one that was there.
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
-        match &mut self.repr {
-            Repr::Plain(map) => map.insert(key, value),
-            Repr::Root(store) => slot(store.as_mut(), &key).replace(value),
+        match self.changeable() {
+            Stock::Plain(map) => map.insert(key, value),
+            Stock::Root(store) => slot(store, &key).replace(value),
         }
     }
 
     /// Takes an entry out and returns its value.
     pub fn remove(&mut self, key: impl AsKey<K>) -> Option<V> {
-        match &mut self.repr {
-            Repr::Plain(map) => map.remove(&Probe(key)),
-            Repr::Root(store) => {
+        match self.changeable() {
+            Stock::Plain(map) => map.remove(&Probe(key)),
+            Stock::Root(store) => {
                 let bytes = bytes_of(&key);
                 if !store.contains(&bytes).unwrap_or_else(|damaged| unwind(damaged)) {
                     return None;
@@ -135,9 +148,9 @@ impl<K: Key, V: State> Map<K, V> {
 
     /// The place of a key, for a value that may be there or not.
     pub fn entry(&mut self, key: K) -> Entry<'_, K, V> {
-        match &mut self.repr {
-            Repr::Plain(map) => Entry::plain(key, map),
-            Repr::Root(store) => Entry::stored(slot(store.as_mut(), &key), key),
+        match self.changeable() {
+            Stock::Plain(map) => Entry::plain(key, map),
+            Stock::Root(store) => Entry::stored(slot(store, &key), key),
         }
     }
 
@@ -166,9 +179,21 @@ impl<K: Key, V: State> Map<K, V> {
 
     /// Takes out all entries.
     pub fn clear(&mut self) {
+        match self.changeable() {
+            Stock::Plain(map) => map.clear(),
+            Stock::Root(store) => store.clear(),
+        }
+    }
+
+    /// What a change is made to: where this is a view, that becomes an ordinary map first.
+    fn changeable(&mut self) -> Stock<'_, K, V> {
+        if let Repr::View(_) = self.repr {
+            *self = self.clone();
+        }
         match &mut self.repr {
-            Repr::Plain(map) => map.clear(),
-            Repr::Root(store) => store.clear(),
+            Repr::Plain(map) => Stock::Plain(map),
+            Repr::Root(store) => Stock::Root(store.as_mut()),
+            Repr::View(_) => unreachable!("a clone is an ordinary map"),
         }
     }
 
@@ -205,6 +230,7 @@ impl<K: Key, V: State> Map<K, V> {
                 None => Range::empty(),
             },
             Repr::Root(store) => Range::stored(stored_range(store.as_ref(), &range)),
+            Repr::View(view) => Range::stored(stored_range(view.as_ref(), &range)),
         }
     }
 }
@@ -214,7 +240,7 @@ fn slot<'s, K: Key, V>(store: &'s mut dyn RootStore<V>, key: &K) -> &'s mut Opti
 }
 
 fn stored_range<'s, K: Key, V>(
-    store: &'s (dyn RootStore<V> + 'static),
+    store: &'s (impl ReadStore<V> + ?Sized),
     range: &impl RangeBounds<K>,
 ) -> crate::engine::StoreRange<'s, V> {
     let from = range.start_bound().map(bytes_of);

@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 use std::ops::Bound;
+use std::sync::Arc;
 
-use super::{Map, Repr};
+use super::{Map, Repr, Stock};
 use crate::collections::Ref;
 use crate::engine::{Damaged, ReadStore, RootStore};
 use crate::key::{Probe, bytes_of};
@@ -17,11 +18,17 @@ impl<K: Key, V: State> Map<K, V> {
         Self { repr: Repr::Root(store) }
     }
 
+    /// A window onto what is published; a change makes an ordinary map of it.
+    #[doc(hidden)]
+    pub fn from_view(view: Arc<dyn ReadStore<V>>) -> Self {
+        Self { repr: Repr::View(view) }
+    }
+
     /// The store behind the window; `None` for an ordinary map.
     #[doc(hidden)]
     pub fn root_mut(&mut self) -> Option<&mut (dyn RootStore<V> + 'static)> {
         match &mut self.repr {
-            Repr::Plain(_) => None,
+            Repr::Plain(_) | Repr::View(_) => None,
             Repr::Root(store) => Some(store.as_mut()),
         }
     }
@@ -31,7 +38,7 @@ impl<K: Key, V: State> Map<K, V> {
     pub fn into_plain(self) -> Self {
         match self.repr {
             Repr::Plain(_) => self,
-            Repr::Root(_) => self.clone(),
+            Repr::Root(_) | Repr::View(_) => self.clone(),
         }
     }
 
@@ -39,7 +46,7 @@ impl<K: Key, V: State> Map<K, V> {
     pub(crate) fn as_plain(&self) -> Cow<'_, im::OrdMap<K, V>> {
         match &self.repr {
             Repr::Plain(map) => Cow::Borrowed(map),
-            Repr::Root(_) => {
+            Repr::Root(_) | Repr::View(_) => {
                 let entries = self.iter().map(|(key, value)| (key, value.into_owned()));
                 Cow::Owned(entries.collect())
             }
@@ -63,6 +70,7 @@ impl<K: Key, V: State> Map<K, V> {
         match &self.repr {
             Repr::Plain(map) => Ok(map.get(&Probe(key)).map(Ref::Borrowed)),
             Repr::Root(store) => store.get(&bytes_of(&key)),
+            Repr::View(view) => view.get(&bytes_of(&key)),
         }
     }
 
@@ -72,9 +80,9 @@ impl<K: Key, V: State> Map<K, V> {
     /// [`Damaged`] when the entry cannot be read.
     #[doc(hidden)]
     pub fn try_get_mut(&mut self, key: impl AsKey<K>) -> Result<Option<&mut V>, Damaged> {
-        match &mut self.repr {
-            Repr::Plain(map) => Ok(map.get_mut(&Probe(key))),
-            Repr::Root(store) => store.get_mut(&bytes_of(&key)),
+        match self.changeable() {
+            Stock::Plain(map) => Ok(map.get_mut(&Probe(key))),
+            Stock::Root(store) => store.get_mut(&bytes_of(&key)),
         }
     }
 }
@@ -88,6 +96,10 @@ impl<K: Key, V: State> Root for Map<K, V> {
         Some(Self::from_root(store))
     }
 
+    fn from_view(view: Arc<dyn ReadStore<V>>, _: fn() -> Self) -> Result<Self, Damaged> {
+        Ok(Map::from_view(view))
+    }
+
     fn store_mut(&mut self) -> Option<&mut (dyn RootStore<V> + 'static)> {
         self.root_mut()
     }
@@ -98,6 +110,7 @@ impl<K: Key, V: State> Root for Map<K, V> {
                 map.into_iter().map(|(key, value)| (bytes_of(&key), value)).collect()
             }
             Repr::Root(store) => stored_entries(store.as_ref()),
+            Repr::View(view) => stored_entries(view.as_ref()),
         }
     }
 

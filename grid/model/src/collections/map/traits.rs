@@ -17,7 +17,9 @@ impl<K: Key, V: State> Clone for Map<K, V> {
     fn clone(&self) -> Self {
         match &self.repr {
             Repr::Plain(map) => Self { repr: Repr::Plain(map.clone()) },
-            Repr::Root(_) => self.iter().map(|(key, value)| (key, value.into_owned())).collect(),
+            Repr::Root(_) | Repr::View(_) => {
+                self.iter().map(|(key, value)| (key, value.into_owned())).collect()
+            }
         }
     }
 }
@@ -73,7 +75,7 @@ impl<K: Key, V: State> IntoIterator for Map<K, V> {
     fn into_iter(self) -> Self::IntoIter {
         match self.repr {
             Repr::Plain(map) => IntoIter(map.into_iter()),
-            Repr::Root(_) => self.clone().into_iter(),
+            Repr::Root(_) | Repr::View(_) => self.clone().into_iter(),
         }
     }
 }

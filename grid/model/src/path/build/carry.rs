@@ -7,11 +7,11 @@ use crate::path::walk::leaf::Carried;
 /// What results are: the value that a path leads to, with what it collected before it.
 pub trait Carry: 'static {
     /// A result whose value is an `L`.
-    type With<L>;
+    type With<L: Walk>: Send + 'static;
 
     /// Joins what was collected with the value; `None` where that is something else.
     #[doc(hidden)]
-    fn join<L>(carried: &[Carried], leaf: L) -> Option<Self::With<L>>;
+    fn join<L: Walk>(carried: &[Carried], leaf: L) -> Option<Self::With<L>>;
 }
 
 /// What is collected may be one value more.
@@ -22,9 +22,9 @@ pub trait CarryMore<A>: Carry {
 }
 
 impl Carry for () {
-    type With<L> = L;
+    type With<L: Walk> = L;
 
-    fn join<L>(carried: &[Carried], leaf: L) -> Option<L> {
+    fn join<L: Walk>(carried: &[Carried], leaf: L) -> Option<L> {
         carried.is_empty().then_some(leaf)
     }
 }
@@ -36,9 +36,9 @@ impl<A: Walk> CarryMore<A> for () {
 macro_rules! carries {
     ($($($part:ident $value:ident),+;)*) => { $(
         impl<$($part: Walk),+> Carry for ($($part,)+) {
-            type With<LeafOfPath> = ($($part,)+ LeafOfPath);
+            type With<LeafOfPath: Walk> = ($($part,)+ LeafOfPath);
 
-            fn join<LeafOfPath>(
+            fn join<LeafOfPath: Walk>(
                 carried: &[Carried],
                 leaf: LeafOfPath,
             ) -> Option<Self::With<LeafOfPath>> {

@@ -23,8 +23,24 @@ pub fn select_json<R: Root>(
     steps: &[Step],
     limits: Limits,
 ) -> Result<Vec<Value>, PathError> {
+    select_json_while::<R>(pstate, store, steps, limits, &|| true)
+}
+
+/// As [`select_json`], as long as `going` says so.
+///
+/// # Errors
+///
+/// As [`select_json`]; [`PathErrorKind::Interrupted`] where `going` said no.
+pub fn select_json_while<R: Root>(
+    pstate: &str,
+    store: &dyn ReadStore<R::Value>,
+    steps: &[Step],
+    limits: Limits,
+    going: &dyn Fn() -> bool,
+) -> Result<Vec<Value>, PathError> {
     let mut found = JsonValues(Vec::new());
-    R::walk_view(store, steps, &mut Visit::new(pstate, steps, &mut found, limits)?)?;
+    let visit = Visit::new(pstate, steps, &mut found, limits)?;
+    R::walk_view(store, steps, &mut visit.while_going(going))?;
     Ok(found.0)
 }
 

@@ -59,6 +59,44 @@ impl<R: Root, L: Walk, C: Carry> Path<R, L, C> {
         Ok(found.0)
     }
 
+    /// Shows `each` the values that the path reaches in a published view, in order, as long as `going` says so: it
+    /// is asked after so many places that asking costs nothing. Returns how many bytes the values take, about.
+    ///
+    /// # Errors
+    ///
+    /// As [`Path::select_view`]; [`Interrupted`](PathErrorKind::Interrupted) where `going` said no.
+    pub fn each_view(
+        &self,
+        store: &dyn ReadStore<R::Value>,
+        limits: Limits,
+        going: &dyn Fn() -> bool,
+        each: &mut dyn FnMut(C::With<L>),
+    ) -> Result<u64, PathError> {
+        let mut shown = Shown::<L, C>(each);
+        let mut visit = self.visit(&mut shown, limits)?.while_going(going);
+        R::walk_view(store, self.steps(), &mut visit)?;
+        Ok(visit.bytes_used())
+    }
+
+    /// As [`Path::select_one_view`], as long as `going` says so.
+    ///
+    /// # Errors
+    ///
+    /// As [`Path::each_view`], and as [`Path::select_one`].
+    pub fn one_view(
+        &self,
+        store: &dyn ReadStore<R::Value>,
+        limits: Limits,
+        going: &dyn Fn() -> bool,
+    ) -> Result<Option<C::With<L>>, PathError> {
+        if let Some(key) = self.entry_key() {
+            return self.entry(store, key, limits);
+        }
+        let mut found = One::<L, C> { value: None, more: false };
+        R::walk_view(store, self.steps(), &mut self.visit(&mut found, limits)?.while_going(going))?;
+        finish_one(self.pstate_name(), found)
+    }
+
     /// As [`Path::select_one`], in a published view.
     ///
     /// # Errors
@@ -120,8 +158,33 @@ impl<R: Root, L: Walk, C: Carry> Path<R, L, C> {
     }
 }
 
+/// Shows every value to a function.
+struct Shown<'e, L: Walk, C: Carry>(&'e mut dyn FnMut(C::With<L>));
+
+impl<L: Walk, C: Carry> Sink for Shown<'_, L, C> {
+    fn borrowed(
+        &mut self,
+        value: &dyn LeafValue,
+        carried: &[Carried],
+        trail: Trail<'_>,
+    ) -> Result<(), PathError> {
+        (self.0)(joined::<L, C>(restored(value), carried, trail)?);
+        Ok(())
+    }
+
+    fn owned(
+        &mut self,
+        slot: &mut dyn LeafSlot,
+        carried: &[Carried],
+        trail: Trail<'_>,
+    ) -> Result<(), PathError> {
+        (self.0)(joined::<L, C>(take(slot), carried, trail)?);
+        Ok(())
+    }
+}
+
 /// Collects every value.
-struct Many<L, C: Carry>(Vec<C::With<L>>);
+struct Many<L: Walk, C: Carry>(Vec<C::With<L>>);
 
 impl<L: Walk, C: Carry> Sink for Many<L, C> {
     fn borrowed(
@@ -146,7 +209,7 @@ impl<L: Walk, C: Carry> Sink for Many<L, C> {
 }
 
 /// Keeps the first value and notes whether there are more.
-struct One<L, C: Carry> {
+struct One<L: Walk, C: Carry> {
     value: Option<C::With<L>>,
     more: bool,
 }
@@ -184,7 +247,7 @@ impl<L: Walk, C: Carry> Sink for One<L, C> {
 }
 
 /// The one value, unless there were more.
-fn finish_one<L, C: Carry>(
+fn finish_one<L: Walk, C: Carry>(
     pstate: &str,
     found: One<L, C>,
 ) -> Result<Option<C::With<L>>, PathError> {

@@ -21,7 +21,8 @@ use crate::path::trail::Trail;
 /// A step of one's own: from a value to values that lie in it, or that are computed of it.
 ///
 /// In process it is used as any other step, with [`Navigate::own`](crate::path::Navigate::own). A path that
-/// travels holds only its name and its fields: the other side has to have it among its [`Navigators`].
+/// travels holds only its name and its fields: the other side has to have it among its [`Navigators`]. A module
+/// says which its PStates know with `Setup::navigator`.
 ///
 /// ```
 /// use gridmill_model::path::{Effect, Navigator};
@@ -278,6 +279,11 @@ impl Navigators {
             },
         );
         self
+    }
+
+    /// Whether there is one of that name.
+    pub fn contains(&self, name: &str) -> bool {
+        self.0.contains_key(name)
     }
 
     fn known(&self, name: &str) -> Result<&Known, Misfit> {

@@ -56,8 +56,13 @@ pub struct Visit<'v> {
     left: Limits,
     carried: Vec<Carried>,
     then: Option<&'v Frame<'v>>,
+    /// Whether to go on.
+    going: Option<&'v dyn Fn() -> bool>,
     pub(in crate::path) trail: Trail<'v>,
 }
+
+/// After how many places it is asked whether to go on; a power of two.
+const PLACES_AT_ONCE: u64 = 1024;
 
 impl fmt::Debug for Visit<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -85,7 +90,12 @@ impl<'v> Visit<'v> {
 
     #[inline]
     pub(in crate::path) fn along(trail: Trail<'v>, sink: &'v mut dyn Sink, limits: Limits) -> Self {
-        Self { sink, limits, left: limits, carried: Vec::new(), then: None, trail }
+        Self { sink, limits, left: limits, carried: Vec::new(), then: None, going: None, trail }
+    }
+
+    /// The same select, which ends where `going` says so.
+    pub(in crate::path) fn while_going(self, going: &'v dyn Fn() -> bool) -> Self {
+        Self { going: Some(going), ..self }
     }
 
     /// Walks a sub-path on its own, into a sink of its own. It counts against the places of this select.
@@ -101,6 +111,7 @@ impl<'v> Visit<'v> {
             left: self.left,
             carried: Vec::new(),
             then: None,
+            going: self.going,
             trail: self.trail.before(branch.behind),
         };
         let walked = again(branch.steps, &mut visit);
@@ -139,6 +150,7 @@ impl<'v> Visit<'v> {
             left: self.left,
             carried: std::mem::take(&mut self.carried),
             then: Some(&frame),
+            going: self.going,
             trail: self.trail.before(branch.behind),
         };
         let walked = again(branch.steps, &mut visit);
@@ -222,6 +234,11 @@ impl<'v> Visit<'v> {
             Some(left) => self.left.places = left,
             None => return Err(self.over("places visited", self.limits.places)),
         }
+        if self.left.places.is_multiple_of(PLACES_AT_ONCE)
+            && self.going.is_some_and(|going| !going())
+        {
+            return Err(self.interrupted());
+        }
         Ok(!self.sink.is_full())
     }
 
@@ -253,12 +270,19 @@ impl<'v> Visit<'v> {
 
     #[cold]
     fn over(&self, what: &str, limit: u64) -> PathError {
-        let misfit = Misfit::new(
-            format!("at most {limit} {what}"),
-            "more",
-            "narrow the path, for example with `key_range`, or raise the limits of the select",
-        );
-        PathError::new(PathErrorKind::Limit, self.trail.pstate(), 0, String::new(), misfit)
+        PathError::over(self.trail.pstate(), what, limit)
+    }
+
+    /// How many bytes the values take that were handed over.
+    pub(in crate::path) fn bytes_used(&self) -> u64 {
+        self.limits.bytes - self.left.bytes
+    }
+
+    #[cold]
+    fn interrupted(&self) -> PathError {
+        let misfit = Misfit::new("to come to its end", "an interruption", "ask for less at once");
+        let kind = PathErrorKind::Interrupted;
+        PathError::new(kind, self.trail.pstate(), 0, String::new(), misfit)
     }
 
     #[cold]
