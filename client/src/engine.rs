@@ -14,11 +14,15 @@ use crate::gate::{Gate, Refused};
 
 mod answer;
 pub mod once;
+mod pool;
+mod query;
 mod single;
 mod submission;
 
 pub(crate) use answer::Answer;
 pub use answer::{Done, Relay};
+pub use pool::{Pool, Timer};
+pub use query::{AnyRun, PartEntry, QueryEntry, RunPart, RunQuery, Running};
 pub use single::{EventList, Single, SingleEvent};
 pub use submission::{AnyEvents, EncodedEvents, Submission};
 
@@ -76,6 +80,8 @@ pub struct PStateEntry {
     pub schema: Schema,
     /// How many partitions it has; 1 for a global PState.
     pub partitions: u32,
+    /// The engine's number for its module.
+    pub module: usize,
     /// How many partitions its module has.
     pub module_partitions: u32,
     /// Whether clients may not read it.
@@ -94,10 +100,14 @@ impl<V> fmt::Debug for ViewRoot<V> {
     }
 }
 
+/// A published root that is kept: an `Arc` of a [`ViewRoot`].
+pub type AnyRoot = Arc<dyn Any + Send + Sync>;
+
 /// The published state of one partition of a module, kept as it was: the engine's own.
+#[derive(Clone)]
 pub struct Held {
     /// The state, as the engine keeps it.
-    pub state: Box<dyn Any + Send + Sync>,
+    pub state: Arc<dyn Any + Send + Sync>,
     /// The position after the last record that it shows.
     pub end: u64,
 }
@@ -165,18 +175,39 @@ pub trait Engine: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// [`ReadError::Stopped`] when the partition has never had a view.
     fn hold(&self, pstate: usize, partition: u32) -> Result<Held, ReadError>;
-    /// Lends the root of a PState as of when it was kept, as a `&ViewRoot<V>`; false where the PState is one of
-    /// another module.
+    /// The root of a PState of the same module as of when it was kept.
     ///
     /// # Errors
-    /// [`ReadError::CatchingUp`] as with [`view`](Self::view).
-    fn view_held(
-        &self,
-        held: &Held,
-        pstate: usize,
-        partial: bool,
-        read: &mut dyn FnMut(&dyn Any),
-    ) -> Result<bool, ReadError>;
+    /// [`ReadError::CatchingUp`] as with [`view`](Self::view); [`ReadError::LetGo`] as with
+    /// [`check_held`](Self::check_held).
+    fn held_root(&self, held: &Held, pstate: usize, partial: bool) -> Result<AnyRoot, ReadError>;
+    /// Whether the state is still kept.
+    ///
+    /// # Errors
+    /// [`ReadError::LetGo`] where it took too much memory.
+    fn check_held(&self, _: &Held) -> Result<(), ReadError> {
+        Ok(())
+    }
+    /// The query called `name`.
+    fn query(&self, _name: &str) -> Option<Arc<QueryEntry>> {
+        None
+    }
+    /// The part of queries called `name`.
+    fn part(&self, _name: &str) -> Option<Arc<PartEntry>> {
+        None
+    }
+    /// Names of all queries, for messages.
+    fn query_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+    /// Names of all parts of queries, for messages.
+    fn part_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+    /// Threads for what may take long. Without any it is done by whoever asks for it.
+    fn pool(&self) -> Option<&dyn Pool> {
+        None
+    }
     /// First and next offset of a depot's partition.
     fn depot_range(&self, depot: usize, partition: u32) -> Result<DepotRange, DepotError>;
     /// The records `[from, to)` of a depot's partition.
@@ -189,8 +220,13 @@ pub trait Engine: fmt::Debug + Send + Sync + 'static {
     ) -> Result<Vec<StoredEvent>, DepotError>;
     /// Appends an event given as JSON.
     fn decode_json(&self, depot: usize, json: &str) -> Result<JsonEvent, AppendErrorKind>;
-    /// Selects with a path given as JSON.
-    fn select_json(&self, pstate: usize, path: &str) -> Result<String, ReadError>;
+    /// Selects with a path given as JSON, as long as `going` says so.
+    fn select_json(
+        &self,
+        pstate: usize,
+        path: &str,
+        going: &dyn Fn() -> bool,
+    ) -> Result<String, ReadError>;
 }
 
 /// An event that came as JSON, ready to be submitted.

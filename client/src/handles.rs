@@ -6,16 +6,18 @@
 use std::any::{TypeId, type_name};
 use std::sync::{Arc, OnceLock};
 
-use gridmill_model::{Depot, Event, Root};
+use gridmill_model::{Depot, Event, Part, Query, Root};
 
-use crate::engine::{DepotEntry, Engine, PStateEntry};
-use crate::error::{AppendErrorKind, DepotError, ReadError};
+use crate::engine::{DepotEntry, Engine, PStateEntry, PartEntry, QueryEntry, RunPart, RunQuery};
+use crate::error::{AppendErrorKind, AskErrorKind, DepotError, ReadError};
 
 /// What the client has resolved so far.
 #[derive(Debug, Default)]
 pub(crate) struct Handles {
     depots: Resolved<Arc<DepotRef>>,
     pstates: Resolved<PStateRef>,
+    queries: Resolved<Arc<QueryEntry>>,
+    parts: Resolved<Arc<PartEntry>>,
 }
 
 /// A handle as it is looked up: by the place of its name and by its type.
@@ -41,12 +43,14 @@ pub(crate) struct DepotRef {
     pub(crate) entry: Arc<DepotEntry>,
 }
 
-/// A PState whose type was checked and which clients may read.
+/// A PState whose type was checked.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PStateRef {
     pub(crate) id: usize,
     pub(crate) partitions: u32,
+    pub(crate) module: usize,
     pub(crate) module_partitions: u32,
+    pub(crate) private: bool,
 }
 
 /// Why a depot's handle does not resolve.
@@ -75,7 +79,40 @@ impl Handles {
         engine: &dyn Engine,
         name: &'static str,
     ) -> Result<PStateRef, ReadError> {
+        let found = self.pstate_of_any::<R>(engine, name)?;
+        if found.private { Err(ReadError::Private { pstate: name.into() }) } else { Ok(found) }
+    }
+
+    /// The PState called `name`, private or not.
+    #[inline]
+    pub(crate) fn pstate_of_any<R: Root>(
+        &self,
+        engine: &dyn Engine,
+        name: &'static str,
+    ) -> Result<PStateRef, ReadError> {
         self.pstates.get_or_check(Handle::of::<R>(name), || check_pstate::<R>(engine, name))
+    }
+
+    /// The query of a handle.
+    #[inline]
+    pub(crate) fn query<A: 'static, R: 'static>(
+        &self,
+        engine: &dyn Engine,
+        query: Query<A, R>,
+    ) -> Result<Arc<QueryEntry>, AskErrorKind> {
+        let handle = Handle::of::<RunQuery<A, R>>(query.name());
+        self.queries.get_or_check(handle, || check_query::<A, R>(engine, query.name()))
+    }
+
+    /// The part of a handle.
+    #[inline]
+    pub(crate) fn part<A: 'static, R: 'static>(
+        &self,
+        engine: &dyn Engine,
+        part: Part<A, R>,
+    ) -> Result<Arc<PartEntry>, AskErrorKind> {
+        let handle = Handle::of::<RunPart<A, R>>(part.name());
+        self.parts.get_or_check(handle, || check_part::<A, R>(engine, part.name()))
     }
 }
 
@@ -158,11 +195,40 @@ fn check_pstate<R: Root>(engine: &dyn Engine, name: &str) -> Result<PStateRef, R
             got: R::schema().to_string(),
         });
     }
-    if entry.private {
-        return Err(ReadError::Private { pstate: name.into() });
+    let PStateEntry { id, partitions, module, module_partitions, private, .. } = *entry;
+    Ok(PStateRef { id, partitions, module, module_partitions, private })
+}
+
+fn check_query<A: 'static, R: 'static>(
+    engine: &dyn Engine,
+    name: &str,
+) -> Result<Arc<QueryEntry>, AskErrorKind> {
+    let Some(entry) = engine.query(name) else {
+        let (what, known) = ("query", engine.query_names());
+        return Err(AskErrorKind::Unknown { what, name: name.into(), known });
+    };
+    let fits = entry.run.is::<RunQuery<A, R>>();
+    if fits { Ok(entry) } else { Err(wrong_types::<A, R>(name, entry.types)) }
+}
+
+fn check_part<A: 'static, R: 'static>(
+    engine: &dyn Engine,
+    name: &str,
+) -> Result<Arc<PartEntry>, AskErrorKind> {
+    let Some(entry) = engine.part(name) else {
+        let (what, known) = ("part", engine.part_names());
+        return Err(AskErrorKind::Unknown { what, name: name.into(), known });
+    };
+    let fits = entry.run.is::<RunPart<A, R>>();
+    if fits { Ok(entry) } else { Err(wrong_types::<A, R>(name, entry.types)) }
+}
+
+fn wrong_types<A, R>(name: &str, (args, answer): (&str, &str)) -> AskErrorKind {
+    AskErrorKind::WrongTypes {
+        name: name.into(),
+        expected: format!("{args} -> {answer}"),
+        got: format!("{} -> {}", type_name::<A>(), type_name::<R>()),
     }
-    let PStateEntry { id, partitions, module_partitions, .. } = *entry;
-    Ok(PStateRef { id, partitions, module_partitions })
 }
 
 impl From<DepotMismatch> for AppendErrorKind {

@@ -11,6 +11,9 @@ use crate::error::{AppendErrorKind, ReadError};
 use crate::handles::DepotRef;
 use crate::prepare;
 use crate::receipt::Receipt;
+use crate::select::Here;
+use crate::select::elsewhere::end;
+use crate::work;
 
 impl Client {
     /// Appends an event given as JSON to the depot called `depot`, and waits until it is
@@ -64,7 +67,13 @@ impl Client {
         if entry.private {
             return Err(ReadError::Private { pstate: pstate.into() });
         }
-        self.engine.select_json(entry.id, path)
+        let id = entry.id;
+        if let Some(walked) = Here::walk(|going| self.engine.select_json(id, path, going)) {
+            return walked;
+        }
+        let (engine, path) = (Arc::clone(&self.engine), path.to_owned());
+        let walk = move |wanted: &dyn Fn() -> bool| engine.select_json(id, &path, wanted);
+        end(work::start(&*self.engine, walk).await, 0).await
     }
 }
 

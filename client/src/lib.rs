@@ -17,19 +17,21 @@
 //!   [`select_all`](Client::select_all): the same, from another partition, or from all.
 //! - [`view_of`](Client::view_of): several selects of one moment.
 //! - [`reader`](Client::reader): one PState, found once for many selects.
+//! - [`query`](Client::query): an answer that a module computes from many partitions.
 //! - [`depot_info`](Client::depot_info) and [`depot_read`](Client::depot_read): records as they
 //!   were logged.
 //! - [`append_json`](Client::append_json) and [`select_json`](Client::select_json): the same by
 //!   name, for code without the types.
 //!
-//! A read never waits for a writer: it walks the partition's published view on the caller's thread.
-//! What an [`Ack::Processed`] append did is in the view before the append is answered.
+//! A read never waits for a writer: it walks the partition's published view, on the caller's thread as
+//! long as that takes no time worth mentioning, and then on one of the engine's. What an [`Ack::Processed`] append did is in the view before the append is answered.
 //!
 //! This crate is not an engine. It talks to one through the [`Engine`](engine::Engine) trait, which
 //! the `gridmill` crate implements for a grid in the same process; whole programs are shown there.
 
 mod append;
 mod append_many;
+mod ask;
 mod by_partition;
 mod client;
 mod depot;
@@ -45,14 +47,18 @@ mod receipt;
 mod select;
 mod submit;
 mod view;
+mod views;
+mod work;
 
 pub use append::Pending;
+pub use ask::{Ask, AskLimits, Asking, Gather, PartCall, Span};
 pub use client::{Client, SELECT_LIMIT};
 pub use depot::{DepotInfo, Recorded};
 pub use encoded::Encoded;
 pub use engine::{Ack, DepotRange};
 pub use error::{
-    AppendError, AppendErrorKind, AppendManyError, DepotError, ReadError, Rejection, ReplyError,
+    AppendError, AppendErrorKind, AppendManyError, AskError, AskErrorKind, DepotError, ReadError,
+    Rejection, ReplyError,
 };
 pub use gate::{Admission, Gate, Refused};
 #[doc(hidden)]

@@ -58,7 +58,7 @@ impl<R: Root> Reader<R> {
     ) -> Result<Vec<Selected<N>>, ReadError> {
         let path = path(self.pstate).into_path();
         let partition = own_partition(self.found, &path)?;
-        self.client.many(self.found, partition..=partition, &path)
+        self.client.many(self.found, partition..=partition, &path).await
     }
 
     /// The one value that the path reaches, as [`Client::select_one`] has it.
@@ -70,7 +70,7 @@ impl<R: Root> Reader<R> {
         path: impl FnOnce(PState<R>) -> N,
     ) -> Result<Option<Selected<N>>, ReadError> {
         let path = path(self.pstate).into_path();
-        self.client.one_of(self.found, &path)
+        self.client.one_of(self.found, &path).await
     }
 
     /// The values that the path reaches on every partition, as [`Client::select_all`] has them.
@@ -82,7 +82,8 @@ impl<R: Root> Reader<R> {
         path: impl FnOnce(PState<R>) -> N,
     ) -> Result<Vec<Selected<N>>, ReadError> {
         let path = path(self.pstate).into_path();
-        self.client.many(self.found, 0..=self.found.partitions.saturating_sub(1), &path)
+        let all = 0..=self.found.partitions.saturating_sub(1);
+        self.client.many(self.found, all, &path).await
     }
 }
 

@@ -1,6 +1,8 @@
-//! Reads of PStates: a path is walked on a published view, on the caller's thread.
+//! Reads of PStates: a path is walked on a published view, on the caller's thread as long as that is short.
 
 use std::any::Any;
+use std::cell::Cell;
+use std::ops::RangeInclusive;
 
 use gridmill_model::engine::ReadStore;
 use gridmill_model::path::{
@@ -12,6 +14,8 @@ use crate::client::Client;
 use crate::engine::ViewRoot;
 use crate::error::ReadError;
 use crate::handles::PStateRef;
+
+pub(crate) mod elsewhere;
 
 impl Client {
     /// The values that `path` reaches, in order, on the partition that owns its first key.
@@ -33,7 +37,7 @@ impl Client {
         async move {
             let pstate = self.pstate(&path)?;
             let partition = own_partition(pstate, &path)?;
-            self.many(pstate, partition..=partition, &path)
+            self.many(pstate, partition..=partition, &path).await
         }
     }
 
@@ -49,7 +53,7 @@ impl Client {
     ) -> impl Future<Output = Result<Option<Selected<N>>, ReadError>> {
         // The future borrows the path that it was made with; an `async fn` would first move it.
         let path = path.into_path();
-        async move { self.one(&path) }
+        async move { self.one_of(self.pstate(&path)?, &path).await }
     }
 
     /// The values that `path` reaches on the partition that `partition_key` belongs to, for
@@ -65,7 +69,7 @@ impl Client {
         let path = path.into_path();
         let pstate = self.pstate(&path)?;
         let partition = partition_key.into().partition(pstate.partitions);
-        self.many(pstate, partition..=partition, &path)
+        self.many(pstate, partition..=partition, &path).await
     }
 
     /// The values that `path` reaches on the partition of that number.
@@ -84,10 +88,10 @@ impl Client {
             let (name, expected) = (path.pstate_name().to_owned(), pstate.partitions);
             return Err(ReadError::BadPartition { name, expected, got: partition });
         }
-        self.many(pstate, partition..=partition, &path)
+        self.many(pstate, partition..=partition, &path).await
     }
 
-    /// The values that `path` reaches on every partition, one partition after the other.
+    /// The values that `path` reaches on every partition, partition after partition.
     ///
     /// `select_all(PSTATE.map_keys())` lists the keys of a PState. Each partition answers of one
     /// moment, different partitions of different ones. A path that starts with a key is looked up
@@ -98,7 +102,7 @@ impl Client {
     pub async fn select_all<N: Navigate>(&self, path: N) -> Result<Vec<Selected<N>>, ReadError> {
         let path = path.into_path();
         let pstate = self.pstate(&path)?;
-        self.many(pstate, 0..=pstate.partitions.saturating_sub(1), &path)
+        self.many(pstate, 0..=pstate.partitions.saturating_sub(1), &path).await
     }
 
     #[inline]
@@ -109,38 +113,49 @@ impl Client {
         self.handles.pstate::<R>(&*self.engine, path.pstate_name())
     }
 
-    #[inline]
-    fn one<R: Root, L: Walk, C: Carry>(
-        &self,
-        path: &Path<R, L, C>,
-    ) -> Result<Option<C::With<L>>, ReadError> {
-        self.one_of(self.pstate(path)?, path)
-    }
-
     /// The one value that a path on that PState reaches.
     #[inline]
-    pub(crate) fn one_of<R: Root, L: Walk, C: Carry>(
+    pub(crate) async fn one_of<R: Root, L: Walk, C: Carry>(
         &self,
         pstate: PStateRef,
         path: &Path<R, L, C>,
     ) -> Result<Option<C::With<L>>, ReadError> {
         let partition = own_partition(pstate, path)?;
-        let limits = Limits { bytes: self.bytes, ..Limits::DEFAULT };
-        self.look(pstate, partition, path, |store| path.select_one_view(store, limits))
+        let limits = self.one_limits();
+        let walked = Here::walk(|going| {
+            self.look(pstate, partition, path, |store| path.one_view(store, limits, going))
+        });
+        match walked {
+            Some(walked) => walked,
+            None => Box::pin(elsewhere::one(self.clone(), pstate, partition, path.clone())).await,
+        }
     }
 
-    pub(crate) fn many<R: Root, L: Walk, C: Carry>(
+    /// The values that a path reaches on these partitions, in their order.
+    pub(crate) async fn many<R: Root, L: Walk, C: Carry>(
         &self,
         pstate: PStateRef,
-        partitions: impl Iterator<Item = u32>,
+        mut partitions: RangeInclusive<u32>,
         path: &Path<R, L, C>,
     ) -> Result<Vec<C::With<L>>, ReadError> {
         let mut values = Vec::new();
-        for partition in partitions {
-            let limits = self.limits(values.len());
-            let found = |store: &Store<R>| path.select_view(store, limits);
-            let found = self.look(pstate, partition, path, found)?;
-            if values.is_empty() { values = found } else { values.extend(found) }
+        let mut here = Here::default();
+        while let Some(partition) = partitions.next() {
+            let (before, limits) = (values.len(), self.limits(values.len()));
+            let walked = here.on(|going| {
+                let mut each = |value| values.push(value);
+                self.look(pstate, partition, path, |store| {
+                    path.each_view(store, limits, going, &mut each)
+                })
+            });
+            let Some(walked) = walked else {
+                values.truncate(before);
+                let left = partition..=*partitions.end();
+                let more = elsewhere::many(self.clone(), pstate, left, path.clone(), before);
+                values.append(&mut Box::pin(more).await?);
+                break;
+            };
+            walked?;
         }
         Ok(values)
     }
@@ -149,6 +164,11 @@ impl Client {
     pub(crate) fn limits(&self, found: usize) -> Limits {
         let results = self.limit.saturating_sub(found) as u64;
         Limits { results, bytes: self.bytes, ..Limits::DEFAULT }
+    }
+
+    /// The limits of a walk to one value.
+    pub(crate) fn one_limits(&self) -> Limits {
+        Limits { bytes: self.bytes, ..Limits::DEFAULT }
     }
 
     /// Has `walk` look at a partition's published view.
@@ -167,6 +187,36 @@ impl Client {
             Some(answer) => answer.map_err(|error| failed(error, path)),
             None => Err(ReadError::Stopped { partition, reason: "it lent no such view".into() }),
         }
+    }
+}
+
+/// A walk on the caller's thread, which may not take long: some 4,096 places, which take less than a millisecond.
+/// Beyond that it is begun anew on a thread for what takes long. A select has no effects, so nobody can tell.
+#[derive(Default)]
+pub(crate) struct Here {
+    /// How often it was asked whether to go on; see `Visit`.
+    asked: Cell<u32>,
+}
+
+/// How often a walk on the caller's thread may ask whether to go on.
+const ASKED_MAX: u32 = 4;
+
+impl Here {
+    /// What one walk finds; `None` where it takes too long.
+    #[inline]
+    pub(crate) fn walk<T>(walk: impl FnOnce(&dyn Fn() -> bool) -> T) -> Option<T> {
+        Self::default().on(walk)
+    }
+
+    /// What a further walk finds.
+    #[inline]
+    fn on<T>(&mut self, walk: impl FnOnce(&dyn Fn() -> bool) -> T) -> Option<T> {
+        let asked = &self.asked;
+        let walked = walk(&|| {
+            asked.set(asked.get() + 1);
+            asked.get() < ASKED_MAX
+        });
+        (asked.get() < ASKED_MAX).then_some(walked)
     }
 }
 

@@ -1,24 +1,24 @@
 //! Several reads of one moment.
 
-use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
-use gridmill_model::path::{Carry, Limits, Navigate, Path, PathError, Selected, Walk};
+use gridmill_model::path::{Carry, Navigate, Path, PathError, Selected, Walk};
 use gridmill_model::{PState, Root, RouteKey};
-use parking_lot::Mutex;
 
 use crate::client::Client;
-use crate::engine::Held;
 use crate::error::ReadError;
 use crate::handles::PStateRef;
-use crate::select::{Store, failed, store_of};
+use crate::select::elsewhere::{Elsewhere, end};
+use crate::select::{Here, Store};
+use crate::views::ViewSet;
+use crate::work;
 
 /// The partition of a key, as of one moment: see [`Client::view_of`].
 pub struct KeyView {
     client: Client,
     key: RouteKey,
-    held: Mutex<Vec<Arc<Held>>>,
+    views: ViewSet,
 }
 
 impl Client {
@@ -26,7 +26,8 @@ impl Client {
     /// PStates of a module it is in. The moment is that of the first select; appends that were answered before
     /// it are in it.
     ///
-    /// What is overwritten meanwhile is kept in memory for the view: let go of it soon.
+    /// What is overwritten meanwhile is kept in memory for the view: let go of it soon. Where it is too much, the grid
+    /// lets go of it, and selects are refused with [`LetGo`](ReadError::LetGo).
     ///
     /// ```
     /// # use gridmill_client::{Client, ReadError};
@@ -43,7 +44,7 @@ impl Client {
     /// }
     /// ```
     pub fn view_of(&self, key: impl Into<RouteKey>) -> KeyView {
-        KeyView { client: self.clone(), key: key.into(), held: Mutex::new(Vec::new()) }
+        KeyView { client: self.clone(), key: key.into(), views: ViewSet::default() }
     }
 }
 
@@ -53,11 +54,17 @@ impl KeyView {
     ///
     /// # Errors
     /// [`OtherPartition`](ReadError::OtherPartition) where the path leads to another partition, which is of
-    /// another moment; otherwise as with [`Client::select`].
+    /// another moment; [`LetGo`](ReadError::LetGo) where the view was held for too long; otherwise as with
+    /// [`Client::select`].
     pub async fn select<N: Navigate>(&self, path: N) -> Result<Vec<Selected<N>>, ReadError> {
         let path = path.into_path();
         let limits = self.client.limits(0);
-        self.look(&path, |store| path.select_view(store, limits))
+        self.look(path, move |path, store, going| {
+            let mut values = Vec::new();
+            path.each_view(store, limits, going, &mut |value| values.push(value))?;
+            Ok(values)
+        })
+        .await
     }
 
     /// The one value that `path` reaches, or `None` where there is nothing.
@@ -65,9 +72,9 @@ impl KeyView {
     /// # Errors
     /// As with [`select`](Self::select); [`NotOne`](ReadError::NotOne) where there is more than one value.
     pub async fn select_one<N: Navigate>(&self, path: N) -> Result<Option<Selected<N>>, ReadError> {
-        let path = path.into_path();
-        let limits = Limits { bytes: self.client.bytes, ..Limits::DEFAULT };
-        self.look(&path, |store| path.select_one_view(store, limits))
+        let limits = self.client.one_limits();
+        self.look(path.into_path(), move |path, store, going| path.one_view(store, limits, going))
+            .await
     }
 
     /// The position after the last record of the partition's log that the view shows, in the module of `pstate`.
@@ -78,57 +85,28 @@ impl KeyView {
     pub async fn end<R: Root>(&self, pstate: PState<R>) -> Result<u64, ReadError> {
         let found = self.client.pstate(&pstate.into_path())?;
         let partition = self.key.partition(found.module_partitions);
-        self.hold(found, partition).map(|held| held.end)
+        Ok(self.views.get(&*self.client.engine, found, partition)?.end)
     }
 
     /// Has `walk` look at the view of the path's PState.
-    fn look<R: Root, L: Walk, C: Carry, T>(
+    async fn look<R: Root, L: Walk, C: Carry, T: Send + 'static>(
         &self,
-        path: &Path<R, L, C>,
-        mut walk: impl FnMut(&Store<R>) -> Result<T, PathError>,
+        path: Path<R, L, C>,
+        walk: impl Fn(&Path<R, L, C>, &Store<R>, &dyn Fn() -> bool) -> Result<T, PathError>
+        + Send
+        + 'static,
     ) -> Result<T, ReadError> {
-        let pstate = self.client.pstate(path)?;
-        let partition = self.partition(pstate, path)?;
-        let (engine, partial) = (&self.client.engine, self.client.partial);
-        let mut answer = None;
-        let mut read = |root: &dyn Any| answer = store_of::<R>(root).map(&mut walk);
-        for held in self.held() {
-            if engine.view_held(&held, pstate.id, partial, &mut read)? {
-                return self.answered(answer, partition, path);
-            }
-        }
-        let held = self.hold(pstate, partition)?;
-        engine.view_held(&held, pstate.id, partial, &mut read)?;
-        self.answered(answer, partition, path)
-    }
-
-    fn held(&self) -> Vec<Arc<Held>> {
-        self.held.lock().clone()
-    }
-
-    /// Keeps the state of a module's partition; of two that are first at once, one is kept.
-    fn hold(&self, pstate: PStateRef, partition: u32) -> Result<Arc<Held>, ReadError> {
-        let mut all = self.held.lock();
-        let (engine, partial) = (&self.client.engine, self.client.partial);
-        for held in all.iter() {
-            if engine.view_held(held, pstate.id, partial, &mut |_| {})? {
-                return Ok(Arc::clone(held));
-            }
-        }
-        let held = Arc::new(engine.hold(pstate.id, partition)?);
-        all.push(Arc::clone(&held));
-        Ok(held)
-    }
-
-    fn answered<R: Root, L: Walk, C: Carry, T>(
-        &self,
-        answer: Option<Result<T, PathError>>,
-        partition: u32,
-        path: &Path<R, L, C>,
-    ) -> Result<T, ReadError> {
-        match answer {
-            Some(answer) => answer.map_err(|error| failed(error, path)),
-            None => Err(ReadError::Stopped { partition, reason: "it lent no such view".into() }),
+        let pstate = self.client.pstate(&path)?;
+        let partition = self.partition(pstate, &path)?;
+        let engine = Arc::clone(&self.client.engine);
+        let held = self.views.get(&*engine, pstate, partition)?;
+        let there = Elsewhere::new(engine, held, pstate, self.client.partial)?;
+        let walk = move |wanted: &dyn Fn() -> bool| {
+            there.walk(&path, wanted, |store, going| walk(&path, store, going))
+        };
+        match Here::walk(&walk) {
+            Some(walked) => walked,
+            None => end(work::start(&*self.client.engine, walk).await, partition).await,
         }
     }
 

@@ -6,19 +6,21 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use gridmill_client::engine::{
-    DepotEntry, DepotRange, Engine, Held, JsonEvent, PStateEntry, Single, StoredEvent, Submission,
+    AnyRoot, DepotEntry, DepotRange, Engine, Held, JsonEvent, PStateEntry, PartEntry, Pool,
+    QueryEntry, Single, StoredEvent, Submission,
 };
 use gridmill_client::{AppendErrorKind, DepotError, Gate, ReadError};
 use gridmill_persistence::{LogError, LogReader};
 
+use crate::ask::held::{HeldView, HeldViews};
+use crate::ask::pool::QueryPool;
 use crate::machine::open::Opened;
 use crate::machine::registry::Registry;
-use crate::module::{Plan, Topology};
+use crate::module::{PartPlan, Plan, QueryDef, Topology};
 use crate::shell::partition::past::Progress;
-use crate::shell::partition::published::PartitionView;
 use crate::shell::partition::shared::Shared;
 use crate::shell::slot::Slot;
-use crate::topology::{PStateCodec, PStateDef};
+use crate::topology::PStateDef;
 
 /// One module at work.
 #[derive(Debug)]
@@ -92,6 +94,14 @@ pub(crate) struct GridEngine {
     pstates: Vec<Views>,
     depots_by_name: HashMap<String, usize>,
     pstates_by_name: HashMap<String, usize>,
+    queries: HashMap<String, Arc<QueryEntry>>,
+    parts: HashMap<String, Arc<PartEntry>>,
+    /// Threads for queries. In a simulation there are none.
+    pub(crate) pool: Option<QueryPool>,
+    /// Views that readers hold for more than one read.
+    pub(crate) held: Arc<HeldViews>,
+    /// How many bytes may be kept for them.
+    pub(crate) pinned_bytes_max: usize,
 }
 
 impl GridEngine {
@@ -103,12 +113,27 @@ impl GridEngine {
             pstates: Vec::new(),
             depots_by_name: HashMap::new(),
             pstates_by_name: HashMap::new(),
+            queries: HashMap::new(),
+            parts: HashMap::new(),
+            pool: None,
+            held: Arc::default(),
+            pinned_bytes_max: usize::MAX,
         };
         for module in 0..engine.modules.len() {
             engine.enter_depots(module, event_bytes_max);
+            let first = engine.pstates.len();
             engine.enter_pstates(module);
+            let run = &engine.modules[module];
+            let entries = QueryEntries::of(&run.plan, module, first, run.partitions.len() as u32);
+            engine.queries.extend(entries.queries);
+            engine.parts.extend(entries.parts);
         }
         engine
+    }
+
+    /// The same with threads for queries, for which so many bytes may be kept.
+    pub(crate) fn with_queries(self, pool: QueryPool, pinned_bytes_max: usize) -> Self {
+        Self { pool: Some(pool), pinned_bytes_max, ..self }
     }
 
     fn enter_depots(&mut self, module: usize, event_bytes_max: usize) {
@@ -128,7 +153,7 @@ impl GridEngine {
         let run = &self.modules[module];
         for (number, pstate) in run.plan.pstates.iter().enumerate() {
             let id = self.pstates.len();
-            let entry = pstate_entry(pstate, id, run.partitions.len() as u32);
+            let entry = pstate_entry(pstate, id, module, run.partitions.len() as u32);
             if !pstate.hidden {
                 self.pstates_by_name.insert(pstate.name.to_owned(), id);
             }
@@ -168,13 +193,6 @@ impl GridEngine {
         })?;
         Ok((module, address.number, reader))
     }
-}
-
-/// The published state of a partition of a module, kept for reads of one moment.
-struct HeldView {
-    module: usize,
-    shared: Arc<Shared>,
-    view: Arc<PartitionView>,
 }
 
 /// The partition has never had a view.
@@ -260,28 +278,48 @@ impl Engine for GridEngine {
             return Err(not_running(shared));
         }
         let end = view.end.to_bits();
-        let state = HeldView { module: address.module, shared: Arc::clone(shared), view };
-        Ok(Held { state: Box::new(state), end })
+        Ok(Held { state: self.held.hold(address.module, shared, view), end })
     }
 
-    fn view_held(
-        &self,
-        held: &Held,
-        pstate: usize,
-        partial: bool,
-        read: &mut dyn FnMut(&dyn Any),
-    ) -> Result<bool, ReadError> {
+    fn held_root(&self, held: &Held, pstate: usize, partial: bool) -> Result<AnyRoot, ReadError> {
         let Views { entry, address, topology, .. } = &self.pstates[pstate];
-        let held = held.state.downcast_ref::<HeldView>();
-        let Some(held) = held.filter(|held| held.module == address.module) else {
-            return Ok(false);
+        let Some(held) = held.state.downcast_ref::<HeldView>() else {
+            unreachable!("what is held was held by this engine");
         };
-        let Some(root) = held.view.roots.get(address.number) else { return Ok(false) };
-        if !held.view.live[*topology] && !partial {
+        let view = held.view()?;
+        let root = view.roots.get(address.number).filter(|_| held.module == address.module);
+        let Some(root) = root else { return Err(not_running(&held.shared)) };
+        if view.is_live(*topology) {
+            return Ok(Arc::clone(root));
+        }
+        if !partial {
             return Err(catching_up(&entry.name, &held.shared, *topology));
         }
-        read(&**root);
-        Ok(true)
+        Ok(held.shared.past.root_of(address.number).unwrap_or_else(|| Arc::clone(root)))
+    }
+
+    fn check_held(&self, held: &Held) -> Result<(), ReadError> {
+        held.state.downcast_ref::<HeldView>().map_or(Ok(()), HeldView::check)
+    }
+
+    fn query(&self, name: &str) -> Option<Arc<QueryEntry>> {
+        self.queries.get(name).cloned()
+    }
+
+    fn part(&self, name: &str) -> Option<Arc<PartEntry>> {
+        self.parts.get(name).cloned()
+    }
+
+    fn query_names(&self) -> Vec<String> {
+        sorted(self.queries.keys())
+    }
+
+    fn part_names(&self) -> Vec<String> {
+        sorted(self.parts.keys())
+    }
+
+    fn pool(&self) -> Option<&dyn Pool> {
+        self.pool.as_ref().map(|pool| pool as &dyn Pool)
     }
 
     fn depot_range(&self, depot: usize, partition: u32) -> Result<DepotRange, DepotError> {
@@ -327,10 +365,14 @@ impl Engine for GridEngine {
         self.modules[address.module].plan.depots[address.number].codec.decode_json(entry, json)
     }
 
-    fn select_json(&self, pstate: usize, path: &str) -> Result<String, ReadError> {
+    fn select_json(
+        &self,
+        pstate: usize,
+        path: &str,
+        going: &dyn Fn() -> bool,
+    ) -> Result<String, ReadError> {
         let Views { entry, address, .. } = &self.pstates[pstate];
-        let codec = &self.modules[address.module].plan.pstates[address.number].codec;
-        select_json(self, entry, &**codec, path)
+        select_json(self, entry, (&self.modules[address.module].plan, address.number), path, going)
     }
 }
 
@@ -358,26 +400,77 @@ pub(crate) fn depot_entry(
 }
 
 /// What clients know of a PState of a module with that many partitions.
-pub(crate) fn pstate_entry(def: &PStateDef, id: usize, partitions: u32) -> Arc<PStateEntry> {
+pub(crate) fn pstate_entry(
+    def: &PStateDef,
+    id: usize,
+    module: usize,
+    partitions: u32,
+) -> Arc<PStateEntry> {
     Arc::new(PStateEntry {
         id,
         name: def.name.to_owned(),
         root: def.root,
         schema: def.schema.clone(),
         partitions: if def.global { 1 } else { partitions },
+        module,
         module_partitions: partitions,
         private: def.private,
     })
+}
+
+/// The queries of a module, and their parts, by their names.
+pub(crate) struct QueryEntries {
+    pub(crate) queries: HashMap<String, Arc<QueryEntry>>,
+    pub(crate) parts: HashMap<String, Arc<PartEntry>>,
+}
+
+impl QueryEntries {
+    /// Those of the module of that number, whose PStates have numbers from `first` on.
+    pub(crate) fn of(plan: &Plan, module: usize, first: usize, partitions: u32) -> Self {
+        let query = |def: &QueryDef| {
+            let (name, run) = (def.name.to_owned(), Arc::clone(&def.run));
+            let entry = QueryEntry { name: name.clone(), module, types: def.types, run };
+            (name, Arc::new(entry))
+        };
+        let part = |part: &PartPlan| {
+            let global = |pstate: usize| plan.pstates[pstate].global;
+            // What is on partition 0 alone is read there alone.
+            let is_global = !part.at.is_empty() && part.at.iter().all(|&pstate| global(pstate));
+            let states = part.at.iter().map(|&pstate| (first + pstate, global(pstate)));
+            let entry = PartEntry {
+                name: part.name.to_owned(),
+                module,
+                partitions: if is_global { 1 } else { partitions },
+                states: states.collect(),
+                types: part.types,
+                run: Arc::clone(&part.run),
+            };
+            (part.name.to_owned(), Arc::new(entry))
+        };
+        Self {
+            queries: plan.queries.iter().map(query).collect(),
+            parts: plan.parts.iter().map(part).collect(),
+        }
+    }
+}
+
+/// Names for a message.
+pub(crate) fn sorted<'a>(names: impl Iterator<Item = &'a String>) -> Vec<String> {
+    let mut names: Vec<_> = names.cloned().collect();
+    names.sort_unstable();
+    names
 }
 
 /// Selects with a path given as JSON, in whatever view the engine lends.
 pub(crate) fn select_json(
     engine: &impl Engine,
     entry: &PStateEntry,
-    codec: &dyn PStateCodec,
+    (plan, number): (&Plan, usize),
     path: &str,
+    going: &dyn Fn() -> bool,
 ) -> Result<String, ReadError> {
-    let (json, partition) = codec.parse_json(path, entry.partitions)?;
+    let codec = &plan.pstates[number].codec;
+    let (json, partition) = codec.parse_json(path, entry.partitions, &plan.navigators)?;
     let partition = match partition {
         _ if entry.partitions == 1 => 0,
         Some(partition) => partition,
@@ -391,7 +484,7 @@ pub(crate) fn select_json(
     };
     let mut found = Ok(String::new());
     engine.view(entry.id, partition, false, &mut |view| {
-        found = codec.select_json(view, &json).map_err(ReadError::from);
+        found = codec.select_json(view, &json, going).map_err(ReadError::from);
     })?;
     found
 }

@@ -9,6 +9,8 @@ use gridmill_client::engine::{Engine, once};
 use gridmill_persistence::Storage;
 use tokio::sync::watch;
 
+use crate::ask::keeper::keep;
+use crate::ask::pool::QueryPool;
 use crate::builder::GridBuilder;
 use crate::engine::{GridEngine, ModuleRun};
 use crate::error::ShutdownError;
@@ -104,6 +106,7 @@ impl Grid {
         drain: Duration,
     ) -> Self {
         let engine = Arc::new(engine);
+        drop(workers.of(0).spawn(keep(Arc::downgrade(&engine))));
         let client = Client::new(Arc::clone(&engine) as _);
         Self { engine, client, workers, storage, root, drain }
     }
@@ -227,6 +230,7 @@ impl Grid {
             }
             shared.close("the grid has shut down");
         }
+        self.close_queries();
         // What stays unnoted is only missed later: the manifests have it too.
         if let Err(error) = self.save_root().await {
             tracing::warn!(%error, "the ends of the logs could not be noted");
@@ -243,6 +247,7 @@ impl Grid {
                 shared.gate.close();
             }
         }
+        self.close_queries();
         self.workers.stop().await;
         for module in &self.engine.modules {
             for shared in &module.partitions {
@@ -271,6 +276,11 @@ impl Grid {
         }
     }
 
+    /// Ends the threads of queries, once what they do is done. From then on readers read by themselves.
+    fn close_queries(&self) {
+        self.engine.pool.iter().for_each(QueryPool::close);
+    }
+
     async fn save_root(&self) -> Result<(), String> {
         let (root, storage) = (self.root.clone(), Arc::clone(&self.storage));
         let saved = self.workers.of(0).spawn_blocking(move || root.save(&*storage)).await;
@@ -287,6 +297,7 @@ impl Grid {
 
 impl Drop for Grid {
     fn drop(&mut self) {
+        self.close_queries();
         for module in &self.engine.modules {
             for shared in &module.partitions {
                 shared.abandon("the grid was dropped");

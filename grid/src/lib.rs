@@ -74,6 +74,7 @@
 //! | run | [`Grid::builder`], [`GridBuilder`] with its limits, [`Grid::in_memory`] |
 //! | append | [`Client::append`](client::Client::append) and its kin; [`Ack`](client::Ack) says what is waited for |
 //! | read | [`Client::select`](client::Client::select), and [paths](model::path) |
+//! | ask many partitions | [`Setup::query`] with its parts, [`Client::query`](client::Client::query), [aggregators](model::aggregate) |
 //! | test | [`Local`] in a unit test, [`Grid::in_memory`] for all of it |
 //! | operate | [`Grid::stats`], [`Grid::verify`], [`Grid::quarantine`], [`folder`] for a grid that does not run |
 //!
@@ -81,6 +82,7 @@
 
 extern crate self as gridmill;
 
+mod ask;
 mod builder;
 mod engine;
 mod error;
@@ -115,8 +117,8 @@ pub use quarantine::{QuarantineError, Quarantined};
 pub use shell::clock::Clock;
 pub use shell::partition::Durability;
 pub use shell::partition::past::Progress;
-pub use stats::{JobProblem, ModuleStats, PartitionStats, Stats, TopologyStats};
-pub use topology::{Call, Context, Outcome, StateSet, StateUnit};
+pub use stats::{JobProblem, ModuleStats, PartitionStats, QueryStats, Stats, TopologyStats};
+pub use topology::{Call, Context, Outcome, ReadSet, StateSet, StateUnit};
 
 /// What macros name; not for users.
 #[doc(hidden)]
@@ -128,7 +130,7 @@ pub mod __private {
 
 /// What a module and the code around it need in scope.
 pub mod prelude {
-    pub use gridmill_client::{Ack, Client};
+    pub use gridmill_client::{Ack, Ask, AskError, Client, Span};
     pub use gridmill_macros::record;
     pub use gridmill_model::path::Navigate;
     pub use gridmill_model::prelude::*;

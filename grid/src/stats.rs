@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use gridmill_persistence::Run;
 
+use crate::ask::keeper::Pinned;
+use crate::ask::pool::PoolFigures;
 use crate::engine::{GridEngine, ModuleRun};
 use crate::shell::partition::past::Progress;
 use crate::shell::partition::shared::Shared;
@@ -17,6 +19,23 @@ pub struct Stats {
     pub elapsed: Duration,
     /// One for each module, in the order of the builder.
     pub modules: Vec<ModuleStats>,
+    /// The threads of queries.
+    pub queries: QueryStats,
+}
+
+/// What the threads do that queries, and selects that take long, run on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct QueryStats {
+    /// How many there are: they are started when there is something to do, up to
+    /// [`query_threads`](crate::GridBuilder::query_threads).
+    pub threads: usize,
+    /// Jobs that are being done: parts of queries, and selects that take long.
+    pub running: usize,
+    /// Jobs that wait for a thread. Where it is 4,096, queries wait.
+    pub waiting: usize,
+    /// Jobs that were done.
+    pub done: u64,
 }
 
 /// Figures of one module.
@@ -78,6 +97,14 @@ pub struct PartitionStats {
     pub tail_bytes: u64,
     /// Bytes of memory, about, that hold changes not flushed yet.
     pub overlay_bytes: u64,
+    /// Views of one moment that readers hold: queries, [`view_of`](gridmill_client::Client::view_of).
+    pub held_views: u64,
+    /// How long the oldest of them has been held.
+    pub oldest_view: Option<Duration>,
+    /// Bytes of memory, about, that are kept for them alone: what was overwritten or flushed meanwhile. Over a quarter
+    /// of [`overlay_bytes_max`](crate::GridBuilder::overlay_bytes_max), on all partitions, the oldest are let go of
+    /// ([`ReadError::LetGo`](gridmill_client::ReadError::LetGo)).
+    pub pinned_bytes: u64,
     /// Runs that the views of the live flow read from.
     pub runs: u64,
     /// Bytes of these runs.
@@ -120,8 +147,14 @@ pub struct TopologyStats {
 
 impl Stats {
     pub(crate) fn of(engine: &GridEngine) -> Self {
-        let modules = engine.modules.iter().map(module).collect();
-        Self { elapsed: engine.started.elapsed(), modules }
+        let pinned = engine.pinned(&engine.held.all());
+        let modules = engine.modules.iter().enumerate();
+        let modules = modules.map(|(number, run)| {
+            module(run, |partition| pinned.get(&(number, partition)).copied().unwrap_or_default())
+        });
+        let (elapsed, modules) = (engine.started.elapsed(), modules.collect());
+        let queries = engine.pool.as_ref().map(|pool| queries(&pool.figures()));
+        Self { elapsed, modules, queries: queries.unwrap_or_default() }
     }
 
     /// A figure's sum over all partitions, per second since the start.
@@ -135,14 +168,18 @@ impl Stats {
     }
 }
 
-fn module(run: &ModuleRun) -> ModuleStats {
-    ModuleStats {
-        name: run.plan.name.to_owned(),
-        partitions: run.partitions.iter().map(|shared| partition(run, shared)).collect(),
-    }
+fn queries(figures: &PoolFigures) -> QueryStats {
+    let &PoolFigures { threads, running, waiting, done } = figures;
+    QueryStats { threads, running, waiting, done }
 }
 
-fn partition(run: &ModuleRun, shared: &Shared) -> PartitionStats {
+fn module(run: &ModuleRun, pinned: impl Fn(u32) -> Pinned) -> ModuleStats {
+    let partitions = run.partitions.iter();
+    let partitions = partitions.map(|shared| partition(run, shared, pinned(shared.partition)));
+    ModuleStats { name: run.plan.name.to_owned(), partitions: partitions.collect() }
+}
+
+fn partition(run: &ModuleRun, shared: &Shared, pinned: Pinned) -> PartitionStats {
     let counters = &shared.counters;
     let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     let runs = shared.published.runs();
@@ -172,6 +209,9 @@ fn partition(run: &ModuleRun, shared: &Shared) -> PartitionStats {
         recovery: shared.life.recovery(),
         tail_bytes: get(&counters.tail_bytes),
         overlay_bytes: get(&counters.overlay_bytes),
+        held_views: pinned.views,
+        oldest_view: pinned.oldest,
+        pinned_bytes: pinned.bytes as u64,
         runs: runs.len() as u64,
         run_bytes: runs.iter().map(Run::bytes).sum(),
         run_pages_read: runs.iter().map(Run::pages_read).sum(),

@@ -50,6 +50,13 @@ impl<T> Sender<T> {
     }
 }
 
+impl<T> Sender<T> {
+    /// Whether nobody waits for the value any more.
+    pub fn is_gone(&self) -> bool {
+        self.0.as_ref().is_none_or(|state| matches!(*state.lock(), State::Over))
+    }
+}
+
 impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
         if let Some(state) = self.0.take() {

@@ -1,10 +1,12 @@
 //! What can go wrong for a client, and what is guaranteed after it.
 
 mod append;
+mod ask;
 mod read;
 mod reply;
 
 pub use append::{AppendError, AppendErrorKind, AppendManyError, Rejection};
+pub use ask::{AskError, AskErrorKind};
 pub use read::{DepotError, ReadError};
 pub use reply::ReplyError;
 

@@ -1,5 +1,7 @@
 //! What can go wrong with a read. Reads change nothing.
 
+use std::time::Duration;
+
 use gridmill_model::Damaged;
 use gridmill_model::path::PathError;
 
@@ -29,7 +31,7 @@ pub enum ReadError {
         got: String,
     },
     /// The PState is private to its module.
-    #[error("PState `{pstate}` is private: only topologies of its module read it")]
+    #[error("PState `{pstate}` is private: only topologies and queries of its module read it")]
     Private {
         /// The PState.
         pstate: String,
@@ -99,6 +101,18 @@ pub enum ReadError {
         done: u64,
         /// Records to read.
         total: u64,
+    },
+    /// A view of one moment was held until what was overwritten meanwhile took too much memory.
+    #[error(
+        "partition {partition} has let go of the view of {age:?} ago: {bytes} bytes were kept for it and others;          read less, or read it anew"
+    )]
+    LetGo {
+        /// The partition.
+        partition: u32,
+        /// How old the view was.
+        age: Duration,
+        /// About how many bytes of memory were kept for readers of the past, on all partitions.
+        bytes: u64,
     },
     /// A file holds bytes that were not written there.
     #[error(transparent)]

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::appends::BY_NAME;
 use gridmill_client::engine::{
-    DepotEntry, Engine, Held, JsonEvent, PStateEntry, StoredEvent, Submission, ViewRoot,
+    AnyRoot, DepotEntry, Engine, Held, JsonEvent, PStateEntry, StoredEvent, Submission, ViewRoot,
 };
 use gridmill_client::{
     AppendErrorKind, BatchReceipt, Client, DepotError, DepotRange, Gate, ReadError, json_event,
@@ -63,7 +63,7 @@ impl Fixture {
 pub(crate) struct Fake {
     depots: HashMap<String, Arc<DepotEntry>>,
     pstates: HashMap<String, Arc<PStateEntry>>,
-    views: HashMap<(usize, u32), Box<dyn Any + Send + Sync>>,
+    views: HashMap<(usize, u32), AnyRoot>,
     /// What every partition of every depot holds.
     pub(crate) records: Vec<StoredEvent>,
     /// Whether views are partial.
@@ -100,12 +100,13 @@ impl Fake {
             root: TypeId::of::<R>(),
             schema: R::schema(),
             partitions: partitions.len() as u32,
+            module: 0,
             module_partitions: 4,
             private: pstate.is_private(),
         };
         for (partition, entries) in (0..).zip(partitions) {
             let store: Box<dyn ReadStore<R::Value> + Send + Sync> = Box::new(Store::new(entries));
-            self.views.insert((id, partition), Box::new(ViewRoot(store)));
+            self.views.insert((id, partition), Arc::new(ViewRoot(store)));
         }
         self.pstates.insert(entry.name.clone(), Arc::new(entry));
     }
@@ -159,18 +160,13 @@ impl Engine for Fake {
     }
 
     fn hold(&self, _: usize, partition: u32) -> Result<Held, ReadError> {
-        Ok(Held { state: Box::new(partition), end: 0 })
+        Ok(Held { state: Arc::new(partition), end: 0 })
     }
 
-    fn view_held(
-        &self,
-        held: &Held,
-        pstate: usize,
-        partial: bool,
-        read: &mut dyn FnMut(&dyn Any),
-    ) -> Result<bool, ReadError> {
-        let partition = held.state.downcast_ref().expect("it was held here");
-        self.view(pstate, *partition, partial, read).map(|()| true)
+    fn held_root(&self, held: &Held, pstate: usize, partial: bool) -> Result<AnyRoot, ReadError> {
+        let partition: &u32 = held.state.downcast_ref().expect("it was held here");
+        self.view(pstate, *partition, partial, &mut |_| {})?;
+        Ok(Arc::clone(&self.views[&(pstate, *partition)]))
     }
 
     fn depot_range(&self, _: usize, _: u32) -> Result<DepotRange, DepotError> {
@@ -191,7 +187,7 @@ impl Engine for Fake {
         json_event(&BY_NAME, &self.depots[BY_NAME.name()], json)
     }
 
-    fn select_json(&self, _: usize, path: &str) -> Result<String, ReadError> {
+    fn select_json(&self, _: usize, path: &str, _: &dyn Fn() -> bool) -> Result<String, ReadError> {
         Ok(path.to_owned())
     }
 }

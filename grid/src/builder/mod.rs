@@ -72,6 +72,7 @@ pub struct GridBuilder {
     plans: Vec<Result<Arc<Plan>, Arc<StartError>>>,
     partitions: u32,
     threads: usize,
+    query_threads: usize,
     durability: Durability,
     clock: Clock,
     overlay_bytes_max: usize,
@@ -110,7 +111,8 @@ impl GridBuilder {
             folder,
             plans: Vec::new(),
             partitions: 8,
-            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            threads: cores(),
+            query_threads: cores(),
             durability: Durability::Sync,
             clock: Clock::system(),
             overlay_bytes_max: budget,
@@ -157,6 +159,13 @@ impl GridBuilder {
     /// The grid's threads: one for each core. A partition is pinned to one of them.
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = threads;
+        self
+    }
+
+    /// The threads on which queries, and selects that take long, run at most: one for each core. They give way to
+    /// those of partitions.
+    pub fn query_threads(mut self, threads: usize) -> Self {
+        self.query_threads = threads;
         self
     }
 
@@ -317,4 +326,8 @@ impl GridBuilder {
         self.storage = Some(storage);
         self
     }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }

@@ -10,6 +10,7 @@ use gridmill_persistence::{FileStorage, LockGuard, LogOptions, Position, Storage
 use ractor::{Actor, ActorCell};
 use tokio::runtime::Handle;
 
+use crate::ask::pool::QueryPool;
 use crate::engine::{GridEngine, ModuleRun};
 use crate::error::StartError;
 use crate::grid::Grid;
@@ -42,6 +43,9 @@ const LOG_BATCH_BYTES_MAX: u32 = 256 << 20;
 /// each thread, which makes one step at a time.
 const STEPS: usize = 4;
 
+/// What part of the changes' budget may be kept for readers of the past.
+const PINNED: usize = 4;
+
 /// How long a start waits for a grid of this process that was dropped.
 const LEAVING_MAX: Duration = Duration::from_secs(10);
 
@@ -73,7 +77,9 @@ impl GridBuilder {
             // The folder is free again when the error is known.
             workers.stop().await;
         }
+        let pool = QueryPool::new(self.query_threads, workers.of(0).clone());
         let engine = GridEngine::new(modules?, self.event_bytes_max);
+        let engine = engine.with_queries(pool, self.overlay_bytes_max / PINNED);
         let grid = Grid::new(engine, workers, storage, root, self.drain);
         clients.come_from(grid.weak_engine());
         grid.wake();
@@ -146,6 +152,8 @@ impl GridBuilder {
             self.threads.to_string(),
             "1 to 1024",
         )?;
+        let threads = self.query_threads;
+        check("query_threads", (1..=1024).contains(&threads), threads.to_string(), "1 to 1024")?;
         let event = self.event_bytes_max;
         check(
             "event_bytes_max",

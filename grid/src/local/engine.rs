@@ -7,14 +7,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use gridmill_client::engine::{
-    Ack, DepotEntry, DepotRange, Engine, Held, JsonEvent, PStateEntry, StoredEvent, Submission,
+    Ack, AnyRoot, DepotEntry, DepotRange, Engine, Held, JsonEvent, PStateEntry, PartEntry,
+    QueryEntry, StoredEvent, Submission,
 };
 use gridmill_client::{AppendErrorKind, BatchReceipt, DepotError, Gate, ReadError, Repeated};
 use gridmill_model::Uuid;
 use gridmill_persistence::Position;
 use parking_lot::Mutex;
 
-use crate::engine::{depot_entry, pstate_entry, select_json};
+use crate::engine::{QueryEntries, depot_entry, pstate_entry, select_json, sorted};
 use crate::error::StartError;
 use crate::machine::answers::{LaterAnswers, complete};
 use crate::machine::core::Core;
@@ -45,6 +46,7 @@ pub(super) struct LocalEngine {
     pub(super) clients: Clients,
     pub(super) depots: Vec<Arc<DepotEntry>>,
     pub(super) pstates: Vec<Arc<PStateEntry>>,
+    pub(super) queries: QueryEntries,
 }
 
 impl fmt::Debug for LocalEngine {
@@ -63,12 +65,13 @@ impl LocalEngine {
         let depots = 0..plan.depots.len();
         let depots = depots.map(|id| depot_entry(&plan, id, id, &gates, EVENT_BYTES_MAX)).collect();
         let pstates = plan.pstates.iter().enumerate();
-        let pstates = pstates.map(|(id, def)| pstate_entry(def, id, partitions)).collect();
+        let pstates = pstates.map(|(id, def)| pstate_entry(def, id, 0, partitions)).collect();
+        let queries = QueryEntries::of(&plan, 0, 0, partitions);
         let machines = (0..partitions).map(|number| Machine::new(&plan, (number, partitions)));
         let machines = Mutex::new(machines.collect::<Result<_, _>>()?);
         let (time, ticks) = (Mutex::new(0), Mutex::new(Ticking::all(&plan, 0)));
         let clients = Clients::default();
-        Ok(Self { plan, machines, partitions, time, ticks, clients, depots, pstates })
+        Ok(Self { plan, machines, partitions, time, ticks, clients, depots, pstates, queries })
     }
 
     pub(super) fn set_time(&self, micros: i64) {
@@ -297,22 +300,33 @@ impl Engine for LocalEngine {
 
     fn hold(&self, pstate: usize, partition: u32) -> Result<Held, ReadError> {
         self.read_state(pstate, partition, |core, end| Held {
-            state: Box::new(core.views()),
+            state: Arc::new(core.views()),
             end: end.to_bits(),
         })
     }
 
-    fn view_held(
-        &self,
-        held: &Held,
-        pstate: usize,
-        _: bool,
-        read: &mut dyn FnMut(&dyn Any),
-    ) -> Result<bool, ReadError> {
+    fn held_root(&self, held: &Held, pstate: usize, _: bool) -> Result<AnyRoot, ReadError> {
         let roots = held.state.downcast_ref::<Vec<AnyView>>();
-        let Some(root) = roots.and_then(|roots| roots.get(pstate)) else { return Ok(false) };
-        read(&**root);
-        Ok(true)
+        match roots.and_then(|roots| roots.get(pstate)) {
+            Some(root) => Ok(Arc::clone(root)),
+            None => unreachable!("what is held has all PStates of the module"),
+        }
+    }
+
+    fn query(&self, name: &str) -> Option<Arc<QueryEntry>> {
+        self.queries.queries.get(name).cloned()
+    }
+
+    fn part(&self, name: &str) -> Option<Arc<PartEntry>> {
+        self.queries.parts.get(name).cloned()
+    }
+
+    fn query_names(&self) -> Vec<String> {
+        sorted(self.queries.queries.keys())
+    }
+
+    fn part_names(&self) -> Vec<String> {
+        sorted(self.queries.parts.keys())
     }
 
     fn depot_range(&self, depot: usize, partition: u32) -> Result<DepotRange, DepotError> {
@@ -347,8 +361,12 @@ impl Engine for LocalEngine {
         self.plan.depots[depot].codec.decode_json(&self.depots[depot], json)
     }
 
-    fn select_json(&self, pstate: usize, path: &str) -> Result<String, ReadError> {
-        let codec = &*self.plan.pstates[pstate].codec;
-        select_json(self, &self.pstates[pstate], codec, path)
+    fn select_json(
+        &self,
+        pstate: usize,
+        path: &str,
+        going: &dyn Fn() -> bool,
+    ) -> Result<String, ReadError> {
+        select_json(self, &self.pstates[pstate], (&self.plan, pstate), path, going)
     }
 }

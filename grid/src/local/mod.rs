@@ -13,9 +13,9 @@ use std::pin::pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 
-use gridmill_client::{AppendError, Client, ReadError, Receipt};
+use gridmill_client::{AppendError, AskError, Client, ReadError, Receipt};
 use gridmill_model::path::{Navigate, Selected};
-use gridmill_model::{Depot, Event};
+use gridmill_model::{Depot, Event, Query};
 
 use crate::error::StartError;
 use crate::module::{Module, Plan};
@@ -117,6 +117,18 @@ impl<M: Module> Local<M> {
     /// As [`Client::select_one`].
     pub fn select_one<N: Navigate>(&self, path: N) -> Result<Option<Selected<N>>, ReadError> {
         at_once(self.client.select_one(path))
+    }
+
+    /// What a query answers. All of it runs here, its parts one after the other.
+    ///
+    /// # Errors
+    /// As [`Client::query`].
+    pub fn query<A, R>(&self, query: Query<A, R>, args: A) -> Result<R, AskError>
+    where
+        A: Send + 'static,
+        R: Send + 'static,
+    {
+        at_once(self.client.query(query, args))
     }
 
     /// A client, for all else that one can do. Its futures never wait: any executor will do.

@@ -6,6 +6,7 @@ mod fan;
 mod hidden;
 mod names;
 mod plan;
+mod query;
 mod setup;
 mod source;
 mod stream;
@@ -19,8 +20,9 @@ pub use stream::Stream;
 
 pub(crate) use names::refuse_common_names;
 pub(crate) use plan::{Plan, Topology};
+pub(crate) use query::{PartPlan, QueryDef};
 
-/// A unit of state and logic: depots, stream topologies and their PStates.
+/// A unit of state and logic: depots, stream topologies and their PStates, and queries.
 ///
 /// ```
 /// use gridmill::prelude::*;

@@ -1,4 +1,4 @@
-//! Names that the modules of one grid must not have in common: clients find depots and PStates by name alone.
+//! Names that the modules of one grid must not have in common: clients find depots, PStates and queries by name alone.
 
 use std::collections::HashSet;
 
@@ -43,6 +43,18 @@ pub(crate) fn refuse_common_names(one: &Plan, other: &Plan) -> Result<(), StartE
         if one.pstates.iter().any(|known| known.name == pstate.name) {
             let (name, module) = (pstate.name, one.name);
             problems.push(format!("PState `{name}` is declared by module `{module}` too"));
+        }
+    }
+    for query in &other.queries {
+        if one.queries.iter().any(|known| known.name == query.name) {
+            let (name, module) = (query.name, one.name);
+            problems.push(format!("query `{name}` is declared by module `{module}` too"));
+        }
+    }
+    for part in &other.parts {
+        if one.parts.iter().any(|known| known.name == part.name) {
+            let (name, module) = (part.name, one.name);
+            problems.push(format!("part `{name}` is declared by module `{module}` too"));
         }
     }
     if problems.is_empty() {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use gridmill_model::path::Navigators;
 use gridmill_persistence::planted::{Bug, is_planted};
 
 use crate::error::StartError;
@@ -11,6 +12,7 @@ use super::Module;
 use super::calls::{CallDef, Calls};
 use super::failure::OnFailure;
 use super::hidden::{calls_name, timers_name};
+use super::query::{self, PartPlan, QueryDef};
 use super::setup::{DepotDef, Setup};
 use super::source::{SourceDef, StartFrom};
 use super::stream::{AppendDef, TopologyDef};
@@ -22,6 +24,10 @@ pub(crate) struct Plan {
     pub(crate) depots: Vec<DepotDef>,
     pub(crate) pstates: Vec<PStateDef>,
     pub(crate) topologies: Vec<Topology>,
+    pub(crate) queries: Vec<QueryDef>,
+    pub(crate) parts: Vec<PartPlan>,
+    /// Steps of users that paths from elsewhere may take.
+    pub(crate) navigators: Navigators,
     pub(crate) removed: Vec<String>,
     /// Topologies that may fill their PStates again from their depots.
     pub(crate) refilled: Vec<String>,
@@ -125,7 +131,10 @@ impl Plan {
     }
 
     fn new(name: &'static str, version: u32, setup: Setup) -> Result<Self, StartError> {
-        let Setup { depots, pstates, topologies, removed, refilled, mut problems } = setup;
+        let Setup { depots, pstates, topologies, queries, parts, navigators, .. } = setup;
+        let Setup { removed, refilled, mut problems, .. } = setup;
+        let parts = parts.into_iter().map(|part| query::resolve(part, &pstates, &mut problems));
+        let parts = parts.collect();
         let legal = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if name.is_empty() || !name.chars().all(legal) {
             problems.push(format!("`{name}` is not a module name; use letters, digits, - and _"));
@@ -168,6 +177,9 @@ impl Plan {
             depots,
             pstates,
             topologies: resolved,
+            queries,
+            parts,
+            navigators,
             removed,
             refilled,
             coupled,

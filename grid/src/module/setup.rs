@@ -3,11 +3,13 @@
 use std::any::TypeId;
 use std::time::Duration;
 
+use gridmill_model::path::{Navigator, Navigators};
 use gridmill_model::{Depot, Event, Stage};
 
 use crate::machine::control::kind;
 use crate::topology::{DepotCodec, Origin, PStateDef, StateSet, TypedDepot, Uses, id_mark};
 
+use super::query::{PartDef, QueryDef};
 use super::stream::{Stream, TopologyDef};
 
 /// The shortest period of ticks: a batch is made for each.
@@ -46,6 +48,9 @@ pub struct Setup {
     pub(crate) depots: Vec<DepotDef>,
     pub(crate) pstates: Vec<PStateDef>,
     pub(crate) topologies: Vec<TopologyDef>,
+    pub(crate) queries: Vec<QueryDef>,
+    pub(crate) parts: Vec<PartDef>,
+    pub(crate) navigators: Navigators,
     pub(crate) removed: Vec<String>,
     pub(crate) refilled: Vec<String>,
     pub(crate) problems: Vec<String>,
@@ -133,6 +138,72 @@ impl Setup {
             replies: None,
         });
         Stream::new(self, topology)
+    }
+
+    /// Lets paths that come as JSON use a step of one's own on the PStates of this module:
+    /// [`Client::select_json`](gridmill_client::Client::select_json) finds it by its name. Typed paths need no such line.
+    ///
+    /// ```
+    /// use gridmill::Local;
+    /// use gridmill::model::path::{Effect, Navigator};
+    /// use gridmill::prelude::*;
+    /// use serde::{Deserialize, Serialize};
+    ///
+    /// pub const SOLD: Depot<(Str, u64)> = Depot::hash_by("shop/sold", |(what, _)| what.as_str().into());
+    /// pub const AMOUNTS: PState<Map<Str, List<u64>>> = PState::new("shop/amounts");
+    ///
+    /// /// Every so manieth element of a list.
+    /// #[derive(Serialize, Deserialize)]
+    /// pub struct Every(usize);
+    ///
+    /// impl Navigator for Every {
+    ///     const NAME: &'static str = "shop/every";
+    ///     type From = List<u64>;
+    ///     type To = u64;
+    ///
+    ///     fn select(&self, from: &List<u64>, next: &mut dyn FnMut(&u64)) {
+    ///         from.iter().step_by(self.0.max(1)).for_each(next);
+    ///     }
+    ///
+    ///     fn change(&self, from: &mut List<u64>, next: &mut dyn FnMut(&mut u64) -> Effect) -> Effect {
+    ///         let changed = from.iter_mut().step_by(self.0.max(1)).map(next);
+    ///         changed.fold(Effect::Kept, |all, one| if one == Effect::Kept { all } else { Effect::Changed })
+    ///     }
+    /// }
+    ///
+    /// pub struct Shop;
+    ///
+    /// impl Module for Shop {
+    ///     const NAME: &'static str = "shop";
+    ///
+    ///     fn define(module: &mut Setup) {
+    ///         module.depot(SOLD).navigator::<Every>();
+    ///         module.stream("amounts", AMOUNTS).source(SOLD).each(
+    ///             |(what, amount): (Str, u64), amounts: &mut Map<Str, List<u64>>| {
+    ///                 amounts.entry(what).or_default().push_back(amount);
+    ///             },
+    ///         );
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let shop = Local::<Shop>::new(2)?;
+    /// for amount in [1, 2, 3] {
+    ///     shop.append(SOLD, ("pears".into(), amount))?;
+    /// }
+    /// assert_eq!(shop.select(AMOUNTS.key("pears").own(Every(2)))?, [1, 3]);
+    /// let json = r#"[{"key": "pears"}, {"shop/every": 2}]"#;
+    /// let found = futures::executor::block_on(shop.client().select_json("shop/amounts", json))?;
+    /// assert_eq!(found, "[1,3]");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn navigator<N: Navigator>(&mut self) -> &mut Self {
+        if self.navigators.contains(N::NAME) {
+            self.problems.push(format!("two navigators are called `{}`; rename one", N::NAME));
+        }
+        self.navigators = std::mem::take(&mut self.navigators).with::<N>();
+        self
     }
 
     /// Lets a topology fill its PStates again from its depots where those of an existing folder do not

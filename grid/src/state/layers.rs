@@ -3,7 +3,7 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
-use gridmill_model::engine::{Damaged, Found, ReadStore, StoreRange, StoreScan};
+use gridmill_model::engine::{Changes, Damaged, Found, ReadStore, StoreRange, StoreScan};
 use gridmill_model::{Ref, State};
 use gridmill_persistence::run::hash_key;
 use gridmill_persistence::{Run, Slot};
@@ -278,5 +278,11 @@ impl<V: State> ReadStore<V> for View<V> {
 
     fn range(&self, from: Bound<&[u8]>, to: Bound<&[u8]>) -> StoreRange<'_, V> {
         Box::new(self.layers.range(None, from, to))
+    }
+
+    fn changes(&self) -> Vec<Changes> {
+        let layers = &self.layers;
+        let memtables = layers.frozen.iter().chain([&layers.open]);
+        memtables.map(|memtable| memtable.changes()).collect()
     }
 }

@@ -4,11 +4,11 @@ use std::any::Any;
 
 use gridmill_client::AppendErrorKind;
 use gridmill_client::engine::{DepotEntry, JsonEvent, ViewRoot};
-use gridmill_model::engine::Damaged;
+use gridmill_model::engine::{Changes, Damaged};
 use gridmill_model::event::{DecodeError, Variant};
 use gridmill_model::handle::{Partitioning, Route};
 use gridmill_model::path::{
-    JsonPath, Limits, Navigators, PathError, Step, parse_json_text, select_json,
+    JsonPath, Limits, Navigators, PathError, Step, parse_json_text, select_json_while,
 };
 use gridmill_model::{Depot, Event, Key, PState, Root, RouteKey, Stage};
 use gridmill_persistence::Run;
@@ -135,10 +135,21 @@ pub(crate) trait PStateCodec: Send + Sync {
     /// Whether the initial value may be kept where values have at most `limit` bytes.
     fn check_initial(&self, limit: usize) -> Result<(), Violation>;
     /// Reads a path given as JSON, and finds the partition that it starts on.
-    fn parse_json(&self, path: &str, partitions: u32)
-    -> Result<(JsonPath, Option<u32>), PathError>;
+    fn parse_json(
+        &self,
+        path: &str,
+        partitions: u32,
+        navigators: &Navigators,
+    ) -> Result<(JsonPath, Option<u32>), PathError>;
+    /// What a published view shows of changes in memory.
+    fn changes(&self, view: &dyn Any) -> Vec<Changes>;
     /// Selects in a published view; the answer is a JSON array.
-    fn select_json(&self, view: &dyn Any, path: &JsonPath) -> Result<String, PathError>;
+    fn select_json(
+        &self,
+        view: &dyn Any,
+        path: &JsonPath,
+        going: &dyn Fn() -> bool,
+    ) -> Result<String, PathError>;
 }
 
 pub(crate) struct TypedPState<R: Root> {
@@ -164,8 +175,9 @@ impl<R: Root> PStateCodec for TypedPState<R> {
         &self,
         path: &str,
         partitions: u32,
+        navigators: &Navigators,
     ) -> Result<(JsonPath, Option<u32>), PathError> {
-        let path = parse_json_text::<R>(self.pstate.name(), path, &Navigators::new())?;
+        let path = parse_json_text::<R>(self.pstate.name(), path, navigators)?;
         let key = match path.steps.first() {
             Some(Step::Key(key) | Step::Must(key)) if R::KEYED => Some(key),
             _ => None,
@@ -181,12 +193,23 @@ impl<R: Root> PStateCodec for TypedPState<R> {
         Ok((path, partition))
     }
 
-    fn select_json(&self, view: &dyn Any, path: &JsonPath) -> Result<String, PathError> {
+    fn changes(&self, view: &dyn Any) -> Vec<Changes> {
+        let root = view.downcast_ref::<ViewRoot<R::Value>>();
+        root.map_or_else(Vec::new, |root| root.0.changes())
+    }
+
+    fn select_json(
+        &self,
+        view: &dyn Any,
+        path: &JsonPath,
+        going: &dyn Fn() -> bool,
+    ) -> Result<String, PathError> {
         let Some(root) = view.downcast_ref::<ViewRoot<R::Value>>() else {
             unreachable!("a PState's views have its type");
         };
         let limits = Limits::default();
-        let values = select_json::<R>(self.pstate.name(), &*root.0, &path.steps, limits)?;
+        let (name, steps) = (self.pstate.name(), &path.steps);
+        let values = select_json_while::<R>(name, &*root.0, steps, limits, going)?;
         Ok(serde_json::Value::Array(values).to_string())
     }
 }

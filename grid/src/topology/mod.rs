@@ -7,6 +7,7 @@ mod effects;
 mod handler;
 mod lookahead;
 mod outcome;
+mod reads;
 mod replies;
 mod states;
 mod timers;
@@ -16,6 +17,7 @@ pub use calls::Call;
 pub use context::Context;
 pub use outcome::Outcome;
 pub(crate) use outcome::{FanOutcome, Refusal};
+pub use reads::ReadSet;
 pub use states::{AnyCell, Cells, StateSet, StateUnit};
 pub use uses::Uses;
 
@@ -23,7 +25,7 @@ pub(crate) use calls::{
     AsyncEach, AsyncHandler, CallKey, CallResult, Calling, OpenCall, OpenCalls, OpensCalls, key_of,
     open_calls,
 };
-pub(crate) use codec::{AnyEvents, DepotCodec, Origin, PStateCodec, TypedDepot};
+pub(crate) use codec::{AnyEvents, DepotCodec, Origin, TypedDepot};
 pub(crate) use context::{Sending, id_mark};
 pub(crate) use effects::{
     Effects, Emit, HOP_BYTES_MAX, HOP_OVERHEAD, OpenedCall, Output, OutputKind, SendLimits,

@@ -7,7 +7,6 @@ use parking_lot::Mutex;
 
 /// How far background work stands behind: beside it on one core, a partition has three quarters of the
 /// time. Further behind, other programs could keep flushes from their end, and appends wait for flushes.
-#[cfg(target_os = "linux")]
 const NICENESS: i32 = 5;
 
 /// Runs `job` on a thread of its own that gives way to others.
@@ -25,7 +24,7 @@ pub(crate) fn in_background(job: impl FnOnce() + Send + 'static) {
     let same = run.clone();
     let thread = std::thread::Builder::new().name("gridmill-flush".to_owned());
     let spawned = thread.spawn(move || {
-        give_way();
+        give_way(NICENESS);
         run();
     });
     if spawned.is_err() {
@@ -36,12 +35,12 @@ pub(crate) fn in_background(job: impl FnOnce() + Send + 'static) {
 
 /// Lets others of this process, and of the machine, go before this thread.
 #[cfg(target_os = "linux")]
-fn give_way() {
+pub(crate) fn give_way(niceness: i32) {
     // Of the calling thread, on Linux. A process that stands further behind already cannot come
     // forward, and need not.
-    let _ = rustix::process::setpriority_process(None, NICENESS);
+    let _ = rustix::process::setpriority_process(None, niceness);
 }
 
 /// Elsewhere that would be the whole process.
 #[cfg(not(target_os = "linux"))]
-fn give_way() {}
+pub(crate) fn give_way(_: i32) {}

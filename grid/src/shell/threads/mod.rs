@@ -1,7 +1,7 @@
 //! The surroundings of a partition in a grid: its actor carries messages, threads do its work.
 
 pub(crate) mod actor;
-mod background;
+pub(crate) mod background;
 mod busy_wait;
 pub(crate) mod opening;
 pub(crate) mod supervisor;

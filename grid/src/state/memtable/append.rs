@@ -34,6 +34,8 @@ pub(crate) struct Appender<'a, V> {
     hashes: Vec<u64>,
     /// What they take the place of.
     overwritten: Vec<Spot>,
+    /// About how many bytes that takes: as many as what is there instead.
+    overwritten_bytes: usize,
     weight: usize,
 }
 
@@ -48,6 +50,7 @@ impl<'a, V: State> Appender<'a, V> {
             entries: Vec::new(),
             hashes: Vec::new(),
             overwritten: Vec::with_capacity(count),
+            overwritten_bytes: 0,
             weight: 0,
         }
     }
@@ -79,7 +82,10 @@ impl<'a, V: State> Appender<'a, V> {
         let prior = self.table.entries.get(entry).newest();
         self.versions.push(Version::new(value, prior));
         self.known.push((entry, version));
-        self.overwritten.extend(prior);
+        if let Some(prior) = prior {
+            self.overwritten.push(prior);
+            self.overwritten_bytes += version_bytes::<V>() + room.heap();
+        }
         Some(entry)
     }
 
@@ -144,7 +150,7 @@ impl<'a, V: State> Appender<'a, V> {
             order: OnceLock::new(),
         });
         let mut drops = DROPS_MIN.max(DROPS_PER_ADDED * self.overwritten.len());
-        writer.retired.add(cut.last, self.overwritten, &cut);
+        writer.retired.add(cut.last, self.overwritten, self.overwritten_bytes, &cut);
         let mut dropped = 0;
         while drops > 0
             && let Some(unseen) = writer.retired.next_unseen()
@@ -153,6 +159,7 @@ impl<'a, V: State> Appender<'a, V> {
             dropped += self.table.versions.drop_unseen(&unseen, &mut writer.held);
         }
         self.table.weight.fetch_add(self.weight.wrapping_sub(dropped), Ordering::Relaxed);
+        self.table.past.store(writer.retired.bytes(), Ordering::Relaxed);
         cut
     }
 }

@@ -26,6 +26,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use gridmill_model::State;
+use gridmill_model::engine::Changes;
 use gridmill_persistence::run::hash_key;
 
 use super::prefetch::{AHEAD, prefetch_held, prefetch_value};
@@ -50,6 +51,8 @@ pub(crate) struct Memtable<V> {
     clears: bool,
     /// About how many bytes of memory they take.
     weight: AtomicUsize,
+    /// How many of these only cuts of the past see.
+    past: AtomicUsize,
     writer: Mutex<Writer<V>>,
     /// The order of keys, as far as somebody asked for it.
     order: Mutex<Order>,
@@ -98,6 +101,7 @@ impl<V: State> Memtable<V> {
             versions: Versions::new(),
             clears,
             weight: AtomicUsize::new(0),
+            past: AtomicUsize::new(0),
             writer: Mutex::new(writer),
             order: Mutex::default(),
         });
@@ -208,6 +212,12 @@ impl<V: State> MemtableView<V> {
             return 0;
         }
         self.table.weight.load(Ordering::Relaxed) + self.index.bytes()
+    }
+
+    /// What it takes, and what of that is kept for cuts of the past.
+    pub(crate) fn changes(&self) -> Changes {
+        let id = Arc::as_ptr(&self.table).addr();
+        Changes { id, bytes: self.weight(), past: self.table.past.load(Ordering::Relaxed) }
     }
 
     /// Whether no other cut holds the memtable, so that dropping this one drops all of it.

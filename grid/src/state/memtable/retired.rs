@@ -11,20 +11,28 @@ use super::blocks::Spot;
 /// cheapest to give back.
 #[derive(Debug)]
 pub(super) struct Retired<V> {
-    /// By the first block that does not need them.
-    versions: VecDeque<(u32, Vec<Spot>)>,
+    /// By the first block that does not need them; with about how many bytes they take.
+    versions: VecDeque<(u32, Vec<Spot>, usize)>,
+    bytes: usize,
     /// The cuts that may be alive, by the last block of versions that they see.
     cuts: VecDeque<(u32, Weak<MemtableView<V>>)>,
 }
 
 impl<V> Retired<V> {
     pub(super) fn new() -> Self {
-        Self { versions: VecDeque::new(), cuts: VecDeque::new() }
+        Self { versions: VecDeque::new(), bytes: 0, cuts: VecDeque::new() }
     }
 
     /// The batch of block `last`, which `cut` sees, overwrote `versions`.
-    pub(super) fn add(&mut self, last: u32, versions: Vec<Spot>, cut: &Arc<MemtableView<V>>) {
-        self.versions.push_back((last, versions));
+    pub(super) fn add(
+        &mut self,
+        last: u32,
+        versions: Vec<Spot>,
+        bytes: usize,
+        cut: &Arc<MemtableView<V>>,
+    ) {
+        self.versions.push_back((last, versions, bytes));
+        self.bytes += bytes;
         // One that sees no version holds none up: the views of a topology that reads the past are of
         // before its first batch as long as it reads.
         if last > 0 {
@@ -38,10 +46,17 @@ impl<V> Retired<V> {
             self.cuts.pop_front();
         }
         let oldest = self.cuts.front().map_or(u32::MAX, |(last, _)| *last);
-        let (first, _) = self.versions.front()?;
+        let (first, ..) = self.versions.front()?;
         if *first > oldest {
             return None;
         }
-        self.versions.pop_front().map(|(_, versions)| versions)
+        let (_, versions, bytes) = self.versions.pop_front()?;
+        self.bytes -= bytes;
+        Some(versions)
+    }
+
+    /// About how many bytes those take that somebody may see.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
     }
 }
