@@ -36,6 +36,7 @@ mod paths;
 mod policies;
 mod pstates;
 mod quarantine;
+mod queries;
 mod reads;
 mod refused;
 mod rejections;
