@@ -162,7 +162,7 @@ pub(crate) fn hear(
             // A submission has far less than 2^32 records.
             match said.answer(plan) {
                 Ok(reply) => receipt.replies.push((index as u32, reply)),
-                Err(rejection) => receipt.rejections.push((index as u32, rejection)),
+                Err(rejection) => receipt.rejections.push((index as u32, *rejection)),
             }
         }
     }
@@ -170,7 +170,7 @@ pub(crate) fn hear(
 
 impl RecoveredAnswer {
     /// As an appender is told.
-    pub(crate) fn answer(&self, plan: &Plan) -> Result<Reply, Rejection> {
+    pub(crate) fn answer(&self, plan: &Plan) -> Result<Reply, Box<Rejection>> {
         let topology = plan.topologies[self.topology].name;
         match &self.what {
             AnswerBody::Reply(value) => {
@@ -178,9 +178,11 @@ impl RecoveredAnswer {
             }
             AnswerBody::Refusal(Refusal { message, error }) => {
                 let refusal = Refusal { message: message.clone(), error: error.clone() };
-                Err(refused(topology, None, refusal))
+                Err(Box::new(refused(topology, None, refusal)))
             }
-            AnswerBody::Quarantined(message) => Err(set_aside(topology, None, message.clone())),
+            AnswerBody::Quarantined(message) => {
+                Err(Box::new(set_aside(topology, None, message.clone())))
+            }
         }
     }
 }

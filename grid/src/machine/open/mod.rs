@@ -297,7 +297,7 @@ fn answer_ids(plan: &Plan, opened: &mut Opened, snapshots: &[Snapshot]) {
         let answer = by_position.entry(said.position.to_bits()).or_default();
         match said.answer(plan) {
             Ok(reply) => answer.replies.push(reply),
-            Err(rejection) => answer.rejections.push(rejection),
+            Err(rejection) => answer.rejections.push(*rejection),
         }
     }
     for id in ids.iter_mut().filter(|id| id.answer.is_none()) {
