@@ -40,7 +40,7 @@ for workload in count todo hops; do
     seal=$(per_event 'Cell>::seal')
     printf '%-8s %8s %8s %8s %8s %8s %8s\n' $workload \
         "$(per_event 'PROGRAM TOTALS')" \
-        "$(per_event 'gridmill_client::append_many')" \
+        "$(per_event 'gridmill_client::by_partition::by_partition')" \
         "$(per_event 'persistence/src/log/writer.rs:')" \
         "$(( $(per_event 'machine::core::Core::apply') - seal ))" \
         "$seal" \

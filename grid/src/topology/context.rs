@@ -72,9 +72,8 @@ pub(crate) struct Response {
 }
 
 impl Response {
-    /// What was said of one record; nothing was of the next.
-    pub(crate) fn take(&mut self) -> Self {
-        std::mem::take(self)
+    pub(crate) fn is_empty(&self) -> bool {
+        self.reply.is_none() && self.rejected.is_none()
     }
 }
 

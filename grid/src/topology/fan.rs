@@ -66,6 +66,6 @@ where
                 (self.handler)(key, &fanned.record, states, &mut context).refusal()
             })
         });
-        run.answers.note(index_of(run.base, record), refusal, response)
+        run.answers.note(index_of(run.base, record), refusal, &mut response)
     }
 }

@@ -145,14 +145,22 @@ impl HandlerRun<'_> {
 }
 
 impl Answers {
-    /// Keeps what a handler made of a record; tells whether it refused it.
+    /// Keeps what a handler made of a record; tells whether it refused it. Most say nothing.
+    #[inline]
     pub(super) fn note(
         &mut self,
         index: u32,
         refusal: Option<Refusal>,
-        response: Response,
+        response: &mut Response,
     ) -> bool {
         let refused = refusal.is_some();
+        if refused || !response.is_empty() {
+            self.keep(index, refusal, std::mem::take(response));
+        }
+        refused
+    }
+
+    fn keep(&mut self, index: u32, refusal: Option<Refusal>, response: Response) {
         match refusal {
             Some(refusal) => self.refusals.push((index, refusal)),
             None => {
@@ -160,7 +168,6 @@ impl Answers {
                 self.refusals.extend(response.rejected.map(|refusal| (index, refusal)));
             }
         }
-        refused
     }
 }
 
@@ -204,7 +211,7 @@ where
             let mut context = Context::new(run.partition, info, self.mark, &mut response, sending);
             let outcome = (self.handler)(event, S::again(&mut states), &mut context);
             let index = index_of(run.base, record);
-            refused |= run.answers.note(index, outcome.refusal(), response.take());
+            refused |= run.answers.note(index, outcome.refusal(), &mut response);
         }
         refused
     }
