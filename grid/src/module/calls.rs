@@ -1,15 +1,16 @@
 //! Declaring calls to the outside.
 
-use std::any::TypeId;
+use std::any::{TypeId, type_name};
 use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
 use gridmill_model::handle::Route;
-use gridmill_model::{Event, Stage};
+use gridmill_model::{Event, Query, Stage, State};
 
 use crate::topology::{AsyncEach, AsyncHandler, Call, OpensCalls, StateSet};
 
+use super::query::QueryDef;
 use super::source::{Source, SourceDef, enter};
 use super::stream::Stream;
 
@@ -98,6 +99,34 @@ pub(crate) struct CallDef {
     /// The stage that gets its results.
     pub(crate) result: &'static str,
     pub(crate) event: TypeId,
+}
+
+/// A query that a topology asks.
+pub(crate) struct QueryUse {
+    pub(crate) topology: usize,
+    pub(crate) name: &'static str,
+    pub(crate) types: (&'static str, &'static str),
+}
+
+impl QueryUse {
+    /// Finds the query among those that the module declares.
+    pub(super) fn check(&self, queries: &[QueryDef], topology: &str) -> Result<(), String> {
+        let Self { name, types: (args, answer), .. } = self;
+        let Some(known) = queries.iter().find(|known| known.name == *name) else {
+            return Err(format!(
+                "topology `{topology}` asks query `{name}`, which the module does not declare; declare it with \
+                 `module.query(..)`"
+            ));
+        };
+        if known.types == self.types {
+            return Ok(());
+        }
+        let (known_args, known_answer) = known.types;
+        Err(format!(
+            "topology `{topology}` asks query `{name}` as one from `{args}` to `{answer}`, but it is from \
+             `{known_args}` to `{known_answer}`; use one constant for both"
+        ))
+    }
 }
 
 impl<'m, S: StateSet, E: Event, T: StateSet> Source<'m, S, E, T> {
@@ -204,5 +233,69 @@ impl<'m, S: StateSet, E: Event, T: StateSet> Source<'m, S, E, T> {
             }),
         });
         stream
+    }
+    /// Asks a query of this module for each record, and sends the record with the answer to a stage of this topology on
+    /// the same partition, which is declared with [`Stage::here`]: what a handler wants to know of other partitions.
+    /// `args` makes the query's arguments.
+    ///
+    /// It is a call as those of [`each_async`](Self::each_async): the query is asked when the record is durable, and
+    /// sees at least what the record's partition had then; its answer is logged, so that a replay does not ask again;
+    /// and a query that fails is asked again, as [`calls`](Self::calls) says.
+    ///
+    /// ```
+    /// use gridmill::Local;
+    /// use gridmill::model::aggregate::Max;
+    /// use gridmill::prelude::*;
+    ///
+    /// pub const BIDS: Depot<(Str, u64)> = Depot::hash_by("auction/bids", |(who, _)| who.as_str().into());
+    /// pub const BEST: PState<Map<Str, u64>> = PState::new("auction/best");
+    /// /// What the others had bid, all over, when somebody bid.
+    /// pub const SEEN: PState<Map<Str, Option<u64>>> = PState::new("auction/seen");
+    /// const HIGHEST: Query<(), Option<u64>> = Query::new("auction/highest");
+    /// const TOLD: Stage<((Str, u64), Option<u64>)> = Stage::here("told");
+    ///
+    /// pub struct Auction;
+    ///
+    /// impl Module for Auction {
+    ///     const NAME: &'static str = "auction";
+    ///
+    ///     fn define(module: &mut Setup) {
+    ///         module.depot(BIDS).query(HIGHEST, |ask: Ask, ()| async move {
+    ///             ask.all(BEST.map_vals()).fold(Max::new()).await
+    ///         });
+    ///         let best = module.stream("best", BEST);
+    ///         best.source(BIDS).each(|(who, bid): (Str, u64), best: &mut Map<Str, u64>| {
+    ///             let mut best = best.entry(who).or_default();
+    ///             *best = bid.max(*best);
+    ///         });
+    ///         let told = module.stream("told", SEEN);
+    ///         told.source(BIDS).ask(TOLD, HIGHEST, |_| ()).stage(TOLD).each(
+    ///             |((who, _), highest): ((Str, u64), Option<u64>), seen: &mut Map<Str, Option<u64>>| {
+    ///                 seen.insert(who, highest);
+    ///             },
+    ///         );
+    ///     }
+    /// }
+    ///
+    /// let auction = Local::<Auction>::new(4)?;
+    /// auction.append(BIDS, ("ann".into(), 30))?;
+    /// auction.append(BIDS, ("bob".into(), 20))?;
+    /// assert_eq!(auction.select_one(SEEN.key("bob"))?, Some(Some(30)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn ask<A, R, F>(self, result: Stage<(E, R)>, query: Query<A, R>, args: F) -> Stream<'m, S>
+    where
+        A: State,
+        R: State,
+        (E, R): Event,
+        F: Fn(&E) -> A + Send + Sync + 'static,
+    {
+        let topology = self.stream.topology;
+        let types = (type_name::<A>(), type_name::<R>());
+        self.stream.setup.asked.push(QueryUse { topology, name: query.name(), types });
+        self.each_async(result, move |record, call: Call| {
+            let asking = call.client().query(query, args(&record));
+            async move { asking.await.map(|answer| (record, answer)) }
+        })
     }
 }

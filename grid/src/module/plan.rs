@@ -132,7 +132,12 @@ impl Plan {
 
     fn new(name: &'static str, version: u32, setup: Setup) -> Result<Self, StartError> {
         let Setup { depots, pstates, topologies, queries, parts, navigators, .. } = setup;
-        let Setup { removed, refilled, mut problems, .. } = setup;
+        let Setup { removed, refilled, asked, mut problems, .. } = setup;
+        problems.extend(
+            asked
+                .iter()
+                .filter_map(|used| used.check(&queries, topologies[used.topology].name).err()),
+        );
         let parts = parts.into_iter().map(|part| query::resolve(part, &pstates, &mut problems));
         let parts = parts.collect();
         let legal = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';

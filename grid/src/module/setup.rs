@@ -9,6 +9,7 @@ use gridmill_model::{Depot, Event, Stage};
 use crate::machine::control::kind;
 use crate::topology::{DepotCodec, Origin, PStateDef, StateSet, TypedDepot, Uses, id_mark};
 
+use super::calls::QueryUse;
 use super::query::{PartDef, QueryDef};
 use super::stream::{Stream, TopologyDef};
 
@@ -50,6 +51,8 @@ pub struct Setup {
     pub(crate) topologies: Vec<TopologyDef>,
     pub(crate) queries: Vec<QueryDef>,
     pub(crate) parts: Vec<PartDef>,
+    /// What topologies ask.
+    pub(crate) asked: Vec<QueryUse>,
     pub(crate) navigators: Navigators,
     pub(crate) removed: Vec<String>,
     pub(crate) refilled: Vec<String>,

@@ -1,5 +1,6 @@
 //! Stages: handlers that send records on, to other partitions.
 
+mod asks;
 mod breaks;
 mod calls;
 mod killed;
