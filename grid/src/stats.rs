@@ -111,6 +111,10 @@ pub struct PartitionStats {
     pub run_bytes: u64,
     /// Pages (16 KiB) of these runs that were read since they were opened. A page counts once.
     pub run_pages_read: u64,
+    /// Values that handlers needed and that were read from runs, because neither cache nor changes had them: what
+    /// [`cache_bytes_max`](crate::GridBuilder::cache_bytes_max) is there to keep small. `Map::put` and `delete`, and the
+    /// ends `set` and `remove` of a path to an entry, need none.
+    pub values_loaded: u64,
     /// Batches that are written and not answered yet.
     pub in_flight: usize,
     /// Why the partition does not run, if it does not.
@@ -215,6 +219,7 @@ fn partition(run: &ModuleRun, shared: &Shared, pinned: Pinned) -> PartitionStats
         runs: runs.len() as u64,
         run_bytes: runs.iter().map(Run::bytes).sum(),
         run_pages_read: runs.iter().map(Run::pages_read).sum(),
+        values_loaded: get(&counters.values_loaded),
         in_flight: shared.commits.len(),
         stopped: shared.life.stopped(),
         topologies: topologies(run, shared),

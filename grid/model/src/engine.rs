@@ -143,6 +143,15 @@ pub trait RootStore<V>: ReadStore<V> {
         if self.contains(key)? { Ok(self.slot_mut(key)?.as_mut()) } else { Ok(None) }
     }
 
+    /// Puts a value, or nothing, in an entry's place without a look at the value that is there.
+    ///
+    /// # Errors
+    /// [`Damaged`] when it cannot be found out whether there is one.
+    fn put(&mut self, key: &[u8], value: Option<V>) -> Result<(), Damaged> {
+        *self.slot_mut(key)? = value;
+        Ok(())
+    }
+
     /// Removes every entry.
     fn clear(&mut self);
 

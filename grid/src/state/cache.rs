@@ -75,11 +75,27 @@ impl<V: State> Cache<V> {
 
     /// Adds an entry; `room` is that of its value.
     pub(crate) fn insert(&mut self, hash: u64, key: &[u8], value: Option<V>, room: Room) -> u32 {
+        let is_there = value.is_some();
+        self.insert_of(hash, key, (value, room), is_there)
+    }
+
+    /// Adds an entry of which is only known whether the layers have it: it gets another value at once.
+    pub(crate) fn insert_unread(&mut self, hash: u64, key: &[u8], is_there: bool) -> u32 {
+        self.insert_of(hash, key, (None, Room::default()), is_there)
+    }
+
+    fn insert_of(
+        &mut self,
+        hash: u64,
+        key: &[u8],
+        (value, room): (Option<V>, Room),
+        is_there: bool,
+    ) -> u32 {
         self.bytes += weight::<V>(key.len(), room);
         let number = self.slots.push(CacheSlot {
             key: KeyBytes::from_slice(key),
-            counted: value.is_some(),
-            sealed: value.is_some(),
+            counted: is_there,
+            sealed: is_there,
             value,
             hash,
             batch: 0,

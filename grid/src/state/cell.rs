@@ -123,6 +123,8 @@ pub(crate) trait Cell: Send {
     fn weight(&self) -> usize;
     /// The heap bytes of the largest value that was sealed since this was asked last.
     fn take_largest(&mut self) -> usize;
+    /// How many values were read from runs for handlers since this was asked last.
+    fn take_loaded(&mut self) -> u64;
     fn runs(&self) -> &[Run];
     /// Sets the sealed changes aside to be written out; [`Cell::install`] or [`Cell::rejoin`] follows.
     fn freeze(&mut self) -> Box<dyn Frozen>;
@@ -385,6 +387,10 @@ impl<R: Root> Cell for RootCell<R> {
 
     fn take_largest(&mut self) -> usize {
         self.overlay().map_or(0, |overlay| overlay.take_largest())
+    }
+
+    fn take_loaded(&mut self) -> u64 {
+        self.overlay().map_or(0, |overlay| overlay.take_loaded())
     }
 
     fn runs(&self) -> &[Run] {

@@ -69,20 +69,21 @@ impl<V: State> Layers<V> {
 
     /// [`Layers::get`] for a caller that has the [`hash_key`] of `key` already.
     pub(crate) fn get_hashed(&self, key: &[u8], hash: u64) -> Result<Option<V>, Damaged> {
-        match self.cuts().find_map(|cut| cut.get(key, hash)) {
+        match self.get_warm(key, hash) {
             Some(said) => Ok(said),
             None => self.get_cold(key, hash),
         }
     }
 
-    /// [`Layers::get_hashed`] with the value's room.
-    pub(crate) fn get_sized(&self, key: &[u8], hash: u64) -> Result<(Option<V>, Room), Damaged> {
-        if let Some(said) = self.cuts().find_map(|cut| cut.get_sized(key, hash)) {
-            return Ok(said.map_or((None, Room::default()), |(value, room)| (Some(value), room)));
-        }
-        let cold = self.get_cold(key, hash)?;
-        let room = Room::of(cold.as_ref());
-        Ok((cold, room))
+    /// What the changes in memory say of an entry, where they say something.
+    pub(crate) fn get_warm(&self, key: &[u8], hash: u64) -> Option<Option<V>> {
+        self.cuts().find_map(|cut| cut.get(key, hash))
+    }
+
+    /// [`Layers::get_warm`] with the value's room.
+    pub(crate) fn get_warm_sized(&self, key: &[u8], hash: u64) -> Option<(Option<V>, Room)> {
+        let said = self.cuts().find_map(|cut| cut.get_sized(key, hash))?;
+        Some(said.map_or((None, Room::default()), |(value, room)| (Some(value), room)))
     }
 
     /// Whether there is an entry; its value is not decoded.
@@ -107,7 +108,8 @@ impl<V: State> Layers<V> {
         }
     }
 
-    fn get_cold(&self, key: &[u8], hash: u64) -> Result<Option<V>, Damaged> {
+    /// What the runs have of an entry of which the changes in memory say nothing.
+    pub(crate) fn get_cold(&self, key: &[u8], hash: u64) -> Result<Option<V>, Damaged> {
         for run in self.counting_runs() {
             match run.get_hashed(key, hash).map_err(damaged)? {
                 Some(Slot::Value(bytes)) => return decode(run, bytes).map(Some),

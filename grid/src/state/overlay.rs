@@ -81,6 +81,8 @@ pub(crate) struct Overlay<V> {
     record: u64,
     undo: Vec<(u32, Option<V>)>,
     aside: Option<Box<Aside<V>>>,
+    /// How many values were read from runs since this was asked last.
+    loaded: AtomicU64,
 }
 
 impl<V: State> Overlay<V> {
@@ -106,6 +108,7 @@ impl<V: State> Overlay<V> {
             record: 0,
             undo: Vec::new(),
             aside: None,
+            loaded: AtomicU64::new(0),
         }
     }
 
@@ -145,10 +148,49 @@ impl<V: State> Overlay<V> {
         }
         let (below, room) = match self.cleared {
             true => (None, Room::default()),
-            false => self.layers.get_sized(key, hash)?,
+            false => match self.layers.get_warm_sized(key, hash) {
+                Some(said) => said,
+                None => {
+                    let cold = self.load(key, hash)?;
+                    let room = Room::of(cold.as_ref());
+                    (cold, room)
+                }
+            },
         };
         self.long_key |= key.len() > KEY_BYTES_MAX;
         Ok(self.cache.insert(hash, key, below, room))
+    }
+
+    /// What the runs have of an entry.
+    fn load(&self, key: &[u8], hash: u64) -> Result<Option<V>, Damaged> {
+        let value = self.layers.get_cold(key, hash)?;
+        self.loaded.fetch_add(u64::from(value.is_some()), Ordering::Relaxed);
+        Ok(value)
+    }
+
+    /// How many values were read from runs since this was asked last.
+    pub(crate) fn take_loaded(&mut self) -> u64 {
+        std::mem::take(self.loaded.get_mut())
+    }
+
+    /// Notes that the running batch, and the record that can be undone, touch a slot.
+    fn touch(&mut self, number: u32) {
+        let slot = self.cache.get_mut(number);
+        if slot.batch != self.batch {
+            if slot.batch < self.opened {
+                slot.spot = None;
+            }
+            slot.batch = self.batch;
+            self.touched.push(number);
+            if !V::QUICK {
+                self.earlier.push(slot.value.clone());
+            }
+        }
+        if self.undoable && slot.record != self.record {
+            slot.record = self.record;
+            self.undo.push((number, slot.value.clone()));
+        }
+        self.lent = Some(number);
     }
 
     /// Starts a record that [`Overlay::rollback_record`] can undo.
@@ -334,7 +376,11 @@ impl<V: State> ReadStore<V> for Overlay<V> {
         if self.cleared {
             return Ok(None);
         }
-        Ok(self.layers.get_hashed(key, hash)?.map(Ref::Owned))
+        let value = match self.layers.get_warm(key, hash) {
+            Some(said) => said,
+            None => self.load(key, hash)?,
+        };
+        Ok(value.map(Ref::Owned))
     }
 
     fn contains(&self, key: &[u8]) -> Result<bool, Damaged> {
@@ -368,23 +414,25 @@ impl<V: State> RootStore<V> for Overlay<V> {
     fn slot_mut(&mut self, key: &[u8]) -> Result<&mut Option<V>, Damaged> {
         self.settle();
         let number = self.slot(key)?;
-        let slot = self.cache.get_mut(number);
-        if slot.batch != self.batch {
-            if slot.batch < self.opened {
-                slot.spot = None;
-            }
-            slot.batch = self.batch;
-            self.touched.push(number);
-            if !V::QUICK {
-                self.earlier.push(slot.value.clone());
-            }
+        self.touch(number);
+        Ok(&mut self.cache.get_mut(number).value)
+    }
+
+    /// Of an entry that the cache lacks, it is only found out whether it is there. What can be undone has to be read:
+    /// it may have to be put back.
+    fn put(&mut self, key: &[u8], value: Option<V>) -> Result<(), Damaged> {
+        let hash = hash_key(key);
+        if self.undoable || self.cache.find(hash, key).is_some() {
+            *self.slot_mut(key)? = value;
+            return Ok(());
         }
-        if self.undoable && slot.record != self.record {
-            slot.record = self.record;
-            self.undo.push((number, slot.value.clone()));
-        }
-        self.lent = Some(number);
-        Ok(&mut slot.value)
+        self.settle();
+        let is_there = !self.cleared && self.layers.contains(key)?;
+        self.long_key |= key.len() > KEY_BYTES_MAX;
+        let number = self.cache.insert_unread(hash, key, is_there);
+        self.touch(number);
+        self.cache.get_mut(number).value = value;
+        Ok(())
     }
 
     fn get_mut(&mut self, key: &[u8]) -> Result<Option<&mut V>, Damaged> {

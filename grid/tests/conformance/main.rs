@@ -4,6 +4,7 @@
 mod advice;
 mod appends;
 mod bad_input;
+mod blind;
 mod callers;
 mod catch_up;
 mod changes;

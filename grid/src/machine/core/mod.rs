@@ -181,6 +181,11 @@ impl Core {
         Ok(())
     }
 
+    /// How many values handlers have had read from runs since this was asked last.
+    pub(crate) fn take_loaded(&mut self) -> u64 {
+        self.cells.0.iter_mut().map(|cell| cell.0.take_loaded()).sum()
+    }
+
     /// The published roots, one for each PState.
     pub(crate) fn views(&mut self) -> Vec<AnyView> {
         self.cells.0.iter_mut().map(|cell| cell.0.view()).collect()

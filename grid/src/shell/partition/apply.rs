@@ -37,6 +37,7 @@ impl Partition {
     /// is left goes to `rest`.
     pub(crate) fn apply(&mut self, mut batch: Batch) -> Result<(), Fatal> {
         let applied = self.core.apply(&mut batch)?;
+        Counters::add_some(&self.shared.counters.values_loaded, self.core.take_loaded());
         let (heard, mut end) = (batch.applied_to(), batch.end);
         let control = |item: &Item| !matches!(item, Item::Events(_));
         let has_control = batch.items.iter().any(control);

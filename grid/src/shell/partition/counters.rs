@@ -17,6 +17,7 @@ pub(crate) struct Counters {
     pub(crate) restarts: AtomicU64,
     pub(crate) failed_jobs: AtomicU64,
     pub(crate) replayed: AtomicU64,
+    pub(crate) values_loaded: AtomicU64,
     pub(crate) sent: AtomicU64,
     pub(crate) sent_again: AtomicU64,
     pub(crate) received: AtomicU64,
@@ -30,6 +31,13 @@ pub(crate) struct Counters {
 impl Counters {
     pub(crate) fn add(counter: &AtomicU64, amount: u64) {
         counter.fetch_add(amount, Ordering::Relaxed);
+    }
+
+    /// Nothing is written for nothing: what readers share stays in their processors' caches.
+    pub(crate) fn add_some(counter: &AtomicU64, amount: u64) {
+        if amount > 0 {
+            Self::add(counter, amount);
+        }
     }
 
     pub(crate) fn set(counter: &AtomicU64, amount: usize) {

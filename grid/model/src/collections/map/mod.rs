@@ -124,7 +124,51 @@ impl<K: Key, V: State> Map<K, V> {
         }
     }
 
-    /// Puts a value under a key and returns the one that was there.
+    /// Puts a value under a key, whatever is there. At the root of a PState the old value is not read from disk for
+    /// that, unless the handler can refuse its record and the entry would have to be put back.
+    ///
+    /// ```
+    /// use gridmill_model::prelude::*;
+    ///
+    /// let mut prices: Map<Str, u64> = [("pear".into(), 3)].into();
+    /// prices.put("pear".into(), 4);
+    /// prices.put("plum".into(), 2);
+    /// assert_eq!(prices, [("pear".into(), 4), ("plum".into(), 2)].into());
+    /// ```
+    pub fn put(&mut self, key: K, value: V) {
+        match self.changeable() {
+            Stock::Plain(map) => drop(map.insert(key, value)),
+            Stock::Root(store) => put(store, &bytes_of(&key), Some(value)),
+        }
+    }
+
+    /// Takes an entry out, whatever is in it; tells whether there was one. At the root of a PState its value is not
+    /// read from disk, as with [`put`](Self::put).
+    ///
+    /// ```
+    /// use gridmill_model::prelude::*;
+    ///
+    /// let mut prices: Map<Str, u64> = [("pear".into(), 3)].into();
+    /// assert!(prices.delete("pear"));
+    /// assert!(!prices.delete("plum"));
+    /// assert!(prices.is_empty());
+    /// ```
+    pub fn delete(&mut self, key: impl AsKey<K>) -> bool {
+        match self.changeable() {
+            Stock::Plain(map) => map.remove(&Probe(key)).is_some(),
+            Stock::Root(store) => {
+                let bytes = bytes_of(&key);
+                let is_there = store.contains(&bytes).unwrap_or_else(|damaged| unwind(damaged));
+                if is_there {
+                    put(store, &bytes, None);
+                }
+                is_there
+            }
+        }
+    }
+
+    /// Puts a value under a key and returns the one that was there. Where that is not wanted, [`put`](Self::put)
+    /// spares reading it.
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
         match self.changeable() {
             Stock::Plain(map) => map.insert(key, value),
@@ -237,6 +281,10 @@ impl<K: Key, V: State> Map<K, V> {
 
 fn slot<'s, K: Key, V>(store: &'s mut dyn RootStore<V>, key: &K) -> &'s mut Option<V> {
     store.slot_mut(&bytes_of(key)).unwrap_or_else(|damaged| unwind(damaged))
+}
+
+fn put<V>(store: &mut dyn RootStore<V>, key: &[u8], value: Option<V>) {
+    store.put(key, value).unwrap_or_else(|damaged| unwind(damaged));
 }
 
 fn stored_range<'s, K: Key, V>(

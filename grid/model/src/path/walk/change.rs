@@ -21,6 +21,15 @@ pub enum Effect {
     Removed,
 }
 
+/// What can be done to a place without a look at what is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blind {
+    /// What an empty place is filled with takes the place of whatever is there.
+    Set,
+    /// It is taken out.
+    Remove,
+}
+
 /// The end of a transform: it is shown each place that the path reaches.
 pub trait Terminal {
     /// Acts on the value at a place, the `Leaf` of the path.
@@ -29,6 +38,11 @@ pub trait Terminal {
     ///
     /// The place is of another type, or the value cannot be made.
     fn change(&mut self, place: &mut dyn Place) -> Result<Effect, Misfit>;
+
+    /// What it does to a place whatever is in it, where it does such a thing.
+    fn blind(&self) -> Option<Blind> {
+        None
+    }
 
     /// Fills an empty place, or leaves it empty.
     ///
@@ -139,6 +153,16 @@ impl<'t> Change<'t> {
         let effect = change(frame.steps, self);
         (self.trail, self.then) = at;
         effect
+    }
+
+    /// What happens at the end of the path whatever is there, where the path ends here.
+    pub(in crate::path) fn blind(&self) -> Option<Blind> {
+        if self.then.is_some() { None } else { self.terminal.blind() }
+    }
+
+    /// Counts a place that was written without a look at it.
+    pub(in crate::path) fn count(&mut self) {
+        self.changed += 1;
     }
 
     /// Acts on a value at the end of the path, or goes on from it behind a branch.

@@ -86,7 +86,7 @@ impl<K: Key, V: State> Walk for Map<K, V> {
 
 impl<K: Key, V: State> Collection<K, V> for Map<K, V> {
     fn put(&mut self, key: K, value: V) {
-        self.insert(key, value);
+        Self::put(self, key, value);
     }
 
     /// An entry as a pair. The pair is not made where only one part is asked for.

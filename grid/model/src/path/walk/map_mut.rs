@@ -1,7 +1,7 @@
 //! Maps: changes, entry by entry, so that a stored map writes only what changed.
 
 use super::Walk;
-use super::change::{Change, Effect};
+use super::change::{Blind, Change, Effect};
 use super::entries;
 use super::visit::{AnyValue, Visit};
 use super::{branch, steps};
@@ -65,6 +65,9 @@ fn stored_mut<V: State>(
     change: &mut Change<'_>,
 ) -> Result<Effect, PathError> {
     let fail = |change: &Change<'_>, e| PathError::damaged(change.trail.pstate(), e);
+    if let Some(blind) = change.blind().filter(|_| rest.is_empty()) {
+        return write_blindly(store, key, create, blind, change);
+    }
     let effect = match store.get_mut(key).map_err(|e| fail(change, e))? {
         Some(value) => value.walk_mut(rest, change)?,
         None if create => {
@@ -78,6 +81,30 @@ fn stored_mut<V: State>(
         return Ok(effect);
     }
     *store.slot_mut(key).map_err(|e| fail(change, e))? = None;
+    Ok(Effect::Changed)
+}
+
+/// Writes an entry of a partition's store whatever is in it: its value is not read.
+fn write_blindly<V: State>(
+    store: &mut dyn RootStore<V>,
+    key: &[u8],
+    create: bool,
+    blind: Blind,
+    change: &mut Change<'_>,
+) -> Result<Effect, PathError> {
+    let fail = |change: &Change<'_>, e| PathError::damaged(change.trail.pstate(), e);
+    let makes = create && blind == Blind::Set;
+    if !makes && !store.contains(key).map_err(|e| fail(change, e))? {
+        return Ok(Effect::Kept);
+    }
+    let value = match blind {
+        Blind::Set => change.make::<V>()?,
+        Blind::Remove => {
+            change.count();
+            None
+        }
+    };
+    store.put(key, value).map_err(|e| fail(change, e))?;
     Ok(Effect::Changed)
 }
 

@@ -1,7 +1,7 @@
 //! The ends of transforms at a place: what is written, changed or taken out.
 
 use super::Walk;
-use super::change::{Effect, Terminal};
+use super::change::{Blind, Effect, Terminal};
 use super::gather::Gathered;
 use super::place::{EmptyPlace, Place};
 use crate::aggregate::Aggregate;
@@ -40,6 +40,10 @@ impl<L: Walk> Terminal for Replace<L> {
         Ok(Effect::Changed)
     }
 
+    fn blind(&self) -> Option<Blind> {
+        Some(Blind::Set)
+    }
+
     fn fill(&mut self, place: &mut dyn EmptyPlace) -> Result<(), Misfit> {
         *empty::<L>(place)? = Some(self.0.clone());
         Ok(())
@@ -65,6 +69,10 @@ impl<L: Walk> Terminal for Remove<L> {
             leaf::<L>(place)?;
         }
         Ok(Effect::Removed)
+    }
+
+    fn blind(&self) -> Option<Blind> {
+        Some(Blind::Remove)
     }
 
     fn fill(&mut self, place: &mut dyn EmptyPlace) -> Result<(), Misfit> {
@@ -108,6 +116,14 @@ impl Terminal for Term {
             Self::Add(bytes) => place.add(bytes)?,
         }
         Ok(Effect::Changed)
+    }
+
+    fn blind(&self) -> Option<Blind> {
+        match self {
+            Self::Set(_) => Some(Blind::Set),
+            Self::Remove => Some(Blind::Remove),
+            Self::Add(_) => None,
+        }
     }
 
     fn fill(&mut self, place: &mut dyn EmptyPlace) -> Result<(), Misfit> {
