@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use gridmill_model::Topology;
 use serde::de::DeserializeOwned;
 
 use crate::encoded::Encoded;
@@ -86,6 +87,17 @@ impl Receipt {
         let reply = self.replies.iter().find(|reply| reply.topology == topology);
         said(reply, topology, &self.topologies)?.map(Reply::decode).transpose()
     }
+
+    /// What a topology replied, as [`reply`](Self::reply) says it, by the constant that the topology is declared with.
+    ///
+    /// # Errors
+    /// Those of [`reply`](Self::reply).
+    pub fn reply_of<R, E>(&self, topology: Topology<R, E>) -> Result<Option<R>, ReplyError>
+    where
+        R: DeserializeOwned + 'static,
+    {
+        self.reply(topology.name())
+    }
 }
 
 /// What became of an event that at least one handler refused. It is in the depot; what the refusing
@@ -107,6 +119,18 @@ impl Rejected {
     pub fn by(&self, topology: &str) -> Result<Option<&Rejection>, ReplyError> {
         let rejection = self.rejections.iter().find(|rejection| rejection.topology == topology);
         said(rejection, topology, &self.receipt.topologies)
+    }
+
+    /// The error with which handlers of a topology refused, by the constant that the topology is declared with; `None`
+    /// where they did not.
+    ///
+    /// # Errors
+    /// [`ReplyError`] where the error is of another type, or no topology of that name reads the depot.
+    pub fn error_of<R, E>(&self, topology: Topology<R, E>) -> Result<Option<E>, ReplyError>
+    where
+        E: DeserializeOwned + 'static,
+    {
+        self.by(topology.name())?.map_or(Ok(None), Rejection::decode)
     }
 }
 
@@ -152,6 +176,21 @@ impl ManyReceipt {
         let mut replies = self.replies[first..].iter().take_while(|(of, _)| *of == index);
         let reply = replies.find(|(_, reply)| reply.topology == topology).map(|(_, reply)| reply);
         said(reply, topology, &self.topologies)?.map(Reply::decode).transpose()
+    }
+
+    /// What a topology replied to event number `index` of the call, by the constant that the topology is declared with.
+    ///
+    /// # Errors
+    /// Those of [`Receipt::reply`].
+    pub fn reply_of<R, E>(
+        &self,
+        index: usize,
+        topology: Topology<R, E>,
+    ) -> Result<Option<R>, ReplyError>
+    where
+        R: DeserializeOwned + 'static,
+    {
+        self.reply(index, topology.name())
     }
 }
 

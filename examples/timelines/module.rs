@@ -21,6 +21,9 @@ pub(crate) const FOLLOWERS: PState<Map<u64, Set<u64>>> = PState::new("social/fol
 /// What those whom somebody follows have posted, the latest last.
 pub(crate) const TIMELINES: PState<Map<u64, List<Post>>> = PState::new("social/timelines");
 
+/// Replies to a post with how many timelines it is on.
+pub(crate) const SPREAD: Topology<u64> = Topology::new("timelines");
+
 /// A post on its way to followers: it travels once to each partition, whatever the number of followers there.
 const DELIVER: Fan<u64, Post> = Fan::new("deliver");
 
@@ -32,8 +35,8 @@ impl Module for Social {
     fn define(module: &mut Setup) {
         module.depot(FOLLOWS).depot(POSTS);
         module
-            .stream("timelines", (FOLLOWERS, TIMELINES))
-            // An append of a post is answered with the number of timelines that it is on.
+            .stream(SPREAD, (FOLLOWERS, TIMELINES))
+            // What each delivery replies is added up.
             .replies(|one: u64, other: u64| one + other)
             .source(FOLLOWS)
             .over(FOLLOWERS)

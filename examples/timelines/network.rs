@@ -8,7 +8,7 @@ use gridmill::prelude::*;
 use gridmill_examples::{Failed, counted};
 
 use crate::graph::Graph;
-use crate::module::{FOLLOWERS, FOLLOWS, POSTS, Post, SHOWN, Social, TIMELINES};
+use crate::module::{FOLLOWERS, FOLLOWS, POSTS, Post, SHOWN, SPREAD, Social, TIMELINES};
 
 /// Events that travel in one append.
 const BATCH: usize = 1024;
@@ -61,7 +61,7 @@ impl Network {
                     let post = Post { author: graph.poster(id), id };
                     // Once it is answered, all followers see the post.
                     let receipt = client.append(POSTS, post).await?;
-                    delivered += receipt.reply::<u64>("timelines")?.unwrap_or(0);
+                    delivered += receipt.reply_of(SPREAD)?.unwrap_or(0);
                 }
                 Ok::<_, Failed>(delivered)
             })

@@ -36,7 +36,7 @@ pub use collections::map;
 pub use collections::{Damaged, List, Map, Ref, Set};
 pub use event::Event;
 pub use field::{Field, Variant};
-pub use handle::{Depot, Fan, PState, Part, Query, Read, Stage, Tick, Timer};
+pub use handle::{Depot, Fan, PState, Part, Query, Read, Stage, Tick, Timer, Topology};
 pub use key::{AsKey, Key, KeyBytes, KeyError, RouteKey};
 pub use path::{Navigate, Path, PathError};
 pub use schema::Schema;
@@ -52,7 +52,7 @@ pub type Str = smol_str::SmolStr;
 pub mod prelude {
     pub use crate::{
         AsKey, Bytes, Depot, Event, Fan, Field, Key, List, Map, Navigate, PState, Part, Path,
-        Query, Read, Ref, RouteKey, Set, Stage, State, Str, Tick, Timer, Uuid, Variant,
+        Query, Read, Ref, RouteKey, Set, Stage, State, Str, Tick, Timer, Topology, Uuid, Variant,
     };
     // The steps of paths, which are called and not named.
     pub use crate::path::{

@@ -115,8 +115,60 @@ impl Setup {
 
     /// Declares a stream topology that owns the PStates of `states`: one handle, or a tuple of them.
     /// `HANDLE.read()` lends another topology's PState without owning it.
+    ///
+    /// `name` is a text, or a [`Topology`](gridmill_model::Topology): a constant with which its replies and refusals are
+    /// read with their types.
+    ///
+    /// ```
+    /// use gridmill::Local;
+    /// use gridmill::client::AppendErrorKind;
+    /// use gridmill::prelude::*;
+    ///
+    /// pub const PAID: Depot<(Str, u64)> = Depot::hash_by("till/paid", |(who, _)| who.as_str().into());
+    /// pub const SUMS: PState<Map<Str, u64>> = PState::new("till/sums");
+    /// /// Replies with what somebody has paid so far.
+    /// pub const TILL: Topology<u64> = Topology::new("till");
+    ///
+    /// pub struct Shop;
+    ///
+    /// impl Module for Shop {
+    ///     const NAME: &'static str = "shop";
+    ///
+    ///     fn define(module: &mut Setup) {
+    ///         module.depot(PAID).stream(TILL, SUMS).source(PAID).each_with(pay);
+    ///     }
+    /// }
+    ///
+    /// fn pay(
+    ///     (who, cents): (Str, u64),
+    ///     sums: &mut Map<Str, u64>,
+    ///     flow: &mut Context<'_>,
+    /// ) -> Result<(), Str> {
+    ///     if cents == 0 {
+    ///         return Err("nothing was paid".into());
+    ///     }
+    ///     let mut sum = sums.entry(who).or_default();
+    ///     *sum += cents;
+    ///     flow.reply(&*sum);
+    ///     Ok(())
+    /// }
+    ///
+    /// let shop = Local::<Shop>::new(2)?;
+    /// shop.append(PAID, ("ann".into(), 30))?;
+    /// let receipt = shop.append(PAID, ("ann".into(), 12))?;
+    /// assert_eq!(receipt.reply_of(TILL)?, Some(42));
+    /// let error = shop.append(PAID, ("ann".into(), 0)).unwrap_err();
+    /// let AppendErrorKind::Rejected(rejected) = error.kind else { panic!("{error}") };
+    /// assert_eq!(rejected.error_of(TILL)?, Some("nothing was paid".into()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use = "a topology without a source does nothing: add `.source(DEPOT).each(handler)`"]
-    pub fn stream<S: StateSet>(&mut self, name: &'static str, states: S) -> Stream<'_, S> {
+    pub fn stream<S: StateSet>(
+        &mut self,
+        name: impl Into<&'static str>,
+        states: S,
+    ) -> Stream<'_, S> {
+        let name = name.into();
         if self.topologies.iter().any(|known| known.name == name) {
             self.problems.push(format!("two topologies are called `{name}`; rename one"));
         }

@@ -81,7 +81,7 @@ fn apply(op: Op, texts: &mut Map<u64, Str>, path: PState<Map<u64, Str>>) {
         Op::Set { key, text } => drop(path.key(key).set(text).apply(texts)),
         Op::Insert { key, text } => drop(texts.insert(key, text)),
         Op::Push { key, text } => {
-            let mut entry = texts.entry(key).or_default();
+            let entry = texts.entry(key).or_default();
             let longer = format!("{entry}{text}");
             *entry = longer.into();
         }

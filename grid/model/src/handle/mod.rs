@@ -7,6 +7,7 @@ mod query;
 mod stage;
 mod tick;
 mod timer;
+mod topology;
 
 pub use depot::{Depot, Partitioning};
 pub use fan::Fan;
@@ -15,12 +16,13 @@ pub use query::{Part, Query};
 pub use stage::{Route, Stage};
 pub use tick::Tick;
 pub use timer::Timer;
+pub use topology::Topology;
 
 /// Refuses an empty name while the constant is evaluated.
 const fn checked(name: &'static str) -> &'static str {
     assert!(
         !name.is_empty(),
-        "a depot, PState, stage or query needs a name, such as \"todo/events\""
+        "a depot, PState, stage, query or topology needs a name, such as \"todo/events\""
     );
     name
 }
