@@ -4,6 +4,7 @@ mod answers;
 mod errors;
 mod limits;
 mod social;
+mod troubles;
 mod views;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
