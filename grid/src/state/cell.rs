@@ -204,7 +204,8 @@ impl<R: Root> RootCell<R> {
 
     /// Makes the root anew from the sealed layers.
     fn reset(&mut self) -> Result<(), Damaged> {
-        let overlay = Overlay::new(self.sealed.clone(), self.sealed_len, self.place.cache_bytes);
+        let mut overlay =
+            Overlay::new(self.sealed.clone(), self.sealed_len, self.place.cache_bytes);
         if R::KEYED {
             self.id = overlay.id();
             if let Some(root) = R::from_store(Box::new(overlay)) {
@@ -212,7 +213,9 @@ impl<R: Root> RootCell<R> {
             }
             return Ok(());
         }
-        let value = self.sealed.get(&[])?;
+        // Whoever asks later whether a handler changed it finds it there, and does not read it again.
+        overlay.keep(&[])?;
+        let value = overlay.get(&[])?.map(Ref::into_owned);
         self.root = self.single_root(value);
         self.single = Some(overlay);
         Ok(())

@@ -193,6 +193,11 @@ impl<V: State> Overlay<V> {
         self.lent = Some(number);
     }
 
+    /// Reads an entry into the cache, untouched.
+    pub(crate) fn keep(&mut self, key: &[u8]) -> Result<(), Damaged> {
+        self.slot(key).map(drop)
+    }
+
     /// Starts a record that [`Overlay::rollback_record`] can undo.
     pub(crate) fn begin_record(&mut self) {
         self.settle();

@@ -218,3 +218,52 @@ async fn run(lives: Vec<(bool, Vec<Vec<Op>>)>) -> Result {
     }
     Ok(())
 }
+
+/// A PState that is one value, and how often it was looked at.
+const SETTING: PState<List<u64>> = PState::new("looks/setting").global();
+const LOOKS: PState<Map<u64, u64>> = PState::new("looks/looks").global();
+const LOOKED: Depot<u64> = Depot::random("looks/looked").global();
+
+struct Looks;
+
+impl Module for Looks {
+    const NAME: &'static str = "looks";
+
+    fn define(module: &mut Setup) {
+        module.depot(LOOKED);
+        module.stream("looks", (SETTING, LOOKS)).source(LOOKED).each(
+            |at: u64, (setting, looks): (&mut List<u64>, &mut Map<u64, u64>)| {
+                if at == 0 {
+                    *setting = (0..1000).collect();
+                } else if setting.len() < 1000 {
+                    return Err("there is no setting");
+                }
+                looks.put(at, setting.len() as u64);
+                Ok(())
+            },
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_value_that_handlers_only_look_at_is_read_once() -> Result {
+    let folder = Arc::new(SimStorage::new());
+    let builder = Grid::builder("/grid").storage(folder).module::<Looks>();
+    let grid = builder.clone().start().await?;
+    grid.client().append(LOOKED, 0).await?;
+    grid.shutdown().await?;
+
+    let grid = builder.clone().start().await?;
+    let client = grid.client();
+    for at in 1..50 {
+        client.append(LOOKED, at).await?;
+    }
+    assert_eq!(loaded(&grid), 1);
+    let written = grid.stats().total(|partition| partition.overlay_bytes);
+    assert!(written < 50 * 200, "{written} bytes: what was not changed is not written");
+    assert_eq!(client.select(LOOKS.map_vals()).await?, [1000; 50]);
+    grid.shutdown().await?;
+    let grid = builder.start().await?;
+    assert_eq!(grid.client().select_one(SETTING.len()).await?, Some(1000));
+    Ok(())
+}
