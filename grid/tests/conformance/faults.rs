@@ -327,6 +327,27 @@ async fn r144_verdict_without_sync() {
     }
 }
 
+// `Durability::Interval`: what is older than an interval survives a power loss, though nothing else is appended and
+// nothing is flushed.
+#[tokio::test]
+async fn what_is_older_than_an_interval_survives_a_power_loss() {
+    let disk = Disk::new(SimStorage::new());
+    let builder = || on(&disk).durability(Durability::Interval(Duration::from_millis(1)));
+    let grid = builder().start().await.expect("a fresh disk");
+    let entry = Entry::of(0, 0, 10);
+    let acked = HashSet::from([entry.id()]);
+    let syncs = |grid: &Grid| grid.stats().total(|partition| partition.syncs);
+    let before = syncs(&grid);
+    grid.client().append(ENTRIES, entry).await.expect("nothing is wrong");
+    while syncs(&grid) == before {
+        tokio::task::yield_now().await;
+    }
+    let after = Disk::new(disk.sim.crash());
+    grid.halt().await;
+    let grid = on(&after).start().await.expect("the power is back");
+    assert_eq!(check(&grid.client(), &acked, false).await, 1);
+}
+
 // Rows 031 and 144: a verdict that cannot be written ends the actor; after its restart the appender
 // that waits is told the verdict of the replay, not that all went well.
 #[tokio::test]

@@ -8,5 +8,6 @@ mod local;
 pub(crate) mod modules;
 mod rows;
 mod running;
+mod stalled;
 mod ticks;
 mod timers;
