@@ -289,8 +289,8 @@ async fn r143_actor_restarts() {
         let client = client.clone();
         async move { client.append(ENTRIES, Entry::of(0, 1, 10)).await }
     });
-    // The sync, the new segment for what it lost, and the first restart.
-    for _ in 0..3 {
+    // The sync, the new segment for what it lost, and several restarts.
+    for _ in 0..8 {
         disk.failed().await;
     }
     assert_eq!(client.select_all(COUNTS.map_keys()).await.expect("reads go on").len(), 1);

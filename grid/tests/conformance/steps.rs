@@ -301,3 +301,33 @@ async fn a_handler_that_is_not_deterministic_is_told_and_not_tried_again_and_aga
     assert!(error.to_string().contains("steps/lists"), "{error}");
     Ok(())
 }
+
+static STUMBLES: AtomicU64 = AtomicU64::new(0);
+
+struct Stumbling;
+
+impl Module for Stumbling {
+    const NAME: &'static str = "stumbling";
+
+    fn define(module: &mut Setup) {
+        module.depot(NUMBERS);
+        module.stream("stumble", LISTS).source(NUMBERS).each(|number: u64, lists: &mut Lists| {
+            lists.entry("all".into()).or_default().push_back(number);
+            // In the middle of the second run of the first batch, and never again.
+            assert!(STUMBLES.fetch_add(1, Ordering::Relaxed) != 4, "it stumbles");
+        });
+    }
+}
+
+// What a run of the check has done before it panicked is undone: each record counts once.
+#[tokio::test]
+async fn a_handler_that_stumbles_when_it_is_checked_counts_once() -> Test {
+    let grid = Grid::in_memory().partitions(1).check_handlers(true).module::<Stumbling>();
+    let grid = grid.start().await?;
+    let client = grid.client();
+    client.append_many(NUMBERS, 0..3).await?;
+    client.append_many(NUMBERS, 3..6).await?;
+    assert_eq!(client.select(LISTS.key("all").all()).await?, (0..6).collect::<Vec<_>>());
+    assert!(grid.quarantine().is_empty());
+    Ok(())
+}
