@@ -123,9 +123,10 @@ async fn full_disk_keeps_hops() -> Test {
     let builder = Grid::builder("sim").storage(storage).partitions(PARTITIONS).threads(1);
     let grid = builder.module::<Relay<1>>().start().await?;
     let client = grid.client();
-    disk.sim.set_space_left(Some(0));
+    append(&client, 0..1).await?;
+    disk.sim.set_space_left(Some(1 << 20));
     let padding: Str = "x".repeat(64 << 10).as_str().into();
-    let mut acked = 0;
+    let mut acked = 1;
     // Until there is no room for another job; what those before it sent needs room of its own.
     let refused = loop {
         let job = Job { padding: padding.clone(), ..job(acked) };
@@ -135,6 +136,8 @@ async fn full_disk_keeps_hops() -> Test {
         }
     };
     assert!(matches!(refused.kind, AppendErrorKind::StorageFull { .. }), "{refused}");
+    let under_way = || grid.stats().total(|partition| partition.outbox_bytes);
+    assert!(acked > 1 && under_way() > 0, "{acked} jobs were acknowledged, and some wait for room");
     disk.sim.set_space_left(None);
     grid.processed().await;
     let came = came(&client).await?;
