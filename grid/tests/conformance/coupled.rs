@@ -327,6 +327,24 @@ async fn watched(grid: &Grid) -> Result<BTreeMap<u64, u64>, Box<dyn std::error::
     Ok(seen.iter().map(|(number, saw)| (number, *saw)).collect())
 }
 
+// A join whose snapshot cannot be written is tried again, also where nothing else happens.
+#[tokio::test]
+async fn r215_a_join_that_cannot_be_written_comes_later() -> Test {
+    let disk = Disk::new(with_past(0).await?);
+    disk.forbid(Some("/runs/"));
+    let builder = Grid::builder("sim").storage(Arc::new(disk.clone())).partitions(1).threads(1);
+    let grid = builder.module::<After>().start().await?;
+    for _ in 0..3 {
+        disk.failed().await;
+    }
+    let client = grid.client();
+    assert_eq!(watch(&client, PAST).await, Some(0), "it has not joined");
+    disk.forbid(None);
+    grid.caught_up("joined").await;
+    assert_eq!(watch(&client, PAST + 1).await, Some(client.depot_info(ADDED).await?.records()));
+    Ok(())
+}
+
 // Rows 024 and 215: it cannot join while its snapshot cannot be written; appends go on meanwhile.
 #[tokio::test]
 async fn r215_a_full_disk_puts_a_join_off() -> Test {

@@ -1,10 +1,12 @@
 //! Depots of ticks: what time appends.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use gridmill::Local;
 use gridmill::StartError;
 use gridmill::client::AppendErrorKind;
+use gridmill::persistence::{Faults, SimStorage};
 use gridmill::prelude::*;
 
 use super::modules::rates;
@@ -205,5 +207,20 @@ async fn a_period_of_nothing_and_appends_to_ticks_are_refused() -> Test {
              `.appends(..)` or name another depot",
         ]
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_tick_whose_write_is_tried_again_comes_once() -> Test {
+    let disk = SimStorage::new();
+    let clock = Clock::manual(0);
+    let builder = Grid::builder("sim").storage(Arc::new(disk.clone())).clock(clock.clone());
+    let grid = builder.partitions(1).threads(1).module::<kept::Kept>().start().await?;
+    wait_until(&clock, &grid, SECOND).await;
+    disk.set_faults(Faults { fail_sync: Some(1), ..Faults::default() });
+    wait_until(&clock, &grid, 2 * SECOND).await;
+    wait_until(&clock, &grid, 3 * SECOND).await;
+    assert_eq!(ticks(&grid.client()).await?, [1, 2, 3].map(|second| (second * SECOND, 0)));
+    assert_eq!(grid.stats().total(|partition| partition.records), 3);
     Ok(())
 }
