@@ -1,10 +1,13 @@
 //! A topology added to an existing folder is filled from the depot's past, beside the live flow.
 
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, OnceLock};
 
 use gridmill::client::ReadError;
-use gridmill::persistence::SimStorage;
+use gridmill::persistence::{SimStorage, Storage};
 use gridmill::prelude::*;
+
+use crate::latch::Latch;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -220,5 +223,61 @@ async fn r215_a_stop_ends_a_catch_up_that_has_nothing_left_to_read() -> Result {
         grid.caught_up("new").await;
         assert_eq!(grid.client().select_one(NEW).await?, Some(7));
     }
+    Ok(())
+}
+
+const NOTES: Depot<(u64, Str)> = Depot::random("budget/notes").global();
+const KEPT: PState<Map<u64, Str>> = PState::new("budget/kept").global();
+
+static NEAR_THE_END: Latch = Latch::new();
+
+struct Notes;
+
+impl Module for Notes {
+    const NAME: &'static str = "budget";
+
+    fn define(module: &mut Setup) {
+        module.depot(NOTES);
+    }
+}
+
+struct Keeps;
+
+impl Module for Keeps {
+    const NAME: &'static str = "budget";
+
+    fn define(module: &mut Setup) {
+        Notes::define(module);
+        module.stream("keep", KEPT).source(NOTES).each(
+            |(number, note): (u64, Str), kept: &mut Map<u64, Str>| {
+                if number == PAST - 1 {
+                    NEAR_THE_END.pass();
+                }
+                kept.put(number, note);
+            },
+        );
+    }
+}
+
+// Row 229: a topology that reads the past writes out what it has while it reads: a long past takes no more memory than
+// a short one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r229_a_catch_up_stays_within_its_budget() -> Result {
+    const TEXT: usize = 200;
+    let disk = SimStorage::new();
+    let builder = Grid::builder("sim").storage(Arc::new(disk.clone())).partitions(1);
+    let builder = builder.overlay_bytes_max(64 << 10);
+    let grid = builder.clone().module::<Notes>().start().await?;
+    let note: Str = "n".repeat(TEXT).as_str().into();
+    grid.client().append_many(NOTES, (0..PAST).map(|number| (number, note.clone()))).await?;
+    grid.shutdown().await?;
+
+    let grid = builder.module::<Keeps>().start().await?;
+    let held = NEAR_THE_END.reached().await;
+    let runs = disk.list(Path::new("budget/0/runs"))?.len();
+    assert!(runs > 0, "all of {} bytes is in memory", PAST as usize * TEXT);
+    held.open();
+    grid.caught_up("keep").await;
+    assert_eq!(grid.client().select_one(KEPT.len()).await?, Some(PAST));
     Ok(())
 }

@@ -229,7 +229,7 @@ async fn r024_flushes_that_fail_are_seen_and_hold_memory() {
         assert!(stats.overlay_bytes <= 2 * BUDGET as u64, "{}", stats.overlay_bytes);
         assert!(kept < 1000, "memory is not held");
     };
-    assert!(kept * 10_000 > BUDGET, "a budget may be used");
+    assert!(2 * kept * 10_000 > 3 * BUDGET, "nearly twice the budget may be used");
     let AppendErrorKind::ChangesFull { partition: 0, message } = &refused.kind else {
         panic!("{refused}");
     };
