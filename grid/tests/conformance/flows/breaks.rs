@@ -6,7 +6,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use futures::future::join_all;
 use gridmill::GridBuilder;
 use gridmill::client::AppendErrorKind;
 use gridmill::folder::Folder;
