@@ -1,5 +1,6 @@
 #!/bin/sh
-# Instructions per event of the append-apply-publish path, counted by callgrind, for `count` and `todo`.
+# Instructions per event of the append-apply-publish path, counted by callgrind, for `count`, `todo` and `hops`
+# (a transfer between two partitions: two records, of which the second is a hop).
 # Each figure is the difference between a long and a short run, so that starting and stopping do not
 # count. Needs valgrind. A stage's figure has all that it calls.
 # Usage: benches/instructions.sh
@@ -32,15 +33,16 @@ per_event() {
     echo $(( ($(instructions "$1" $many) - $(instructions "$1" $few)) / (many - few) ))
 }
 
-printf '%-8s %8s %8s %8s %8s %8s\n' '' all encode log apply seal
-for workload in count todo; do
+printf '%-8s %8s %8s %8s %8s %8s %8s\n' '' all encode log apply seal door
+for workload in count todo hops; do
     count $workload $few
     count $workload $many
     seal=$(per_event 'Cell>::seal')
-    printf '%-8s %8s %8s %8s %8s %8s\n' $workload \
+    printf '%-8s %8s %8s %8s %8s %8s %8s\n' $workload \
         "$(per_event 'PROGRAM TOTALS')" \
-        "$(per_event 'gridmill_client::append_many')" \
+        "$(per_event 'gridmill_client::by_partition::by_partition')" \
         "$(per_event 'persistence/src/log/writer.rs:')" \
-        "$(( $(per_event 'partition::core::Core::apply') - seal ))" \
-        "$seal"
+        "$(( $(per_event 'machine::core::Core::apply') - seal ))" \
+        "$seal" \
+        "$(per_event 'door::Incoming::admit')"
 done

@@ -12,12 +12,13 @@ use crate::error::{BenchError, Result};
 use crate::workloads;
 
 /// The workloads and what each does.
-const WORKLOADS: [(&str, &str); 9] = [
+const WORKLOADS: [(&str, &str); 10] = [
     ("log", "durable appends, no topology"),
     ("todo", "new 50 %, complete 40 %, reorder 10 %"),
     ("count", "a counter per key"),
     ("hops", "transfers between accounts of two partitions, beside `count --keys 10000`"),
     ("fan", "posts that reach all followers (--keys) of their authors"),
+    ("query", "queries of settled state, beside hash maps and selects"),
     ("read", "point selects, alone and under full write load"),
     ("replay", "a new view over an existing depot"),
     ("open", "start on a folder with state until the first correct read"),

@@ -2,6 +2,8 @@
 
 use gridmill::prelude::*;
 
+pub mod asking;
+
 /// The seed's todo application.
 #[allow(missing_docs, reason = "the derives of a record leave a field of theirs without a word")]
 pub mod todo {

@@ -6,7 +6,7 @@ use crate::args::Options;
 use crate::measure::Recorder;
 
 /// Figures that the object of `--json` has as well, where the workload measures them.
-const IN_JSON: [&str; 8] = [
+const IN_JSON: [&str; 13] = [
     "first_read_ms",
     "state_bytes",
     "bytes_per_entry",
@@ -15,6 +15,11 @@ const IN_JSON: [&str; 8] = [
     "alone_syncs",
     "deliveries_per_s",
     "deliveries_per_core",
+    "sum_ratio",
+    "point_ratio",
+    "everywhere_us",
+    "range_us",
+    "field_ratio",
 ];
 
 /// One system's line.
@@ -33,6 +38,8 @@ pub struct Line {
 pub struct Report {
     /// Every system that ran.
     pub lines: Vec<Line>,
+    /// The lines do different things: ratios of their rates would say nothing.
+    pub unlike: bool,
     /// Figures that are no rates: name, value, unit.
     pub figures: Vec<(&'static str, f64, &'static str)>,
 }
@@ -55,10 +62,11 @@ impl Report {
         let heads = ["ops/s", "p50 us", "p99 us", "p99.9 us", "max us", "cpu us/op", "bytes/op"];
         let heads = heads.map(|head| format!("{head:>11}")).join(" ");
         let ratios = format!(" {:>11} {:>9}", "ratio", "p50 ratio");
-        let ratios = if self.lines.len() > 1 { ratios.as_str() } else { "" };
+        let has_ratios = self.lines.len() > 1 && !self.unlike;
+        let ratios = if has_ratios { ratios.as_str() } else { "" };
         let mut text = format!("{:<22} {heads}{ratios}\n", "");
         for (number, line) in self.lines.iter().enumerate() {
-            let ratios = if number > 0 { self.ratios(line) } else { String::new() };
+            let ratios = if number > 0 && has_ratios { self.ratios(line) } else { String::new() };
             text += &format!("{}{ratios}\n", row(line));
         }
         for (name, value, unit) in &self.figures {

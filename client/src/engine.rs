@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use gridmill_model::{Schema, engine::ReadStore};
 
-use crate::error::{AppendErrorKind, DepotError, ReadError};
+use crate::error::{AppendErrorKind, DepotError, ReadError, WatchError};
 use crate::gate::{Gate, Refused};
 
 mod answer;
@@ -18,6 +18,7 @@ mod pool;
 mod query;
 mod single;
 mod submission;
+mod watch;
 
 pub(crate) use answer::Answer;
 pub use answer::{Done, Relay};
@@ -25,6 +26,7 @@ pub use pool::{Pool, Timer};
 pub use query::{AnyRun, PartEntry, QueryEntry, RunPart, RunQuery, Running};
 pub use single::{EventList, Single, SingleEvent};
 pub use submission::{AnyEvents, EncodedEvents, Submission};
+pub use watch::{Evaluated, Newest, Scope, Topic, TopicName, WatchGuard, WatchOrder};
 
 /// When an append is answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -207,6 +209,13 @@ pub trait Engine: fmt::Debug + Send + Sync + 'static {
     /// Threads for what may take long. Without any it is done by whoever asks for it.
     fn pool(&self) -> Option<&dyn Pool> {
         None
+    }
+    /// Enters a watch, which ends when the guard is dropped.
+    ///
+    /// # Errors
+    /// [`WatchError`]; without more an engine does not push.
+    fn watch(&self, _order: WatchOrder) -> Result<WatchGuard, WatchError> {
+        Err(WatchError::Unsupported)
     }
     /// First and next offset of a depot's partition.
     fn depot_range(&self, depot: usize, partition: u32) -> Result<DepotRange, DepotError>;

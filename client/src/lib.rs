@@ -18,6 +18,8 @@
 //! - [`view_of`](Client::view_of): several selects of one moment.
 //! - [`reader`](Client::reader): one PState, found once for many selects.
 //! - [`query`](Client::query): an answer that a module computes from many partitions.
+//! - [`watch`](Client::watch), [`watch_in`](Client::watch_in), [`watch_on`](Client::watch_on) and
+//!   [`watch_all`](Client::watch_all): a value, and how it goes on.
 //! - [`depot_info`](Client::depot_info) and [`depot_read`](Client::depot_read): records as they
 //!   were logged.
 //! - [`append_json`](Client::append_json) and [`select_json`](Client::select_json): the same by
@@ -48,6 +50,7 @@ mod select;
 mod submit;
 mod view;
 mod views;
+mod watch;
 mod work;
 
 pub use append::Pending;
@@ -58,7 +61,7 @@ pub use encoded::Encoded;
 pub use engine::{Ack, DepotRange};
 pub use error::{
     AppendError, AppendErrorKind, AppendManyError, AskError, AskErrorKind, DepotError, ReadError,
-    Rejection, ReplyError,
+    Rejection, ReplyError, WatchError,
 };
 pub use gate::{Admission, Gate, Refused};
 #[doc(hidden)]
@@ -66,3 +69,4 @@ pub use json::json_event;
 pub use reader::Reader;
 pub use receipt::{BatchReceipt, ManyReceipt, PartReceipt, Receipt, Rejected, Repeated, Reply};
 pub use view::KeyView;
+pub use watch::{Change, Folded, FoldedChange, Watch, WatchAll};

@@ -2,14 +2,14 @@
 
 use std::any::Any;
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::time::Instant;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
 
 use gridmill_client::engine::{
     AnyRoot, DepotEntry, DepotRange, Engine, Held, JsonEvent, PStateEntry, PartEntry, Pool,
-    QueryEntry, Single, StoredEvent, Submission,
+    QueryEntry, Single, StoredEvent, Submission, Timer, WatchGuard, WatchOrder,
 };
-use gridmill_client::{AppendErrorKind, DepotError, Gate, ReadError};
+use gridmill_client::{AppendErrorKind, DepotError, Gate, ReadError, WatchError};
 use gridmill_persistence::{LogError, LogReader};
 
 use crate::ask::held::{HeldView, HeldViews};
@@ -19,6 +19,7 @@ use crate::machine::registry::Registry;
 use crate::module::{PartPlan, Plan, QueryDef, Topology};
 use crate::shell::partition::past::Progress;
 use crate::shell::partition::shared::Shared;
+use crate::shell::partition::watching::Evaluators;
 use crate::shell::slot::Slot;
 use crate::topology::PStateDef;
 
@@ -322,6 +323,21 @@ impl Engine for GridEngine {
         self.pool.as_ref().map(|pool| pool as &dyn Pool)
     }
 
+    fn watch(&self, order: WatchOrder) -> Result<WatchGuard, WatchError> {
+        let Views { entry, address, topology, partitions } = &self.pstates[order.pstate];
+        let shared = partitions.get(order.partition as usize);
+        let shared = shared.ok_or_else(|| self.no_partition(order.pstate, order.partition))?;
+        let view = shared.published.view();
+        if view.roots.is_empty() {
+            return Err(not_running(shared).into());
+        }
+        if !order.partial && !view.is_live(*topology) {
+            return Err(catching_up(&entry.name, shared, *topology).into());
+        }
+        drop(view);
+        shared.watch(order, (address.number, *topology))
+    }
+
     fn depot_range(&self, depot: usize, partition: u32) -> Result<DepotRange, DepotError> {
         let (module, number, reader) = self.depot_partition(depot, partition)?;
         let source = module.registries[partition as usize].source(number);
@@ -373,6 +389,32 @@ impl Engine for GridEngine {
     ) -> Result<String, ReadError> {
         let Views { entry, address, .. } = &self.pstates[pstate];
         select_json(self, entry, (&self.modules[address.module].plan, address.number), path, going)
+    }
+}
+
+/// The threads of queries, for what is watched: as long as there is a grid.
+#[derive(Debug)]
+struct OfQueries(Weak<GridEngine>);
+
+impl Evaluators for OfQueries {
+    fn run(&self, job: Box<dyn FnOnce() + Send>) -> bool {
+        let Some(engine) = self.0.upgrade() else { return false };
+        engine.pool.as_ref().map(|pool| pool.run(job)).is_some()
+    }
+
+    fn after(&self, wait: Duration, wake: Box<dyn FnOnce() + Send>) -> Option<Timer> {
+        let engine = self.0.upgrade()?;
+        engine.pool.as_ref().map(|pool| pool.after(wait, wake))
+    }
+}
+
+impl GridEngine {
+    /// Has what is watched evaluated on the threads of queries.
+    pub(crate) fn evaluates(self: &Arc<Self>) {
+        let partitions = self.modules.iter().flat_map(|module| &module.partitions);
+        for shared in partitions {
+            shared.watching.evaluated_by(Box::new(OfQueries(Arc::downgrade(self))));
+        }
     }
 }
 

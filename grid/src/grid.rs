@@ -106,6 +106,7 @@ impl Grid {
         drain: Duration,
     ) -> Self {
         let engine = Arc::new(engine);
+        engine.evaluates();
         drop(workers.of(0).spawn(keep(Arc::downgrade(&engine))));
         let client = Client::new(Arc::clone(&engine) as _);
         Self { engine, client, workers, storage, root, drain }

@@ -103,6 +103,7 @@ mod state;
 mod stats;
 mod sync;
 mod topology;
+mod watch;
 
 pub use builder::GridBuilder;
 pub use error::{ShutdownError, StartError};

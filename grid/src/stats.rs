@@ -105,6 +105,12 @@ pub struct PartitionStats {
     /// of [`overlay_bytes_max`](crate::GridBuilder::overlay_bytes_max), on all partitions, the oldest are let go of
     /// ([`ReadError::LetGo`](gridmill_client::ReadError::LetGo)).
     pub pinned_bytes: u64,
+    /// Watches on the partition.
+    pub watches: u64,
+    /// Distinct paths that these watch.
+    pub watched_paths: u64,
+    /// How often such a path was evaluated.
+    pub evaluations: u64,
     /// Runs that the views of the live flow read from.
     pub runs: u64,
     /// Bytes of these runs.
@@ -182,7 +188,7 @@ fn module(run: &ModuleRun, pinned: impl Fn(u32) -> Pinned) -> ModuleStats {
 fn partition(run: &ModuleRun, shared: &Shared, pinned: Pinned) -> PartitionStats {
     let counters = &shared.counters;
     let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-    let runs = shared.published.runs();
+    let (runs, watching) = (shared.published.runs(), shared.watching.figures());
     PartitionStats {
         records: get(&counters.records),
         batches: get(&counters.batches),
@@ -212,6 +218,9 @@ fn partition(run: &ModuleRun, shared: &Shared, pinned: Pinned) -> PartitionStats
         held_views: pinned.views,
         oldest_view: pinned.oldest,
         pinned_bytes: pinned.bytes as u64,
+        watches: watching.watches as u64,
+        watched_paths: watching.paths as u64,
+        evaluations: watching.evaluated,
         runs: runs.len() as u64,
         run_bytes: runs.iter().map(Run::bytes).sum(),
         run_pages_read: runs.iter().map(Run::pages_read).sum(),

@@ -57,11 +57,17 @@ pub enum Bug {
     AcceptClosedResult,
     /// A handler that refuses a record has cancelled and scheduled all the same.
     KeepTimers,
+    /// What is touched of what is watched is not told.
+    ForgetHits,
+    /// A watch begins with what is shown, although batches are under way that do not tell of it.
+    WatchEarly,
+    /// A new life does not know what is watched.
+    ForgetMarks,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 28] = [
         Self::AckBeforeSync,
         Self::SkipCrc,
         Self::PublishHalfBatch,
@@ -87,6 +93,9 @@ impl Bug {
         Self::ForgetSkip,
         Self::CallEarly,
         Self::AcceptClosedResult,
+        Self::ForgetHits,
+        Self::WatchEarly,
+        Self::ForgetMarks,
     ];
 
     /// The name on the command line of `simulate`.
@@ -117,6 +126,9 @@ impl Bug {
             Self::ForgetSkip => "forget_skip",
             Self::CallEarly => "call_early",
             Self::AcceptClosedResult => "accept_closed_result",
+            Self::ForgetHits => "forget_hits",
+            Self::WatchEarly => "watch_early",
+            Self::ForgetMarks => "forget_marks",
         }
     }
 }

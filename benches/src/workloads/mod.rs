@@ -10,6 +10,7 @@ mod hops;
 mod log;
 mod memory;
 mod open;
+mod query;
 mod read;
 mod replay;
 mod todo;
@@ -46,6 +47,8 @@ pub(crate) fn defaults(name: &str, of: Of) -> Result<Defaults> {
         "hops" => (10_000, 2, 256, 64, 0),
         // Followers; a call is one post.
         "fan" => (10_000, 8, 1, 8, 0),
+        // A part on each of eight partitions.
+        "query" => (1_000_000, 8, 4096, 4, 0),
         "read" => (1_000_000, 2, 1024, 4, 0),
         "replay" if of == Of::Todo => (100_000, 2, 4096, 4, 0),
         "open" | "memory" | "replay" => (1_000_000, 2, 4096, 4, 0),
@@ -65,6 +68,7 @@ pub fn run(options: &Options) -> Result<Report> {
         "count" => count::run(options),
         "hops" => hops::run(options),
         "fan" => fan::run(options),
+        "query" => query::run(options),
         "read" => read::run(options),
         "replay" => replay::run(options),
         "open" => open::run(options),

@@ -21,7 +21,7 @@ use super::events::Hits;
 use super::{compare, with_peers};
 
 /// Of so many reads, one is timed: the clock costs a tenth of a read.
-const SAMPLE: u64 = 16;
+pub(super) const SAMPLE: u64 = 16;
 
 pub(super) fn run(options: &Options) -> Result<Report> {
     let cores = Cores::two()?.ok_or_else(|| BenchError::Failed {
@@ -86,7 +86,7 @@ impl Subject for Reads {
     }
 
     fn run(&mut self, until: Instant, seen: &mut Recorder) -> Result<()> {
-        sample(until, seen, || self.read())
+        sample(until, seen, SAMPLE, || self.read())
     }
 
     fn check(&mut self) -> Result<()> {
@@ -94,8 +94,13 @@ impl Subject for Reads {
     }
 }
 
-/// Reads until `until`, and times some of the reads.
-fn sample(until: Instant, seen: &mut Recorder, mut read: impl FnMut() -> Result<()>) -> Result<()> {
+/// Reads until `until`, and times one of every `each` reads.
+pub(super) fn sample(
+    until: Instant,
+    seen: &mut Recorder,
+    each: u64,
+    mut read: impl FnMut() -> Result<()>,
+) -> Result<()> {
     loop {
         let start = Instant::now();
         if start >= until {
@@ -103,10 +108,10 @@ fn sample(until: Instant, seen: &mut Recorder, mut read: impl FnMut() -> Result<
         }
         read()?;
         let sampled = Instant::now();
-        for _ in 1..SAMPLE {
+        for _ in 1..each {
             read()?;
         }
-        seen.sampled(SAMPLE, start, sampled);
+        seen.sampled(each, start, sampled);
     }
 }
 
@@ -130,7 +135,7 @@ impl Subject for HashMapReads {
     }
 
     fn run(&mut self, until: Instant, seen: &mut Recorder) -> Result<()> {
-        sample(until, seen, || {
+        sample(until, seen, SAMPLE, || {
             self.wrong += u64::from(self.map.get(&self.draw.key()) != Some(&1));
             Ok(())
         })

@@ -4,11 +4,13 @@ mod append;
 mod ask;
 mod read;
 mod reply;
+mod watch;
 
 pub use append::{AppendError, AppendErrorKind, AppendManyError, Rejection};
 pub use ask::{AskError, AskErrorKind};
 pub use read::{DepotError, ReadError};
 pub use reply::ReplyError;
+pub use watch::WatchError;
 
 /// Lets errors look in `{:?}` as they read: a program whose `main` returns one shows that, and a list of
 /// fields would hide what it says.

@@ -12,7 +12,7 @@ pub(crate) fn implement(shape: &Shape) -> Tokens {
     let Shape { name, model, .. } = shape;
     let schema = schema(shape);
     let (size, resize) = (size(shape), resize(shape));
-    let is_same = is_same(shape);
+    let (is_same, diff) = (is_same(shape), diff(shape));
     let in_place = in_place(shape);
     let types: Vec<_> = shape.fields().map(|field| &field.ty).collect();
     let states = shape.fields().map(|field| {
@@ -51,6 +51,8 @@ pub(crate) fn implement(shape: &Shape) -> Tokens {
             fn is_same(&self, earlier: &Self) -> bool {
                 #is_same
             }
+
+            #diff
         }
 
         #model::__blob_root!([] #name);
@@ -167,6 +169,64 @@ fn is_same(shape: &Shape) -> Tokens {
     let model = &shape.model;
     let field = |now, earlier| quote!(&& #model::State::is_same(#now, #earlier));
     beside_earlier(shape, &quote!(true), &field, &quote!(false))
+}
+
+/// Field by field, where paths lead to fields; the content of a variant as one part, where paths lead there. Otherwise
+/// a value is another one or is not.
+fn diff(shape: &Shape) -> Tokens {
+    let model = &shape.model;
+    let body = match &shape.content {
+        Content::Struct(group) if group.named && !group.fields.is_empty() => {
+            let parts = group.fields.iter().enumerate().map(|(index, field)| {
+                let (index, member) = (index as u16, &field.member);
+                quote! {
+                    out.inside(#model::path::Step::Field(#index), &earlier.#member, &self.#member);
+                }
+            });
+            quote!(#(#parts)*)
+        }
+        Content::Struct(_) => return Tokens::new(),
+        Content::Enum(variants) => {
+            let arms = variants.iter().enumerate().map(|(index, variant)| {
+                let (name, group) = (&variant.name, &variant.group);
+                let (now, earlier) = (group.bindings(), group.earlier_bindings());
+                let parts = variant_diff(shape, index as u16, group);
+                quote!((Self::#name #now, Self::#name #earlier) => { #parts })
+            });
+            let other = (variants.len() > 1).then(|| quote!(_ => out.set(self),));
+            quote!(match (self, earlier) { #(#arms)* #other })
+        }
+    };
+    quote! {
+        #[allow(unused_variables, reason = "a variant need not have fields")]
+        fn diff(&self, earlier: &Self, out: &mut #model::diff::DiffOut) {
+            #body
+        }
+    }
+}
+
+/// The fields of a variant: behind the steps to its content and, where there are several, to the part of it.
+fn variant_diff(shape: &Shape, variant: u16, group: &Group) -> Tokens {
+    let model = &shape.model;
+    let step = quote!(#model::path::Step::Variant(#variant));
+    let fields: Vec<(Ident, Ident)> =
+        group.fields.iter().map(|it| (it.binding(), it.earlier_binding())).collect();
+    match fields.as_slice() {
+        [] => Tokens::new(),
+        [(now, earlier)] => quote!(out.inside(#step, #earlier, #now);),
+        fields if fields.len() > crate::walk::FIELDS_MAX => {
+            let differ =
+                fields.iter().map(|(now, earlier)| quote!(#model::diff::differ(#earlier, #now)));
+            quote!(if #(#differ)||* { out.set(self); })
+        }
+        fields => {
+            let parts = fields.iter().enumerate().map(|(index, (now, earlier))| {
+                let part = quote!(#model::path::Step::Field(#index as u16));
+                quote!(out.inside(#part, #earlier, #now);)
+            });
+            quote!(out.behind(#step, |out| { #(#parts)* });)
+        }
+    }
 }
 
 /// What begins with `start` and goes on with what `field` makes of each field of `self` and `earlier`; `other`

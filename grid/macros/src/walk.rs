@@ -135,7 +135,7 @@ fn fields(shape: &Shape, group: &Group) -> Tokens {
 }
 
 /// The most fields that a variant may have to be walked into: tuples have no more parts.
-const FIELDS_MAX: usize = 12;
+pub(crate) const FIELDS_MAX: usize = 12;
 
 /// One constant per variant, with the name in capitals; with an underscore behind it where that is the variant's.
 fn variant_handles(shape: &Shape, variants: &[Variant]) -> Tokens {

@@ -16,6 +16,7 @@ pub mod aggregate;
 pub mod archive;
 mod bytes;
 pub mod collections;
+pub mod diff;
 #[doc(hidden)]
 pub mod engine;
 pub mod event;

@@ -73,6 +73,7 @@ pub struct GridBuilder {
     partitions: u32,
     threads: usize,
     query_threads: usize,
+    watches_max: usize,
     durability: Durability,
     clock: Clock,
     overlay_bytes_max: usize,
@@ -113,6 +114,7 @@ impl GridBuilder {
             partitions: 8,
             threads: cores(),
             query_threads: cores(),
+            watches_max: 1 << 20,
             durability: Durability::Sync,
             clock: Clock::system(),
             overlay_bytes_max: budget,
@@ -166,6 +168,13 @@ impl GridBuilder {
     /// those of partitions.
     pub fn query_threads(mut self, threads: usize) -> Self {
         self.query_threads = threads;
+        self
+    }
+
+    /// The most watches that one partition takes: 1,048,576. Over it, [`watch`](crate::client::Client::watch) is refused
+    /// until others have ended. Each takes about 300 bytes of memory, and each distinct path about 600 and its value.
+    pub fn watches_max(mut self, watches: usize) -> Self {
+        self.watches_max = watches;
         self
     }
 

@@ -266,8 +266,9 @@ impl GridBuilder {
             let confirmed = Arc::new(Confirmed::new(plan, self.partitions));
             for partition in 0..self.partitions {
                 let (thread, load) = place(slots.len());
-                let shared = Shared::new(plan.name, partition, self.mailbox_bytes_max, load);
-                let shared = Arc::new(shared);
+                let maxima = (self.mailbox_bytes_max, self.watches_max);
+                let shared = Arc::new(Shared::new(plan.name, partition, maxima, load));
+                shared.watching.belongs_to(&shared);
                 if plan.follows_time(partition) {
                     self.clock.tell(Arc::downgrade(&shared) as _);
                 }

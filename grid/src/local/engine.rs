@@ -8,9 +8,11 @@ use std::task::{Context, Poll, Waker};
 
 use gridmill_client::engine::{
     Ack, AnyRoot, DepotEntry, DepotRange, Engine, Held, JsonEvent, PStateEntry, PartEntry,
-    QueryEntry, StoredEvent, Submission,
+    QueryEntry, StoredEvent, Submission, WatchGuard, WatchOrder,
 };
-use gridmill_client::{AppendErrorKind, BatchReceipt, DepotError, Gate, ReadError, Repeated};
+use gridmill_client::{
+    AppendErrorKind, BatchReceipt, DepotError, Gate, ReadError, Repeated, WatchError,
+};
 use gridmill_model::Uuid;
 use gridmill_persistence::Position;
 use parking_lot::Mutex;
@@ -30,6 +32,7 @@ use crate::topology::{AnyEvents, Call, CallResult, OpenedCall, id_mark, key_of};
 use super::EVENT_BYTES_MAX;
 use super::machine::Machine;
 use super::queue::{CallEnd, Machines, PendingCall, Queue};
+use super::watching::Watching;
 
 /// What a mailbox may hold; here nothing ever waits in one.
 const MAILBOX_BYTES: u32 = 1 << 30;
@@ -47,6 +50,7 @@ pub(super) struct LocalEngine {
     pub(super) depots: Vec<Arc<DepotEntry>>,
     pub(super) pstates: Vec<Arc<PStateEntry>>,
     pub(super) queries: QueryEntries,
+    pub(super) watching: Watching,
 }
 
 impl fmt::Debug for LocalEngine {
@@ -71,7 +75,19 @@ impl LocalEngine {
         let machines = Mutex::new(machines.collect::<Result<_, _>>()?);
         let (time, ticks) = (Mutex::new(0), Mutex::new(Ticking::all(&plan, 0)));
         let clients = Clients::default();
-        Ok(Self { plan, machines, partitions, time, ticks, clients, depots, pstates, queries })
+        let watching = Watching::new(partitions);
+        Ok(Self {
+            plan,
+            machines,
+            partitions,
+            time,
+            ticks,
+            clients,
+            depots,
+            pstates,
+            queries,
+            watching,
+        })
     }
 
     pub(super) fn set_time(&self, micros: i64) {
@@ -90,6 +106,7 @@ impl LocalEngine {
         if let Err(error) = self.settle(self.machines.lock(), Queue::default(), micros) {
             tracing::warn!(%error, "what timers led to was not handled");
         }
+        self.show_watchers();
     }
 
     /// The depots that clients see: not those of stages.
@@ -105,7 +122,7 @@ impl LocalEngine {
     }
 
     /// Reads from the machine of a PState's partition, while it is usable.
-    fn read_state<T>(
+    pub(super) fn read_state<T>(
         &self,
         pstate: usize,
         partition: u32,
@@ -279,7 +296,9 @@ impl Engine for LocalEngine {
 
     fn submit(&self, mut submission: Submission) {
         let done = submission.done.take();
-        match (done, self.apply(submission)) {
+        let applied = self.apply(submission);
+        self.show_watchers();
+        match (done, applied) {
             (Some(done), Ok(receipt)) => done.answer(receipt),
             (Some(done), Err((kind, events))) => done.fail(kind, events),
             (None, _) => {}
@@ -327,6 +346,10 @@ impl Engine for LocalEngine {
 
     fn part_names(&self) -> Vec<String> {
         sorted(self.queries.parts.keys())
+    }
+
+    fn watch(&self, order: WatchOrder) -> Result<WatchGuard, WatchError> {
+        self.watch_here(order)
     }
 
     fn depot_range(&self, depot: usize, partition: u32) -> Result<DepotRange, DepotError> {

@@ -6,6 +6,7 @@
 mod engine;
 mod machine;
 mod queue;
+mod watching;
 
 use std::fmt;
 use std::marker::PhantomData;

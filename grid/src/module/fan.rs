@@ -3,7 +3,7 @@
 use gridmill_model::event::Fanned;
 use gridmill_model::{Event, Fan, Key, Stage};
 
-use crate::topology::{Context, FanOutcome, Outcome, StateSet};
+use crate::topology::{Context, FanEach, Outcome, StateSet};
 
 use super::failure::OnFailure;
 use super::source::Source;
@@ -57,17 +57,6 @@ impl<'m, S: StateSet, K: Key, E: Event, T: StateSet> FanSource<'m, S, K, E, T> {
             + Sync
             + 'static,
     {
-        let all =
-            move |fanned: Fanned<K, E>, mut states: T::Refs<'_>, context: &mut Context<'_>| {
-                let Fanned { keys, record } = fanned;
-                for key in keys {
-                    let outcome = handler(key, &record, T::again(&mut states), context);
-                    if let Some(refusal) = outcome.refusal() {
-                        return FanOutcome::<R>::refused(refusal);
-                    }
-                }
-                FanOutcome::done()
-            };
-        self.source.each_with(all)
+        self.source.handled_by(|mark| Box::new(FanEach::<K, E, T, F>::new(handler, mark)))
     }
 }

@@ -144,6 +144,11 @@ impl<'m, S: StateSet, E: Event, T: StateSet> Source<'m, S, E, T> {
         F: for<'a, 'b, 'c> Fn(E, T::Refs<'a>, &'b mut Context<'c>) -> R + Send + Sync + 'static,
     {
         let key = self.origin.key();
+        self.handled_by(|mark| Box::new(Each::<E, T, F>::new(handler, key, mark)))
+    }
+
+    /// Declares the handler, which is made for a topology with this [`id_mark`].
+    pub(super) fn handled_by(self, handler: impl FnOnce(u32) -> Box<dyn Handler>) -> Stream<'m, S> {
         let Self { stream, origin, start, over, failure, .. } = self;
         let Some(depot) = enter(stream.setup, stream.topology, &origin) else { return stream };
         let topology = &mut stream.setup.topologies[stream.topology];
@@ -154,7 +159,7 @@ impl<'m, S: StateSet, E: Event, T: StateSet> Source<'m, S, E, T> {
             start,
             over,
             failure,
-            handler: Box::new(Each::<E, T, F>::new(handler, key, mark)),
+            handler: handler(mark),
             call: None,
         });
         stream

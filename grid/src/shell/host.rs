@@ -16,6 +16,8 @@ pub(crate) enum Work {
     Sync,
     /// Reading the past, while the live flow goes on.
     Read,
+    /// Evaluating what is watched, where no threads are for that.
+    Watch,
     /// Nobody waits: it gives way to others.
     Background,
 }

@@ -21,6 +21,7 @@ use super::ledger::{COUNTS, LISTS, OPS, Op};
 use super::oracle::Oracle;
 use super::passing;
 use super::tasks::pause;
+use super::watching::Observers;
 
 /// Keys that events are about.
 pub(super) const KEYS: u64 = 12;
@@ -32,6 +33,8 @@ pub(super) struct Common {
     pub(super) oracle: Rc<RefCell<Oracle>>,
     /// What is known of events about which the outside is asked.
     pub(super) asks: Rc<RefCell<Oracle>>,
+    /// What watches.
+    pub(super) observers: Observers,
 }
 
 /// Appends `count` events, each after the answer to the one before.

@@ -29,6 +29,7 @@ use super::choices::{Choices, Chosen};
 use super::host::{self, Jobs, SimHost};
 use super::inspect::now;
 use super::tasks::Tasks;
+use super::watching::Observers;
 
 /// One partition, running or about to be opened again.
 struct SimPartition {
@@ -43,6 +44,7 @@ struct SimPartition {
 pub(super) struct SimGrid {
     pub(super) client: Client,
     pub(super) tasks: Tasks,
+    pub(super) observers: Observers,
     places: Vec<SimPartition>,
     jobs: Jobs,
     calls: host::Calls,
@@ -104,6 +106,7 @@ impl SimGrid {
         Ok(Self {
             client,
             tasks: Tasks::default(),
+            observers: Observers::default(),
             places,
             jobs,
             calls,

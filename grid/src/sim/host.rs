@@ -124,6 +124,7 @@ pub(super) fn named(message: &Msg) -> &'static str {
         Msg::Called(..) => "Called",
         Msg::SendAgain { .. } => "SendAgain",
         Msg::Quarantined(_) => "Quarantined",
+        Msg::Watch => "Watch",
         Msg::Shutdown(_) => "Shutdown",
     }
 }
@@ -133,6 +134,7 @@ pub(super) fn of(work: Work) -> &'static str {
     match work {
         Work::Sync => "sync",
         Work::Read => "catch-up",
+        Work::Watch => "watch",
         Work::Background => "background",
     }
 }

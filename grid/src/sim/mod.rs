@@ -19,6 +19,7 @@ mod passing;
 mod run;
 mod tasks;
 mod ticking;
+mod watching;
 
 pub use options::{Failure, Options, Outcome, Workload};
 pub use run::{run, silence_simulated_panics};

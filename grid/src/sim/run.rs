@@ -23,6 +23,7 @@ use super::ledger::{self, Early, Late, Newer};
 use super::once::{Tried, send_once};
 use super::options::{Failure, Options, Outcome};
 use super::oracle::Oracle;
+use super::watching::observe;
 
 /// Things that may happen in one life, at most: more is a grid that does not come to rest.
 const STEPS_MAX: u64 = 200_000;
@@ -217,7 +218,8 @@ impl Run {
 
     fn send_clients(&mut self, grid: &mut SimGrid) {
         let (oracle, asks) = (Rc::clone(&self.oracle), Rc::clone(&self.asks));
-        let common = Common { client: grid.client.clone(), oracle, asks };
+        let observers = grid.observers.clone();
+        let common = Common { client: grid.client.clone(), oracle, asks, observers };
         for _ in 0..2 + self.choices.below(3) {
             self.senders += 1;
             let (choices, count) = (self.fork(), 5 + self.choices.below(25) as u64);
@@ -232,6 +234,8 @@ impl Run {
                 _ => grid.tasks.spawn(send(common, choices, sender, count)),
             }
         }
+        let choices = self.fork();
+        grid.tasks.spawn(observe(common.clone(), choices, 12));
         let choices = self.fork();
         grid.tasks.spawn(watch(common, choices, 30));
         if self.options.workload.has_quarantine() {
@@ -395,6 +399,7 @@ impl Run {
         let now = self.clock.now();
         inspect::look(grid, &mut self.oracle.borrow_mut(), self.late.as_deref(), now)?;
         inspect::look_at_asks(grid, &mut self.asks.borrow_mut())?;
+        grid.observers.check(&grid.client)?;
         self.check()
     }
 

@@ -18,6 +18,7 @@ use crate::panics::caught;
 use super::cache::Fetch;
 use super::flush::{Frozen, FrozenRoot};
 use super::layers::{Layers, View};
+use super::marks::{Mark, Marks, ScopeId};
 use super::memtable::MemtableView;
 use super::overlay::{Excess, Overlay, excess_of};
 use super::room::Room;
@@ -115,6 +116,10 @@ pub(crate) trait Cell: Send {
     fn misplaced(&self) -> Option<Violation>;
     /// Makes what was done since the last seal the newest layer.
     fn seal(&mut self) -> Result<(), Damaged>;
+    /// Watches entries of the root from now on, or no longer.
+    fn mark(&mut self, mark: &Mark);
+    /// Adds what was touched of what is watched, by batches that were sealed since this was asked last.
+    fn take_hits(&mut self, into: &mut Vec<ScopeId>);
     /// The root as of the last seal.
     fn view(&mut self) -> AnyView;
     /// Entries of the root as of the last seal.
@@ -152,6 +157,8 @@ pub(crate) struct RootCell<R: Root> {
     sealed_len: u64,
     /// The published form of `sealed`, made when somebody asks.
     view: Option<AnyView>,
+    /// What is watched, if anything.
+    marks: Option<Box<Marks>>,
 }
 
 impl<R: Root> RootCell<R> {
@@ -171,6 +178,7 @@ impl<R: Root> RootCell<R> {
             sealed: Layers::new(runs),
             sealed_len: len,
             view: None,
+            marks: None,
         };
         cell.reset()?;
         if fresh {
@@ -356,15 +364,32 @@ impl<R: Root> Cell for RootCell<R> {
 
     fn seal(&mut self) -> Result<(), Damaged> {
         self.notice_assignment()?;
+        let mut marks = self.marks.take();
         if let Some(overlay) = self.overlay()
             && !overlay.is_clean()
         {
-            overlay.seal();
+            overlay.seal(marks.as_deref_mut());
             let (layers, len) = (overlay.layers().clone(), overlay.sealed_len());
             (self.sealed, self.sealed_len) = (layers, len);
             self.view = None;
         }
+        self.marks = marks;
         Ok(())
+    }
+
+    fn mark(&mut self, mark: &Mark) {
+        let marks = self.marks.get_or_insert_default();
+        match mark.enters {
+            true => marks.enter(mark.scope, &mark.what),
+            false => marks.leave(mark.scope, &mark.what),
+        }
+        if marks.is_empty() {
+            self.marks = None;
+        }
+    }
+
+    fn take_hits(&mut self, into: &mut Vec<ScopeId>) {
+        self.marks.iter_mut().for_each(|marks| marks.take_hits(into));
     }
 
     fn view(&mut self) -> AnyView {

@@ -14,6 +14,7 @@ use gridmill_persistence::run::{KEY_BYTES_MAX, hash_key};
 
 use super::cache::{Cache, Fetch};
 use super::layers::Layers;
+use super::marks::Marks;
 use super::merge::Source;
 use super::prefetch::{AHEAD, prefetch, prefetch_value};
 use super::room::Room;
@@ -194,8 +195,8 @@ impl<V: State> Overlay<V> {
         self.touched.is_empty() && !self.cleared
     }
 
-    /// Turns what the batch did into the topmost layer.
-    pub(crate) fn seal(&mut self) {
+    /// Turns what the batch did into the topmost layer, and tells `marks` of each entry that it touched.
+    pub(crate) fn seal(&mut self, marks: Option<&mut Marks>) {
         self.settle();
         self.commit_record();
         self.batch += 1;
@@ -203,7 +204,7 @@ impl<V: State> Overlay<V> {
             return;
         }
         self.measure();
-        self.layers = self.appended();
+        self.layers = self.appended(marks);
         self.touched.clear();
         self.made.clear();
         self.measured = 0;
@@ -219,7 +220,10 @@ impl<V: State> Overlay<V> {
 
     /// The layers with what the batch touched. A key that neither was there nor is there says
     /// nothing.
-    fn appended(&mut self) -> Layers<V> {
+    fn appended(&mut self, mut marks: Option<&mut Marks>) -> Layers<V> {
+        if self.cleared {
+            marks.iter_mut().for_each(|marks| marks.touch_all());
+        }
         let layers = self.layers.opened(self.touched.len(), self.cleared);
         let same = layers.open().is_of(self.layers.open());
         if !same {
@@ -247,6 +251,9 @@ impl<V: State> Overlay<V> {
             if below || slot.sealed {
                 let value = slot.value.clone();
                 self.largest = self.largest.max(slot.room.heap());
+                if let Some(marks) = &mut marks {
+                    marks.touch(slot.hash, &slot.key);
+                }
                 slot.spot = appender.add(slot.hash, &slot.key, value, slot.room, slot.spot);
             }
         }
@@ -438,7 +445,7 @@ mod tests {
                 *overlay.slot_mut(&restless).expect("nothing is read") = value;
                 model.insert(u64::MAX, value);
             }
-            overlay.seal();
+            overlay.seal(None);
             assert_eq!(
                 overlay.layers().get(&restless).expect("nothing is read"),
                 model.get(&u64::MAX).copied().flatten()

@@ -15,6 +15,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::builder::PARTITIONS_MAX;
 
 use super::effects::{Effects, Output, OutputKind, SendLimits};
+use super::handler::RecordInfo;
 use super::outcome::Refusal;
 use super::replies::Combiner;
 use super::timers::{EVERYWHERE, key_of};
@@ -58,9 +59,22 @@ pub struct Context<'a> {
     pub(crate) ids: u32,
     pub(crate) randoms: u32,
     pub(crate) timers: u32,
-    pub(crate) reply: &'a mut Option<Encoded>,
-    pub(crate) refusal: &'a mut Option<Refusal>,
+    pub(crate) response: &'a mut Response,
     pub(crate) sending: Sending<'a>,
+}
+
+/// What a handler says to the appender of a record.
+#[derive(Debug, Default)]
+pub(crate) struct Response {
+    pub(crate) reply: Option<Encoded>,
+    /// Of a handler that refuses and undoes nothing.
+    pub(crate) rejected: Option<Refusal>,
+}
+
+impl Response {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.reply.is_none() && self.rejected.is_none()
+    }
 }
 
 impl Sending<'_> {
@@ -69,6 +83,21 @@ impl Sending<'_> {
         let Sending { topology, outputs, replies, partitions, limits, effects } = self;
         let (topology, partitions, limits) = (*topology, *partitions, *limits);
         Sending { topology, outputs, replies: *replies, partitions, limits, effects }
+    }
+}
+
+impl<'a> Context<'a> {
+    /// Of a record that a handler of the topology with this mark is called with on this partition.
+    pub(crate) fn new(
+        partition: u32,
+        info: &RecordInfo,
+        mark: u32,
+        response: &'a mut Response,
+        sending: Sending<'a>,
+    ) -> Self {
+        let RecordInfo { position, offset, time } = *info;
+        let (ids, randoms, timers) = (0, 0, 0);
+        Self { partition, position, offset, time, mark, ids, randoms, timers, response, sending }
     }
 }
 
@@ -125,7 +154,7 @@ impl Context<'_> {
     pub fn reply<T: Serialize + 'static>(&mut self, value: &T) {
         // Only a `Serialize` that fails of its own will cannot be encoded; it then has no reply.
         let reply = Encoded::new(value);
-        *self.reply = match (self.sending.replies, reply) {
+        self.response.reply = match (self.sending.replies, reply) {
             (Some(combiner), Some(reply)) => self.added(combiner, reply),
             (_, reply) => reply,
         };
@@ -137,7 +166,7 @@ impl Context<'_> {
             self.sending.effects.fail(format!("a reply cannot be added up: {wrong}"));
             return None;
         }
-        Some(match self.reply.take() {
+        Some(match self.response.reply.take() {
             Some(earlier) => combiner.add(earlier, reply),
             None => reply,
         })
@@ -146,7 +175,8 @@ impl Context<'_> {
     /// Refuses to the appender, as returning `Err` does, and undoes nothing: what the handler changes and sends
     /// stays. It is for a stage that has to make up for what stages before it did. The last refusal counts.
     pub fn reject<R: Display + Serialize + 'static>(&mut self, error: &R) {
-        *self.refusal = Some(Refusal { message: error.to_string(), error: Encoded::new(error) });
+        let refusal = Refusal { message: error.to_string(), error: Encoded::new(error) };
+        self.response.rejected = Some(refusal);
     }
 
     /// Sends a record to a stage of this topology, on the partition that the stage's route gives. It is handled there

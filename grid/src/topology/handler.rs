@@ -13,7 +13,7 @@ use gridmill_persistence::planted::{Bug, is_planted};
 use crate::state::Undone;
 
 use super::codec::AnyEvents;
-use super::context::{Context, Sending};
+use super::context::{Context, Response, Sending};
 use super::lookahead::{self, Lookahead};
 use super::outcome::{Outcome, Refusal};
 use super::states::{Cells, StateSet};
@@ -112,6 +112,65 @@ impl<E, S, F> Each<E, S, F> {
     }
 }
 
+impl HandlerRun<'_> {
+    /// Handles some records; where they can be refused, and then have to be undone, one. `handle` tells whether it
+    /// refused one.
+    pub(super) fn step(
+        &mut self,
+        fallible: bool,
+        handle: impl FnOnce(&mut Self) -> bool,
+    ) -> Result<(), HandlerError> {
+        let undoable = if fallible { self.owned } else { &[] };
+        for &cell in undoable {
+            self.cells.0[cell].0.begin_record()?;
+        }
+        let mark = self.sending.effects.mark();
+        let refused = handle(self);
+        if let Some(fault) = self.sending.effects.take_fault() {
+            return Err(HandlerError::Fault(fault));
+        }
+        if refused && !is_planted(Bug::KeepHalfFan) {
+            self.sending.effects.truncate(mark);
+        }
+        for &cell in undoable {
+            let cell = &mut self.cells.0[cell].0;
+            if !refused {
+                cell.commit_record()?;
+            } else if cell.rollback_record()? == Undone::Lost {
+                return Err(HandlerError::Lost);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Answers {
+    /// Keeps what a handler made of a record; tells whether it refused it. Most say nothing.
+    #[inline]
+    pub(super) fn note(
+        &mut self,
+        index: u32,
+        refusal: Option<Refusal>,
+        response: &mut Response,
+    ) -> bool {
+        let refused = refusal.is_some();
+        if refused || !response.is_empty() {
+            self.keep(index, refusal, std::mem::take(response));
+        }
+        refused
+    }
+
+    fn keep(&mut self, index: u32, refusal: Option<Refusal>, response: Response) {
+        match refusal {
+            Some(refusal) => self.refusals.push((index, refusal)),
+            None => {
+                self.replies.extend(response.reply.map(|reply| (index, reply)));
+                self.refusals.extend(response.rejected.map(|refusal| (index, refusal)));
+            }
+        }
+    }
+}
+
 impl<E, S, F, R> Handler for Each<E, S, F>
 where
     E: Event,
@@ -125,7 +184,8 @@ where
         let step = if R::FALLIBLE { 1 } else { lookahead::STEP };
         for first in (start..end).step_by(step) {
             ahead.at(first - start, run.cells, run.at);
-            self.step(&mut run, first..end.min(first + step))?;
+            let records = first..end.min(first + step);
+            run.step(R::FALLIBLE, |run| self.handle(run, records))?;
         }
         Ok(())
     }
@@ -138,73 +198,41 @@ where
     R: Outcome,
     F: for<'a, 'c> Fn(E, S::Refs<'a>, &'c mut Context<'_>) -> R + Send + Sync,
 {
-    /// Handles some records; where they can be refused, and then have to be undone, one.
-    fn step(&self, run: &mut HandlerRun<'_>, records: Range<usize>) -> Result<(), HandlerError> {
-        let undoable = if R::FALLIBLE { run.owned } else { &[] };
-        for &cell in undoable {
-            run.cells.0[cell].0.begin_record()?;
-        }
-        let mark = run.sending.effects.mark();
-        let refused = self.handle(run, records);
-        if let Some(fault) = run.sending.effects.take_fault() {
-            return Err(HandlerError::Fault(fault));
-        }
-        if refused && !is_planted(Bug::KeepHalfFan) {
-            run.sending.effects.truncate(mark);
-        }
-        for &cell in undoable {
-            let cell = &mut run.cells.0[cell].0;
-            if !refused {
-                cell.commit_record()?;
-            } else if cell.rollback_record()? == Undone::Lost {
-                return Err(HandlerError::Lost);
-            }
-        }
-        Ok(())
-    }
-
     /// Calls the handler with some records; tells whether it refused one.
     fn handle(&self, run: &mut HandlerRun<'_>, records: Range<usize>) -> bool {
-        let (mut reply, mut refusal, mut refused) = (None, None, false);
-        let events = events_of::<E>(run.events);
+        let (mut response, mut refused) = (Response::default(), false);
+        let (events, window, take) = (events_of::<E>(run.events), &run.window, run.take);
         // Once for all of them: what types the cells have takes as long to find out as a small handler.
         let mut states = S::lend(run.cells, run.at);
         for record in records {
-            let (info, place) = (&run.infos[record], &mut events[record]);
-            if !run.window.lets(info) {
-                continue;
-            }
-            let event = if run.take { place.take() } else { place.clone() };
-            let Some(event) = event else { continue };
-            let mut context = Context {
-                partition: run.partition,
-                position: info.position,
-                offset: info.offset,
-                time: info.time,
-                mark: self.mark,
-                ids: 0,
-                randoms: 0,
-                timers: 0,
-                reply: &mut reply,
-                refusal: &mut refusal,
-                sending: run.sending.again(),
-            };
+            let info = &run.infos[record];
+            let Some(event) = taken(&mut events[record], info, window, take) else { continue };
+            let sending = run.sending.again();
+            let mut context = Context::new(run.partition, info, self.mark, &mut response, sending);
             let outcome = (self.handler)(event, S::again(&mut states), &mut context);
-            let index = u32::try_from(run.base + record).unwrap_or(u32::MAX);
-            let (reply, rejected) = (reply.take(), refusal.take());
-            match outcome.refusal() {
-                Some(refusal) => {
-                    run.answers.refusals.push((index, refusal));
-                    refused = true;
-                }
-                None => {
-                    run.answers.replies.extend(reply.map(|reply| (index, reply)));
-                    run.answers.refusals.extend(rejected.map(|refusal| (index, refusal)));
-                }
-            }
+            let index = index_of(run.base, record);
+            refused |= run.answers.note(index, outcome.refusal(), &mut response);
         }
         refused
     }
+}
+
+/// The event of a record, unless its topology has handled it or is not to.
+pub(super) fn taken<E: Event>(
+    place: &mut Option<E>,
+    info: &RecordInfo,
+    window: &Window<'_>,
+    take: bool,
+) -> Option<E> {
+    if !window.lets(info) {
+        return None;
+    }
+    if take { place.take() } else { place.clone() }
+}
+
+/// The index in the item of a record of a run that begins at `base`.
+pub(super) fn index_of(base: usize, record: usize) -> u32 {
+    u32::try_from(base + record).unwrap_or(u32::MAX)
 }
 
 /// The records of a run, typed; `None` where a topology before took one.

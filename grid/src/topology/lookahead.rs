@@ -24,12 +24,15 @@ impl Lookahead {
     /// For these records. Where there is but one, or no key, there is nothing to look ahead at.
     pub(super) fn new<E>(events: &[Option<E>], key: Option<fn(&E) -> RouteKey>) -> Self {
         let key = key.filter(|_| events.len() > 1);
-        let hash = |event: &Option<E>| Some(key?(event.as_ref()?).hash());
-        let hashes = events.iter().map_while(hash).collect();
-        Self { hashes, fetched: [0; STAGES.len()] }
+        Self::of(events.iter().map_while(|event| Some(key?(event.as_ref()?).hash())))
     }
 
-    /// The record with this index is next.
+    /// For entries with these hashes, in this order.
+    pub(super) fn of(hashes: impl Iterator<Item = u64>) -> Self {
+        Self { hashes: hashes.collect(), fetched: [0; STAGES.len()] }
+    }
+
+    /// The record, or the key of one, with this index is next.
     #[inline]
     pub(super) fn at(&mut self, index: usize, cells: &mut Cells, states: &[usize]) {
         if index.is_multiple_of(STEP) && index < self.hashes.len() {

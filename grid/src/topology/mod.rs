@@ -4,6 +4,7 @@ mod calls;
 mod codec;
 mod context;
 mod effects;
+mod fan;
 mod handler;
 mod lookahead;
 mod outcome;
@@ -16,7 +17,7 @@ mod uses;
 pub use calls::Call;
 pub use context::Context;
 pub use outcome::Outcome;
-pub(crate) use outcome::{FanOutcome, Refusal};
+pub(crate) use outcome::Refusal;
 pub use reads::ReadSet;
 pub use states::{AnyCell, Cells, StateSet, StateUnit};
 pub use uses::Uses;
@@ -30,6 +31,7 @@ pub(crate) use context::{Sending, id_mark};
 pub(crate) use effects::{
     Effects, Emit, HOP_BYTES_MAX, HOP_OVERHEAD, OpenedCall, Output, OutputKind, SendLimits,
 };
+pub(crate) use fan::FanEach;
 pub(crate) use handler::{Answers, Each, Handler, HandlerError, HandlerRun, RecordInfo, Window};
 pub(crate) use replies::Combiner;
 pub(crate) use timers::{EVERYWHERE, Later, Scheduled, TimerKey, Timers, timers};

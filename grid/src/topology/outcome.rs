@@ -1,7 +1,6 @@
 //! What a handler returns.
 
 use std::fmt::Display;
-use std::marker::PhantomData;
 
 use gridmill_client::Encoded;
 use serde::Serialize;
@@ -48,30 +47,5 @@ impl<E: Display + Serialize + 'static> Outcome for Result<(), E> {
     fn refusal(self) -> Option<Refusal> {
         let error = self.err()?;
         Some(Refusal { message: error.to_string(), error: Encoded::new(&error) })
-    }
-}
-
-/// What the handler of a fan came to for the keys of one partition.
-#[derive(Debug)]
-pub(crate) struct FanOutcome<R> {
-    refusal: Option<Refusal>,
-    of: PhantomData<fn() -> R>,
-}
-
-impl<R> FanOutcome<R> {
-    pub(crate) fn refused(refusal: Refusal) -> Self {
-        Self { refusal: Some(refusal), of: PhantomData }
-    }
-
-    pub(crate) fn done() -> Self {
-        Self { refusal: None, of: PhantomData }
-    }
-}
-
-impl<R: Outcome> Outcome for FanOutcome<R> {
-    const FALLIBLE: bool = R::FALLIBLE;
-
-    fn refusal(self) -> Option<Refusal> {
-        self.refusal
     }
 }

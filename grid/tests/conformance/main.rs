@@ -50,3 +50,4 @@ mod todo;
 mod together;
 mod tool;
 mod values;
+mod watches;

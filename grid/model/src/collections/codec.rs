@@ -13,6 +13,7 @@ use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{List, Map, Set};
+use crate::diff::DiffOut;
 use crate::{Key, Schema, Size, State};
 
 /// The most elements without a size that are decoded: their number costs the sender nothing.
@@ -28,7 +29,7 @@ fn check_len<T, E: Error>(len: usize) -> Result<(), E> {
 }
 
 macro_rules! sequence {
-    ($name:ident, $bound:ident, $add:ident, $size:ident, $resize:ident, $what:literal $(, $spans:ident)?) => {
+    ($name:ident, $bound:ident, $add:ident, $size:ident, $resize:ident, $diff:ident, $what:literal $(, $spans:ident)?) => {
         impl<T: $bound> Serialize for $name<T> {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_seq(self)
@@ -115,6 +116,10 @@ macro_rules! sequence {
                 self.is_same(other)
             }
 
+            fn diff(&self, old: &Self, out: &mut DiffOut) {
+                super::changes::$diff(old, self, out);
+            }
+
             $(fn spans(&self) -> [Range<*const u8>; 3] {
                 self.$spans()
             })?
@@ -124,8 +129,8 @@ macro_rules! sequence {
     };
 }
 
-sequence!(List, State, push_back, size_of_list, resize_list, "a list", spans);
-sequence!(Set, Key, insert, size_of_set, resize_set, "a set");
+sequence!(List, State, push_back, size_of_list, resize_list, list, "a list", spans);
+sequence!(Set, Key, insert, size_of_set, resize_set, set, "a set");
 
 /// An iterator over a known number of elements, which archives ask for.
 #[derive(Clone)]
@@ -254,5 +259,9 @@ impl<K: Key, V: State> State for Map<K, V> {
 
     fn is_same(&self, other: &Self) -> bool {
         self.is_same(other)
+    }
+
+    fn diff(&self, old: &Self, out: &mut DiffOut) {
+        crate::diff::maps(&old.as_plain(), &self.as_plain(), out);
     }
 }

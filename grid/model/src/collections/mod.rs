@@ -6,10 +6,12 @@
 //! is), and whose own is a binary search that stays in its slice. Called of them are `new`, `clone`, drop,
 //! `len`, `is_empty`, `ptr_eq`, `get`, `get_mut`, `contains`, `contains_key`, `insert`, `remove`, `entry` with
 //! `or_insert_with`, `clear`, `get_min`, `get_max`, `iter`, `range`, `into_iter`, `collect` and `extend`; tested in
-//! `tests/suite/trees.rs`. Not called are comparisons and differences of two (they skip what both share, and up
-//! to 7.0.1 skipped more), unions and splits. Of `Vector` see `tree`.
+//! `tests/suite/trees.rs`. `==` of maps and `diff` skip what both share, and up to 7.0.1 skipped more: these are tested
+//! there, in `tests/suite/sizes.rs` and in `tests/suite/diffs.rs`. Not called are unions and splits. Of `Vector` see
+//! `tree`.
 
 mod block;
+mod changes;
 mod codec;
 mod list;
 mod list_iter;

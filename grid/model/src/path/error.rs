@@ -90,6 +90,11 @@ impl PathError {
         Self::new(PathErrorKind::Limit, pstate, 0, String::new(), misfit)
     }
 
+    /// A value in memory cannot be changed so.
+    pub(crate) fn unwritable(misfit: Misfit) -> Self {
+        Self::new(PathErrorKind::Write, "", 0, String::new(), misfit)
+    }
+
     /// Stored bytes were damaged.
     pub(super) fn damaged(pstate: &str, damaged: Damaged) -> Self {
         let misfit = Misfit::new(

@@ -111,6 +111,7 @@ pub use json::answer::{select_json, select_json_while};
 pub use json::parse::{JsonPath, parse_json_path, parse_json_path_with, parse_json_text};
 pub use run::select::Selected;
 pub use run::store::{walk_blob, walk_store};
+pub(crate) use run::transform::change_at;
 pub use trail::Trail;
 pub use walk::Walk;
 pub use walk::change::{Change, Effect, Terminal};

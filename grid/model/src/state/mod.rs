@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 
 use crate::Schema;
 use crate::archive::{ArchiveBuf, ArchiveError, Archiver, Checker, Unarchiver};
+use crate::diff::{DiffOut, unchanged};
 use crate::engine::{Cold, Damaged};
 use crate::path::Walk;
 
@@ -118,6 +119,14 @@ pub trait State:
     #[doc(hidden)]
     fn is_same(&self, _other: &Self) -> bool {
         false
+    }
+
+    /// Tells `out` what makes this value of an older one: of a value without parts, that it is another.
+    #[doc(hidden)]
+    fn diff(&self, old: &Self, out: &mut DiffOut) {
+        if !unchanged(old, self) {
+            out.set(self);
+        }
     }
 
     /// The memory outside of this value that a change of it reads and writes, first that which a clone does:

@@ -1,6 +1,8 @@
 //! `Option` as a state.
 
+use crate::diff::DiffOut;
 use crate::engine::{Cold, Damaged};
+use crate::path::Step;
 use crate::{Schema, Size, State};
 
 impl<T: State> State for Option<T> {
@@ -35,6 +37,15 @@ impl<T: State> State for Option<T> {
         match (self, other) {
             (Some(own), Some(other)) => own.is_same(other),
             (own, other) => own.is_none() && other.is_none(),
+        }
+    }
+
+    fn diff(&self, old: &Self, out: &mut DiffOut) {
+        match (old, self) {
+            (Some(old), Some(new)) => out.inside(Step::Some, old, new),
+            (None, Some(new)) => out.set_at(Step::Some, new),
+            (Some(_), None) => out.remove_at(Step::Some),
+            (None, None) => {}
         }
     }
 }

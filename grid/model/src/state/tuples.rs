@@ -2,7 +2,9 @@
 
 use std::mem::offset_of;
 
+use crate::diff::DiffOut;
 use crate::engine::{Cold, Damaged};
+use crate::path::Step;
 use crate::{Schema, Size, State};
 
 macro_rules! tuples {
@@ -34,6 +36,10 @@ macro_rules! tuples {
 
             fn is_same(&self, other: &Self) -> bool {
                 true $(&& self.$index.is_same(&other.$index))+
+            }
+
+            fn diff(&self, old: &Self, out: &mut DiffOut) {
+                $(out.inside(Step::Field($index), &old.$index, &self.$index);)+
             }
         }
 

@@ -1,6 +1,7 @@
 //! `Vec` as a state: copied whole with each change of what holds it.
 
 use super::size::gap;
+use crate::diff::{self, DiffOut};
 use crate::{Schema, Size, State};
 
 impl<T: State> State for Vec<T> {
@@ -20,6 +21,10 @@ impl<T: State> State for Vec<T> {
 
     fn is_same(&self, other: &Self) -> bool {
         self.len() == other.len() && self.iter().zip(other).all(|(own, other)| own.is_same(other))
+    }
+
+    fn diff(&self, old: &Self, out: &mut DiffOut) {
+        diff::elements(old, self, out);
     }
 }
 

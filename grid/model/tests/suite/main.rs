@@ -7,6 +7,7 @@ mod aggregate_rows;
 mod aggregates;
 mod archive;
 mod collections;
+mod diffs;
 mod events;
 mod forms;
 mod keys;

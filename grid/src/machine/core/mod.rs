@@ -17,6 +17,7 @@ use gridmill_model::engine::Damaged;
 use gridmill_persistence::Position;
 
 use crate::module::Plan;
+use crate::state::marks::{Mark, ScopeId};
 use crate::state::{AnyView, Cell, CellPlace, Frozen};
 use crate::topology::{Answers, AnyCell, Cells, Effects, SendLimits};
 
@@ -96,6 +97,8 @@ pub(crate) struct Core {
     earliest: Vec<Earliest>,
     limits: Limits,
     pace: Pace,
+    /// Whether anything was ever watched.
+    is_watched: bool,
 }
 
 impl Core {
@@ -109,7 +112,19 @@ impl Core {
         let cells = Cells(cells.into_iter().map(AnyCell).collect());
         let pace = Pace::new(limits.step_bytes);
         let earliest = vec![Earliest::default(); consumers.len()];
-        Self { plan, registry, partition, partitions, consumers, cells, earliest, limits, pace }
+        let is_watched = false;
+        Self {
+            plan,
+            registry,
+            partition,
+            partitions,
+            consumers,
+            cells,
+            earliest,
+            limits,
+            pace,
+            is_watched,
+        }
     }
 
     /// Applies the next step of a batch to every live topology and seals it. Between steps the state is
@@ -179,6 +194,21 @@ impl Core {
             cell.0.seal()?;
         }
         Ok(())
+    }
+
+    /// Watches entries of a PState from now on, or no longer.
+    pub(crate) fn mark(&mut self, mark: &Mark) {
+        self.cells.0[mark.pstate].0.mark(mark);
+        self.is_watched |= mark.enters;
+    }
+
+    /// What was touched of what is watched, since this was asked last.
+    pub(crate) fn take_hits(&mut self) -> Vec<ScopeId> {
+        let mut hits = Vec::new();
+        if self.is_watched {
+            self.cells.0.iter_mut().for_each(|cell| cell.0.take_hits(&mut hits));
+        }
+        hits
     }
 
     /// The published roots, one for each PState.

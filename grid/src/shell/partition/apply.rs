@@ -58,14 +58,14 @@ impl Partition {
         let failed = applied.verdicts.first().map(|verdict| verdict.message.clone());
         let sent = self.send(&applied.effects);
         let called = applied.effects.opened_calls().to_vec();
-        let answers = applied.answers;
+        let (answers, hits) = (applied.answers, self.core.take_hits());
         let say = |waiting: &mut [Waiting], command: Option<&mut PendingCommand>| {
             if let (Some(command), Some(message)) = (command, failed) {
                 command.fail(format!("it failed again: {message}"));
             }
             self.enter_answers(waiting, answers);
         };
-        let step = StepDone { heard, end, all, view, sent, called };
+        let step = StepDone { heard, end, all, view, sent, called, hits };
         self.shared.applied(&self.core.plan, step, say);
         Ok(())
     }

@@ -9,6 +9,7 @@ use gridmill_persistence::Position;
 use crate::machine::flow::outbox::Addressed;
 use crate::machine::flow::parcel::Parcel;
 use crate::module::Plan;
+use crate::state::marks::ScopeId;
 use crate::topology::OpenedCall;
 
 use super::delivery::Delivery;
@@ -54,6 +55,10 @@ pub(super) struct Commit {
     view: Option<Arc<PartitionView>>,
     /// What its records send, with the partition that it goes to.
     outgoing: Vec<(u32, Delivery)>,
+    /// What the view touches of what is watched.
+    hits: Vec<ScopeId>,
+    /// What is watched from its end on.
+    watched: Vec<ScopeId>,
 }
 
 /// A step through the machine of the newest batch.
@@ -70,6 +75,8 @@ pub(crate) struct StepDone {
     pub(crate) sent: Vec<Addressed>,
     /// The calls that it opened.
     pub(crate) called: Vec<OpenedCall>,
+    /// What it touched of what is watched.
+    pub(crate) hits: Vec<ScopeId>,
 }
 
 impl Commit {
@@ -79,7 +86,8 @@ impl Commit {
         command: Option<PendingCommand>,
     ) -> Self {
         let heard = Position::START;
-        Self { end, waiting, command, heard, applied: false, view: None, outgoing: Vec::new() }
+        let (outgoing, hits, watched) = (Vec::new(), Vec::new(), Vec::new());
+        Self { end, waiting, command, heard, applied: false, view: None, outgoing, hits, watched }
     }
 
     pub(super) fn is_applied(&self) -> bool {
@@ -102,6 +110,7 @@ impl Commit {
         self.end = self.end.max(step.end);
         self.applied = step.all;
         self.view = Some(step.view);
+        self.hits.extend(step.hits);
         let called = step.called.into_iter();
         called
             .filter_map(|OpenedCall { topology, position, .. }| {
@@ -129,6 +138,21 @@ impl Commit {
     /// The view that is to be published next.
     pub(super) fn take_view(&mut self) -> Option<Arc<PartitionView>> {
         self.view.take()
+    }
+
+    /// What the view that was taken touches of what is watched.
+    pub(super) fn take_hits(&mut self) -> Vec<ScopeId> {
+        std::mem::take(&mut self.hits)
+    }
+
+    /// These are watched from its end on.
+    pub(super) fn watched(&mut self, scopes: Vec<ScopeId>) {
+        self.watched.extend(scopes);
+    }
+
+    /// What is watched from its end on.
+    pub(super) fn take_watched(&mut self) -> Vec<ScopeId> {
+        std::mem::take(&mut self.watched)
     }
 
     /// The first record whose appender has not heard yet what handlers say.

@@ -16,6 +16,7 @@ use crate::machine::flow::marks::Watermark;
 use crate::machine::flow::outbox::Addressed;
 use crate::machine::flow::parcel::Parcel;
 use crate::module::Plan;
+use crate::state::marks::ScopeId;
 
 use super::commit::{Commit, PendingCommand, StepDone};
 use super::delivery::Delivery;
@@ -29,6 +30,10 @@ use crate::sync::Mutex;
 pub(crate) trait Publish {
     /// Shows the newest view of what is durable.
     fn show(&self, view: Arc<PartitionView>);
+    /// The view that is shown touches these of what is watched.
+    fn touched(&self, scopes: &[ScopeId]);
+    /// Whatever the view that is shown lacks will touch these.
+    fn watched(&self, scopes: &[ScopeId]);
     /// Hands over what records of a commit send, to the partition with this number. The view that shows these
     /// records has gone first.
     fn deliver(&self, target: u32, delivery: Delivery);
@@ -137,6 +142,16 @@ impl Commits {
         under_way.complete(publish)
     }
 
+    /// These are watched from now on: the writer tells of whatever it touches of them. They begin with the view of the newest batch
+    /// that is under way.
+    pub(crate) fn watched(&self, scopes: Vec<ScopeId>, publish: &impl Publish) {
+        let mut under_way = self.under_way.lock();
+        match under_way.commits.back_mut() {
+            Some(commit) if !is_planted(Bug::WatchEarly) => commit.watched(scopes),
+            _ => publish.watched(&scopes),
+        }
+    }
+
     /// Everything before `synced` is on the disk: partitions are told that what they sent is.
     pub(crate) fn synced(&self, synced: Position, publish: &impl Publish) {
         let received = &mut self.under_way.lock().received;
@@ -162,18 +177,20 @@ impl Commits {
     }
 
     /// After a restart: `view` shows everything before `end`, which is what the log has kept. What
-    /// is in it is answered, with what `recover` enters; the rest is not in it. A sync of the old actor that
+    /// is in it is answered, with what `recover` enters, and all that is `watched` is looked at again; the rest is not in it. A sync of the old actor that
     /// ends only now finds nothing to show any more.
     pub(crate) fn recovered(
         &self,
         end: Position,
         view: Arc<PartitionView>,
+        watched: &[ScopeId],
         recover: impl Fn(&mut Waiting, Position),
         publish: &impl Publish,
     ) {
         let commits = {
             let mut under_way = self.under_way.lock();
             publish.show(view);
+            publish.watched(watched);
             // The log says what has come, and opening it has confirmed that.
             under_way.received.clear();
             std::mem::take(&mut under_way.commits)
@@ -217,10 +234,22 @@ impl UnderWay {
         let count = commits.iter().take_while(is_ready).count();
         // The next one may be applied in part: what its steps have changed lives as long as an older view.
         let may_show = commits.iter_mut().take(count + 1).filter(|commit| commit.end <= *durable);
-        if let Some(view) = may_show.filter_map(Commit::take_view).last() {
+        let mut hits = Vec::new();
+        let views = may_show.filter_map(|commit| {
+            hits.append(&mut commit.take_hits());
+            commit.take_view()
+        });
+        if let Some(view) = views.last() {
             publish.show(view);
         }
+        if !hits.is_empty() {
+            publish.touched(&hits);
+        }
         let mut completed: Vec<Commit> = commits.drain(..count).collect();
+        let watched: Vec<ScopeId> = completed.iter_mut().flat_map(Commit::take_watched).collect();
+        if !watched.is_empty() {
+            publish.watched(&watched);
+        }
         // Under the lock: what is sent on a channel must not be overtaken.
         for (target, delivery) in completed.iter_mut().flat_map(Commit::take_outgoing) {
             publish.deliver(target, delivery);

@@ -137,7 +137,8 @@ impl Partition {
         self.note_quarantine();
         let view = self.view();
         self.shared.published.show(view);
-        let owned = &self.core.plan.topologies[topology].owned;
+        let owned = &self.core.plan.topologies[topology].owned.clone();
+        self.watch_joined(owned);
         self.maintenance.merges.came(owned);
         self.shared.past.joined(topology, owned);
         self.shared.published.touch();

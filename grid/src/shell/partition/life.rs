@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use super::Msg;
 use super::failing::Problem;
-use crate::shell::host::Host;
+use crate::shell::host::{Host, Job, Work};
 
 /// The present life of a partition: it has none before the first opening, between restarts, and after its end.
 #[derive(Debug, Default)]
@@ -52,6 +52,15 @@ impl Life {
             // A message to an actor that just died is made up for when it restarts.
             host.tell(message);
         }
+    }
+
+    /// Has a job done beside the partition; false where it does not run.
+    pub(crate) fn run(&self, work: Work, job: Box<dyn Job>) -> bool {
+        match &*self.host.load() {
+            Some(host) => host.run(work, job),
+            None => return false,
+        }
+        true
     }
 
     /// Why the partition does not run, while it does not.

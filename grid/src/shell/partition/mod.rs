@@ -46,6 +46,7 @@ mod ticks;
 mod timers;
 mod tree;
 mod waiting;
+pub(crate) mod watching;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -151,6 +152,8 @@ pub(crate) enum Msg {
     Called(CallId, CallResult),
     /// A partition misses something of what a topology sent it.
     SendAgain { topology: usize, target: u32 },
+    /// Something is to be watched, or no longer.
+    Watch,
     /// A quarantined record shall be handled again, or forgotten.
     Quarantined(QuarantineCommand),
     /// Flush everything and stop.
@@ -270,10 +273,11 @@ impl Partition {
         self.shared.published.show_log(self.writer.reader());
         self.note_quarantine();
         self.note_runs();
+        let watched = self.watch_all();
         let view = self.view();
         let plan = Arc::clone(&self.core.plan);
         let recover = |waiting: &mut Waiting, from| waiting.recover(&plan, &said, from);
-        self.shared.commits.recovered(end, view, recover, &*self.shared);
+        self.shared.commits.recovered(end, view, &watched, recover, &*self.shared);
         self.send_recovered();
         self.start_catch_ups()?;
         self.shared.calls.lose();
@@ -305,6 +309,7 @@ impl Partition {
             Msg::Release => self.flows.release(),
             Msg::Called(id, result) => self.called(id, result),
             Msg::SendAgain { topology, target } => self.send_again(topology, target),
+            Msg::Watch => self.watch(),
             Msg::Quarantined(command) => self.quarantined(command)?,
             Msg::Shutdown(done) => self.commands.stop(done),
         }

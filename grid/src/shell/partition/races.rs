@@ -20,6 +20,7 @@ use super::tree::Token;
 use crate::machine::flow::fixtures::plan;
 use crate::module::Plan;
 use crate::shell::load::{LastAnswer, Load};
+use crate::state::marks::ScopeId;
 
 /// Orders of threads that each test tries.
 const ORDERS: usize = 2000;
@@ -192,6 +193,14 @@ impl Shown {
 impl Publish for Shown {
     fn keep_call(&self, _: usize, _: Position, _: Token) {}
 
+    fn touched(&self, scopes: &[ScopeId]) {
+        panic!("nothing is watched: {scopes:?}");
+    }
+
+    fn watched(&self, scopes: &[ScopeId]) {
+        assert!(scopes.is_empty(), "nothing is watched: {scopes:?}");
+    }
+
     fn show(&self, view: Arc<PartitionView>) {
         self.0.lock().expect("nothing fails").push(view.live.len());
     }
@@ -253,6 +262,7 @@ impl Batches {
             view: view(number),
             sent: Vec::new(),
             called: Vec::new(),
+            hits: Vec::new(),
         };
         self.complete(self.commits.applied(&self.plan, step, |_, _| {}, &self.shown));
     }
@@ -332,7 +342,7 @@ fn a_sync_that_ends_after_a_restart_shows_nothing_older() {
         let answered = [batches.batch(1, 1), batches.batch(2, 1)];
         let syncing = Arc::clone(&batches);
         let late = thread::spawn(move || syncing.durable(2));
-        batches.commits.recovered(end(2), view(9), |_, _| {}, &batches.shown);
+        batches.commits.recovered(end(2), view(9), &[], |_, _| {}, &batches.shown);
         let shown = batches.shown.last();
         late.join().expect("it syncs");
         assert_eq!((shown, batches.shown.last()), (Some(9), Some(9)));

@@ -25,9 +25,11 @@ use super::published::{PartitionView, Published};
 use super::queued::QueuedEvents;
 use super::tree::Token;
 use super::waiting::Waiting;
+use super::watching::Watching;
 use crate::shell::clock::Watcher;
 use crate::shell::host::Host;
 use crate::shell::load::Load;
+use crate::state::marks::ScopeId;
 
 /// One partition, seen from outside of its actor.
 #[derive(Debug)]
@@ -44,6 +46,8 @@ pub(crate) struct Shared {
     pub(crate) peers: Peers,
     /// Who waits for calls to the outside.
     pub(crate) calls: CallTokens,
+    /// What is watched.
+    pub(crate) watching: Watching,
     /// Its actor wants to be woken when something that it sent is confirmed.
     awaits_confirmation: AtomicBool,
 }
@@ -51,6 +55,14 @@ pub(crate) struct Shared {
 impl Publish for Shared {
     fn show(&self, view: Arc<PartitionView>) {
         self.published.show(view);
+    }
+
+    fn touched(&self, scopes: &[ScopeId]) {
+        self.watching.touched(scopes);
+    }
+
+    fn watched(&self, scopes: &[ScopeId]) {
+        self.watching.watched(scopes);
     }
 
     fn deliver(&self, target: u32, delivery: Delivery) {
@@ -86,7 +98,7 @@ impl Shared {
     pub(crate) fn new(
         module: &'static str,
         partition: u32,
-        mailbox_bytes_max: u32,
+        (mailbox_bytes_max, watches_max): (u32, usize),
         load: Load,
     ) -> Self {
         Self {
@@ -101,6 +113,7 @@ impl Shared {
             counters: Counters::default(),
             peers: Peers::default(),
             calls: CallTokens::default(),
+            watching: Watching::new(watches_max),
             awaits_confirmation: AtomicBool::new(false),
         }
     }
@@ -146,6 +159,13 @@ impl Shared {
             completed.answer();
             self.published.touch();
         }
+        self.evaluate();
+    }
+
+    /// These are watched from the newest batch on.
+    pub(crate) fn watched(&self, scopes: Vec<ScopeId>) {
+        self.commits.watched(scopes, self);
+        self.evaluate();
     }
 
     /// Waits until nothing waits here to be logged, or to be answered, and no call to the outside is open.
@@ -185,6 +205,7 @@ impl Shared {
         self.mailbox.begin();
         self.send(Msg::Wake);
         self.published.touch();
+        self.evaluate();
     }
 
     pub(crate) fn detach(&self, reason: String) {
@@ -196,6 +217,7 @@ impl Shared {
     pub(crate) fn close(&self, reason: &str) {
         self.gate.close();
         self.mailbox.close(reason);
+        self.watching.end(self.partition, reason);
     }
 
     /// Nobody knows any more what becomes of calls to the outside.
@@ -217,6 +239,7 @@ impl Shared {
         self.mailbox.close(reason);
         self.commits.abandon(reason);
         self.lose_calls();
+        self.watching.end(self.partition, reason);
         self.published.touch();
         // What they sent here will not be confirmed.
         self.peers.wake();

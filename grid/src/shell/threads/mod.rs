@@ -41,7 +41,7 @@ impl Host for Threads {
     fn run(&self, work: Work, mut job: Box<dyn Job>) {
         let run = move || while job.step() == Step::Again {};
         match work {
-            Work::Sync | Work::Read => drop(tokio::task::spawn_blocking(run)),
+            Work::Sync | Work::Read | Work::Watch => drop(tokio::task::spawn_blocking(run)),
             Work::Background => in_background(run),
         }
     }

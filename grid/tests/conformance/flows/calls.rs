@@ -1,6 +1,6 @@
 //! Calls to the outside: async functions that are called for records.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -60,18 +60,18 @@ const ANSWER: Stage<(u64, u64)> = Stage::here("answer");
 
 /// By id: key and number of each attempt that was made.
 static MADE: Mutex<BTreeMap<u64, Vec<(u128, u32)>>> = Mutex::new(BTreeMap::new());
-/// Calls that hang and were dropped.
-static DROPPED: AtomicUsize = AtomicUsize::new(0);
+/// Calls that hang and were dropped, by id.
+static DROPPED: Mutex<BTreeSet<u64>> = Mutex::new(BTreeSet::new());
 static OPEN: AtomicUsize = AtomicUsize::new(0);
 static MOST: AtomicUsize = AtomicUsize::new(0);
 /// What lets those go that wait.
 static GO: Semaphore = Semaphore::const_new(0);
 
-struct Dropped;
+struct Dropped(u64);
 
 impl Drop for Dropped {
     fn drop(&mut self) {
-        DROPPED.fetch_add(1, Ordering::SeqCst);
+        DROPPED.lock().insert(self.0);
     }
 }
 
@@ -88,7 +88,7 @@ async fn ask(ask: Ask, call: Call) -> Result<(u64, u64), Str> {
         Ask::AnswerAt { .. } => {}
         Ask::Panic { .. } => assert!(call.attempt() > 1, "the outside is on fire"),
         Ask::Hang { attempt, .. } if call.attempt() < attempt => {
-            let _dropped = Dropped;
+            let _dropped = Dropped(id);
             pending::<()>().await;
         }
         Ask::Hang { .. } => {}
@@ -221,10 +221,9 @@ async fn r142_a_call_that_fails_is_made_again_with_the_same_key() -> Test {
 async fn r142_a_call_that_hangs_is_dropped_and_made_again() -> Test {
     let clock = Clock::manual(0);
     let grid = on(&clock).start().await?;
-    let before = DROPPED.load(Ordering::SeqCst);
     let waiting = tokio::spawn(grid.client().append(ASKS, Ask::Hang { id: 300, attempt: 2 }));
     until(|| made(300).len() == 1).await;
-    pass_until(&clock, || DROPPED.load(Ordering::SeqCst) > before).await;
+    pass_until(&clock, || DROPPED.lock().contains(&300)).await;
     assert!(clock.now() >= 10 * SECOND);
     pass_until(&clock, || waiting.is_finished()).await;
     assert_eq!(waiting.await??.reply::<u64>("ask")?, Some(2));

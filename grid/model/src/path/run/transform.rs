@@ -3,6 +3,8 @@
 use crate::Root;
 use crate::path::build::carry::Carry;
 use crate::path::build::terms::Transform;
+use crate::path::data::step::Step;
+use crate::path::data::term::Term;
 use crate::path::error::{Misfit, PathError, PathErrorKind};
 use crate::path::trail::Trail;
 use crate::path::walk::Walk;
@@ -50,6 +52,22 @@ impl<R: Root, L: Walk, T: Terminal, C: Carry> Transform<R, L, T, C> {
             Err(error) => Err(error),
         };
         (change.changed(), result)
+    }
+}
+
+/// Does in a value in memory what the end says, at the places that the steps reach; tells whether there was one.
+pub(crate) fn change_at<T: Walk>(
+    value: &mut T,
+    steps: &[Step],
+    mut end: Term,
+) -> Result<bool, PathError> {
+    let trail = Trail::new("", steps.len());
+    trail.check_length()?;
+    let mut change = Change::new(trail, &mut end, false);
+    match value.walk_mut(steps, &mut change)? {
+        Effect::Kept => Ok(false),
+        Effect::Changed => Ok(true),
+        Effect::Removed => change.refuse_root().map(|()| false),
     }
 }
 
